@@ -1,0 +1,62 @@
+# Needs make and Python 3.11 or newer; everything else is installed into .venv, with the versions of constraints.txt.
+# Another Python: make demo PYTHON=/path/to/python3.12
+
+PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(if $(shell $(p) -c 'import sys; print(1 if sys.version_info >= (3, 11) else "")' 2>/dev/null),$(p))) python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+# More for pytest, for instance: make test PYTEST_ARGS="-m 'not slow'"
+PYTEST_ARGS ?=
+
+# Nothing of this calls home.
+export DAGSTER_DISABLE_TELEMETRY := 1
+export DO_NOT_TRACK := 1
+
+# `dagster dev` keeps its history without this (see dagster.yaml), but says that it would not; and it advertises its successor.
+DEV := DAGSTER_HOME="$(CURDIR)" PYTHONWARNINGS='ignore:Function `dev_command` is superseded'
+
+.DEFAULT_GOAL := help
+.PHONY: help demo dev test check venv format clean
+
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(STAMP) ## Build the whole pipeline on real flights, then show what was built (minutes the first time, seconds after)
+	@$(BIN)/ml-platform demo
+
+dev: $(STAMP) ## Start the Dagster UI on the same data: http://127.0.0.1:3000 (Ctrl-C stops it)
+	@echo "==> Starting the Dagster UI; it is ready in about half a minute at http://127.0.0.1:3000"
+	@$(DEV) $(BIN)/dagster dev
+
+test: $(STAMP) ## Run all checks and tests: format, lint, layers, types, pytest
+	@echo "==> ruff format"  && $(BIN)/ruff format --check .
+	@echo "==> ruff check"   && $(BIN)/ruff check .
+	@echo "==> import-linter (imports point down only)" && $(BIN)/lint-imports
+	@echo "==> pyright"      && $(BIN)/pyright --pythonpath $(BIN)/python
+	@echo "==> pytest"       && $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: test ## The same, under the name that CI uses
+
+venv: $(STAMP) ## Make .venv and install the pinned packages
+
+format: $(STAMP) ## Put the code into its format and order its imports
+	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
+
+clean: ## Remove what was landed, built and cached (keeps .venv; `rm -r .venv` removes that)
+	@echo "==> Removing data/lake, data/.dagster, landed files and caches"
+	@rm -rf data/lake data/.dagster .tmp_dagster_home_* build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@find data/landing -mindepth 1 ! -name .gitkeep -delete
+	@find ml_platform ml_platform_tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A changed list of packages installs again; a failed installation leaves no stamp and is taken up where it stopped.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else "ml_platform needs Python 3.11 or newer; $(PYTHON) is %d.%d. Name another: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" % v[:2])' \
+		|| { command -v $(PYTHON) >/dev/null || echo "There is no $(PYTHON). Install Python 3.11 or newer, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "==> Making the virtual environment $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV) || { echo "Python cannot make a virtual environment here. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@echo "==> Installing the pinned packages (180 of them, about a minute on a good line)"
+	@$(PIP) install -c constraints.txt hatchling editables setuptools
+	@$(PIP) install -c constraints.txt --no-build-isolation -e '.[demo,dev]'
+	@touch $(STAMP)
+	@echo "==> Installed"

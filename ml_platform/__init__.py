@@ -1,0 +1,33 @@
+"""A Dagster asset-graph data platform for machine learning: declare tables, feature views and a problem, get the graph.
+
+The names below are loaded when they are first used, so that ``import ml_platform.core`` costs nothing and knows no Dagster.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ml_platform.components.feature_view import FeatureView
+    from ml_platform.components.opening import open_project
+    from ml_platform.components.problem import Problem
+    from ml_platform.components.table import Table
+
+_HOMES = {
+    "Table": "ml_platform.components.table",
+    "FeatureView": "ml_platform.components.feature_view",
+    "Problem": "ml_platform.components.problem",
+    "open_project": "ml_platform.components.opening",
+}
+__all__ = ["FeatureView", "Problem", "Table", "open_project"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'ml_platform' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,128 @@
+"""``ml-platform``: a thin command line over the platform's own functions."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from ml_platform.core.errors import MlPlatformError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        By default those of the process.
+
+    Returns
+    -------
+    int
+        0 if it was done, 1 if something was found wrong, 2 if it could not be done (one message, no traceback).
+    """
+    args = build_parser().parse_args(arguments)
+    from ml_platform.commands.answer import write
+
+    try:
+        module, function = args.command.split(":")
+        answer = getattr(importlib.import_module(f"ml_platform.commands.{module}"), function)(args)
+        write(answer, as_json=args.json)
+    except MlPlatformError as error:
+        sys.stderr.write(f"ml-platform: {error}\n")
+        return 2
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough.
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    return answer.code
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands; each names the function that does it as ``module:function`` below ``commands/``."""
+    parser = argparse.ArgumentParser(
+        prog="ml-platform",
+        description="Declare tables, feature views and a prediction problem; get a Dagster asset graph with history.",
+    )
+    parser.set_defaults(command=None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_example(commands)
+    _add_declaring(commands)
+    _add_stored(commands)
+    _add_lineage(commands)
+    return parser
+
+
+def _add(commands: argparse._SubParsersAction, name: str, does: str, summary: str) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=summary, description=summary)
+    command.set_defaults(command=does)
+    command.add_argument("--json", action="store_true", help="write one JSON value instead of text")
+    command.add_argument("--project", metavar="NAME|DIR", help="the project, or a folder in it (default: where you stand)")
+    return command
+
+
+def _group(commands: argparse._SubParsersAction, name: str, summary: str) -> argparse._SubParsersAction:
+    return commands.add_parser(name, help=summary, description=summary).add_subparsers(metavar="COMMAND", required=True)
+
+
+def _add_example(commands: argparse._SubParsersAction) -> None:
+    land = _add(commands, "land", "landing:land", "deliver the flights of 2013 to the landing zone, as the source systems would have")
+    when = land.add_mutually_exclusive_group()
+    when.add_argument("--until", metavar="DAY|TIME", help="everything reported before this day's first instant, or this time (UTC)")
+    when.add_argument("--next", nargs="?", const="1d", metavar="1d|1h", help="this much more of the platform's time (default: 1d)")
+    land.add_argument("--landing", metavar="DIR", help="the landing zone (default: the project's)")
+    demo = _add(commands, "demo", "landing:demo", "build the whole example: tables, features, a champion, a month of predictions")
+    demo.add_argument("--built-until", metavar="DAY", default="2013-12-01", help="landed and built at once (default: %(default)s)")
+    demo.add_argument("--lived-until", metavar="DAY", default="2013-12-25", help="then lived through day by day (default: %(default)s)")
+
+
+def _add_declaring(commands: argparse._SubParsersAction) -> None:
+    init = _add(commands, "init", "declaring:init", "look at a folder of CSV, Parquet or JSON lines and write declarations that load")
+    init.add_argument("folder", metavar="DIR", help="the folder of data files")
+    init.add_argument("--name", help="name of the project to declare (default: the folder's name)")
+    init.add_argument("--into", metavar="DIR", help="where to write (default: the defs folder of the dg project around you)")
+    contract = _group(commands, "contract", "contracts of tables")
+    infer = _add(contract, "infer", "declaring:infer", "guess the contract of a table from its files and write it as YAML")
+    infer.add_argument("files", nargs="+", metavar="FILE")
+    infer.add_argument("--key", nargs="+", metavar="COLUMN", help="columns that identify a row (default: guessed)")
+    features = _group(commands, "features", "features of a project")
+    explain = _add(features, "explain", "declaring:explain_feature", "say in a sentence what a feature is")
+    explain.add_argument("name", help="a feature (origin_arr_delay_mean_7d), or a view for all of its features")
+
+
+def _add_stored(commands: argparse._SubParsersAction) -> None:
+    history = _add(commands, "history", "stored:history", "every version of a table or of one partition, newest first")
+    show = _add(commands, "show", "stored:show", "rows of a table as of any commit")
+    diff = _add(commands, "diff", "stored:diff", "what changed in a table between two commits")
+    for command in (history, show, diff):
+        command.add_argument("table", metavar="TABLE", help="arrivals, or layer/name: features/delays__origin, models/late_arrival")
+    history.add_argument("partition", nargs="?", metavar="PARTITION", help="YYYY-MM-DD")
+    history.add_argument("--limit", type=int, default=30, help="newest versions to show (default: 30)")
+    show.add_argument("--at", metavar="COMMIT|TIME", help="as of this commit or time (default: now)")
+    show.add_argument("--partition", metavar="PARTITION", help="YYYY-MM-DD (default: all)")
+    show.add_argument("--columns", nargs="+", metavar="COLUMN", help="only these")
+    show.add_argument("--limit", type=int, default=20, help="rows to show (default: 20)")
+    diff.add_argument("before", metavar="A", help="commit or time")
+    diff.add_argument("after", metavar="B", help="commit or time")
+    diff.add_argument(
+        "--key", nargs="+", metavar="COLUMN", help="columns by which changed rows are told from new ones (default: the declared key)"
+    )
+    lake = _group(commands, "lake", "the lake as a whole")
+    _add(lake, "verify", "stored:verify", "recompute the chain of commits, every file and every content hash")
+
+
+def _add_lineage(commands: argparse._SubParsersAction) -> None:
+    explain = _add(commands, "explain", "lineage:explain", "what a model is and all it was made from")
+    explain.add_argument("model", metavar="MODEL[@VERSION]", help="late_arrival@812; without a version the champion")
+    why = _add(commands, "why", "lineage:why", "why a feature has its value: the rows that were counted, and those not yet known")
+    why.add_argument("problem", metavar="PROBLEM")
+    why.add_argument("--row", required=True, metavar="KEY", help="key of the spine row; parts joined by a comma")
+    why.add_argument("--feature", required=True, metavar="FEATURE")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

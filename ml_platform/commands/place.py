@@ -1,0 +1,102 @@
+"""Where a command works: the project around the working directory, its lake and landing zone, and names in it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ml_platform.components.settings import lake_root, landing_root
+from ml_platform.core.errors import DeclarationError, MlPlatformError, UnknownTableError, did_you_mean
+
+if TYPE_CHECKING:
+    from ml_platform.lake.lake import Lake
+
+
+class UsageError(MlPlatformError):
+    """An argument cannot be read."""
+
+
+def project_root(project: str | None) -> Path:
+    """Return the nearest folder with a dg project, at or above ``project`` if that is a folder, else at or above where you stand.
+
+    Raises
+    ------
+    DeclarationError
+        If there is none.
+    """
+    start = (Path(project) if project and Path(project).is_dir() else Path.cwd()).resolve()
+    for folder in (start, *start.parents):
+        settings = folder / "pyproject.toml"
+        if (folder / "dg.toml").is_file() or (settings.is_file() and "[tool.dg" in settings.read_text(encoding="utf-8")):
+            return folder
+    raise DeclarationError(f"No dg project found in {start} or above it. Go into one, or name its folder with --project.")
+
+
+def landing_folder(given: str | None, project: str | None) -> Path:
+    """Return the landing zone: the one that is ``given``, or the project's."""
+    return Path(given) if given else landing_root(project_root(project))
+
+
+def open_lake(project: str | None) -> Lake:
+    """Open the lake of a project without loading its declarations (which would import Dagster).
+
+    Raises
+    ------
+    UnknownTableError
+        If nothing was ever published there.
+    """
+    from ml_platform.lake.lake import Lake
+
+    root = lake_root(project_root(project))
+    if not (root / "ledger.sqlite").is_file():
+        raise UnknownTableError(f"There is no lake at {root} yet. Build one: materialize assets in the UI, or run `make demo`.")
+    return Lake.open(root)
+
+
+def find_table(lake: Lake, name: str) -> str:
+    """Return the lake's name of a table that is given as ``arrivals``, ``features/delays__origin`` or in full.
+
+    A bare name means the table of rows that keep their contract; if there is none, the only table of that name in any layer.
+
+    Raises
+    ------
+    UnknownTableError
+        If no table is meant, or several are.
+    """
+    known = lake.tables()
+    found = [t for t in known if t == name or t.endswith(f"/{name}")]
+    exact = [t for t in found if t == name or t.split("/")[-2:] == ["tables", name]] or found
+    if len(exact) == 1:
+        return exact[0]
+    if exact:
+        raise UnknownTableError(f"{name!r} is the name of {len(exact)} tables. Say which: {', '.join(exact)}.")
+    short = {t.split("/", 1)[1].removeprefix("tables/") for t in known}
+    raise UnknownTableError(f"The lake has no table {name!r}. {did_you_mean(name, short)}")
+
+
+def parse_time(text: str) -> datetime:
+    """Read a day (its first instant) or a time; without a zone it is UTC.
+
+    Raises
+    ------
+    UsageError
+        If it is neither.
+
+    Examples
+    --------
+    >>> parse_time("2013-12-01").isoformat(), parse_time("2013-12-01T06:30").isoformat()
+    ('2013-12-01T00:00:00+00:00', '2013-12-01T06:30:00+00:00')
+    """
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is no day or time. Write 2013-12-01, or 2013-12-01T06:30 (UTC).") from None
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def parse_at(text: str | None) -> int | datetime | None:
+    """Read the name of a state of the lake: a commit's number, or a time."""
+    if text is None:
+        return None
+    return int(text) if text.isdecimal() else parse_time(text)

@@ -1,0 +1,111 @@
+"""``ml-platform history | show | diff | lake verify``: what is stored, as of any commit."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import TYPE_CHECKING, Any
+
+from ml_platform.commands.answer import Answer, Sheet
+from ml_platform.commands.place import find_table, open_lake, parse_at
+
+if TYPE_CHECKING:
+    from ml_platform.lake.diff import PartitionDiff
+    from ml_platform.lake.version import Version
+
+
+def history(args: Namespace) -> Answer:
+    """Tell every version of a table, or of one partition, newest first."""
+    lake = open_lake(args.project)
+    table = find_table(lake, args.table)
+    versions = lake.history(table, args.partition) if args.partition else lake.history(table)
+    rows = [_version_row(v) for v in versions[: args.limit]]
+    note = f"{len(versions)} versions in all; --limit shows more." if len(versions) > len(rows) else ""
+    return Answer({"table": table, "versions": rows}, (), (Sheet(f"History of {table}", rows, note),))
+
+
+def show(args: Namespace) -> Answer:
+    """Show rows of a table as of a commit or time."""
+    lake = open_lake(args.project)
+    table = find_table(lake, args.table)
+    partitions = [args.partition] if args.partition else None
+    reading = lake.read(table, partitions, parse_at(args.at), args.columns, missing="raise")
+    if any(v.kind == "artifact" for v in reading.versions):
+        return _files(table, reading.versions)
+    rows = reading.pl().head(args.limit).to_dicts()
+    as_of = f" as of {args.at}" if args.at else ""
+    title = f"{table}{as_of}: {len(rows)} of {reading.rows} rows in {len(reading.versions)} partitions"
+    return Answer({"table": table, "rows_in_all": reading.rows, "rows": rows}, (), (Sheet(title, rows),))
+
+
+def diff(args: Namespace) -> Answer:
+    """Tell what changed in a table between two commits or times."""
+    lake = open_lake(args.project)
+    table = find_table(lake, args.table)
+    found = lake.diff(table, parse_at(args.before), parse_at(args.after), key=args.key or _key(args.project, table))
+    rows = [_diff_row(part) for part in found.different]
+    same = len(found.partitions) - len(rows)
+    columns = {"added": found.columns_added, "removed": found.columns_removed, "retyped": found.columns_retyped}
+    lines = tuple(f"Columns {how}: {', '.join(names)}" for how, names in columns.items() if names)
+    data = {"table": table, "key": found.key, "partitions": rows, "same": same, "columns": columns}
+    title = f"{table} from {args.before} to {args.after}"
+    return Answer(data, lines, (Sheet(title, rows),), then=(f"{same} partitions are the same.",))
+
+
+def verify(args: Namespace) -> Answer:
+    """Recompute the chain of commits and every file; the exit code is 1 if something is wrong."""
+    lake = open_lake(args.project)
+    problems = lake.verify()
+    if not problems:
+        line = f"The lake at {lake.root} is whole: the chain of {lake.head()} commits and every file are what was published."
+        return Answer({"problems": []}, (line,))
+    rows = [vars(p) if hasattr(p, "__dict__") else {"problem": str(p)} for p in problems]
+    return Answer({"problems": rows}, (), (Sheet(f"What is wrong in the lake at {lake.root}", rows),), code=1)
+
+
+def _version_row(version: Version) -> dict[str, Any]:
+    return {
+        "version": version.id,
+        "commit": version.commit,
+        "created": version.created,
+        "partition": version.partition,
+        "kind": version.kind,
+        "rows": version.rows,
+        "bytes": version.bytes,
+        "content": version.data_hash[:12],
+        "code": version.code_version[:12],
+        "run": version.run_id[:8],
+    }
+
+
+def _files(table: str, versions: tuple[Version, ...]) -> Answer:
+    rows = [
+        {"version": v.id, "partition": v.partition, "file": f.name, "bytes": f.bytes, "sha256": f.sha256[:12], "path": f.path}
+        for v in versions
+        for f in v.files
+    ]
+    return Answer({"table": table, "files": rows}, (), (Sheet(f"Files of {table}", rows),))
+
+
+def _diff_row(part: PartitionDiff) -> dict[str, Any]:
+    return {
+        "partition": part.partition,
+        "status": part.status,
+        "version before": part.before.id if part.before else None,
+        "version after": part.after.id if part.after else None,
+        "rows before": part.rows_before,
+        "rows after": part.rows_after,
+        "rows added": part.rows_added,
+        "rows removed": part.rows_removed,
+        "rows changed": part.rows_changed,
+    }
+
+
+def _key(project: str | None, table: str) -> tuple[str, ...]:
+    """Return the declared key of a table's rows, by which a diff tells changed rows from new ones."""
+    name, layer, short = table.split("/", 2)
+    if layer != "tables":
+        return ()
+    from ml_platform.components.opening import open_project
+
+    declared = open_project(project or name).project.tables
+    return declared[short].key if short in declared else ()

@@ -1,0 +1,101 @@
+"""One asset as a plan of plain words, and the one function that turns any plan into a Dagster asset."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+
+from ml_platform.components.mappings import daily
+from ml_platform.components.publish import publish
+from ml_platform.core.errors import MlPlatformError
+from ml_platform.project.project import Project
+from ml_platform.tables.table import DailyPartitions
+
+# Waits of 2, 4 and 8 seconds: what fails for a moment (a file that is still being written, a busy ledger) gets a second chance.
+RETRIES = dg.RetryPolicy(max_retries=3, delay=2, backoff=dg.Backoff.EXPONENTIAL)
+
+
+@dataclass(frozen=True)
+class Dep:
+    """An upstream asset and which of its days are read (None: the same day, or all of an unpartitioned asset)."""
+
+    key: dg.AssetKey
+    mapping: dg.PartitionMapping | None = None
+
+
+@dataclass(frozen=True)
+class AssetPlan:
+    """One asset of the graph; ``run(workspace, keys)`` makes it and returns a ``pipeline.outcome.Outcome``."""
+
+    project: Project
+    layer: str
+    name: str
+    run: Callable[[Any, Sequence[str | None]], Any]
+    description: str
+    partitions: DailyPartitions | None = None
+    deps: tuple[Dep, ...] = ()
+    checks: Mapping[str, str] = field(default_factory=dict)
+    owners: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    kinds: tuple[str, ...] = ()
+    code_version: str | None = None
+    column_schema: dg.TableSchema | None = None
+    automation: dg.AutomationCondition | None = None
+    pool: str | None = None
+    pointer: bool = False
+
+    @property
+    def key(self) -> dg.AssetKey:
+        """Asset key: project, layer, name."""
+        return dg.AssetKey([self.project.name, self.layer, self.name])
+
+
+def asset_of(plan: AssetPlan) -> dg.AssetsDefinition:
+    """Turn a plan into a Dagster asset with its checks."""
+    partitions_def = None if plan.partitions is None else daily(plan.partitions)
+
+    @dg.multi_asset(
+        name="__".join(plan.key.path),
+        specs=[_spec(plan, partitions_def)],
+        check_specs=[dg.AssetCheckSpec(name, asset=plan.key, description=text) for name, text in plan.checks.items()],
+        partitions_def=partitions_def,
+        backfill_policy=None if partitions_def is None else dg.BackfillPolicy.single_run(),
+        retry_policy=RETRIES,
+        pool=plan.pool,
+        required_resource_keys={"platform"},
+    )
+    def body(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        keys = list(context.partition_keys) if context.has_partition_key or context.has_partition_key_range else [None]
+        workspace = context.resources.platform.workspace(plan.project, context.run_id, context.log.info)
+        start = time.perf_counter()
+        try:
+            outcome = plan.run(workspace, keys)
+            yield from publish(context, plan, outcome, time.perf_counter() - start)
+        except MlPlatformError as error:
+            # What is wrong stays wrong: a retry would only repeat it.
+            raise dg.Failure(description=str(error), allow_retries=False) from error
+
+    return body
+
+
+def _spec(plan: AssetPlan, partitions_def: dg.PartitionsDefinition | None) -> dg.AssetSpec:
+    metadata: dict[str, Any] = {"dagster/table_name": plan.project.lake_table(plan.layer, plan.name)}
+    if plan.column_schema is not None:
+        metadata["dagster/column_schema"] = plan.column_schema
+    return dg.AssetSpec(
+        key=plan.key,
+        deps=[dg.AssetDep(d.key, partition_mapping=d.mapping) for d in plan.deps],
+        description=plan.description,
+        metadata=metadata,
+        group_name=f"{plan.project.name}_{plan.layer}",
+        owners=list(plan.owners),
+        tags={**plan.tags, "ml_platform/project": plan.project.name, "ml_platform/layer": plan.layer},
+        kinds=set(plan.kinds),
+        code_version=plan.code_version,
+        automation_condition=plan.automation,
+        partitions_def=partitions_def,
+        # A stopped partition is not materialized: what was readable stays what is read.
+        skippable=True,
+    )

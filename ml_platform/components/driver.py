@@ -1,0 +1,180 @@
+"""Live through time without a daemon: the project's own sensors and conditions, ticked in this process.
+
+Nothing here decides what to run: the landing sensor, the automation conditions and the retraining sensor do, as they would under
+``dagster dev``. The runs are real runs of the instance and stay in its history.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.asset_daemon_cursor import AssetDaemonCursor
+from dagster._core.storage.tags import EXTERNALLY_MANAGED_ASSETS_TAG
+from dagster_shared.serdes import deserialize_value, serialize_value
+
+from ml_platform.core.errors import MlPlatformError
+from ml_platform.core.intervals import shift_day
+
+# One landing moves down the graph in a few ticks; a graph that never comes to rest is a fault, not a reason to go on.
+MOST_TICKS = 40
+# The console has the driver's own lines; every event is in the instance.
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass
+class Driver:
+    """Ticks the sensors of one project until nothing more is requested.
+
+    ``state`` is a file that keeps the cursors from one quiet moment to the next: a process that was killed in between asks again for
+    what it had asked for, and identical content is not published twice.
+    """
+
+    definitions: dg.Definitions
+    instance: dg.DagsterInstance
+    project: str
+    say: Callable[[str], None] = print
+    state: Path | None = None
+    runs: list[dg.ExecuteInProcessResult] = field(default_factory=list)
+    _cursors: dict[str, str | None] = field(default_factory=dict)
+    _automation: Any = None
+
+    def __post_init__(self) -> None:
+        self._job = self.definitions.resolve_implicit_global_asset_job_def()
+        self._graph = self.definitions.resolve_asset_graph()
+        self._order = {key: number for number, key in enumerate(self._graph.toposorted_asset_keys)}
+        if self.state is not None and self.state.is_file():
+            kept = json.loads(self.state.read_text(encoding="utf-8"))
+            self._cursors = kept["sensors"]
+            self._automation = deserialize_value(kept["automation"], AssetDaemonCursor) if kept["automation"] else None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it has taken note of what there is, now or in an earlier process."""
+        return self._automation is not None
+
+    def settle(self) -> None:
+        """Take note of everything that is there already, as a daemon does at its first tick, and ask for nothing."""
+        self._automation = self._evaluate().cursor
+        self._keep()
+
+    def live(self) -> int:
+        """Tick landing, automation and retraining until all is quiet; return how many runs that took."""
+        before = len(self.runs)
+        for _ in range(MOST_TICKS):
+            requested = self._sensor("landing") + self._flow() + (self._sensor("retraining") if self._has("retraining") else 0)
+            if not requested:
+                self._keep()
+                return len(self.runs) - before
+        raise MlPlatformError(f"Project {self.project!r} did not come to rest in {MOST_TICKS} ticks; see its newest runs.")
+
+    def run(self, keys: Sequence[dg.AssetKey], days: Sequence[str] = (), tags: dict[str, str] | None = None) -> dg.ExecuteInProcessResult:
+        """Run assets for consecutive days (none: assets without partitions) as one run of the instance."""
+        extra = dict(tags or {})
+        chosen: dict[str, Any] = {}
+        if len(days) == 1:
+            chosen["partition_key"] = days[0]
+        elif days:
+            # All assets of a project report their own events: Dagster need not announce each day of each asset beforehand, which is half
+            # of what a year's events cost.
+            extra |= {
+                "dagster/asset_partition_range_start": days[0],
+                "dagster/asset_partition_range_end": days[-1],
+                EXTERNALLY_MANAGED_ASSETS_TAG: "true",
+            }
+        result = self._job.execute_in_process(
+            instance=self.instance, asset_selection=list(keys), tags=extra, raise_on_error=False, run_config=QUIET, **chosen
+        )
+        self.runs.append(result)
+        if not result.success:
+            for event in result.all_events:
+                if event.is_step_failure and event.step_failure_data.error is not None:
+                    self.say(f"  failed: {event.step_key}: {_told(event.step_failure_data)}")
+        return result
+
+    def _keep(self) -> None:
+        if self.state is None:
+            return
+        self.state.parent.mkdir(parents=True, exist_ok=True)
+        written = self.state.with_suffix(".new")
+        automation = serialize_value(self._automation) if self._automation is not None else None
+        written.write_text(json.dumps({"sensors": self._cursors, "automation": automation}), encoding="utf-8")
+        os.replace(written, self.state)
+
+    def _has(self, sensor: str) -> bool:
+        return any(s.name == f"{self.project}_{sensor}" for s in self.definitions.sensors or ())
+
+    def _sensor(self, which: str) -> int:
+        name = f"{self.project}_{which}"
+        sensor = self.definitions.resolve_sensor_def(name)
+        context = dg.build_sensor_context(self.instance, cursor=self._cursors.get(name), definitions=self.definitions)
+        with context:
+            data = sensor.evaluate_tick(context)
+        self._cursors[name] = data.cursor
+        requests = data.run_requests or ()
+        for request in requests:
+            first, last = (request.tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end"))
+            days = [request.partition_key] if request.partition_key else _days(first, last)
+            self.run(request.asset_selection or (), days, {k: v for k, v in request.tags.items() if k.startswith("ml_platform/")})
+        return len(requests)
+
+    def _evaluate(self) -> dg.EvaluateAutomationConditionsResult:
+        return dg.evaluate_automation_conditions(self.definitions, instance=self.instance, cursor=self._automation)
+
+    def _flow(self) -> int:
+        result = self._evaluate()
+        self._automation = result.cursor
+        requested: dict[dg.AssetKey, list[str] | None] = {}
+        for key in self._graph.materializable_asset_keys:
+            if self._graph.get(key).partitions_def is None:
+                if result.get_num_requested(key):
+                    requested[key] = None
+            elif days := result.get_requested_partitions(key):
+                requested[key] = sorted(d for d in days if d is not None)
+        for keys, days in self._groups(requested):
+            self.run(keys, days)
+        return len(requested)
+
+    def _groups(self, requested: dict[dg.AssetKey, list[str] | None]) -> Iterable[tuple[list[dg.AssetKey], list[str]]]:
+        """Yield runs in the graph's order: assets that follow each other and want the same days share a run."""
+        group: list[dg.AssetKey] = []
+        wanted: list[str] = []
+        for key in sorted(requested, key=self._order.__getitem__):
+            days = requested[key] or []
+            if group and days != wanted:
+                yield from _by_stretch(group, wanted)
+                group = []
+            group.append(key)
+            wanted = days
+        if group:
+            yield from _by_stretch(group, wanted)
+
+
+def _told(failure: Any) -> str:
+    user = failure.user_failure_data
+    return (user.description if user and user.description else failure.error.message).strip()
+
+
+def _days(first: str | None, last: str | None) -> list[str]:
+    days = [first] if first else []
+    while days and last and days[-1] < last:
+        days.append(shift_day(days[-1], 1))
+    return days
+
+
+def _by_stretch(keys: list[dg.AssetKey], days: list[str]) -> Iterable[tuple[list[dg.AssetKey], list[str]]]:
+    """Cut days into runs of consecutive ones, which one range run can hold."""
+    if not days:
+        yield list(keys), []
+        return
+    stretch = [days[0]]
+    for day in days[1:]:
+        if shift_day(stretch[-1], 1) == day:
+            stretch.append(day)
+        else:
+            yield list(keys), stretch
+            stretch = [day]
+    yield list(keys), stretch

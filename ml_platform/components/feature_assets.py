@@ -1,0 +1,64 @@
+"""The feature assets of a view: one per entity, each a history of change points."""
+
+import dagster as dg
+
+from ml_platform.components.asset_plan import AssetPlan, Dep, asset_of
+from ml_platform.components.automation import follows_landed_days
+from ml_platform.components.mappings import days_up, files_of_times
+from ml_platform.components.table_assets import raw_keys
+from ml_platform.core.durations import format_duration
+from ml_platform.core.hashing import content_hash
+from ml_platform.features.compile import CompiledView
+from ml_platform.project.project import Project
+
+
+def feature_key(project: Project, view: str, entity: tuple[str, ...]) -> dg.AssetKey:
+    """Return the asset key of one feature table."""
+    return dg.AssetKey([project.name, "features", f"{view}__{'_'.join(entity)}"])
+
+
+def assets_of(project: Project, view: CompiledView) -> list[dg.AssetsDefinition]:
+    """Return one asset per entity of the view; none for a view that is computed at the spine only."""
+    if not view.view.store:
+        return []
+    return [asset_of(_plan(project, view, entity)) for entity in view.view.entities]
+
+
+def reach_days(view: CompiledView) -> int:
+    """Return how many days before its own a day of the view can look back to: the longest window and one refresh."""
+    refresh = view.view.refresh
+    return days_up(view.max_window + refresh) if refresh is not None else days_up(view.max_window)
+
+
+def _plan(project: Project, view: CompiledView, entity: tuple[str, ...]) -> AssetPlan:
+    def run(workspace, keys):
+        from ml_platform.pipeline.feature_table import materialize_features
+
+        return materialize_features(workspace, view.view.name, entity, keys)
+
+    deps = []
+    for name in view.reads:
+        table = project.table(name)
+        mapping = None if table.partitions is None else files_of_times(table.partitions, -reach_days(view), 0)
+        deps.append(Dep(dg.AssetKey([project.name, "tables", name]), mapping))
+    refresh = "continuously" if view.view.refresh is None else f"every {format_duration(view.view.refresh)}"
+    told = ", ".join(format_duration(w) for w in view.view.windows)
+    return AssetPlan(
+        project=project,
+        layer="features",
+        name=f"{view.view.name}__{'_'.join(entity)}",
+        run=run,
+        description=f"{view.view.description or view.view.name} per **{', '.join(entity)}**"
+        f"{f', over windows of {told}' if told else ''}, refreshed {refresh}. A row holds from its `valid_from` until the next row of "
+        "the same entity: the value at any cutoff is the last row at or before it.",
+        partitions=project.partitions,
+        deps=tuple(deps),
+        checks={"rows_and_nulls": "The feature table has rows, and no feature is empty throughout."},
+        owners=view.view.owners,
+        tags=view.view.tags,
+        kinds=("duckdb", "polars", "featuretools") if view.view.discover else ("duckdb", "polars"),
+        code_version=content_hash(
+            (view.view.features, view.view.windows, view.view.refresh, view.view.discover, view.view.sql, entity), length=8
+        ),
+        automation=follows_landed_days(raw_keys(project, list(view.reads))),
+    )

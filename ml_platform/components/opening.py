@@ -1,0 +1,198 @@
+"""A project opened from Python: notebooks, the command line and tests work with the same objects as the assets do."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dagster.components.core.component_tree import ComponentTree
+
+from ml_platform.components.project_definitions import projects_of
+from ml_platform.components.resource import Platform
+from ml_platform.core.errors import DeclarationError, FeatureError, UnknownNameError, did_you_mean
+from ml_platform.lake.lake import Lake
+from ml_platform.pipeline.workspace import Workspace
+from ml_platform.project.project import Project
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from ml_platform.lake.reading import Reading
+
+CUTOFF = "_cutoff"
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of a project at any spine of your own."""
+
+    workspace: Workspace
+
+    def at(self, spine: Any, names: Sequence[str], *, cutoff: str | None = None) -> "pl.DataFrame":
+        """Return features as of each row's cutoff.
+
+        Parameters
+        ----------
+        spine : polars or pandas DataFrame of n rows
+            The entity columns and one column of cutoff times (aware, or naive UTC).
+        names : sequence of str
+            Views (``delays``), single features (``delays.origin_count_7d``) or table columns (``airlines.name``).
+        cutoff : str, optional
+            The cutoff column; by default ``_cutoff``, ``cutoff``, or the only column of times.
+
+        Returns
+        -------
+        polars.DataFrame of n rows
+            The spine, row by row as it was given, with one column per feature.
+        """
+        from ml_platform.pipeline.feature_values import features_at, resolve_features
+
+        frame, given = _with_cutoff(spine, cutoff)
+        definitions = resolve_features(self.workspace.project, names)
+        values, _ = features_at(self.workspace, frame, definitions)
+        return values.rename({CUTOFF: given}) if given != CUTOFF else values
+
+
+@dataclass(frozen=True)
+class OpenProblem:
+    """A problem in a notebook."""
+
+    workspace: Workspace
+    name: str
+
+    def training_set(self, at: str | None = None) -> "pl.DataFrame":
+        """Return the training set of training date ``at`` (``YYYY-MM-DD``; the newest one by default)."""
+        return self._newest("training", at).pl()
+
+    def predictions(self, day: str | None = None) -> "pl.DataFrame":
+        """Return the scores of cutoff day ``day`` (the newest one by default)."""
+        return self._newest("predictions", day).pl()
+
+    def _newest(self, layer: str, key: str | None) -> "Reading":
+        table = self.workspace.table(layer, self.name)
+        if key is None:
+            keys = [k for k in self.workspace.lake.partitions(table) if k is not None]
+            key = max(keys, default=None)
+        return self.workspace.lake.read(table, None if key is None else [key], missing="raise")
+
+
+@dataclass(frozen=True)
+class OpenView:
+    """A feature view in a notebook."""
+
+    workspace: Workspace
+    name: str
+
+    def preview(self, rows: int = 20) -> "pl.DataFrame":
+        """Return the newest ``rows`` change points of every entity of the view."""
+        import polars as pl
+
+        view = self.workspace.project.view(self.name).view
+        frames = []
+        for entity in view.entities:
+            table = self.workspace.table("features", f"{self.name}__{'_'.join(entity)}")
+            days = sorted(k for k in self.workspace.lake.partitions(table) if k is not None)[-2:]
+            frames.append(self.workspace.lake.read(table, days, missing="raise").pl().sort("valid_from").tail(rows))
+        return pl.concat(frames, how="diagonal")
+
+
+@dataclass(frozen=True)
+class Session:
+    """An open project: its declarations, its lake and its clock."""
+
+    project: Project
+    workspace: Workspace
+
+    @property
+    def lake(self) -> Lake:
+        """The lake that holds the project's tables."""
+        return self.workspace.lake
+
+    @property
+    def features(self) -> Features:
+        """Features at any spine of your own."""
+        return Features(self.workspace)
+
+    def table(self, name: str, partition: str | Sequence[str] | None = None, at: "int | datetime | None" = None) -> "Reading":
+        """Return a table as of a commit or time: ``.pl()``, ``.df()``, ``.arrow()`` or ``.relation(connection)``.
+
+        ``name`` is a declared table (``arrivals``) or any stored one (``features/delays__origin``).
+        """
+        layer, _, short = name.rpartition("/")
+        stored = self.workspace.table(layer or "tables", short)
+        keys = [partition] if isinstance(partition, str) else partition
+        return self.lake.read(stored, keys, at, missing="raise")
+
+    def problem(self, name: str) -> OpenProblem:
+        """Return a problem by name."""
+        return OpenProblem(self.workspace, self.project.problem(name).name)
+
+    def view(self, name: str) -> OpenView:
+        """Return a feature view by name."""
+        return OpenView(self.workspace, self.project.view(name).view.name)
+
+
+def open_project(path_or_name: str | Path | None = None) -> Session:
+    """Open a project by the folder of its dg project, by its name, or by where you stand.
+
+    Parameters
+    ----------
+    path_or_name : str or Path, optional
+        A folder inside a dg project, or the name of a project that is declared in the one around the working directory.
+        Without it: the only project there.
+
+    Returns
+    -------
+    Session
+        Declarations are compiled and checked; the lake is opened, nothing is read yet.
+
+    Raises
+    ------
+    DeclarationError
+        If there is no dg project around, or a declaration in it is wrong.
+    UnknownNameError
+        If the project is not declared there.
+    """
+    is_folder = path_or_name is not None and Path(path_or_name).is_dir()
+    start = Path(path_or_name).resolve() if is_folder else Path.cwd()  # type: ignore[arg-type]
+    root = _dg_root(start)
+    projects = {name: project for name, (project, _) in projects_of(ComponentTree.for_project(root)).items()}
+    if path_or_name is not None and not is_folder:
+        name = str(path_or_name)
+        if name not in projects:
+            raise UnknownNameError(f"There is no project {name!r} below {root.name}/. {did_you_mean(name, projects)}")
+        project = projects[name]
+    elif len(projects) == 1:
+        project = next(iter(projects.values()))
+    else:
+        raise UnknownNameError(f"Say which project: {', '.join(sorted(projects)) or 'none is declared there'}.")
+    return Session(project, Platform(root=str(root)).workspace(project))
+
+
+def _dg_root(start: Path) -> Path:
+    for folder in (start, *start.parents):
+        if (folder / "dg.toml").is_file():
+            return folder
+        settings = folder / "pyproject.toml"
+        if settings.is_file() and "[tool.dg" in settings.read_text(encoding="utf-8"):
+            return folder
+    raise DeclarationError(
+        f"No dg project found in {start.name}/ or above it. Go into one, give its folder, or make one with: ml-platform init DIR"
+    )
+
+
+def _with_cutoff(spine: Any, cutoff: str | None) -> "tuple[pl.DataFrame, str]":
+    import polars as pl
+
+    frame = spine if isinstance(spine, pl.DataFrame) else pl.from_pandas(spine)
+    times = [name for name, kind in frame.schema.items() if kind == pl.Datetime]
+    given = cutoff or next((n for n in (CUTOFF, "cutoff") if n in frame.columns), times[0] if len(times) == 1 else None)
+    if given is None or given not in frame.columns:
+        raise FeatureError(f"The spine needs one column of cutoff times; it has {', '.join(frame.columns)}. Name it with cutoff=...")
+    kind = frame.schema[given]
+    if not isinstance(kind, pl.Datetime):
+        raise FeatureError(f"The cutoff column {given!r} is {kind}; it must hold times.")
+    column = pl.col(given)
+    column = column.dt.replace_time_zone("UTC") if kind.time_zone is None else column.dt.convert_time_zone("UTC")
+    return frame.with_columns(column.dt.cast_time_unit("us")).rename({given: CUTOFF}), given

@@ -1,0 +1,30 @@
+"""Policies that hold for every asset of a layer, applied once over the whole graph instead of being pasted on each."""
+
+from datetime import timedelta
+
+import dagster as dg
+
+# Only what is expected to move every day can be late; a training set or a model moves when a decision asks for it.
+DAILY_LAYERS = ("raw", "tables", "features", "predictions", "monitoring")
+DEFAULT_OWNER = "team:data-platform"
+
+
+def apply_policies(definitions: dg.Definitions, *, fresh_within: timedelta) -> dg.Definitions:
+    """Return the definitions with an owner on every asset that has none, and a freshness policy on what moves daily.
+
+    Parameters
+    ----------
+    definitions : Definitions
+        Of a whole code location.
+    fresh_within : timedelta
+        A daily asset that was not materialized for this long is shown as failing its freshness; two thirds of it warn.
+    """
+    policy = dg.FreshnessPolicy.time_window(fail_window=fresh_within, warn_window=fresh_within * 2 / 3)
+
+    def with_policies(spec: dg.AssetSpec) -> dg.AssetSpec:
+        owned = spec if spec.owners else spec.replace_attributes(owners=[DEFAULT_OWNER])
+        if owned.tags.get("ml_platform/layer") in DAILY_LAYERS and owned.partitions_def is not None:
+            return dg.apply_freshness_policy(owned, policy, overwrite_existing=False)
+        return owned
+
+    return definitions.permissive_map_resolved_asset_specs(func=with_policies, selection=None)

@@ -1,0 +1,146 @@
+"""``type: ml_platform.Problem``: checked words in, a core problem out, definitions built."""
+
+from typing import Annotated, Any, Literal
+
+import dagster as dg
+from pydantic import Field
+
+from ml_platform.components.declared import Declared
+from ml_platform.components.project_definitions import definitions_of
+from ml_platform.core.durations import parse_duration
+from ml_platform.core.errors import DeclarationError
+from ml_platform.core.names import check_name
+from ml_platform.tables.sql import read_sql
+from ml_platform.training import problem as core
+
+
+class SpineModel(dg.Model, dg.Resolvable):
+    """The rows to predict for: ``rows_of`` a table with a ``cutoff``, or a grid of ``each`` active entity."""
+
+    rows_of: Annotated[str | None, Field(description="One spine row per row of this table.")] = None
+    cutoff: Annotated[str | None, Field(description="SQL over that row: features may use only what was available strictly before it.")] = (
+        None
+    )
+    each: Annotated[str | list[str] | None, Field(description="Key column(s) of the entity of a grid.")] = None
+    every: Annotated[str | None, Field(description="Step of the grid, e.g. 1d.")] = None
+    active: Annotated[
+        dict[str, str] | None, Field(description="{in: table, within: 30d}: entities with a row of the table that recently.")
+    ] = None
+
+
+class LabelModel(dg.Model, dg.Resolvable):
+    """What is predicted: an aggregate over the rows that come after the cutoff."""
+
+    table: Annotated[str, Field(description="The table whose rows are aggregated.", alias="from")]
+    sql: Annotated[str, Field(description="The aggregate; boolean for a classification.")]
+    horizon: Annotated[str, Field(description="How long after the cutoff rows count, e.g. 36h. A label is mature for all rows at once.")]
+    match: Annotated[list[str], Field(description="Columns that the spine row and the label rows share.")]
+    without_rows: Annotated[Literal["exclude", "zero", "null"], Field(description="What a spine row without label rows is.")] = "exclude"
+
+
+class TrainingModel(dg.Model, dg.Resolvable):
+    """When and on what models are trained."""
+
+    every: Annotated[str, Field(description="Never sooner than this after the last training.")] = "7d"
+    look_back: Annotated[str, Field(description="How far back training rows reach.")] = "240d"
+    validate_: Annotated[str, Field(description="The rows that choose size and stop the training.", alias="validate")] = "28d"
+    test: Annotated[str, Field(description="The newest rows, untouched by selection and training.")] = "28d"
+    max_rows: Annotated[int | None, Field(description="Train on at most this many rows, chosen by a hash of their key.")] = None
+
+
+class RetrainModel(dg.Model, dg.Resolvable):
+    """What keeps retraining in bounds."""
+
+    cool_down: Annotated[str, Field(description="No retraining sooner than this after the last.")] = "7d"
+    at_least_every: Annotated[str, Field(description="Retrain when the model is older than this.")] = "28d"
+
+
+class MonitorModel(dg.Model, dg.Resolvable):
+    """What is watched."""
+
+    window: Annotated[str, Field(description="The newest scores that are compared with the training rows.")] = "7d"
+    persistence: Annotated[int, Field(description="Windows in a row that must have drifted.")] = 2
+    retrain: Annotated[RetrainModel, Field(description="Bounds of retraining.")] = RetrainModel()
+
+
+class ModelModel(dg.Model, dg.Resolvable):
+    """How models are made."""
+
+    trainer: Annotated[str, Field(description="lightgbm, logistic or constant.")] = "lightgbm"
+    baseline: Annotated[str, Field(description="What it has to beat.")] = "logistic"
+    params: Annotated[dict[str, Any], Field(description="Parameters of the trainer.")] = {}
+
+
+class Problem(Declared):
+    """A prediction problem: training set, selection, model, champion, predictions, outcomes and monitoring as assets."""
+
+    spine: Annotated[SpineModel, Field(description="The rows to predict for.")]
+    label: Annotated[LabelModel, Field(description="What is predicted.")]
+    features: Annotated[list[str], Field(description="Views, view.feature, or table.column.")]
+    training: Annotated[TrainingModel, Field(description="When and on what models are trained.")] = TrainingModel()
+    selection: Annotated[str, Field(description="auto (L1 and boosting gain fused, size by validation) or all.")] = "auto"
+    sizes: Annotated[list[int] | None, Field(description="Sizes of the selection's curve.")] = None
+    model_: Annotated[ModelModel, Field(description="How models are made.", alias="model")] = ModelModel()
+    monitor: Annotated[MonitorModel, Field(description="What is watched, and when to retrain.")] = MonitorModel()
+    promote_margin: Annotated[float, Field(description="A challenger must be better by this (AUC).")] = 0.002
+
+    def to_core(self) -> core.Problem:
+        """Return the declaration as the core knows it.
+
+        Raises
+        ------
+        DeclarationError
+            If it cannot be right; the message names the file and the line.
+        """
+        where = self.where
+        if self.selection not in ("auto", "all"):
+            raise DeclarationError(f"{where}: selection {self.selection!r} is not known. What exists: all, auto.")
+        sizes = {} if self.sizes is None else {"sizes": tuple(self.sizes)}
+
+        def length(text: str, what: str) -> Any:
+            return parse_duration(text, what=f"{what} of {where}")
+
+        retrain = self.monitor.retrain
+        return core.Problem(
+            name=check_name(self.name, "problem"),
+            spine=self._spine(where),
+            label=core.Label(
+                self.label.table, tuple(self.label.match), read_sql(self.label.sql, self.folder),
+                length(self.label.horizon, "label.horizon"), self.label.without_rows,
+            ),
+            features=tuple(self.features),
+            training=core.Training(
+                length(self.training.every, "training.every"), length(self.training.look_back, "training.look_back"),
+                length(self.training.validate_, "training.validate"), length(self.training.test, "training.test"), self.training.max_rows,
+            ),
+            selection=core.Selection(self.selection, **sizes),  # type: ignore[arg-type]
+            model=core.Model(self.model_.trainer, self.model_.baseline, dict(self.model_.params)),
+            monitor=core.Monitor(
+                length(self.monitor.window, "monitor.window"), self.monitor.persistence,
+                core.Retrain(length(retrain.cool_down, "cool_down"), length(retrain.at_least_every, "at_least_every")),
+            ),
+            promote_margin=self.promote_margin,
+            description=self.description,
+            owners=tuple(self.owners),
+            tags=dict(self.tags),
+            where=where,
+        )  # fmt: skip
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """Build the assets from training set to monitoring."""
+        return definitions_of(self, context)
+
+    def _spine(self, where: str) -> core.Spine:
+        given = self.spine
+        if given.rows_of is not None:
+            if given.cutoff is None:
+                raise DeclarationError(
+                    f"{where}: spine.rows_of needs `cutoff`: a SQL expression over the row, e.g. scheduled_at - interval 2 hours."
+                )
+            return core.RowsSpine(given.rows_of, read_sql(given.cutoff, self.folder))
+        active = given.active or {}
+        if given.each is None or given.every is None or set(active) != {"in", "within"}:
+            raise DeclarationError(f"{where}: the spine needs rows_of and cutoff, or each, every and active: {{in: table, within: 30d}}.")
+        key = (given.each,) if isinstance(given.each, str) else tuple(given.each)
+        every = parse_duration(given.every, what=f"spine.every of {where}")
+        return core.GridSpine(key, active["in"], every, parse_duration(active["within"], what=f"spine.active.within of {where}"))

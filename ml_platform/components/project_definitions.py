@@ -1,0 +1,90 @@
+"""From the declarations of one project to its definitions: compiled once, built component by component."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from dagster.components.core.component_tree import ComponentTree
+
+from ml_platform.components.resource import resources_at
+from ml_platform.core.errors import DeclarationError
+from ml_platform.core.names import check_name
+from ml_platform.project.compile import compile_project
+from ml_platform.project.project import Project
+
+if TYPE_CHECKING:
+    from ml_platform.components.declared import Declared
+
+# Components are built one by one and do not see each other: the first one of a tree compiles the projects for all, and leaves them there.
+_COMPILED = "_ml_platform_projects"
+
+
+def definitions_of(component: "Declared", context: dg.ComponentLoadContext) -> dg.Definitions:
+    """Build what one declaration adds to the graph; the first of a project also brings its resources and sensors."""
+    from ml_platform.components import feature_assets, problem_assets, sensors, table_assets
+    from ml_platform.components.feature_view import FeatureView
+    from ml_platform.components.table import Table
+
+    component.stand_in(Path(context.path))
+    project, declared = projects_of(context.component_tree)[project_name(component.folder, context.component_tree)]
+    if isinstance(component, Table):
+        assets: list[Any] = table_assets.assets_of(project, project.table(component.name))
+    elif isinstance(component, FeatureView):
+        assets = feature_assets.assets_of(project, project.view(component.name))
+    else:
+        assets = problem_assets.assets_of(project, project.problem(component.name))
+    first = declared[0]
+    mine = (type(first), first.name) == (type(component), component.name)
+    root = str(_project_root(context))
+    return dg.Definitions(assets=assets, resources=resources_at(root), sensors=sensors.sensors_of(project) if mine else [])
+
+
+def projects_of(tree: ComponentTree) -> "dict[str, tuple[Project, list[Declared]]]":
+    """Return every project declared below the tree's folder, compiled, with its declarations in order."""
+    kept = vars(tree)
+    if _COMPILED not in kept:
+        kept[_COMPILED] = _compile_all(tree)
+    return kept[_COMPILED]
+
+
+def project_name(folder: Path, tree: ComponentTree) -> str:
+    """Return the project a declaration belongs to: the first folder below ``defs``, or the code location's own name."""
+    parts = folder.resolve().relative_to(Path(tree.defs_module_path).resolve()).parts
+    return check_name((parts[0] if parts else tree.defs_module_name.split(".")[0]).replace("-", "_"), "project")
+
+
+def _compile_all(tree: ComponentTree) -> "dict[str, tuple[Project, list[Declared]]]":
+    from ml_platform.components.declared import Declared
+
+    declared: dict[str, list[Declared]] = {}
+    # Public look-up gives components without their place, which those built in Python do not know themselves.
+    for location, declaration in tree._component_decl_tree().items():
+        if isinstance(declaration.component_type, type) and issubclass(declaration.component_type, Declared):
+            component = tree.load_component(location)
+            if isinstance(component, Declared):
+                path = Path(location.file_path)
+                component.stand_in(path if path.is_dir() else path.parent)
+                declared.setdefault(project_name(component.folder, tree), []).append(component)
+    return {name: (_compile_one(name, tree, found), found) for name, found in declared.items()}
+
+
+def _compile_one(name: str, tree: ComponentTree, declared: "list[Declared]") -> Project:
+    from ml_platform.components.feature_view import FeatureView
+    from ml_platform.components.problem import Problem
+    from ml_platform.components.table import Table
+
+    folder = Path(tree.defs_module_path) / name
+    return compile_project(
+        name,
+        folder if folder.is_dir() else Path(tree.defs_module_path),
+        [c.to_core() for c in declared if isinstance(c, Table)],
+        [c.to_core() for c in declared if isinstance(c, FeatureView)],
+        [c.to_core() for c in declared if isinstance(c, Problem)],
+    )
+
+
+def _project_root(context: dg.ComponentLoadContext) -> Path:
+    root = getattr(context, "project_root", None)
+    if root is None:
+        raise DeclarationError("The dg project's folder is not known; load the definitions with dg.load_from_defs_folder.")
+    return Path(root)

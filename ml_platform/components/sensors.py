@@ -1,0 +1,142 @@
+"""The sensors of a project: what landed is requested, what follows flows, and a recorded decision becomes one training run."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import dagster as dg
+
+from ml_platform.components.mappings import daily
+from ml_platform.core.intervals import shift_day
+from ml_platform.project.project import Project
+
+LANDING_SECONDS = 30
+AUTOMATION_SECONDS = 30
+RETRAINING_SECONDS = 30
+RETRAINED_LAYERS = ("training", "selected", "models", "champion")
+
+
+def sensors_of(project: Project) -> list[dg.SensorDefinition]:
+    """Return the landing, automation and retraining sensor of one project; all run by default."""
+    sensors = [_landing_sensor(project), _automation_sensor(project)]
+    if project.problems:
+        sensors.append(_retraining_sensor(project))
+    return sensors
+
+
+def _selection(project: Project, layers: Iterable[str]) -> dg.AssetSelection:
+    return dg.AssetSelection.groups(*[f"{project.name}_{layer}" for layer in layers])
+
+
+def _layers(project: Project) -> list[str]:
+    stored = any(v.view.store for v in project.views.values())
+    derived = ["training", "selected", "models", "champion", "predictions", "outcomes", "monitoring"] if project.problems else []
+    return [
+        *(["raw"] if any(not t.is_derived for t in project.tables.values()) else []),
+        "tables",
+        *(["features"] if stored else []),
+        *derived,
+    ]
+
+
+def _landing_sensor(project: Project) -> dg.SensorDefinition:
+    @dg.sensor(
+        name=f"{project.name}_landing",
+        target=_selection(project, ["raw"]),
+        minimum_interval_seconds=LANDING_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        required_resource_keys={"platform"},
+        description="Looks at the landing zone and requests exactly the partitions whose files are new or changed.",
+    )
+    def landing(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        from ml_platform.pipeline.landing import new_deliveries, scan
+
+        workspace = context.resources.platform.workspace(project)
+        found = scan(workspace)
+        changed = new_deliveries(workspace, found, json.loads(context.cursor) if context.cursor else {})
+        requests = list(_requests(project, changed))
+        if not requests:
+            return dg.SkipReason(
+                f"Nothing new in {workspace.landing.name}/: {sum(map(len, found.values()))} partitions have landed before."
+            )
+        signatures = {table: {key: d.signature for key, d in keys.items()} for table, keys in found.items()}
+        return dg.SensorResult(run_requests=requests, cursor=json.dumps(signatures, separators=(",", ":")))
+
+    return landing
+
+
+def _requests(project: Project, changed: dict[str, list[str]]) -> Iterable[dg.RunRequest]:
+    """Group what is new into runs: one for the tables without partitions, one per stretch of days that the same tables share."""
+    plain = sorted(t for t, keys in changed.items() if keys == [""])
+    if plain:
+        yield dg.RunRequest(asset_selection=[dg.AssetKey([project.name, "raw", t]) for t in plain])
+    stretches: dict[tuple[str, str], list[str]] = {}
+    for table in sorted(set(changed) - set(plain)):
+        days = daily(project.tables[table].partitions)  # type: ignore[arg-type]
+        for first, last in _stretches([k for k in changed[table] if days.has_partition_key(k)]):
+            stretches.setdefault((first, last), []).append(table)
+    for (first, last), tables in sorted(stretches.items()):
+        keys = [dg.AssetKey([project.name, "raw", t]) for t in tables]
+        if first == last:
+            yield dg.RunRequest(asset_selection=keys, partition_key=first)
+        else:
+            yield dg.RunRequest(
+                asset_selection=keys, tags={"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
+            )
+
+
+def _stretches(days: list[str]) -> list[tuple[str, str]]:
+    """Return the first and last day of each run of consecutive days."""
+    found: list[tuple[str, str]] = []
+    for day in sorted(days):
+        if found and shift_day(found[-1][1], 1) == day:
+            found[-1] = (found[-1][0], day)
+        else:
+            found.append((day, day))
+    return found
+
+
+def _automation_sensor(project: Project) -> dg.SensorDefinition:
+    return dg.AutomationConditionSensorDefinition(
+        f"{project.name}_automation",
+        target=_selection(project, _layers(project)),
+        minimum_interval_seconds=AUTOMATION_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Carries every landed day down the graph, to predictions, outcomes and monitoring.",
+    )
+
+
+def _retraining_sensor(project: Project) -> dg.SensorDefinition:
+    @dg.sensor(
+        name=f"{project.name}_retraining",
+        target=_selection(project, RETRAINED_LAYERS),
+        minimum_interval_seconds=RETRAINING_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        required_resource_keys={"platform"},
+        description="Turns each recorded decision to retrain into one run of its training date. It computes nothing and decides nothing.",
+    )
+    def retraining(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        from ml_platform.pipeline.monitoring import pending_decisions
+
+        workspace = context.resources.platform.workspace(project)
+        requests, served = [], []
+        for problem in project.problems:
+            for decision in pending_decisions(workspace, problem):
+                requests.append(retraining_request(project, problem, decision))
+                served.append(f"{problem}: train at {decision.training_date} ({'; '.join(decision.reasons)})")
+        if not requests:
+            return dg.SkipReason("No recorded decision asks for a training that has not been made.")
+        context.log.info("\n".join(served))
+        return dg.SensorResult(run_requests=requests)
+
+    return retraining
+
+
+def retraining_request(project: Project, problem: str, decision: Any) -> dg.RunRequest:
+    """Return the one run that serves a decision; its key makes a second request of the same decision a no-op."""
+    return dg.RunRequest(
+        run_key=decision.id,
+        partition_key=decision.training_date,
+        asset_selection=[dg.AssetKey([project.name, layer, problem]) for layer in RETRAINED_LAYERS],
+        tags={"ml_platform/decision": decision.id, "ml_platform/training_date": decision.training_date},
+    )

@@ -1,0 +1,127 @@
+"""The two assets of a table: ``raw`` is what was delivered, ``tables`` the rows that keep the contract."""
+
+import dagster as dg
+
+from ml_platform.components.asset_plan import AssetPlan, Dep, asset_of
+from ml_platform.components.automation import follows_its_day, follows_landed_days
+from ml_platform.components.mappings import days_up, window
+from ml_platform.core.hashing import content_hash
+from ml_platform.project.project import Project
+from ml_platform.tables.contract import Contract
+from ml_platform.tables.table import AssetSource, FileSource, PythonSource, Table
+
+CONTRACT_CHECKS = {
+    "contract": "Every row keeps the contract or is in quarantine with the rules it broke; a partition with too many is stopped.",
+    "contract_warnings": "Rules that only warn, such as references to other tables.",
+}
+
+
+def assets_of(project: Project, table: Table) -> list[dg.AssetsDefinition]:
+    """Return the raw and the table asset of ``table``; a derived table has no raw one."""
+    if table.is_derived:
+        return [asset_of(_derived_plan(project, table))]
+    return [asset_of(_raw_plan(project, table)), asset_of(_table_plan(project, table))]
+
+
+def raw_keys(project: Project, names: list[str]) -> list[dg.AssetKey]:
+    """Return the daily raw assets that the tables ``names`` stand on; through derived tables down to their sources."""
+    found: dict[str, None] = {}
+    waiting = list(names)
+    while waiting:
+        table = project.table(waiting.pop())
+        if table.is_derived:
+            waiting += list(table.source.reads)
+        elif table.partitions is not None:
+            found[table.name] = None
+    return [dg.AssetKey([project.name, "raw", name]) for name in sorted(found)]
+
+
+def column_schema(contract: Contract) -> dg.TableSchema:
+    """Return a contract's columns as Dagster shows them."""
+    return dg.TableSchema(
+        [
+            dg.TableColumn(
+                c.name,
+                c.type,
+                c.description or None,
+                constraints=dg.TableColumnConstraints(nullable=c.nullable, unique=c.name in contract.key),
+            )
+            for c in contract.columns
+        ]
+    )
+
+
+def _raw_plan(project: Project, table: Table) -> AssetPlan:
+    def run(workspace, keys):
+        from ml_platform.pipeline.raw import materialize_raw
+
+        return materialize_raw(workspace, table.name, keys)
+
+    source = table.source
+    told = f"from `{source.pattern}`" if isinstance(source, FileSource | AssetSource) else "from a function"
+    deps = (Dep(dg.AssetKey(list(source.key))),) if isinstance(source, AssetSource) else ()
+    return AssetPlan(
+        project=project,
+        layer="raw",
+        name=table.name,
+        run=run,
+        description=f"What was delivered for **{table.name}**, {told}: every row with its file, position and delivery "
+        f"time. Nothing is judged "
+        f"here but whether it can be read.\n\n{table.description}",
+        partitions=table.partitions,
+        deps=deps,
+        checks={"arrival": "Every requested day has landed, and every file could be read."},
+        owners=table.owners,
+        tags=table.tags,
+        kinds=(_kind(source), "parquet"),
+        code_version=content_hash(source, length=8),
+    )
+
+
+def _kind(source: object) -> str:
+    if isinstance(source, PythonSource):
+        return "python"
+    pattern = source.pattern if isinstance(source, FileSource | AssetSource) else ""
+    return {"csv": "csv", "jsonl": "json", "parquet": "parquet"}.get(pattern.rsplit(".", 1)[-1], "file")
+
+
+def _table_plan(project: Project, table: Table) -> AssetPlan:
+    raw = dg.AssetKey([project.name, "raw", table.name])
+    return _checked_plan(project, table, (Dep(raw),), follows_its_day() if table.partitions else dg.AutomationCondition.eager())
+
+
+def _derived_plan(project: Project, table: Table) -> AssetPlan:
+    deps = tuple(
+        Dep(
+            dg.AssetKey([project.name, "tables", read]),
+            window(-days_up(back), 0) if table.partitions and project.table(read).partitions else None,
+        )
+        for read, back in table.source.reads.items()
+    )
+    condition = follows_landed_days(raw_keys(project, [table.name])) if table.partitions else dg.AutomationCondition.eager()
+    return _checked_plan(project, table, deps, condition)
+
+
+def _checked_plan(project: Project, table: Table, deps: tuple[Dep, ...], condition: dg.AutomationCondition) -> AssetPlan:
+    def run(workspace, keys):
+        from ml_platform.pipeline.table import materialize_table
+
+        return materialize_table(workspace, table.name, keys)
+
+    key = f" One row per {', '.join(table.key)}." if table.key else ""
+    return AssetPlan(
+        project=project,
+        layer="tables",
+        name=table.name,
+        run=run,
+        description=f"{table.description or table.name}{key} Rows that break the contract stand in quarantine with the rules they broke.",
+        partitions=table.partitions,
+        deps=deps,
+        checks=CONTRACT_CHECKS,
+        owners=table.owners,
+        tags=table.tags,
+        kinds=("duckdb", "table"),
+        code_version=content_hash((table.contract, table.availability, table.delay, table.source), length=8),
+        column_schema=column_schema(table.contract),
+        automation=condition,
+    )

@@ -1,0 +1,88 @@
+"""Every error of the platform: one root, one branch per room, no knowledge of any transport."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MlPlatformError(Exception):
+    """Root of all errors that the platform raises on purpose.
+
+    A message says what happened, where, and what to do; it never carries a secret.
+    """
+
+
+class DeclarationError(MlPlatformError):
+    """A declaration (table, view, problem, contract) cannot be right; raised at load, never at run."""
+
+
+class UnknownNameError(DeclarationError):
+    """A declaration names something that does not exist."""
+
+
+class DurationError(DeclarationError):
+    """A length of time that cannot be read, most often one without a unit."""
+
+
+class LakeError(MlPlatformError):
+    """The lake cannot do what was asked; nothing was written."""
+
+
+class UnknownTableError(LakeError):
+    """No version of that table was ever published."""
+
+
+class UnknownPartitionError(LakeError):
+    """The table has no readable version of that partition at that commit."""
+
+
+class UnknownCommitError(LakeError):
+    """No such commit, or a time before the first one."""
+
+
+class IntegrityError(LakeError):
+    """A file of a published version is missing or is not what was published."""
+
+
+class SourceError(MlPlatformError):
+    """A source could not be read at all: nothing of that delivery can be judged."""
+
+
+class ContractBrokenError(MlPlatformError):
+    """A partition breaks its contract so far that it was stopped; what was readable before stays so."""
+
+
+class FeatureError(MlPlatformError):
+    """Features cannot be computed as declared."""
+
+
+class EmptySampleError(MlPlatformError):
+    """A statistic, a training or a test was asked for rows that are not there."""
+
+
+class ModelError(MlPlatformError):
+    """A model cannot be trained, stored or loaded as asked."""
+
+
+def did_you_mean(name: str, options: Iterable[str]) -> str:
+    """Say what exists, and which of it was probably meant.
+
+    Parameters
+    ----------
+    name : str
+        The name that was not found.
+    options : iterable of str
+        All names that exist there.
+
+    Returns
+    -------
+    str
+        One or two sentences, ready to stand at the end of an error message.
+    """
+    known = sorted(set(options))
+    if not known:
+        return "Nothing is declared there yet."
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return f"What exists: {', '.join(known)}.{hint}"

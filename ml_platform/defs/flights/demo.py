@@ -1,0 +1,197 @@
+"""The demo: the year of the flights up to 30 November built at once, then December lived through day by day."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ml_platform.core.errors import MlPlatformError
+from ml_platform.core.intervals import DAY, day_key, shift_day
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from ml_platform.components.driver import Driver
+    from ml_platform.components.opening import Session
+
+PROJECT = "flights"
+PROBLEM = "late_arrival"
+BUILT_UNTIL = datetime(2013, 12, 1, tzinfo=UTC)
+LIVED_UNTIL = datetime(2013, 12, 25, tzinfo=UTC)
+BUILT_LAYERS = ("raw", "tables", "features")
+TRAINED_LAYERS = ("training", "selected", "models", "champion")
+
+
+@dataclass
+class Demo:
+    """What a demo did: seconds per stage, and the runs that it took."""
+
+    session: Session
+    seconds: dict[str, float] = field(default_factory=dict)
+    runs: list[Any] = field(default_factory=list)
+
+    @contextmanager
+    def stage(self, name: str, say: Callable[[str], None]) -> Iterator[None]:
+        """Time one stage and say when it begins and ends."""
+        say(f"{name} ...")
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - start
+        say(f"{name}: {self.seconds[name]:.1f} s")
+
+    @property
+    def cost(self) -> list[dict[str, Any]]:
+        """Seconds of our own work and of everything around it (Dagster's events, steps and conditions) in the runs of this call."""
+        ours: dict[str, float] = {}
+        for run in self.runs:
+            for layer, seconds in _own_seconds(run):
+                ours[layer] = ours.get(layer, 0.0) + seconds
+        total = sum(self.seconds.values())
+        rows = [{"what": f"{layer}: our own work", "seconds": round(s, 1)} for layer, s in ours.items()]
+        own = sum(ours.values())
+        return [
+            *rows,
+            {"what": "all of our own work", "seconds": round(own, 1)},
+            {"what": "Dagster: events, steps, conditions", "seconds": round(total - own, 1)},
+            {"what": "all", "seconds": round(total, 1)},
+        ]
+
+    @property
+    def peak_gib(self) -> float:
+        """Peak memory of this process in GiB."""
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+
+
+def run_demo(
+    root: Path, *, built_until: datetime = BUILT_UNTIL, lived_until: datetime = LIVED_UNTIL, say: Callable[[str], None] = print
+) -> Demo:
+    """Land, build, train, promote and live through December; what is there already is left as it is.
+
+    Parameters
+    ----------
+    root : Path
+        The folder of the dg project (``dagster.yaml``, ``data/``).
+    built_until, lived_until : datetime
+        Landed at once, and lived through day by day until.
+    say : callable
+        Takes one line of progress.
+
+    Returns
+    -------
+    Demo
+        Seconds per stage and the runs; killed and called again, it ends as if it had not been killed.
+    """
+    import dagster as dg
+
+    from ml_platform.components.driver import Driver
+    from ml_platform.components.opening import open_project
+    from ml_platform.definitions import defs
+
+    session = open_project(root)
+    demo = Demo(session)
+    definitions = defs()
+    definitions = definitions if isinstance(definitions, dg.Definitions) else definitions.resolve()
+    with dg.DagsterInstance.from_config(str(root)) as instance:
+        driver = Driver(definitions, instance, PROJECT, say, state=root / "data" / ".dagster" / "driver.json")
+        demo.runs = driver.runs
+        _land(demo, built_until, say)
+        if not driver.is_settled:
+            _build(demo, driver, say)
+            _train(demo, driver, day_key(built_until), say)
+            with demo.stage("Take note of what is there", say):
+                driver.settle()
+        _live(demo, driver, lived_until, say)
+    return demo
+
+
+def _land(demo: Demo, until: datetime, say: Callable[[str], None]) -> None:
+    from ml_platform.defs.flights.feeds import land, landed_until
+
+    landing = demo.session.workspace.landing
+    if (landed_until(landing) or datetime.min.replace(tzinfo=UTC)) < until:
+        with demo.stage(f"Land the flights until {day_key(until - DAY)}", say):
+            land(landing, until, say=say)
+
+
+def _build(demo: Demo, driver: Driver, say: Callable[[str], None]) -> None:
+    """Run raw, tables and features for every landed day, one run per layer, leaving out what is complete."""
+    for layer in BUILT_LAYERS:
+        with demo.stage(f"Build {PROJECT}/{layer}", say):
+            for keys, days in _missing(demo, driver, layer):
+                _must(driver.run(keys, days), layer)
+
+
+def _missing(demo: Demo, driver: Driver, layer: str) -> Iterator[tuple[list[dg.AssetKey], list[str]]]:
+    graph = driver.definitions.resolve_asset_graph()
+    first = min(t.partitions.start for t in demo.session.project.tables.values() if t.partitions).isoformat()
+    # The plan of a day is delivered the day before; what is derived from a day is built when the day is over.
+    last = shift_day(day_key(demo.session.workspace.clock.now()), -1)
+    plain, daily = [], []
+    for key in (k for k in graph.toposorted_asset_keys if k.path[:2] == [PROJECT, layer]):
+        if graph.get(key).partitions_def is None:
+            if driver.instance.get_latest_materialization_event(key) is None:
+                plain.append(key)
+        elif last not in driver.instance.get_materialized_partitions(key):
+            daily.append(key)
+    if plain:
+        yield plain, []
+    if daily:
+        days = [first]
+        while days[-1] < last:
+            days.append(shift_day(days[-1], 1))
+        yield daily, days
+
+
+def _train(demo: Demo, driver: Driver, training_date: str, say: Callable[[str], None]) -> None:
+    import dagster as dg
+
+    champion = dg.AssetKey([PROJECT, "champion", PROBLEM])
+    if driver.instance.get_latest_materialization_event(champion) is None:
+        with demo.stage(f"Train, select and promote for {training_date}", say):
+            keys = [dg.AssetKey([PROJECT, layer, PROBLEM]) for layer in TRAINED_LAYERS]
+            _must(driver.run(keys, [training_date]), "training")
+
+
+def _live(demo: Demo, driver: Driver, until: datetime, say: Callable[[str], None]) -> None:
+    """Land one day after the other and let sensors and conditions do the rest."""
+    from ml_platform.defs.flights.feeds import land
+
+    workspace = demo.session.workspace
+    with demo.stage(f"Live until {day_key(until - DAY)}, day by day", say):
+        driver.live()
+        while workspace.clock.now() < until:
+            start = time.perf_counter()
+            clock = workspace.clock.now() + timedelta(days=1)
+            land(workspace.landing, min(clock, until))
+            runs = driver.live()
+            say(f"  {day_key(clock - DAY)}: {runs} runs, {time.perf_counter() - start:.1f} s{_decided(demo, day_key(clock - DAY))}")
+
+
+def _own_seconds(run: dg.ExecuteInProcessResult) -> Iterator[tuple[str, float]]:
+    """Yield layer and seconds of each step's own work, once per step: a range run says the same at each of its days."""
+    seen = set()
+    for event in run.get_asset_materialization_events():
+        made = event.step_materialization_data.materialization
+        seconds = made.metadata.get("seconds")
+        if event.step_key not in seen and seconds is not None:
+            seen.add(event.step_key)
+            yield made.asset_key.path[1], float(seconds.value)  # type: ignore[arg-type]
+
+
+def _decided(demo: Demo, day: str) -> str:
+    head = demo.session.lake.heads(demo.session.workspace.table("monitoring", PROBLEM)).get(day)
+    decision = (head.properties if head else {}).get("decision")
+    return f"; retrain at {decision['training_date']}: {'; '.join(decision['reasons'])}" if decision and decision["retrain"] else ""
+
+
+def _must(result: dg.ExecuteInProcessResult, what: str) -> None:
+    if not result.success:
+        raise MlPlatformError(
+            f"The demo stopped at {what}: run {result.run_id} failed (its steps are named above). Run it again once mended."
+        )

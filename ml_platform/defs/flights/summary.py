@@ -1,0 +1,80 @@
+"""What a demo has built, in plain values: tables for the terminal, one mapping for ``--json``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ml_platform.core.names import LAYERS
+
+if TYPE_CHECKING:
+    from ml_platform.components.opening import Session
+    from ml_platform.lake.version import Version
+
+NEXT_STEPS = (
+    "make dev                                          the same data, checks and runs in the Dagster UI: http://127.0.0.1:3000",
+    "ml-platform land --next 1d                        deliver the next day; with `make dev` running, watch it flow down the graph",
+    "ml-platform explain late_arrival                  what the champion was made from, down to the landed files",
+    "ml-platform history predictions/late_arrival      every version of every day",
+    "ml-platform why late_arrival --row KEY --feature F    the rows that one value was counted from",
+)
+
+
+def built(session: Session) -> list[dict[str, Any]]:
+    """Return one row per asset: partitions, rows, bytes on disk and the newest commit."""
+    project, lake = session.project, session.lake
+    order = {layer: number for number, layer in enumerate((*LAYERS, "quarantine", "reports"))}
+    rows = []
+    for table in lake.tables():
+        name, layer, short = table.split("/", 2)
+        if name != project.name:
+            continue
+        heads = lake.heads(table).values()
+        if heads:
+            rows.append(
+                {
+                    "layer": layer,
+                    "asset": short,
+                    "partitions": len(heads),
+                    "rows": sum(v.rows for v in heads),
+                    "MB": round(sum(v.bytes for v in heads) / 1e6, 1),
+                    "newest commit": max(v.commit for v in heads),
+                }
+            )
+    return sorted(rows, key=lambda r: (order.get(r["layer"], len(order)), r["asset"]))
+
+
+def champion_metrics(session: Session, problem: str) -> list[dict[str, Any]]:
+    """Return the champion's metrics on rows that neither selection nor training had seen, beside the baseline's."""
+    version = champion_version(session, problem)
+    if version is None:
+        return []
+    properties = version.properties
+    ours, baseline = properties.get("metrics", {}), properties.get("baseline_metrics", {})
+    return [{"metric": name, "champion": _value(ours[name]), "baseline": _value(baseline.get(name))} for name in ours]
+
+
+def champion_version(session: Session, problem: str) -> Version | None:
+    """Return the lake version of the model that scores now."""
+    from ml_platform.pipeline.champion import current_champion
+
+    champion = current_champion(session.workspace, problem)
+    return None if champion is None else champion.version
+
+
+def decisions(session: Session, problem: str) -> list[dict[str, Any]]:
+    """Return every verdict on a model: promoted, refused or held, newest last."""
+    table = session.workspace.table("champion", problem)
+    frame = session.lake.read(table, missing="skip").pl() if table in session.lake.tables() else None
+    if frame is None:
+        return []
+    columns = [c for c in ("decided_at", "training_date", "verdict", "difference", "lower", "upper") if c in frame.columns]
+    return frame.select(columns).to_dicts()
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        low, high = value.get("lower"), value.get("upper")
+        shown = f"{value['value']:.4f}"
+        return shown if low is None or high is None else f"{shown}  [{low:.4f}, {high:.4f}]"
+    return value

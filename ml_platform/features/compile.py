@@ -1,0 +1,162 @@
+"""From a declared view to checked feature definitions: whatever is wrong with a declaration is said here, at load."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+
+from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
+from ml_platform.features.compile_handmade import compile_handmade
+from ml_platform.features.compile_windows import check_source, window_definitions
+from ml_platform.features.definition import VALID_FROM, FeatureDefinition, feature_table_name
+from ml_platform.features.view import FeatureView
+from ml_platform.tables.table import Table
+
+Entity = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CompiledView:
+    """A view whose names are known to exist.
+
+    ``reads`` maps each table to how far before a cutoff its rows can matter; ``max_window`` is the longest window or time-to-live.
+    ``entity_types`` are the DuckDB types of the key columns.
+    """
+
+    view: FeatureView
+    reads: Mapping[str, timedelta]
+    max_window: timedelta
+    entity_types: Mapping[str, str]
+    _declared: Mapping[Entity, tuple[FeatureDefinition, ...]]
+    _discover: Callable[[Entity], tuple[FeatureDefinition, ...]] | None = None
+    _found: dict[Entity, tuple[FeatureDefinition, ...]] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def name(self) -> str:
+        """The view's name."""
+        return self.view.name
+
+    @property
+    def entities(self) -> tuple[Entity, ...]:
+        """The key columns of each entity, in the order of the declaration."""
+        return self.view.entities
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Names of the tables that the view reads."""
+        return tuple(self.reads)
+
+    @property
+    def asset_names(self) -> dict[Entity, str]:
+        """The name of each entity's feature table."""
+        return {entity: feature_table_name(self.name, entity) for entity in self.entities}
+
+    def definitions(self, entity: Entity) -> tuple[FeatureDefinition, ...]:
+        """Return the features of one entity, in the order of the declaration; discovered ones follow.
+
+        A view with ``discover`` asks Featuretools at the first call, because importing it costs seconds.
+
+        Raises
+        ------
+        UnknownNameError
+            If the view has no such entity.
+        DeclarationError
+            If Featuretools finds what the engine cannot compute.
+        """
+        entity = tuple(entity)
+        if entity not in self._declared:
+            options = ["+".join(e) for e in self._declared]
+            raise UnknownNameError(f"View {self.name!r} has no entity {'+'.join(entity)!r}. {did_you_mean('+'.join(entity), options)}")
+        if entity not in self._found:
+            declared = self._declared[entity]
+            if self._discover is not None:
+                names = {d.name for d in declared}
+                declared += tuple(d for d in self._discover(entity) if d.name not in names)
+            self._found[entity] = declared
+        return self._found[entity]
+
+    def column_types(self, entity: Entity) -> dict[str, str]:
+        """Return the columns of the feature table and their DuckDB types: keys, ``valid_from``, then the stored features."""
+        types = {column: self.entity_types[column] for column in entity}
+        types[VALID_FROM] = "TIMESTAMP WITH TIME ZONE"
+        return types | {d.stored_name: d.stored_type for d in self.definitions(entity)}
+
+
+def compile_view(view: FeatureView, tables: Mapping[str, Table]) -> CompiledView:
+    """Check a declared view against the project's tables, and build its feature definitions.
+
+    Parameters
+    ----------
+    view : FeatureView
+        As it was declared.
+    tables : mapping of str to Table
+        All tables of the project by name.
+
+    Returns
+    -------
+    CompiledView
+        With the definitions of every entity (those of ``discover`` are built when first asked for).
+
+    Raises
+    ------
+    UnknownNameError
+        If it names a table, column, function or primitive that does not exist.
+    DeclarationError
+        If it cannot be right for another reason: a column that nothing says the availability of, a mean of text, two features of one
+        name, a window that is missing.
+    """
+    _check_entities(view)
+    if view.refresh is not None and (view.refresh <= timedelta(0) or view.refresh % timedelta(seconds=1)):
+        raise DeclarationError(f"{view.where}: refresh must be whole seconds and more than none, or `continuous`.")
+    if view.is_handmade:
+        definitions, entity_types = compile_handmade(view, tables)
+        compiled = CompiledView(view, dict(view.reads), max(view.reads.values()), entity_types, {view.entities[0]: definitions})
+    else:
+        compiled = _compile_windows(view, tables)
+    for entity, definitions in compiled._declared.items():
+        _check_names(view, entity, definitions)
+    return compiled
+
+
+def _compile_windows(view: FeatureView, tables: Mapping[str, Table]) -> CompiledView:
+    source, types = check_source(view, tables)
+    declared = {entity: window_definitions(view, source, types, entity) for entity in view.entities}
+    discover: Callable[[Entity], tuple[FeatureDefinition, ...]] | None = None
+    if view.discover is not None:
+        from ml_platform.features.discover import check_discover, discover_definitions
+
+        check_discover(view, source, types)
+
+        discover = partial(discover_definitions, view, source, types)
+
+    windows = [d.window for definitions in declared.values() for d in definitions if d.window] + list(view.windows)
+    longest = max(windows)
+    keys = {column for entity in view.entities for column in entity}
+    return CompiledView(
+        view, {source.name: longest + (view.refresh or timedelta(0))}, longest, {k: types[k] for k in keys}, declared, discover
+    )  # fmt: skip
+
+
+def _check_entities(view: FeatureView) -> None:
+    if not view.entities or not all(view.entities):
+        raise DeclarationError(f"{view.where}: the view names no entity; write for example `entities: [[origin], [origin, dest]]`.")
+    for entity in view.entities:
+        if len(set(entity)) != len(entity) or view.entities.count(entity) > 1:
+            raise DeclarationError(f"{view.where}: the entity {list(entity)} names a column twice, or stands twice in the view.")
+    if len({"_".join(e) for e in view.entities}) != len(view.entities):
+        raise DeclarationError(f"{view.where}: two of the entities {[list(e) for e in view.entities]} give one feature table name.")
+
+
+def _check_names(view: FeatureView, entity: Entity, definitions: tuple[FeatureDefinition, ...]) -> None:
+    """Refuse two columns of one name in a feature table, keys and ``valid_from`` included."""
+    taken = {*entity, VALID_FROM}
+    for definition in definitions:
+        for name in {definition.name, definition.stored_name}:
+            if name in taken:
+                raise DeclarationError(
+                    f"{view.where}: two features of view {view.name!r} are named {name!r} (or one is named like a key of its entity). "
+                    "Give one of them another `name`."
+                )
+        taken |= {definition.name, definition.stored_name}

@@ -1,0 +1,127 @@
+"""A feature definition: everything that is needed to compute one feature, also long after its view has moved on."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+from ml_platform.core.durations import format_duration, parse_duration
+from ml_platform.core.hashing import content_hash
+
+# Part of every hash: raised when the engine's rules change, so that stored feature tables are computed again.
+RULES = 1
+
+CUTOFF = "_cutoff"
+VALID_FROM = "valid_from"
+
+# Functions whose answer depends on which row is the last by event time.
+ORDERED = frozenset({"last", "latest", "time_since"})
+
+
+@dataclass(frozen=True)
+class FeatureDefinition:
+    """One feature of one entity.
+
+    ``kind`` says how it is computed: ``window`` by the engine over the rows of ``table``; ``handmade`` by ``code`` (SQL, or Python
+    source with the ``function`` to call) from the tables of ``reads``; ``column`` is ``value`` of ``table`` as of the cutoff.
+
+    ``entity`` holds the key columns (for a ``column``: the table's key, which the spine must have). ``value`` names the column that
+    ``function`` aggregates, None where rows are counted; ``sql`` is the row-level expression behind it, None for a column as it
+    stands, and ``columns`` are the table's columns that it reads. A row counts from the latest of ``available_at`` (stored
+    availability columns); rows are ordered by ``event_time``, or by availability if None. ``window`` is the time-to-live for
+    ``latest``. ``refresh`` None is continuous. ``type`` is the DuckDB type of the values.
+    """
+
+    name: str
+    kind: Literal["window", "handmade", "column"]
+    entity: tuple[str, ...]
+    type: str
+    view: str = ""
+    table: str = ""
+    value: str | None = None
+    sql: str | None = None
+    columns: tuple[str, ...] = ()
+    function: str = ""
+    window: timedelta | None = None
+    refresh: timedelta | None = None
+    available_at: tuple[str, ...] = ()
+    event_time: str | None = None
+    code: str = ""
+    reads: tuple[tuple[str, timedelta], ...] = ()
+    description: str = ""
+
+    @property
+    def stored_name(self) -> str:
+        """The column of the feature table: the feature's name, or for ``time_since`` that of the last event time it is counted from."""
+        if self.function != "time_since":
+            return self.name
+        return "last_time".join(self.name.rsplit("time_since", 1))
+
+    @property
+    def stored_type(self) -> str:
+        """The DuckDB type of the feature table's column."""
+        return "TIMESTAMP WITH TIME ZONE" if self.function == "time_since" else self.type
+
+    @property
+    def feature_table(self) -> str:
+        """The name of the feature table (within the layer) that stores this feature; empty for a column."""
+        return feature_table_name(self.view, self.entity) if self.view else ""
+
+    @property
+    def is_python(self) -> bool:
+        """Whether ``code`` is Python source (its function to call is named) and not SQL."""
+        return self.kind == "handmade" and bool(self.function)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values; what is empty is left out, lengths of time are text."""
+        plain: dict[str, Any] = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, timedelta):
+                plain[field.name] = format_duration(value)
+            elif field.name == "reads":
+                plain["reads"] = {table: format_duration(back) for table, back in value}
+            elif isinstance(value, tuple):
+                plain[field.name] = list(value)
+            else:
+                plain[field.name] = value
+        return {name: value for name, value in plain.items() if value not in (None, "", [], {})}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> FeatureDefinition:
+        """Return the definition that :meth:`to_dict` wrote."""
+        values = dict(plain)
+        for name in ("window", "refresh"):
+            if values.get(name) is not None:
+                values[name] = parse_duration(values[name], what=name)
+        for name in ("entity", "columns", "available_at"):
+            values[name] = tuple(values.get(name, ()))
+        values["reads"] = tuple((table, parse_duration(back, what=f"reads.{table}")) for table, back in values.get("reads", {}).items())
+        return cls(**values)
+
+
+def feature_table_name(view: str, entity: Iterable[str]) -> str:
+    """Return the name of a view's feature table for one entity: ``delays__origin_dest``."""
+    return f"{view}__{'_'.join(entity)}"
+
+
+def definition_hash(definitions: Iterable[FeatureDefinition]) -> str:
+    """Return the hash of what the definitions compute, whatever their order and their descriptions.
+
+    Parameters
+    ----------
+    definitions : iterable of FeatureDefinition
+        One feature, or all of a feature table (then it is the table's code version).
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits.
+    """
+    plain = [d.to_dict() for d in definitions]
+    for values in plain:
+        values.pop("description", None)
+    return content_hash({"rules": RULES, "features": sorted(plain, key=lambda v: (v["entity"], v["name"]))})

@@ -1,0 +1,97 @@
+"""Smallest, largest and last value of windows: sparse tables that are built and asked level by level, so that memory stays linear."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_platform.features.axis import Axis
+from ml_platform.features.sums import Window
+
+Ints = NDArray[np.int64]
+
+
+def largest(values: NDArray, windows: Sequence[Window]) -> list[NDArray]:
+    """Return the largest value of every window.
+
+    A window of n rows is the union of two (overlapping) blocks of the largest power of two that is at most n, so one table of that block
+    size answers it; only the tables of one size exist at a time.
+
+    Parameters
+    ----------
+    values : ndarray of int64 or float64, shape (n,)
+        In axis order, without NaN; missing values replaced by the smallest of the type.
+    windows : sequence of Window
+        Positions on the same axis.
+
+    Returns
+    -------
+    list of ndarray, one per window, each with one value per query
+        The smallest value of the type where the window is empty.
+    """
+    lowest = -np.inf if values.dtype.kind == "f" else np.iinfo(values.dtype).min
+    answers = [np.full(w.rows.size, lowest, dtype=values.dtype) for w in windows]
+    levels = [_levels(w.rows) for w in windows]
+    table, size = values, 1
+    for level in range(max((len(found) for found in levels), default=0)):
+        for window, found, answer in zip(windows, levels, answers, strict=True):
+            if level < len(found) and found[level].size:
+                asked = found[level]
+                answer[asked] = np.maximum(table[window.first[asked]], table[window.after[asked] - size])
+        if table.size > size:
+            table = np.maximum(table[:-size], table[size:])
+        size *= 2
+    return answers
+
+
+def smallest(values: NDArray, windows: Sequence[Window]) -> list[NDArray]:
+    """Return the smallest value of every window; missing values are replaced by the largest of the type, which an empty window returns."""
+    # -x has no overflow here: the smallest int64 is not used as a value, and ~x keeps the order reversed for integers.
+    if values.dtype.kind == "f":
+        return [-answer for answer in largest(-values, windows)]
+    return [~answer for answer in largest(~values, windows)]
+
+
+def last_position(valid: NDArray[np.bool_], event_times: Ints, axis: Axis, windows: Sequence[Window]) -> list[Ints]:
+    """Return the position of the last valid row by event time of every window, -1 where there is none.
+
+    Ties of the event time go to the row that became available later, then to the one that is stored later: both are the order of the axis.
+
+    Parameters
+    ----------
+    valid : ndarray of bool, shape (n,)
+        Rows (in axis order) that have a value and an event time.
+    event_times : ndarray of int64, shape (n,)
+        In axis order.
+    """
+    positions = np.arange(axis.size, dtype=np.int64)
+    if _is_ordered(event_times, axis.codes):
+        # Rows became available in the order in which they happened: the last one is the nearest valid row before the window's end.
+        before = np.concatenate(([-1], np.maximum.accumulate(np.where(valid, positions, -1))))
+        found = [before[window.after] for window in windows]
+        return [np.where(last >= window.first, last, -1) for last, window in zip(found, windows, strict=True)]
+    by_event = np.argsort(event_times, kind="stable")
+    ranks = np.empty(axis.size, dtype=np.int64)
+    ranks[by_event] = positions
+    by_event = np.concatenate((by_event, [-1]))
+    tops = largest(np.where(valid, ranks, -1), windows)
+    return [by_event[np.where(top >= 0, top, axis.size)] for top in tops]
+
+
+def _is_ordered(event_times: Ints, codes: Ints) -> bool:
+    return bool(np.all((event_times[1:] >= event_times[:-1]) | (codes[1:] != codes[:-1])))
+
+
+def _levels(rows: Ints) -> list[Ints]:
+    """Return for each power of two the queries whose windows have that many rows, up to twice as many."""
+    if not rows.size:
+        return []
+    # frexp is exact for counts below 2^53: rows = m * 2^e with 0.5 <= m < 1.
+    exponents = np.frexp(rows.astype(np.float64))[1] - 1
+    exponents[rows <= 0] = -1
+    order = np.argsort(exponents, kind="stable")
+    bounds = np.searchsorted(exponents[order], np.arange(int(exponents.max(initial=-1)) + 2))
+    return [order[a:b] for a, b in pairwise(bounds)]

@@ -1,0 +1,65 @@
+"""A declared feature view: features of one or more entities from one source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+# What the engine computes itself; the rule of each for NULL and empty windows stands in features/functions.py.
+FUNCTIONS = ("count", "sum", "mean", "std", "min", "max", "share", "last", "time_since", "latest")
+
+
+@dataclass(frozen=True)
+class FeatureColumn:
+    """Features over one column, or over one row-level SQL expression that is given a ``name``.
+
+    ``windows`` None takes the view's; ``ttl`` is the window of ``latest`` (the view's ``ttl`` if None).
+    """
+
+    name: str
+    functions: tuple[str, ...]
+    sql: str | None = None
+    windows: tuple[timedelta, ...] | None = None
+    ttl: timedelta | None = None
+
+
+@dataclass(frozen=True)
+class Discover:
+    """Ask Featuretools which features to build: ``dfs(features_only=True)`` at depth 1 over these columns and primitives."""
+
+    columns: tuple[str, ...] = ()
+    primitives: tuple[str, ...] = ("count", "sum", "mean", "std", "min", "max", "last", "time_since_last", "percent_true")
+    max_features: int = 200
+
+
+@dataclass(frozen=True)
+class FeatureView:
+    """One declared feature view.
+
+    Exactly one of ``source`` (a table: window functions), ``sql`` and ``python`` is given. A ``sql`` or ``python`` view computes, at each
+    refresh, one row per entity from only the rows of ``reads`` (table to how far back) that were available then.
+    ``refresh`` None is continuous. ``store`` False computes at the spine only.
+    """
+
+    name: str
+    entities: tuple[tuple[str, ...], ...]
+    source: str | None = None
+    sql: str | None = None
+    python: tuple[str, str] | None = None  # file, function
+    reads: Mapping[str, timedelta] = field(default_factory=dict)
+    windows: tuple[timedelta, ...] = ()
+    refresh: timedelta | None = timedelta(days=1)
+    features: tuple[FeatureColumn, ...] = ()
+    discover: Discover | None = None
+    ttl: timedelta | None = None
+    store: bool = True
+    description: str = ""
+    owners: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    where: str = ""
+
+    @property
+    def is_handmade(self) -> bool:
+        """Whether the vector comes from the team's own SQL or Python instead of window functions."""
+        return self.source is None

@@ -1,0 +1,39 @@
+"""The files of an artifact, such as a model: handed out only if they are what was published."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from ml_platform.core.errors import IntegrityError, LakeError, did_you_mean
+from ml_platform.lake.version import ARTIFACT, Version
+
+
+def read_artifact(root: Path, version: Version, name: str) -> bytes:
+    """Return the content of one file of an artifact.
+
+    Raises
+    ------
+    LakeError
+        If the version has no such file.
+    IntegrityError
+        If the file is missing or is not what was published.
+    """
+    by_name = {file.name: file for file in version.files}
+    if version.kind != ARTIFACT:
+        raise LakeError(
+            f"Version {version.id} of {version.table!r} holds rows, not files: read it with Lake.read_versions([{version.id}])."
+        )
+    if name not in by_name:
+        raise LakeError(f"Version {version.id} of {version.table!r} has no file {name!r}. {did_you_mean(name, by_name)}")
+    path = root / by_name[name].path
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        content = None
+    if content is None or hashlib.sha256(content).hexdigest() != by_name[name].sha256:
+        state = "is missing" if content is None else "is not what was published"
+        raise IntegrityError(
+            f"{path} of version {version.id} of {version.table!r} {state}. Restore it from a backup, or materialize it again."
+        )
+    return content

@@ -1,0 +1,203 @@
+"""What changed in a table between two commits: partitions by their content hash, rows only where that differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from ml_platform.core.errors import LakeError, did_you_mean
+from ml_platform.lake.duck import connect, quote_name, quote_text
+from ml_platform.lake.evolution import can_become
+from ml_platform.lake.reading import Reading
+from ml_platform.lake.version import ARTIFACT, Version
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ml_platform.lake.lake import Lake
+
+Status = Literal["added", "removed", "changed", "same"]
+_PARTITION = "_diff_partition"
+_TWIN = "_diff_twin"
+
+
+@dataclass(frozen=True)
+class PartitionDiff:
+    """One partition: ``rows_changed`` have the same key but other values (always 0 when no key was given)."""
+
+    partition: str | None
+    status: Status
+    before: Version | None
+    after: Version | None
+    rows_before: int
+    rows_after: int
+    rows_added: int
+    rows_removed: int
+    rows_changed: int
+
+
+@dataclass(frozen=True)
+class TableDiff:
+    """The difference of one table between two states, one entry per partition, by key.
+
+    ``columns_added``, ``columns_removed`` and ``columns_retyped`` (their types cannot be compared) are left out of the
+    comparison of rows: a row that only gained a column does not count as changed.
+    """
+
+    table: str
+    before: int | datetime | None
+    after: int | datetime | None
+    key: tuple[str, ...]
+    partitions: tuple[PartitionDiff, ...]
+    columns_added: tuple[str, ...] = ()
+    columns_removed: tuple[str, ...] = ()
+    columns_retyped: tuple[str, ...] = ()
+
+    @property
+    def different(self) -> tuple[PartitionDiff, ...]:
+        """Return the partitions that are not the same."""
+        return tuple(one for one in self.partitions if one.status != "same")
+
+
+def diff_table(
+    lake: Lake,
+    table: str,
+    before: int | datetime | None,
+    after: int | datetime | None,
+    *,
+    key: Sequence[str] = (),
+    partitions: Iterable[str | None] | None = None,
+) -> TableDiff:
+    """Compare a table as of two commits.
+
+    Parameters
+    ----------
+    lake : Lake
+        Where the table is.
+    table : str
+        ``project/layer/name``.
+    before, after : int, datetime or None
+        Commits, aware times, or None for now.
+    key : sequence of str
+        Columns that identify a row inside its partition. Rows of the same key are paired in the order of their values.
+        Without a key whole rows are compared, and a changed row counts as one removed and one added.
+    partitions : iterable of str or None, optional
+        Only these.
+
+    Returns
+    -------
+    TableDiff
+        Row counts; only partitions whose content differs are read.
+
+    Raises
+    ------
+    UnknownTableError, UnknownCommitError
+        If there is no such table or commit.
+    LakeError
+        If a key column is not in both states.
+    """
+    wanted = None if partitions is None else list(partitions)
+    old = {version.partition: version for version in lake.resolve(table, wanted, at=before)}
+    new = {version.partition: version for version in lake.resolve(table, wanted, at=after)}
+    if not old and not new:
+        lake.history(table)  # says so if there is no such table
+    both = [k for k in sorted(old.keys() & new.keys(), key=lambda k: k or "") if _has_changed(old[k], new[k])]
+    counts: dict[str | None, tuple[int, int, int]] = {}
+    columns = _Columns((), (), (), ())
+    if both:
+        sides = lake.read_versions([old[k] for k in both]), lake.read_versions([new[k] for k in both])
+        columns = _compare_columns(sides[0].schema, sides[1].schema)
+        _check_key(table, key, columns.common)
+        counts = _count_rows(sides, tuple(key), columns.common)
+    return TableDiff(
+        table=table,
+        before=before,
+        after=after,
+        key=tuple(key),
+        partitions=tuple(
+            _partition_diff(k, old.get(k), new.get(k), counts) for k in sorted(old.keys() | new.keys(), key=lambda k: k or "")
+        ),
+        columns_added=columns.added,
+        columns_removed=columns.removed,
+        columns_retyped=columns.retyped,
+    )
+
+
+@dataclass(frozen=True)
+class _Columns:
+    common: tuple[str, ...]
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    retyped: tuple[str, ...]
+
+
+def _has_changed(old: Version, new: Version) -> bool:
+    return old.data_hash != new.data_hash and ARTIFACT not in (old.kind, new.kind)
+
+
+def _compare_columns(old: pa.Schema, new: pa.Schema) -> _Columns:
+    both = [name for name in new.names if name in old.names]
+    types = {name: (old.field(name).type, new.field(name).type) for name in both}
+    comparable = tuple(name for name, (a, b) in types.items() if can_become(a, b) or can_become(b, a))
+    return _Columns(
+        common=comparable,
+        added=tuple(name for name in new.names if name not in old.names),
+        removed=tuple(name for name in old.names if name not in new.names),
+        retyped=tuple(name for name in both if name not in comparable),
+    )
+
+
+def _check_key(table: str, key: Sequence[str], common: Sequence[str]) -> None:
+    for column in key:
+        if column not in common:
+            raise LakeError(f"{table!r} cannot be compared by {column!r}: the column is not in both states. {did_you_mean(column, common)}")
+
+
+def _partition_diff(
+    partition: str | None, old: Version | None, new: Version | None, counts: dict[str | None, tuple[int, int, int]]
+) -> PartitionDiff:
+    rows_before, rows_after = (old.rows if old else 0), (new.rows if new else 0)
+    status: Status
+    if old is None:
+        status, (added, removed, changed) = "added", (rows_after, 0, 0)
+    elif new is None:
+        status, (added, removed, changed) = "removed", (0, rows_before, 0)
+    elif old.data_hash == new.data_hash:
+        status, (added, removed, changed) = "same", (0, 0, 0)
+    else:
+        status, (added, removed, changed) = "changed", counts.get(partition, (0, 0, 0))
+    return PartitionDiff(partition, status, old, new, rows_before, rows_after, added, removed, changed)
+
+
+def _count_rows(sides: tuple[Reading, Reading], key: tuple[str, ...], common: tuple[str, ...]) -> dict[str | None, tuple[int, int, int]]:
+    """Return rows added, removed and changed by partition."""
+    values = [name for name in common if name not in key]
+    identity = list(key or common)
+    # Twins (rows of one key, or equal rows without one) are numbered, so that each is paired at most once.
+    a, b = (_numbered(side, identity, values) for side in sides)
+    on = " AND ".join(f"a.{c} IS NOT DISTINCT FROM b.{c}" for c in [*map(quote_name, identity), _PARTITION, _TWIN])
+    differs = " OR ".join(f"a.{c} IS DISTINCT FROM b.{c}" for c in map(quote_name, values)) if key else ""
+    query = f"""
+        SELECT coalesce(a.{_PARTITION}, b.{_PARTITION}),
+               count(*) FILTER (WHERE a.{_TWIN} IS NULL),
+               count(*) FILTER (WHERE b.{_TWIN} IS NULL),
+               count(*) FILTER (WHERE a.{_TWIN} IS NOT NULL AND b.{_TWIN} IS NOT NULL AND ({differs or "false"}))
+        FROM ({a}) AS a FULL OUTER JOIN ({b}) AS b ON {on}
+        GROUP BY 1
+    """
+    with connect() as con:
+        return {partition or None: tuple(numbers) for partition, *numbers in con.sql(query).fetchall()}
+
+
+def _numbered(side: Reading, identity: Sequence[str], values: Sequence[str]) -> str:
+    """Return a SELECT of one side's compared columns with its partition ('' without) and a number among twins."""
+    reading = Reading(side.root, side.versions, side.table_schema, (*identity, *values), _PARTITION)
+    by = ", ".join([_PARTITION, *map(quote_name, identity)])
+    order = f" ORDER BY {', '.join(map(quote_name, values))}" if values else ""
+    cells = ", ".join(map(quote_name, (*identity, *values)))
+    return (
+        f"SELECT {cells}, {_PARTITION}, row_number() OVER (PARTITION BY {by}{order}) AS {_TWIN} "
+        f"FROM (SELECT * REPLACE (coalesce({_PARTITION}, {quote_text('')}) AS {_PARTITION}) FROM ({reading.sql()}))"
+    )

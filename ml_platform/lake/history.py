@@ -1,0 +1,147 @@
+"""What was ever published: versions, commits, what was made from what, and who holds on to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from types import EllipsisType
+
+import sqlalchemy as sa
+
+from ml_platform.core.errors import LakeError, UnknownTableError, did_you_mean
+from ml_platform.core.intervals import from_micros
+from ml_platform.lake import ledger as book
+from ml_platform.lake import lookup, provenance
+from ml_platform.lake.layout import check_partition, check_table
+from ml_platform.lake.version import Commit, Version
+
+
+class History:
+    """Questions to the ledger of one lake, and its pins. Data files are never opened here.
+
+    Safe to use from several threads, and to hand to other processes (pickled or forked): each opens its own connections.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._ledger = book.Ledger(root)
+
+    def close(self) -> None:
+        """Close the connections of this process; the lake can still be used and opens new ones."""
+        self._ledger.close()
+
+    def __reduce__(self) -> tuple[type[History], tuple[Path]]:
+        return (type(self), (self.root,))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.root)!r})"
+
+    def head(self) -> int:
+        """Return the number of the newest commit, 0 while nothing was published."""
+        with self._ledger.reading() as connection:
+            return lookup.head_commit(connection)
+
+    def version(self, version_id: int) -> Version:
+        """Return one version by its id."""
+        with self._ledger.reading() as connection:
+            return self._load(connection, {version_id})[version_id]
+
+    def history(self, table: str, partition: str | EllipsisType | None = ...) -> list[Version]:
+        """Return all versions of a table (of one partition), of every kind, newest first."""
+        query = sa.select(book.versions.c.id).where(book.versions.c.table_name == check_table(table))
+        if not isinstance(partition, EllipsisType):
+            query = query.where(book.versions.c.partition_key == (check_partition(partition) or ""))
+        with self._ledger.reading() as connection:
+            found = lookup.load_versions(connection, connection.execute(query).scalars())
+            if not found:
+                self._check_known(connection, table)
+        return [found[i] for i in sorted(found, reverse=True)]
+
+    def tables(self, kind: str | None = None) -> list[str]:
+        """Return the names of all tables that were ever published (with versions of one kind), in order."""
+        with self._ledger.reading() as connection:
+            return lookup.table_names(connection, kind)
+
+    def commits(self, limit: int | None = None) -> list[Commit]:
+        """Return the newest commits, newest first, with the versions that each created."""
+        query = sa.select(book.commits).order_by(book.commits.c.number.desc()).limit(limit)
+        with self._ledger.reading() as connection:
+            rows = connection.execute(query).all()
+            lowest = rows[-1].number if rows else 0
+            ids = connection.execute(sa.select(book.versions.c.id).where(book.versions.c.commit_number >= lowest)).scalars()
+            of_commit: dict[int, list[Version]] = {}
+            for version in lookup.load_versions(connection, ids).values():
+                of_commit.setdefault(version.commit, []).append(version)
+        created = {row.number: tuple(of_commit.get(row.number, ())) for row in rows}
+        return [
+            Commit(number, from_micros(row.time), new, len(new), row.run_id, row.message, row.hash)
+            for row, (number, new) in zip(rows, created.items(), strict=True)
+        ]
+
+    def inputs(self, version_id: int) -> list[Version]:
+        """Return the versions that a version was made from in one step, by id."""
+        with self._ledger.reading() as connection:
+            self._load(connection, {version_id})
+            return self._sorted(connection, provenance.direct_inputs(connection, version_id))
+
+    def closure(self, ids: Iterable[int | Version]) -> list[Version]:
+        """Return the versions themselves and everything they were made from in any number of steps, by id."""
+        with self._ledger.reading() as connection:
+            self._load(connection, set(version_ids(ids := list(ids))))
+            return self._sorted(connection, provenance.input_closure(connection, version_ids(ids)))
+
+    def used_by(self, version_id: int, *, direct: bool = False) -> list[Version]:
+        """Return everything that was made from a version, in one step or in any number of them, by id."""
+        with self._ledger.reading() as connection:
+            self._load(connection, {version_id})
+            if direct:
+                return self._sorted(connection, provenance.direct_users(connection, version_id))
+            return self._sorted(connection, provenance.user_closure(connection, {version_id}) - {version_id})
+
+    def pins(self, owner: str | None = None) -> dict[str, tuple[int, ...]]:
+        """Return the ids of the pinned versions by owner (of one owner)."""
+        query = sa.select(book.pins).order_by(book.pins.c.owner, book.pins.c.version_id)
+        if owner is not None:
+            query = query.where(book.pins.c.owner == owner)
+        held: dict[str, tuple[int, ...]] = {}
+        with self._ledger.reading() as connection:
+            for row in connection.execute(query):
+                held[row.owner] = (*held.get(row.owner, ()), row.version_id)
+        return held
+
+    def pin(self, owner: str, ids: Iterable[int | Version]) -> None:
+        """Let ``owner`` hold versions (retention keeps them and all they were made from)."""
+        wanted = set(version_ids(ids))
+        with self._ledger.writing() as connection:
+            self._load(connection, wanted)
+            held = set(connection.execute(sa.select(book.pins.c.version_id).where(book.pins.c.owner == owner)).scalars())
+            new = [{"owner": owner, "version_id": i} for i in sorted(wanted - held)]
+            if new:
+                connection.execute(book.pins.insert(), new)
+
+    def unpin(self, owner: str) -> None:
+        """Let go of everything that ``owner`` holds."""
+        with self._ledger.writing() as connection:
+            connection.execute(book.pins.delete().where(book.pins.c.owner == owner))
+
+    def _load(self, connection: sa.Connection, ids: set[int]) -> dict[int, Version]:
+        known = lookup.load_versions(connection, ids)
+        absent = sorted(ids - set(known))
+        if absent:
+            raise LakeError(
+                f"The lake at {self.root} has no version {', '.join(map(str, absent[:10]))}. Look ids up with Lake.history(table)."
+            )
+        return known
+
+    def _sorted(self, connection: sa.Connection, ids: Iterable[int]) -> list[Version]:
+        return [version for _, version in sorted(lookup.load_versions(connection, ids).items())]
+
+    def _check_known(self, connection: sa.Connection, table: str) -> None:
+        names = lookup.table_names(connection)
+        if table not in names:
+            raise UnknownTableError(f"The lake at {self.root} has no table {table!r}. {did_you_mean(table, names)}")
+
+
+def version_ids(versions: Iterable[int | Version]) -> tuple[int, ...]:
+    """Return the ids of versions that are given by id or as they are."""
+    return tuple(version.id if isinstance(version, Version) else int(version) for version in versions)

@@ -1,0 +1,275 @@
+"""The lake: every content ever published, by table, partition and commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from ml_platform.core.errors import LakeError, UnknownPartitionError
+from ml_platform.lake import lookup
+from ml_platform.lake.artifact import read_artifact
+from ml_platform.lake.history import History, version_ids
+from ml_platform.lake.layout import check_partition, check_table
+from ml_platform.lake.publishing import publish
+from ml_platform.lake.reading import Reading
+from ml_platform.lake.staging import origin, stage_files, stage_table
+from ml_platform.lake.version import DATA, REJECTED, Commit, Staged, Version, arrow_schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ml_platform.lake.diff import TableDiff
+    from ml_platform.lake.verify import Problem
+
+At = int | datetime | None
+Missing = Literal["skip", "raise"]
+
+
+class Lake(History):
+    """Immutable files under ``root/data`` and the ledger ``root/ledger.sqlite`` that says what they are.
+
+    Safe to use from several threads, and to hand to other processes (pickled or forked): each opens its own connections.
+    """
+
+    @classmethod
+    def open(cls, root: str | Path) -> Lake:
+        """Open the lake at ``root``; one that does not exist yet is created when it is first used."""
+        return cls(Path(root).expanduser().resolve())
+
+    def stage(
+        self,
+        table: str,
+        partition: str | None,
+        rows: pa.Table,
+        *,
+        key: Sequence[str] = (),
+        schema: pa.Schema | None = None,
+        inputs: Iterable[int | Version] = (),
+        code_version: str = "",
+        kind: Literal["data", "rejected"] = DATA,
+        properties: Mapping[str, object] | None = None,
+    ) -> Staged:
+        """Write the rows of one partition to a new file that nobody can read before it is published; takes no lock.
+
+        Parameters
+        ----------
+        table : str
+            ``project/layer/name``.
+        partition : str or None
+            ``YYYY-MM-DD``; None for a table without partitions.
+        rows : pyarrow.Table
+            The whole content of the partition.
+        key : sequence of str
+            Columns to order the rows by (stable, nulls last); none keeps their order.
+        schema : pyarrow.Schema, optional
+            Declared columns and types; the rows are cast to it where nothing is lost.
+        inputs : iterable of int or Version
+            The versions that the rows were made from.
+        code_version : str
+            What the code that made them is called.
+        kind : {"data", "rejected"}
+            ``rejected`` is kept with its history but never resolved by a read.
+        properties : mapping, optional
+            Values that can be written as JSON.
+
+        Returns
+        -------
+        Staged
+            To be handed to :meth:`publish`.
+
+        Raises
+        ------
+        LakeError
+            If a name is impossible, a cast would lose something, or a key column is missing.
+        """
+        if kind not in (DATA, REJECTED):
+            raise LakeError(f"{kind!r} is no kind of rows: use 'data' or 'rejected' (files are staged with stage_artifact).")
+        of = origin(table, partition, version_ids(inputs), code_version, properties)
+        return stage_table(self._ledger, self.root, of, rows, key=key, schema=schema, kind=kind)
+
+    def stage_artifact(
+        self,
+        table: str,
+        partition: str | None,
+        files: Mapping[str, bytes],
+        *,
+        inputs: Iterable[int | Version] = (),
+        code_version: str = "",
+        properties: Mapping[str, object] | None = None,
+    ) -> Staged:
+        """Write any files as one content, such as a model with its card; see :meth:`stage`."""
+        of = origin(table, partition, version_ids(inputs), code_version, properties)
+        return stage_files(self._ledger, self.root, of, files)
+
+    def publish(self, staged: Sequence[Staged], *, run_id: str = "", message: str = "") -> Commit:
+        """Make everything that was staged readable at once, or nothing of it.
+
+        Content that equals the head of its partition, made from the same versions by the same code version and with the same
+        properties, adds nothing: the version that is there is returned with ``reused`` set. Content that equals any earlier
+        version of its partition becomes a new version that shares the earlier files.
+
+        Parameters
+        ----------
+        staged : sequence of Staged
+            At most one content per partition.
+        run_id, message : str
+            Written beside the commit.
+
+        Returns
+        -------
+        Commit
+            ``versions`` in the order of ``staged``. If nothing was new there is no new commit: ``number`` is the newest.
+
+        Raises
+        ------
+        LakeError
+            If an input does not exist or a staged file is gone; nothing is published.
+        """
+        return publish(self._ledger, self.root, list(staged), run_id=run_id, message=message)
+
+    def resolve(
+        self, table: str, partitions: Iterable[str | None] | None = None, at: At = None, missing: Missing = "skip"
+    ) -> list[Version]:
+        """Return the readable version of each partition as of a commit.
+
+        Parameters
+        ----------
+        table : str
+            ``project/layer/name``.
+        partitions : iterable of str or None, optional
+            Keys, answered in their order; by default all partitions, by key.
+        at : int, datetime or None
+            A commit, an aware time (the newest commit not after it), or None for now.
+        missing : {"skip", "raise"}
+            What to do about an unknown table, or keys without a readable version.
+
+        Returns
+        -------
+        list of Version
+
+        Raises
+        ------
+        UnknownTableError, UnknownPartitionError
+            Only with ``missing="raise"``.
+        UnknownCommitError
+            If there is no such commit, or the time lies before the first one.
+        """
+        return self._resolve(table, partitions, at, missing)[0]
+
+    def heads(self, table: str, at: At = None) -> dict[str | None, Version]:
+        """Return the readable version of every partition by key, as of a commit."""
+        return {version.partition: version for version in self.resolve(table, at=at)}
+
+    def partitions(self, table: str, at: At = None) -> list[str | None]:
+        """Return the keys of the readable partitions of a table, in order, as of a commit."""
+        return [version.partition for version in self.resolve(table, at=at)]
+
+    def read(
+        self,
+        table: str,
+        partitions: Iterable[str | None] | None = None,
+        at: At = None,
+        columns: Sequence[str] | None = None,
+        partition_column: str | None = None,
+        missing: Missing = "skip",
+    ) -> Reading:
+        """Resolve partitions as :meth:`resolve` does and return their rows, in the newest schema of the table at that commit.
+
+        Parameters
+        ----------
+        table, partitions, at, missing
+            As of :meth:`resolve`.
+        columns : sequence of str, optional
+            Only these, in this order.
+        partition_column : str, optional
+            Add the partition key of each row as a text column of this name.
+
+        Returns
+        -------
+        Reading
+            Without rows, but with the table's columns, if nothing is there to read.
+
+        Raises
+        ------
+        LakeError
+            If a column does not exist, or an older partition cannot be read in the newest schema.
+        """
+        found, newest = self._resolve(table, partitions, at, missing)
+        if newest is None and columns:
+            # A table that was never published has no schema to look the columns up in.
+            return Reading(self.root, (), arrow_schema(b""), None, partition_column)
+        return self._reading(found, newest, columns, partition_column)
+
+    def read_versions(
+        self, versions: Iterable[int | Version], columns: Sequence[str] | None = None, partition_column: str | None = None
+    ) -> Reading:
+        """Return the rows of exactly these versions (rejected ones too), in the schema of the newest of them."""
+        given = list(versions)
+        with self._ledger.reading() as connection:
+            known = self._load(connection, {v for v in given if not isinstance(v, Version)})
+        found = [v if isinstance(v, Version) else known[v] for v in given]
+        newest = max(found, key=lambda version: version.id, default=None)
+        return self._reading(found, newest, columns, partition_column)
+
+    def artifact(self, version: int | Version, name: str) -> bytes:
+        """Return the content of one file of an artifact.
+
+        Raises
+        ------
+        LakeError
+            If the version has no such file.
+        IntegrityError
+            If the file is missing or is not what was published.
+        """
+        return read_artifact(self.root, version if isinstance(version, Version) else self.version(version), name)
+
+    def diff(self, table: str, before: At, after: At, key: Sequence[str] = (), partitions: Iterable[str | None] | None = None) -> TableDiff:
+        """Return what changed in a table between two commits; see :func:`ml_platform.lake.diff.diff_table`."""
+        from ml_platform.lake.diff import diff_table
+
+        return diff_table(self, table, before, after, key=key, partitions=partitions)
+
+    def verify(self) -> list[Problem]:
+        """Recompute the chain, every file and every content hash; return what is wrong."""
+        from ml_platform.lake.verify import verify
+
+        return verify(self._ledger, self.root)
+
+    def _resolve(
+        self, table: str, partitions: Iterable[str | None] | None, at: At, missing: Missing
+    ) -> tuple[list[Version], Version | None]:
+        """Return the heads asked for, and the version with the newest schema of the table as of then."""
+        check_table(table)
+        if isinstance(partitions, str):
+            raise LakeError(f"Partitions are given as a list of keys, not as the text {partitions!r}: write [{partitions!r}].")
+        keys = None if partitions is None else list(dict.fromkeys(check_partition(key) or "" for key in partitions))
+        with self._ledger.reading() as connection:
+            number, last_version = lookup.commit_at(connection, at)
+            ids = lookup.head_ids(connection, table, last_version, keys)
+            newest_id = lookup.newest_id(connection, table, last_version)
+            if missing == "raise" and newest_id is None:
+                self._check_known(connection, table)
+            known = lookup.load_versions(connection, [*ids, *([] if newest_id is None else [newest_id])])
+        heads = {known[i].partition or "": known[i] for i in ids}
+        if missing == "raise":
+            absent = [key or None for key in keys or () if key not in heads]
+            if absent or (keys is None and not heads):
+                _raise_absent(table, absent, number)
+        newest = None if newest_id is None else known[newest_id]
+        return [heads[key] for key in (sorted(heads) if keys is None else keys) if key in heads], newest
+
+    def _reading(
+        self, found: Iterable[Version], newest: Version | None, columns: Sequence[str] | None, partition_column: str | None
+    ) -> Reading:
+        schema = arrow_schema(b"") if newest is None else newest.schema
+        return Reading(self.root, tuple(found), schema, None if columns is None else tuple(columns), partition_column)
+
+
+def _raise_absent(table: str, absent: Sequence[str | None], number: int) -> None:
+    what = f"partition {', '.join(map(repr, absent[:10]))}" + (f" and {len(absent) - 10} more" if len(absent) > 10 else "")
+    raise UnknownPartitionError(
+        f"{table!r} has no readable version of {what if absent else 'any partition'} at commit {number}. "
+        "Materialize it first, name another commit, or look at Lake.history(table): it may have been rejected."
+    )

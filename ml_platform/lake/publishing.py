@@ -1,0 +1,273 @@
+"""Make staged files readable: all of them in one short transaction, or none."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from ml_platform.core.errors import LakeError
+from ml_platform.core.intervals import EPOCH, from_micros, to_micros
+from ml_platform.lake.chain import FIRST, commit_hash
+from ml_platform.lake.layout import are_whole
+from ml_platform.lake.ledger import Ledger, commits, files, inputs, schemas, versions
+from ml_platform.lake.lookup import Content, chunks, load_schemas, newest_with_content
+from ml_platform.lake.version import REJECTED, Commit, FileRef, Staged, Version
+
+
+@dataclass(frozen=True)
+class _Head:
+    """What the ledger knows of the version that a staged content may repeat."""
+
+    id: int
+    kind: str
+    data_hash: str
+    code_version: str
+    properties: str
+    inputs: frozenset[int]
+
+    def is_repeated_by(self, staged: Staged) -> bool:
+        """Tell whether publishing ``staged`` would say nothing that is not known already."""
+        return (self.kind, self.data_hash, self.code_version, self.properties, self.inputs) == (
+            staged.kind,
+            staged.data_hash,
+            staged.code_version,
+            staged.properties,
+            frozenset(staged.inputs),
+        )
+
+
+def publish(ledger: Ledger, root: Path, staged: Sequence[Staged], *, run_id: str, message: str) -> Commit:
+    """Publish what was staged as one commit; see :meth:`ml_platform.lake.lake.Lake.publish`."""
+    _check(root, staged)
+    # A look before the lock: what is known already needs neither the lock nor the disk.
+    with ledger.reading() as connection:
+        plan = _plan(connection, root, staged)
+    synced = _sync_folders(root, _to_create(staged, plan), set())
+    commit = _commit_of(plan.last)
+    created: dict[int, Version] = {}
+    if len(plan.repeated) < len(staged):
+        with ledger.writing() as connection:
+            plan = _plan(connection, root, staged)
+            _sync_folders(root, _to_create(staged, plan), synced)
+            created = _new_versions(staged, plan, run_id)
+            commit = _insert(connection, plan.last, created, staged, run_id, message) if created else _commit_of(plan.last)
+    answers = tuple(created[i] if i in created else plan.repeated[i] for i in range(len(staged)))
+    _remove_unused(ledger, root, staged, answers)
+    return replace(commit, versions=answers, created=len(created))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is there already, by position: versions that are repeated, and files that a new version can share."""
+
+    last: Any
+    repeated: dict[int, Version]
+    shared: dict[int, tuple[FileRef, ...]]
+
+
+def _plan(connection: sa.Connection, root: Path, staged: Sequence[Staged]) -> _Plan:
+    """Compare what was staged with what the lake has."""
+    last = connection.execute(sa.select(commits).order_by(commits.c.number.desc()).limit(1)).one_or_none()
+    _check_inputs(connection, staged)
+    return _Plan(last, *_known_contents(connection, root, staged))
+
+
+def _to_create(staged: Sequence[Staged], plan: _Plan) -> list[Staged]:
+    return [one for position, one in enumerate(staged) if position not in plan.repeated]
+
+
+def _commit_of(last: Any) -> Commit:
+    if last is None:
+        return Commit(0, EPOCH, (), 0)
+    return Commit(last.number, from_micros(last.time), (), 0, last.run_id, last.message, last.hash)
+
+
+def _check(root: Path, staged: Sequence[Staged]) -> None:
+    """Refuse what was staged elsewhere, twice in one commit, or is gone from the disk."""
+    seen: set[tuple[str, str | None, bool]] = set()
+    for one in staged:
+        if not isinstance(one, Staged):
+            raise LakeError(f"Only what Lake.stage or Lake.stage_artifact returned can be published, not {type(one).__name__}.")
+        if one.root != str(root):
+            raise LakeError(
+                f"{one.table!r}, partition {one.partition!r} was staged in the lake at {one.root}, not in {root}: publish it there."
+            )
+        address = (one.table, one.partition, one.kind == REJECTED)
+        if address in seen:
+            raise LakeError(
+                f"{one.table!r}, partition {one.partition!r} stands twice in one commit: publish one content of a partition at a time."
+            )
+        seen.add(address)
+        if not are_whole(root, one.files):
+            paths = ", ".join(file.path for file in one.files)
+            raise LakeError(f"The staged files {paths} are gone from the lake at {root}: stage {one.table!r} again.")
+
+
+def _sync_folders(root: Path, staged: Iterable[Staged], synced: set[str]) -> set[str]:
+    """Wait until the disk has the names of the files too, not only their bytes; return the folders that are safe."""
+    folders = {os.path.dirname(file.path) for one in staged for file in one.files}
+    folders |= {folder[:at] for folder in folders for at, sign in enumerate(folder) if sign == "/"}
+    # Windows cannot open a folder to sync it.
+    for folder in sorted(folders - synced, reverse=True) if os.name != "nt" else ():
+        descriptor = os.open(root / folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    return synced | folders
+
+
+def _check_inputs(connection: sa.Connection, staged: Sequence[Staged]) -> None:
+    wanted = sorted({i for one in staged for i in one.inputs})
+    known = {found for chunk in chunks(wanted) for found in connection.execute(_EXISTING, {"ids": chunk}).scalars()}
+    unknown = [str(i) for i in wanted if i not in known]
+    if unknown:
+        raise LakeError(f"Inputs name versions that the lake does not have: {', '.join(unknown[:10])}. Pass the ids of published versions.")
+
+
+def _known_contents(
+    connection: sa.Connection, root: Path, staged: Sequence[Staged]
+) -> tuple[dict[int, Version], dict[int, tuple[FileRef, ...]]]:
+    """Return, by position, which staged contents are the head already, and which can share the files of an older version."""
+    heads = _heads(connection, staged)
+    contents = [Content(one.table, one.partition or "", one.kind, one.data_hash) for one in staged]
+    known = newest_with_content(connection, contents)
+    repeated: dict[int, Version] = {}
+    shared: dict[int, tuple[FileRef, ...]] = {}
+    for position, (one, content) in enumerate(zip(staged, contents, strict=True)):
+        # A file that was lost or cut short must not be taken up again: the new one replaces it.
+        if content not in known or not are_whole(root, known[content].files):
+            continue
+        head = heads.get((one.table, one.partition or "", one.kind == REJECTED))
+        if head is not None and head.is_repeated_by(one):
+            repeated[position] = replace(known[content], reused=True)
+        else:
+            shared[position] = known[content].files
+    return repeated, shared
+
+
+def _heads(connection: sa.Connection, staged: Sequence[Staged]) -> dict[tuple[str, str, bool], _Head]:
+    """Return the newest versions of the staged partitions by (table, partition, for a rejected content)."""
+    rows: dict[tuple[str, str, bool], Any] = {}
+    for table, rejected in sorted({(one.table, one.kind == REJECTED) for one in staged}):
+        keys = [one.partition or "" for one in staged if one.table == table and (one.kind == REJECTED) == rejected]
+        query = sa.select(sa.func.max(versions.c.id)).where(versions.c.table_name == table).group_by(versions.c.partition_key)
+        # A rejected delivery repeats the newest version if that was rejected as well; readable ones compare with what is read.
+        if not rejected:
+            query = query.where(versions.c.kind != REJECTED)
+        for chunk in chunks(keys):
+            newest = sa.select(versions).where(versions.c.id.in_(query.where(versions.c.partition_key.in_(chunk))))
+            rows.update({(table, row.partition_key, rejected): row for row in connection.execute(newest)})
+    made_from: dict[int, set[int]] = {}
+    for chunk in chunks([row.id for row in rows.values()]):
+        for version_id, input_id in connection.execute(_INPUTS, {"ids": chunk}):
+            made_from.setdefault(version_id, set()).add(input_id)
+    return {
+        address: _Head(row.id, row.kind, row.data_hash, row.code_version, row.properties, frozenset(made_from.get(row.id, ())))
+        for address, row in rows.items()
+    }
+
+
+def _new_versions(staged: Sequence[Staged], plan: _Plan, run_id: str) -> dict[int, Version]:
+    """Return the versions to create, by position in ``staged``."""
+    last = plan.last
+    # Commit times grow even if the machine's clock is set back: "as of a time" means one state.
+    time = datetime.now(UTC) if last is None else max(datetime.now(UTC), from_micros(last.time + 1))
+    number, next_id = (1, 1) if last is None else (last.number + 1, last.last_version + 1)
+    created: dict[int, Version] = {}
+    for position, one in enumerate(staged):
+        if position in plan.repeated:
+            continue
+        refs = plan.shared.get(position, one.files)
+        created[position] = Version(
+            id=next_id + len(created),
+            commit=number,
+            table=one.table,
+            partition=one.partition,
+            kind=one.kind,
+            rows=one.rows,
+            bytes=sum(file.bytes for file in refs),
+            data_hash=one.data_hash,
+            files=refs,
+            code_version=one.code_version,
+            run_id=run_id,
+            created=time,
+            properties=json.loads(one.properties),
+            schema_ipc=one.schema_ipc,
+        )
+    return created
+
+
+def _insert(
+    connection: sa.Connection, last: Any, created: dict[int, Version], staged: Sequence[Staged], run_id: str, message: str
+) -> Commit:
+    new = list(created.values())
+    number, time = new[0].commit, new[0].created
+    previous = FIRST if last is None else last.hash
+    made_from = {version.id: sorted(set(staged[position].inputs)) for position, version in created.items()}
+    digest = commit_hash(previous, number, time, run_id, message, new, made_from)
+    row = {"number": number, "time": to_micros(time), "last_version": new[-1].id, "run_id": run_id, "message": message}
+    connection.execute(commits.insert(), {**row, "previous": previous, "hash": digest})
+    hashes = {version.schema_ipc: _schema_hash(version.schema_ipc) for version in new}
+    stored = load_schemas(connection, set(hashes.values()))
+    missing = [{"hash": name, "arrow": ipc} for ipc, name in hashes.items() if name not in stored]
+    if missing:
+        connection.execute(schemas.insert(), missing)
+    connection.execute(versions.insert(), [_version_row(created[p], staged[p], hashes[created[p].schema_ipc]) for p in created])
+    connection.execute(files.insert(), [{"version_id": version.id, **vars(file)} for version in new for file in version.files])
+    edges = [{"version_id": version_id, "input_id": i} for version_id, ids in made_from.items() for i in ids]
+    if edges:
+        connection.execute(inputs.insert(), edges)
+    return Commit(number, time, (), len(new), run_id, message, digest)
+
+
+def _version_row(version: Version, staged: Staged, schema_hash: str) -> dict[str, Any]:
+    return {
+        "id": version.id,
+        "commit_number": version.commit,
+        "table_name": version.table,
+        "partition_key": version.partition or "",
+        "kind": version.kind,
+        "rows": version.rows,
+        "bytes": version.bytes,
+        "data_hash": version.data_hash,
+        "schema_hash": schema_hash,
+        "code_version": version.code_version,
+        "properties": staged.properties,
+    }
+
+
+def _schema_hash(ipc: bytes) -> str:
+    return hashlib.sha256(ipc).hexdigest() if ipc else ""
+
+
+def _remove_unused(ledger: Ledger, root: Path, staged: Sequence[Staged], answers: Iterable[Version]) -> None:
+    """Remove staged files whose content was there already, after the transaction: a crash in between leaves orphans only."""
+    unused: set[str] = set()
+    for one, version in zip(staged, answers, strict=True):
+        unused |= {file.path for file in one.files} - {file.path for file in version.files}
+    if not unused:
+        return
+    # What was staged once may have been published before, by whoever: a path in the ledger is never removed.
+    with ledger.reading() as connection:
+        for chunk in chunks(sorted(unused)):
+            unused -= set(connection.execute(_PATHS, {"paths": chunk}).scalars())
+    for path in unused:
+        (root / path).unlink(missing_ok=True)
+        if not path.endswith(".parquet"):
+            with suppress(OSError):  # an artifact's folder, once it is empty
+                (root / path).parent.rmdir()
+
+
+_EXISTING = sa.select(versions.c.id).where(versions.c.id.in_(sa.bindparam("ids", expanding=True)))
+_INPUTS = sa.select(inputs).where(inputs.c.version_id.in_(sa.bindparam("ids", expanding=True)))
+_PATHS = sa.select(files.c.path).where(files.c.path.in_(sa.bindparam("paths", expanding=True)))

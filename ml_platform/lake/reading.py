@@ -1,0 +1,245 @@
+"""The rows of some versions as one table, for the engine of the reader's choice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ml_platform.core.errors import IntegrityError, LakeError, did_you_mean
+from ml_platform.lake.evolution import check_evolution
+from ml_platform.lake.version import ARTIFACT, Version
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Rows to be read: the versions' rows one after the other, in the columns and types of ``table_schema``.
+
+    Nothing is opened before one of :meth:`arrow`, :meth:`pl`, :meth:`df` or :meth:`relation` is called.
+    A column that an older version does not have reads as null.
+    """
+
+    root: Path
+    versions: tuple[Version, ...]
+    table_schema: pa.Schema
+    columns: tuple[str, ...] | None = None
+    partition_column: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.columns is not None and not self.columns:
+            raise LakeError(f"No column of {self._table!r} was asked for: leave columns out for all, or use .rows for the number of rows.")
+        names = self.table_schema.names
+        for column in self.columns or ():
+            if column not in names:
+                raise LakeError(f"{self._table!r} has no column {column!r}. {did_you_mean(column, names)}")
+        if self.partition_column in self._selected.names:
+            raise LakeError(f"{self._table!r} has a column {self.partition_column!r} already: name the partition column otherwise.")
+        check_evolution(self.versions, self._selected, self._table)
+
+    @property
+    def rows(self) -> int:
+        """Return the number of rows, without opening a file."""
+        return sum(version.rows for version in self.versions)
+
+    @property
+    def files(self) -> list[str]:
+        """Return the absolute paths of the Parquet files, in the order of the versions."""
+        return [str(self.root / file.path) for version in self.versions for file in version.files]
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """Return the schema of the rows as they are read."""
+        import pyarrow as pa
+
+        if self.partition_column is None:
+            return self._selected
+        return self._selected.append(pa.field(self.partition_column, pa.string()))
+
+    def arrow(self) -> pa.Table:
+        """Return the rows as an Arrow table."""
+        if _polars_keeps(self._selected):
+            return self.pl().to_arrow().cast(self.schema)
+        return self._explained(self._arrow_by_arrow)
+
+    def pl(self) -> pl.DataFrame:
+        """Return the rows as a Polars frame."""
+        if _polars_keeps(self._selected):
+            return self._explained(self._polars)
+        import polars as pl
+
+        return pl.DataFrame(self.arrow())
+
+    def df(self) -> pd.DataFrame:
+        """Return the rows as a pandas frame."""
+        return self.arrow().to_pandas()
+
+    def relation(self, con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
+        """Return the rows as a lazy DuckDB relation on ``con``; files are read when its result is."""
+        return self._explained(lambda: con.sql(self.sql()))
+
+    def sql(self) -> str:
+        """Return a SELECT for DuckDB that reads exactly these rows; the files stand in it by their absolute paths."""
+        from ml_platform.lake.duck import quote_name, quote_text, type_name
+
+        self._check_rows()
+        if not self._selected.names and self.partition_column is None:
+            raise LakeError(f"{self._table!r} has no columns to select yet: nothing with rows was ever published there.")
+        selects = []
+        for present, run in self._runs():
+            cells = [_cell(field, present) for field in self._selected]
+            if self.partition_column is not None:
+                key = "nullif(regexp_extract(filename, 'part=([^/\\\\]+)[/\\\\][^/\\\\]+$', 1), '')"
+                cells.append(f"{key} AS {quote_name(self.partition_column)}")
+            paths = ", ".join(quote_text(str(self.root / file.path)) for version in run for file in version.files)
+            selects.append(f"SELECT {', '.join(cells)} FROM read_parquet([{paths}], hive_partitioning = false)")
+        if selects:
+            return " UNION ALL ".join(selects)
+        cells = [f"CAST(NULL AS {type_name(field.type)}) AS {quote_name(field.name)}" for field in self.schema]
+        return f"SELECT {', '.join(cells)} WHERE false"
+
+    @cached_property
+    def _selected(self) -> pa.Schema:
+        import pyarrow as pa
+
+        if self.columns is None:
+            return self.table_schema
+        return pa.schema([self.table_schema.field(name) for name in self.columns])
+
+    @property
+    def _table(self) -> str:
+        return self.versions[0].table if self.versions else "this table"
+
+    def _runs(self) -> list[tuple[dict[str, pa.DataType], list[Version]]]:
+        """Return neighbouring versions in which the selected columns have the same types, with those types."""
+        present: dict[bytes, dict[str, pa.DataType]] = {}
+        for version in self.versions:
+            if version.schema_ipc not in present:
+                schema = version.schema
+                present[version.schema_ipc] = {name: schema.field(name).type for name in self._selected.names if name in schema.names}
+        return [(types, list(run)) for types, run in groupby(self.versions, key=lambda version: present[version.schema_ipc])]
+
+    def _polars(self) -> pl.DataFrame:
+        # Measured on 334 files x 900 rows x 12 columns: Polars 0.10 s, DuckDB 0.14 s, pyarrow 0.28 s; one file 0.4 ms.
+        import polars as pl
+        import pyarrow as pa
+
+        empty = pl.DataFrame(self._selected.empty_table())
+        parts = []
+        for present, run in self._runs():
+            rows = sum(version.rows for version in run)
+            missing = [
+                pl.repeat(None, rows, dtype=kind, eager=True).alias(name) for name, kind in empty.schema.items() if name not in present
+            ]
+            if not present:
+                parts.append(pl.select(missing))
+                continue
+            paths = [str(self.root / file.path) for version in run for file in version.files]
+            # Given the schema, Polars does not mind what else stands in the files, and reads no footer twice.
+            stored = pl.DataFrame(pa.schema(present.items()).empty_table()).schema
+            scan = pl.scan_parquet(paths, schema=stored, extra_columns="ignore", hive_partitioning=False, glob=False)
+            cells = [pl.col(name).cast(kind) for name, kind in empty.schema.items() if name in present]
+            parts.append(scan.select(cells).collect().with_columns(missing).select(empty.columns))
+        whole = pl.concat(parts, rechunk=False) if parts else empty
+        if self.partition_column is None:
+            return whole
+        return whole.with_columns(pl.Series(self.partition_column, self._partitions(), dtype=pl.String))
+
+    def _arrow_by_arrow(self) -> pa.Table:
+        """Read types that Polars would change; ``ParquetFile``, because ``read_table`` takes columns from the folders' names."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        parts = []
+        for version in self.versions:
+            for file in version.files:
+                part = pq.ParquetFile(self.root / file.path).read(columns=[n for n in self._selected.names if n in version.schema.names])
+                columns = [
+                    part.column(field.name).cast(field.type) if field.name in part.column_names else pa.nulls(part.num_rows, field.type)
+                    for field in self._selected
+                ]
+                parts.append(pa.table(columns, schema=self._selected))
+        whole = pa.concat_tables(parts) if parts else self._selected.empty_table()
+        if self.partition_column is None:
+            return whole
+        return whole.append_column(self.schema.field(self.partition_column), pa.array(self._partitions().to_list(), pa.string()))
+
+    def _partitions(self) -> Any:
+        """Return the partition key of each row, as a Polars series."""
+        import numpy as np
+        import polars as pl
+
+        keys = pl.Series([version.partition for version in self.versions], dtype=pl.String)
+        return keys.gather(np.repeat(np.arange(len(self.versions)), [version.rows for version in self.versions]))
+
+    def _check_rows(self) -> None:
+        for version in self.versions:
+            if version.kind == ARTIFACT:
+                raise LakeError(
+                    f"Version {version.id} of {version.table!r} is an artifact with the files "
+                    f"{', '.join(file.name for file in version.files)}, not rows: read it with Lake.artifact(version, name)."
+                )
+
+    def _explained(self, read: Any) -> Any:
+        """Return what ``read`` returns; if it fails, say which published file is not what it was, if one is."""
+        self._check_rows()
+        try:
+            return read()
+        except Exception as problem:
+            damaged = [str(path) for path in _damaged(self.root, self.versions)]
+            if not damaged:
+                raise
+            raise IntegrityError(
+                f"{self._table!r} cannot be read: {', '.join(damaged[:3])} "
+                f"({len(damaged)} of {len(self.files)} files) is missing or has another size than was published. "
+                "Restore it from a backup, or materialize the partition again."
+            ) from problem
+
+
+def _cell(field: pa.Field, present: dict[str, pa.DataType]) -> str:
+    """Return what selects one column for DuckDB from files with the columns ``present``."""
+    from ml_platform.lake.duck import quote_name, type_name
+
+    name = quote_name(field.name)
+    if present.get(field.name) == field.type:
+        return name
+    return f"CAST({name if field.name in present else 'NULL'} AS {type_name(field.type)}) AS {name}"
+
+
+def _damaged(root: Path, versions: Sequence[Version]) -> list[Path]:
+    paths = []
+    for version in versions:
+        for file in version.files:
+            path = root / file.path
+            if not path.is_file() or path.stat().st_size != file.bytes:
+                paths.append(path)
+    return paths
+
+
+def _polars_keeps(schema: pa.Schema) -> bool:
+    """Tell whether Polars gives back all types of the schema as they are (text, bytes and lists in wider offsets)."""
+    return bool(schema.names) and all(_keeps(field.type) for field in schema)
+
+
+def _keeps(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return _keeps(kind.value_type)
+    if pa.types.is_struct(kind):
+        return all(_keeps(field.type) for field in kind)
+    plain = (
+        *(pa.types.is_integer, pa.types.is_float32, pa.types.is_float64, pa.types.is_boolean, pa.types.is_date32),
+        *(pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary, pa.types.is_decimal128),
+    )
+    if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
+        return kind.unit != "s"
+    return any(is_kind(kind) for is_kind in plain)

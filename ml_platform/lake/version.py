@@ -1,0 +1,100 @@
+"""What the lake hands out: versions, their files, and the commits that published them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+REJECTED = "rejected"
+DATA = "data"
+ARTIFACT = "artifact"
+
+
+@dataclass(frozen=True)
+class FileRef:
+    """One file of a version.
+
+    ``path`` is relative to the root of the lake; ``name`` is what the file is called inside its version
+    (an artifact's file name; ``data`` for the rows of a table). ``rows`` is 0 for files without rows.
+    """
+
+    name: str
+    path: str
+    sha256: str
+    bytes: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class Version:
+    """One immutable content of one partition of one table.
+
+    ``kind`` is ``data``, ``artifact`` or ``rejected`` (kept, never resolved by a read). ``data_hash`` is the
+    content's identity (schema and ordered rows), ``id`` is the version's. ``created`` is when it was published.
+    ``reused`` is True only in the answer to a publication that found this very content already at the head.
+    """
+
+    id: int
+    commit: int
+    table: str
+    partition: str | None
+    kind: str
+    rows: int
+    bytes: int
+    data_hash: str
+    files: tuple[FileRef, ...]
+    code_version: str
+    run_id: str
+    created: datetime
+    properties: dict[str, Any] = field(hash=False)
+    reused: bool = field(default=False, compare=False)
+    schema_ipc: bytes = field(default=b"", repr=False, compare=False)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Return the Arrow schema of the rows (without columns for an artifact)."""
+        return arrow_schema(self.schema_ipc)
+
+
+@dataclass(frozen=True)
+class Commit:
+    """The atomic publication of one or more versions; ``created`` of them are new, the others were there already."""
+
+    number: int
+    time: datetime
+    versions: tuple[Version, ...]
+    created: int
+    run_id: str = ""
+    message: str = ""
+    hash: str = ""
+
+
+@dataclass(frozen=True)
+class Staged:
+    """Files that are written and hashed but not yet published: nobody can read them."""
+
+    root: str
+    table: str
+    partition: str | None
+    kind: str
+    rows: int
+    bytes: int
+    data_hash: str
+    files: tuple[FileRef, ...]
+    schema_ipc: bytes = field(repr=False)
+    inputs: tuple[int, ...]
+    code_version: str
+    properties: str
+
+
+@lru_cache(maxsize=1024)
+def arrow_schema(ipc: bytes) -> pa.Schema:
+    """Return the schema that was serialised as an Arrow IPC message; empty bytes are a schema without columns."""
+    import pyarrow as pa
+
+    return pa.ipc.read_schema(pa.py_buffer(ipc)) if ipc else pa.schema([])

@@ -1,0 +1,177 @@
+"""The model card: what a person must know before they trust a model, as one page of Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ml_platform.models.evaluation import Evaluation
+
+NAMES = {
+    "auc": "AUC",
+    "gini": "Gini",
+    "log_loss": "log-loss",
+    "brier": "Brier score",
+    "ece": "calibration error",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "r2": "R²",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Split:
+    """The rows of one part of the training set: how many, and their first and last cutoff as text."""
+
+    name: str
+    rows: int
+    first: str
+    last: str
+    mean_label: float
+
+
+@dataclass(frozen=True)
+class Source:
+    """A table that the model was made from, in one or more steps: how many versions of it, of which partitions, with how many rows."""
+
+    table: str
+    versions: int
+    first: str | None
+    last: str | None
+    rows: int
+
+
+@dataclass(frozen=True)
+class CardFeature:
+    """A feature that the model uses: what it is in words, and its share of the importance."""
+
+    name: str
+    sentence: str
+    importance: float
+
+
+@dataclass(frozen=True)
+class Card:
+    """Everything that stands on the card."""
+
+    problem: str
+    description: str
+    label: str
+    training_date: str
+    trainer: str
+    baseline: str
+    splits: tuple[Split, ...]
+    features: tuple[CardFeature, ...]
+    candidates: int
+    model: Evaluation
+    against: Mapping[str, Evaluation]
+    timeless: tuple[str, ...]
+    made_from: tuple[Source, ...]
+    limits: tuple[str, ...]
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        plain = {
+            name: getattr(self, name)
+            for name in ("problem", "description", "label", "training_date", "trainer", "baseline", "candidates")
+        }  # fmt: skip
+        return plain | {
+            "splits": [asdict(split) for split in self.splits],
+            "features": [asdict(feature) for feature in self.features],
+            "made_from": [asdict(source) for source in self.made_from],
+            "model": self.model.to_mapping(),
+            "against": {role: evaluation.to_mapping() for role, evaluation in self.against.items()},
+            "timeless": list(self.timeless),
+            "limits": list(self.limits),
+        }
+
+
+def write_card(card: Card) -> str:
+    """Return the card as Markdown."""
+    return "\n\n".join(
+        part
+        for part in (
+            f"# {card.problem}: {card.trainer} of {card.training_date}",
+            card.description,
+            f"**Predicts** {card.label}.",
+            _data(card),
+            _metrics(card),
+            _calibration(card.model),
+            _features(card),
+            _origin(card),
+            _list("Limits", card.limits),
+        )
+        if part
+    ) + "\n"  # fmt: skip
+
+
+def metric_rows(evaluations: Mapping[str, Evaluation]) -> list[dict[str, Any]]:
+    """Return one row per metric with each model's figure and interval, for a table."""
+    first = next(iter(evaluations.values()))
+    rows = []
+    for metric in first.metrics:
+        row: dict[str, Any] = {"metric": NAMES.get(metric, metric)}
+        for role, evaluation in evaluations.items():
+            figure = evaluation.metrics.get(metric)
+            row[role] = "" if figure is None else f"{figure.value:.4f}"
+            if figure is not None and figure.lower is not None and figure.upper is not None:
+                row[role] += f" [{figure.lower:.4f}, {figure.upper:.4f}]"
+        rows.append(row)
+    return rows
+
+
+def to_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows of the same keys as a Markdown table."""
+    names = list(rows[0])
+    lines = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(str(row[name]).replace('|', '/') for name in names)} |" for row in rows)])
+
+
+def _data(card: Card) -> str:
+    rows = [
+        {"rows of": s.name, "count": f"{s.rows:,}", "first cutoff": s.first, "last cutoff": s.last, "mean label": f"{s.mean_label:.4f}"}
+        for s in card.splits
+    ]  # fmt: skip
+    note = "The model was fitted on the train and validate rows; the test rows were looked at once, for the figures below."
+    return f"## Data\n\n{to_table(rows)}\n\n{note}"
+
+
+def _metrics(card: Card) -> str:
+    roles = {"model": card.model, **{name: card.against[name] for name in card.against}}
+    heads = {"model": card.trainer, "baseline": f"{card.baseline} (baseline)"}
+    rows = [{heads.get(name, name): value for name, value in row.items()} for row in metric_rows(roles)]
+    note = f"Intervals: 95 %, clustered by the {card.model.days} days of the {card.model.rows:,} test rows."
+    return f"## On untouched rows\n\n{to_table(rows)}\n\n{note}"
+
+
+def _calibration(evaluation: Evaluation) -> str:
+    rows = [{"rows": f"{b.rows:,}", "predicted": f"{b.predicted:.4f}", "observed": f"{b.observed:.4f}"} for b in evaluation.calibration]
+    return f"## Calibration\n\n{to_table(rows)}"
+
+
+def _features(card: Card) -> str:
+    ordered = sorted(card.features, key=lambda feature: -feature.importance)
+    rows = [{"feature": f"`{f.name}`", "importance": f"{f.importance:.1%}", "what it is": f.sentence} for f in ordered]
+    title = f"## Features: {len(rows)} of {card.candidates}"
+    return f"{title}\n\n{to_table(rows)}" if rows else f"{title}\n\nNone."
+
+
+def _origin(card: Card) -> str:
+    rows = [
+        {"table": s.table, "versions": s.versions, "partitions": _span(s.first, s.last), "rows": f"{s.rows:,}"} for s in card.made_from
+    ]  # fmt: skip
+    timeless = (
+        f"Read as they are now, whatever the cutoff (declared timeless): {', '.join(card.timeless)}."
+        if card.timeless
+        else "No table was read as of now: every value was available before its row's cutoff."
+    )
+    return f"## Made from\n\n{to_table(rows)}\n\n{timeless}" if rows else f"## Made from\n\n{timeless}"
+
+
+def _span(first: str | None, last: str | None) -> str:
+    return "" if first is None else str(first) if first == last else f"{first} to {last}"
+
+
+def _list(title: str, lines: Sequence[str]) -> str:
+    return f"## {title}\n\n" + "\n".join(f"- {line}" for line in lines) if lines else ""

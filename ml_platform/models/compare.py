@@ -1,0 +1,109 @@
+"""Two models on the same rows: the paired difference of their quality, with an error that knows about days and weeks."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from ml_platform.models.clustered import clustered_error, t_quantile, t_share_above
+from ml_platform.models.evaluation import log_losses
+from ml_platform.models.ranking import auc_influence
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ml_platform.training.labels import Task
+
+# With fewer blocks of seven days the error between them is itself a guess.
+MIN_WEEKS = 4
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A paired difference, positive where the challenger is better.
+
+    ``lower`` and ``upper`` are one-sided 95 % bounds each (together a 90 % interval); ``by`` says whether days or weeks had the larger
+    error, and ``clusters`` how many of them there were.
+    """
+
+    measure: str
+    challenger: float
+    champion: float
+    difference: float
+    error: float
+    lower: float
+    upper: float
+    by: Literal["day", "week"]
+    clusters: int
+    rows: int
+
+    def share_below(self, margin: float) -> float:
+        """Return the one-sided p-value of "the true difference is at or above ``margin``", small if it is surely below."""
+        if self.error == 0:
+            return 1.0 if self.difference >= margin else 0.0
+        return t_share_above((margin - self.difference) / self.error, self.clusters - 1)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+
+def compare(labels: np.ndarray, challenger: np.ndarray, champion: np.ndarray, days: np.ndarray, task: Task) -> Comparison:
+    """Compare two models by what the task is judged by: AUC to classify, mean squared error for a regression.
+
+    Parameters
+    ----------
+    labels : ndarray of float64, shape (rows,)
+        What happened.
+    challenger, champion : ndarray of float64, shape (rows,)
+        Both models' scores of the same rows.
+    days : ndarray of int, shape (rows,)
+        The day of each row's cutoff, counted from any day.
+    task : str
+        ``classification`` or ``regression``.
+
+    Returns
+    -------
+    Comparison
+        The difference of AUCs, or champion's less challenger's squared error.
+
+    Raises
+    ------
+    EmptySampleError
+        If the rows are of fewer than two days, or of one class only.
+    """
+    if task == "regression":
+        return _compare_means("mean squared error", (challenger - labels) ** 2, (champion - labels) ** 2, days)
+    first, first_influence = auc_influence(labels, challenger)
+    second, second_influence = auc_influence(labels, champion)
+    return _bounded("AUC", first, second, first - second, first_influence - second_influence, days)
+
+
+def compare_log_loss(labels: np.ndarray, challenger: np.ndarray, champion: np.ndarray, days: np.ndarray) -> Comparison:
+    """Compare two classifiers by log-loss; Parameters and Raises are those of ``compare``."""
+    return _compare_means("log-loss", log_losses(labels, challenger), log_losses(labels, champion), days)
+
+
+def _compare_means(measure: str, challenger: np.ndarray, champion: np.ndarray, days: np.ndarray) -> Comparison:
+    """Compare two mean losses of the same rows, the lower the better."""
+    better = champion - challenger
+    difference = float(better.mean())
+    influence = (better - difference) / better.size
+    return _bounded(measure, float(challenger.mean()), float(champion.mean()), difference, influence, days)
+
+
+def _bounded(measure: str, challenger: float, champion: float, difference: float, influence: np.ndarray, days: np.ndarray) -> Comparison:
+    """Put bounds around a difference, from days or from weeks, whichever has the larger error."""
+    import numpy as np
+
+    error, clusters, by = clustered_error(influence, days), int(np.unique(days).size), "day"
+    weeks = (days - days.min()) // 7
+    if np.unique(weeks).size >= MIN_WEEKS:
+        weekly = clustered_error(influence, weeks)
+        if weekly > error:
+            error, clusters, by = weekly, int(np.unique(weeks).size), "week"
+    half = t_quantile(CONFIDENCE, clusters - 1) * error
+    return Comparison(
+        measure, challenger, champion, difference, error, difference - half, difference + half, by, clusters, int(influence.size)
+    )  # fmt: skip

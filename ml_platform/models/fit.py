@@ -1,0 +1,107 @@
+"""One training: the model, the baseline and the constant on the same rows, and how good each is on rows that none has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ml_platform.core.errors import EmptySampleError
+from ml_platform.models.compare import Comparison, compare
+from ml_platform.models.constant import KIND as CONSTANT
+from ml_platform.models.evaluation import Evaluation, evaluate
+from ml_platform.models.trained import Trained
+from ml_platform.models.trainers import baseline_of, train
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from ml_platform.training.labels import Task
+    from ml_platform.training.problem import Model
+
+SEED = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A model with what it is measured by: ``companions`` and ``against`` hold ``baseline`` and ``constant``.
+
+    ``comparisons`` are of the model with each on the test rows; None where the test rows are of one day only.
+    """
+
+    trained: Trained
+    companions: Mapping[str, Trained]
+    evaluation: Evaluation
+    against: Mapping[str, Evaluation]
+    comparisons: Mapping[str, Comparison | None]
+
+    @property
+    def beats_constant(self) -> bool:
+        """Whether it is better than the constant beyond chance (one-sided 95 %)."""
+        found = self.comparisons["constant"]
+        return found is not None and found.lower > 0
+
+    @property
+    def beats_baseline(self) -> bool:
+        """Whether it is better than the baseline in figures, or is the baseline itself."""
+        found = self.comparisons["baseline"]
+        return self.trained.kind == self.companions["baseline"].kind or (found is not None and found.difference > 0)
+
+
+def fit(frame: pl.DataFrame, features: Sequence[str], model: Model, task: Task, *, label: str = "_label", seed: int = SEED) -> Fitted:
+    """Train a model, the baseline and the constant, and judge them on the test rows.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame
+        A training set: ``_cutoff``, ``_split``, the label and the features; rows without a label are left out.
+    features : sequence of str
+        The chosen features, in the order in which the model keeps them.
+    model : Model
+        Trainer, parameters and baseline; the baseline has no parameters of its own.
+    task : str
+        ``classification`` or ``regression``.
+    label : str
+        The label's column.
+    seed : int
+        Of everything that is drawn.
+
+    Returns
+    -------
+    Fitted
+        Models of the train and validate rows; figures of the test rows.
+
+    Raises
+    ------
+    EmptySampleError
+        If there are no features, or a split lacks rows or a class.
+    ModelError
+        If the trainer or a parameter is not known.
+    """
+    import polars as pl
+
+    if not features:
+        raise EmptySampleError("The selection left no feature to train on. Look at the reasons in the selected table.")
+    known = frame.filter(pl.col(label).is_not_null())
+    split = {name: known.filter(pl.col("_split") == name) for name in ("train", "validate", "test")}
+    test = split["test"]
+    if test.height == 0:
+        raise EmptySampleError("The training set has no test rows: nothing would show what the model is worth. Land more days.")
+
+    def trained_by(kind: str, params: Mapping[str, object] | None = None) -> Trained:
+        return train(kind, split["train"], features, label, validate=split["validate"], params=params, seed=seed, task=task)
+
+    trained = trained_by(model.trainer, model.params)
+    baseline = baseline_of(model.baseline, task)
+    companions = {"baseline": trained_by(baseline), "constant": trained_by(CONSTANT)}
+    labels, days = test[label].to_numpy(), test["_cutoff"].dt.epoch("d").to_numpy()
+    scores = trained.predict(test)
+    others = {role: companion.predict(test) for role, companion in companions.items()}
+    enough = bool((days != days[0]).any())
+    return Fitted(
+        trained,
+        companions,
+        evaluate(labels, scores, days, task),
+        {role: evaluate(labels, values, days, task) for role, values in others.items()},
+        {role: compare(labels, scores, values, days, task) if enough else None for role, values in others.items()},
+    )

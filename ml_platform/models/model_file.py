@@ -1,0 +1,205 @@
+"""A model version's files: the model, what it is compared with, its feature definitions, its card, and rows whose scores are known."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ml_platform.core.errors import ModelError
+from ml_platform.models.trained import Trained
+from ml_platform.models.trainers import load_trained
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+
+GOLDEN_ROWS = 50
+REFERENCE_ROWS = 20_000
+REFERENCE = "reference.parquet"
+SCORE = "_score"
+# Far below what any decision sees, above what another processor's exp may differ by.
+TOLERANCE = 1e-9
+# The models that are stored beside the model, by the prefix of their files.
+COMPANIONS = ("baseline", "constant")
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """What a model version's files hold; ``definitions`` are plain mappings, ``companions`` are the baseline and the constant."""
+
+    trained: Trained
+    companions: Mapping[str, Trained]
+    definitions: tuple[Mapping[str, Any], ...]
+    card: Mapping[str, Any]
+    card_text: str
+
+
+def write_model_files(
+    trained: Trained,
+    companions: Mapping[str, Trained],
+    definitions: Sequence[Mapping[str, Any]],
+    card: Mapping[str, Any],
+    card_text: str,
+    rows: pl.DataFrame,
+    *,
+    label: str,
+    seed: int,
+) -> dict[str, bytes]:
+    """Return all files of a model version.
+
+    Parameters
+    ----------
+    trained : Trained
+        The model.
+    companions : mapping of str to Trained
+        ``baseline`` and ``constant``: what it was, and will be, compared with.
+    definitions : sequence of mapping
+        Its features' definitions as plain values.
+    card, card_text : mapping, str
+        The model card as values and as Markdown.
+    rows : polars.DataFrame
+        The rows it was trained on, with the features and the label: samples of them become the golden rows and the reference.
+    label : str
+        The label's column.
+    seed : int
+        Of the samples.
+
+    Returns
+    -------
+    dict of str to bytes
+        ``model.json`` (and what the trainer adds), the companions' files under their prefix, ``definitions.json``, ``card.json``,
+        ``card.md``, ``golden.json`` (up to 50 rows with their scores) and ``reference.parquet`` (up to 20,000 rows: features,
+        score, label).
+    """
+    files = dict(trained.to_files())
+    for role, companion in companions.items():
+        files |= {f"{role}_{name}": content for name, content in companion.to_files().items()}
+    import numpy as np
+
+    names = [feature.name for feature in trained.features]
+    drawn = np.random.default_rng(seed).permutation(rows.height)[:REFERENCE_ROWS]
+    sampled = rows.select(*names, label)[drawn]
+    scores = trained.predict(sampled)
+    golden = _golden_values(sampled.head(GOLDEN_ROWS), trained)
+    files["golden.json"] = _json({"rows": golden, "scores": scores[:GOLDEN_ROWS].tolist()})
+    files["definitions.json"] = _json([dict(definition) for definition in definitions])
+    files["card.json"] = _json(card)
+    files["card.md"] = card_text.encode()
+    files[REFERENCE] = _parquet(sampled, scores)
+    return files
+
+
+def read_model_files(files: Mapping[str, bytes]) -> ModelFile:
+    """Load a model version, and make sure that it still gives the scores it gave.
+
+    Parameters
+    ----------
+    files : mapping of str to bytes
+        All files of the version but ``reference.parquet``. Their digests must have been checked: LightGBM ends the process on a damaged
+        text, or scores differently in silence.
+
+    Raises
+    ------
+    ModelError
+        If a file is missing or unreadable, or a golden row has another score than when the model was made.
+    """
+    trained = load_trained(files)
+    companions = {role: load_trained(_prefixed(files, role)) for role in COMPANIONS if f"{role}_model.json" in files}
+    try:
+        golden = json.loads(files["golden.json"])
+        definitions = tuple(json.loads(files["definitions.json"]))
+        card = json.loads(files["card.json"])
+        card_text = files["card.md"].decode()
+    except KeyError as missing:
+        raise ModelError(f"The model cannot be loaded: {missing} is missing. Its files are {', '.join(sorted(files))}.") from None
+    except ValueError as error:
+        raise ModelError(f"The model cannot be loaded: a file beside it is damaged ({error}). Restore it, or train again.") from error
+    check_golden(trained, golden)
+    return ModelFile(trained, companions, definitions, card, card_text)
+
+
+def check_golden(trained: Trained, golden: Mapping[str, Any]) -> None:
+    """Score the golden rows again.
+
+    Parameters
+    ----------
+    trained : Trained
+        The model as loaded.
+    golden : mapping
+        ``rows``: per feature its values; ``scores``: what the model gave for them when it was made.
+
+    Raises
+    ------
+    ModelError
+        If one of them differs by more than 1e-9 (relative to scores above 1).
+    """
+    import numpy as np
+
+    try:
+        expected = np.asarray(golden["scores"], dtype=np.float64)
+        found = trained.predict(_golden_frame(golden["rows"], trained, expected.size))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"The model's golden rows cannot be read ({error!r}). Restore the version's files, or train again.") from error
+    if expected.size == 0:
+        raise ModelError("The model has no golden rows, so nobody can tell whether it is what it was. Train it again.")
+    off = np.abs(found - expected) > TOLERANCE * np.maximum(1.0, np.abs(expected))
+    if off.any():
+        first = int(np.argmax(off))
+        detail = f"golden row {first} scores {found[first]!r}, it was {expected[first]!r}"
+        raise ModelError(
+            f"The model does not give the scores that it was stored with: {int(off.sum())} of {expected.size} golden rows differ "
+            f"({detail}). Its files were changed, or the library that scores it was. Install the one it was trained with, or train again."
+        )
+
+
+def _golden_values(sample: pl.DataFrame, trained: Trained) -> dict[str, list[Any]]:
+    """Return the features' values as JSON can hold them: durations in microseconds, what is not finite as missing."""
+    import polars as pl
+
+    values = {}
+    for feature in trained.features:
+        column = sample[feature.name]
+        if feature.is_text:
+            column = column.cast(pl.String)
+        elif column.dtype == pl.Duration:
+            column = column.dt.total_microseconds()
+        elif column.dtype != pl.Boolean:
+            numbers = column.cast(pl.Float64)
+            column = numbers.set(~numbers.is_finite(), None)
+        values[feature.name] = column.to_list()
+    return values
+
+
+def _golden_frame(values: Mapping[str, list[Any]], trained: Trained, rows: int) -> pl.DataFrame:
+    """Build the frame that ``_golden_values`` described, columns in reverse: a model must find its own order."""
+    import polars as pl
+
+    columns = {"_row": pl.Series("_row", range(rows), dtype=pl.Int64)}
+    for feature in reversed(trained.features):
+        if feature.is_text:
+            columns[feature.name] = pl.Series(feature.name, values[feature.name], dtype=pl.String)
+        elif feature.dtype.startswith("Duration"):
+            columns[feature.name] = pl.Series(feature.name, values[feature.name], dtype=pl.Int64).cast(pl.Duration("us"))
+        else:
+            columns[feature.name] = pl.Series(feature.name, values[feature.name]).cast(pl.Float64)
+    return pl.DataFrame(columns)
+
+
+def _parquet(sample: pl.DataFrame, scores: np.ndarray) -> bytes:
+    import polars as pl
+
+    buffer = io.BytesIO()
+    sample.with_columns(pl.Series(SCORE, scores)).write_parquet(buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False).encode()
+
+
+def _prefixed(files: Mapping[str, bytes], role: str) -> dict[str, bytes]:
+    prefix = f"{role}_"
+    return {name[len(prefix) :]: content for name, content in files.items() if name.startswith(prefix)}

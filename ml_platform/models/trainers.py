@@ -1,0 +1,108 @@
+"""The trainers by name, and how what they made is loaded again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from ml_platform.core.errors import EmptySampleError, ModelError, did_you_mean
+from ml_platform.models import constant, lightgbm, logistic, ridge
+from ml_platform.models.constant import ConstantTrained
+from ml_platform.models.lightgbm import LightGBMTrained
+from ml_platform.models.linear import LinearTrained
+from ml_platform.models.task import task_of
+from ml_platform.models.trained import read_header
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from ml_platform.models.trained import Trained
+    from ml_platform.training.labels import Task
+
+_TRAIN = {module.KIND: module.train for module in (lightgbm, logistic, ridge, constant)}
+_LOAD = {
+    lightgbm.KIND: LightGBMTrained.from_files,
+    logistic.KIND: LinearTrained.from_files,
+    ridge.KIND: LinearTrained.from_files,
+    constant.KIND: ConstantTrained.from_files,
+}
+TRAINERS = tuple(_TRAIN)
+
+
+def train(
+    kind: str,
+    frame: pl.DataFrame,
+    features: Sequence[str],
+    label: str,
+    *,
+    validate: pl.DataFrame | None = None,
+    params: Mapping[str, object] | None = None,
+    seed: int = 0,
+    task: Task | None = None,
+) -> Trained:
+    """Train a model.
+
+    Parameters
+    ----------
+    kind : str
+        One of ``TRAINERS``.
+    frame : polars.DataFrame
+        Training rows with the features and the label; the same rows in the same order give the same bits.
+    features : sequence of str
+        The columns to learn from, in the order in which the model will keep them.
+    label : str
+        The column to predict: 0 and 1, or numbers.
+    validate : polars.DataFrame, optional
+        Later rows on which early stopping looks; the model is then fitted on both.
+    params : mapping, optional
+        The trainer's own parameters.
+    seed : int
+        Of everything that is drawn.
+    task : str, optional
+        ``classification`` or ``regression``; told from the labels if not given.
+
+    Returns
+    -------
+    Trained
+        The model of all given rows.
+
+    Raises
+    ------
+    EmptySampleError
+        If there are no training rows, or a label is missing.
+    ModelError
+        If the trainer, a parameter or a feature cannot be used, or all labels are equal.
+    """
+    if kind not in _TRAIN:
+        raise ModelError(f"There is no trainer {kind!r}. {did_you_mean(kind, TRAINERS)}")
+    if frame.height == 0:
+        raise EmptySampleError("There are no training rows. Land more days, or look back further.")
+    validate = validate if validate is not None and validate.height > 0 else None
+    task = task or task_of(frame[label].to_numpy())
+    if task == "classification" and frame[label].n_unique() < 2:
+        raise ModelError(f"All {frame.height} training rows have the label {frame[label][0]:g}: nothing to tell apart. Look back further.")
+    return _TRAIN[kind](frame, features, label, validate=validate, params=params or {}, seed=seed, task=task)
+
+
+def load_trained(files: Mapping[str, bytes]) -> Trained:
+    """Load a model from the files of ``Trained.to_files``.
+
+    Parameters
+    ----------
+    files : mapping of str to bytes
+        Bytes whose digest was checked; more files than the model's own do not matter.
+
+    Raises
+    ------
+    ModelError
+        If a file is missing or damaged, or its trainer is not known here.
+    """
+    kind = read_header(files).get("kind")
+    if kind not in _LOAD:
+        raise ModelError(f"The model was made by a trainer {kind!r} that this version does not have. {did_you_mean(str(kind), TRAINERS)}")
+    return _LOAD[kind](files)
+
+
+def baseline_of(kind: str, task: Task) -> str:
+    """Return the baseline that fits the task: of a regression, ``logistic`` means its linear counterpart ``ridge``."""
+    return ridge.KIND if kind == logistic.KIND and task == "regression" else kind

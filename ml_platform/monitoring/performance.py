@@ -1,0 +1,96 @@
+"""How good the scores turned out to be, once their labels are known."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_platform.core.errors import EmptySampleError
+from ml_platform.models.clustered import Estimate, estimate, estimate_mean
+from ml_platform.models.evaluation import log_losses
+from ml_platform.models.ranking import auc_influence
+from ml_platform.models.task import Task
+from ml_platform.monitoring.error_test import ErrorRate
+
+
+@dataclass(frozen=True)
+class Performance:
+    """Realized metrics of matured rows, each with an interval that counts a day once, not a thousand times.
+
+    ``error`` is the share of wrong classes at 0.5, or the mean absolute error in units of ``scale`` (see `realized`).
+    ``auc`` is None for numbers and where only one class occurred, ``log_loss`` (nats) for numbers.
+    """
+
+    task: Task
+    rows: int
+    days: int
+    mean_label: float
+    mean_score: float
+    error: Estimate
+    auc: Estimate | None
+    log_loss: Estimate | None
+
+    @property
+    def error_rate(self) -> ErrorRate:
+        """The error as the error test takes it; its standard error is NaN for a single day."""
+        return ErrorRate(self.error.value, math.nan if self.error.error is None else self.error.error, self.rows, self.days)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return plain values for a record."""
+        figures = {"error": self.error, "auc": self.auc, "log_loss": self.log_loss}
+        return {
+            "task": self.task,
+            "rows": self.rows,
+            "days": self.days,
+            "mean_label": self.mean_label,
+            "mean_score": self.mean_score,
+            **{name: figure.to_mapping() for name, figure in figures.items() if figure is not None},
+        }
+
+
+def realized(
+    labels: NDArray[np.float64], scores: NDArray[np.float64], days: NDArray, *, task: Task = "classification", scale: float = 1.0
+) -> Performance:
+    """Measure scores against the labels that came true.
+
+    Parameters
+    ----------
+    labels, scores : ndarray of float64, shape (rows,)
+        Matured labels (0 or 1, or numbers) and the scores that were given (a probability, or a number).
+    days : ndarray of shape (rows,)
+        The day of each row's cutoff, in any sortable form: the clusters of the intervals.
+    task : str
+        ``classification`` or ``regression``.
+    scale : float
+        Unit of the error of a number: most often the standard deviation of the label in training.
+
+    Returns
+    -------
+    Performance
+        See there.
+
+    Raises
+    ------
+    EmptySampleError
+        If there are no rows.
+    """
+    if labels.size == 0:
+        raise EmptySampleError("No matured outcome falls into this window: wait until the horizon has passed.")
+    classified = task == "classification"
+    errors = ((scores >= 0.5) != (labels >= 0.5)).astype(np.float64) if classified else np.abs(scores - labels) / scale
+    # A window without one of the classes is no mistake, only a quiet week: it has no AUC.
+    ranked = classified and 0 < np.count_nonzero(labels == 1) < labels.size
+    return Performance(
+        task=task,
+        rows=int(labels.size),
+        days=int(np.unique(days).size),
+        mean_label=float(labels.mean()),
+        mean_score=float(scores.mean()),
+        error=estimate_mean(errors, days),
+        auc=estimate(*auc_influence(labels, scores), days) if ranked else None,
+        log_loss=estimate_mean(log_losses(labels, scores), days) if classified else None,
+    )

@@ -1,0 +1,223 @@
+"""The champion: which model scores, and every judgement that ever moved that pointer or left it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from ml_platform.core.errors import MlPlatformError
+from ml_platform.core.hashing import content_hash
+from ml_platform.features.definition import definition_hash
+from ml_platform.lake.version import ARTIFACT, Commit, Version
+from ml_platform.pipeline.feature_values import features_at, resolve_features
+from ml_platform.pipeline.model import LoadedModel, load_model
+from ml_platform.pipeline.outcome import Markdown, Outcome, PartitionOutcome, Rows
+from ml_platform.pipeline.workspace import Workspace
+from ml_platform.project.project import CompiledProblem
+from ml_platform.registry.pointer import KEY, Judgement, from_rows, in_order, is_due, judgement_of, last_promotion, to_arrow
+from ml_platform.registry.promotion import Decision, JudgedRows, decide, decide_first
+from ml_platform.training.labels import LABEL
+from ml_platform.training.spine import CUTOFF
+from ml_platform.training.splits import SPLIT
+
+# Part of the code version: raised when the rules of promotion change.
+RULES = 1
+# A text column with so few values names parts that a person cares about; with more it names single things.
+MAX_SLICES = 30
+SHOWN_JUDGEMENTS = 20
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The model version that scores, its training date, and since when (on the platform's clock)."""
+
+    version: Version
+    training_date: str
+    since: datetime
+
+
+def current_champion(workspace: Workspace, problem: CompiledProblem | str) -> Champion | None:
+    """Return the model that scores a problem now; None if none was ever promoted."""
+    name = problem if isinstance(problem, str) else problem.name
+    promoted = last_promotion(_history(workspace, name)[0])
+    if promoted is None:
+        return None
+    return Champion(workspace.lake.version(promoted.model_version), promoted.training_date, promoted.decided_at)
+
+
+def champion_history(workspace: Workspace, problem_name: str) -> tuple[Judgement, ...]:
+    """Return every judgement of a problem's models, the oldest first."""
+    return _history(workspace, problem_name)[0]
+
+
+def materialize_champion(workspace: Workspace, problem_name: str) -> Outcome:
+    """Judge the newest model that was not judged yet, and let it score if it deserves to.
+
+    The model and the champion score the same rows: the test rows of the model's training set, which neither has seen. The champion is given
+    *its* features, computed by its own definitions where the training set does not hold them.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Project, lake, and the clock that dates the judgement.
+    problem_name : str
+        The problem.
+
+    Returns
+    -------
+    Outcome
+        Table ``champion/<problem>``, without partitions: one row per judgement; the closure of a promoted model is pinned. Nothing is
+        written when there is nothing to judge.
+    """
+    problem = workspace.project.problem(problem_name)
+    history, head = _history(workspace, problem_name)
+    candidate = _candidate(workspace, problem_name, history)
+    if candidate is None:
+        _pin(workspace, problem_name, history)
+        if head is None:
+            reason = f"There is no model of {problem_name!r} to judge. Materialize a partition of models/{problem_name} first."
+            return Outcome(None, (PartitionOutcome(None, None, stopped=reason),))
+        return Outcome(None, (PartitionOutcome(None, head, numbers=_numbers(history)),), metadata=_metadata(history))
+    serving = last_promotion(history)
+    decision, inputs = _judge(workspace, problem, candidate, serving)
+    judgement = judgement_of(
+        decision,
+        decided_at=workspace.clock.now(),
+        training_date=str(candidate.partition),
+        model_version=candidate.id,
+        champion_version=serving.model_version if serving else None,
+    )
+    workspace.say(f"{problem_name}: the model of {candidate.partition} is {decision.verdict}. {decision.reasons[0]}")
+    commit, history = _append(workspace, problem_name, judgement, inputs)
+    _pin(workspace, problem_name, history)
+    return Outcome(commit, (PartitionOutcome(None, commit.versions[0], numbers=_numbers(history)),), metadata=_metadata(history))
+
+
+def _history(workspace: Workspace, problem_name: str) -> tuple[tuple[Judgement, ...], Version | None]:
+    """Return all judgements and the version that holds them."""
+    heads = workspace.lake.resolve(workspace.table("champion", problem_name))
+    if not heads:
+        return (), None
+    return from_rows(workspace.lake.read_versions(heads).arrow().to_pylist()), heads[0]
+
+
+def _candidate(workspace: Workspace, problem_name: str, history: tuple[Judgement, ...]) -> Version | None:
+    """Return the newest model, if it is still to be judged."""
+    models = workspace.lake.resolve(workspace.table("models", problem_name))
+    newest = max((v for v in models if v.kind == ARTIFACT), key=lambda v: (str(v.partition), v.id), default=None)
+    return newest if newest is not None and is_due(str(newest.partition), newest.id, history) else None
+
+
+def _judge(workspace: Workspace, problem: CompiledProblem, candidate: Version, serving: Judgement | None) -> tuple[Decision, list[Version]]:
+    """Return the decision about a model and the versions that it was taken from."""
+    challenger = load_model(workspace, candidate)
+    table = workspace.table("training", problem.name)
+    training = next(version for version in workspace.lake.inputs(candidate.id) if version.table == table)
+    frame = workspace.lake.read_versions([training]).pl().filter(pl.col(SPLIT) == "test", pl.col(LABEL).is_not_null())
+    rows = _judged_rows(frame, challenger)
+    scores = challenger.predict(frame)
+    if serving is None:
+        baseline, constant = (challenger.file.companions[role] for role in ("baseline", "constant"))
+        same_kind = baseline.kind == challenger.file.trained.kind
+        decision = decide_first(rows, scores, baseline.predict(frame), constant.predict(frame), same_kind=same_kind)
+        return decision, [candidate, training]
+    champion = load_model(workspace, serving.model_version)
+    inputs = [candidate, training, champion.version]
+    try:
+        rivals = champion.predict(_with_features(workspace, problem, frame, training, champion))
+    except MlPlatformError as error:
+        # A view or table that the champion reads may be gone; then nobody can compare, and nothing may be promoted unseen.
+        return Decision("held", "champion", None, (f"Held: the champion cannot score these rows. {error}",)), inputs
+    return decide(rows, scores, rivals, margin=problem.problem.promote_margin), inputs
+
+
+def _judged_rows(frame: pl.DataFrame, challenger: LoadedModel) -> JudgedRows:
+    """Return what a judgement needs of the test rows, with the parts that are looked at one by one."""
+    texts = [name for name, dtype in frame.schema.items() if dtype in (pl.String, pl.Categorical, pl.Enum) and not name.startswith("_")]
+    sliced = [name for name in texts if 1 < frame[name].n_unique() <= MAX_SLICES]
+    return JudgedRows(
+        labels=frame[LABEL].to_numpy(),
+        days=frame[CUTOFF].dt.epoch("d").cast(pl.Int64).to_numpy(),
+        task=challenger.file.trained.task,
+        slices={name: frame[name].cast(pl.String).to_numpy() for name in sliced},
+    )
+
+
+def _with_features(
+    workspace: Workspace, problem: CompiledProblem, frame: pl.DataFrame, training: Version, champion: LoadedModel
+) -> pl.DataFrame:
+    """Return the rows with the champion's features: the training set's own where they are the same, else computed by its definitions."""
+    declared = resolve_features(workspace.project, problem)
+    known = {d.name: definition_hash([d]) for d in declared} if definition_hash(declared) == training.properties["definitions"] else {}
+    if all(known.get(d.name) == definition_hash([d]) for d in champion.definitions):
+        return frame
+    spine = dict.fromkeys([*(column for d in champion.definitions for column in d.entity), CUTOFF])
+    workspace.say(f"{problem.name}: computing the champion's own features of {frame.height:,} rows")
+    return features_at(workspace, frame.select(name for name in spine if name in frame.columns), champion.definitions)[0]
+
+
+def _append(workspace: Workspace, problem_name: str, judgement: Judgement, inputs: list[Version]) -> tuple[Commit, tuple[Judgement, ...]]:
+    """Add a judgement to the history; one that another process published in the same moment is kept."""
+    table = workspace.table("champion", problem_name)
+    history, head = _history(workspace, problem_name)
+    rows = (*history, judgement)
+    while True:
+        promoted = last_promotion(rows)
+        staged = workspace.lake.stage(
+            table,
+            None,
+            to_arrow(rows),
+            key=KEY,
+            inputs=[*inputs, *([head] if head else [])],
+            code_version=content_hash(RULES),
+            properties={"champion_version": promoted.model_version if promoted else None},
+        )
+        commit = workspace.lake.publish([staged], run_id=workspace.run_id, message=f"champion {problem_name}")
+        published = commit.versions[0]
+        before = next((version for version in workspace.lake.history(table, None) if version.id < published.id), None)
+        if before == head:
+            return commit, rows
+        missed = from_rows(workspace.lake.read_versions([before]).arrow().to_pylist()) if before else ()
+        rows, head = in_order({*missed, *rows}), published
+
+
+def _pin(workspace: Workspace, problem_name: str, history: tuple[Judgement, ...]) -> None:
+    """Pin what every promoted model was made from, also where a process died between a promotion and its pin."""
+    pinned = workspace.lake.pins()
+    for judgement in history:
+        owner = f"{workspace.table('models', problem_name)}@{judgement.model_version}"
+        if judgement.verdict == "promoted" and owner not in pinned:
+            workspace.lake.pin(owner, workspace.lake.closure([judgement.model_version]))
+
+
+def _numbers(history: tuple[Judgement, ...]) -> dict[str, float | int | str]:
+    newest, serving = history[-1], last_promotion(history)
+    numbers: dict[str, float | int | str] = {"verdict": newest.verdict, "judgements": len(history)}
+    if serving is not None:
+        numbers |= {"champion_version": serving.model_version, "champion_training_date": serving.training_date}
+    if newest.difference is not None:
+        numbers["difference"] = newest.difference
+    return numbers
+
+
+def _metadata(history: tuple[Judgement, ...]) -> dict[str, Any]:
+    """Return the newest judgement in words, and the history as a table."""
+    newest = history[-1]
+    reasons = "\n".join(f"- {sentence}" for sentence in newest.words)
+    shown = tuple(
+        {
+            "decided at": f"{judgement.decided_at:%Y-%m-%d %H:%M}",
+            "training date": judgement.training_date,
+            "model version": judgement.model_version,
+            "verdict": judgement.verdict,
+            "champion after": judgement.champion_version,
+            "better by": judgement.difference,
+            "lower bound": judgement.lower,
+        }
+        for judgement in reversed(history[-SHOWN_JUDGEMENTS:])
+    )
+    title = f"The model of {newest.training_date} (version {newest.model_version}) was **{newest.verdict}**."
+    return {"decision": Markdown(f"{title}\n\n{reasons}"), "history": Rows(shown)}

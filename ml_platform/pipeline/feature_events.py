@@ -1,0 +1,134 @@
+"""Rows of tables as the feature engine needs them, read from the lake for a stretch of time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+
+from ml_platform.core.hashing import content_hash
+from ml_platform.core.intervals import Interval
+from ml_platform.features.definition import FeatureDefinition
+from ml_platform.features.functions import engine_type
+from ml_platform.lake.duck import connect, quote_name
+from ml_platform.lake.version import Version
+from ml_platform.pipeline.workspace import Workspace
+from ml_platform.tables.table import AVAILABLE_AT, Table
+from ml_platform.tables.types import contract_columns, stored_schema
+
+_ENGINE_TYPES = {"BIGINT": pl.Int64(), "DOUBLE": pl.Float64()}
+
+
+@dataclass(frozen=True)
+class TableHeads:
+    """The readable versions of one table at one commit."""
+
+    workspace: Workspace
+    table: Table
+    versions: tuple[Version, ...]
+
+    def within(self, interval: Interval) -> list[Version]:
+        """Return the versions, by partition, with rows that may be available in the interval; all of a table without partitions.
+
+        A late delivery can make rows available long after the days that their partition bounds; its version says so.
+        """
+        if self.table.partitions is None:
+            return list(self.versions)
+        days = set(self.workspace.project.file_days(self.table, interval))
+        return [v for v in self.versions if v.partition in days or _reaches(v, interval)]
+
+
+def heads_of(workspace: Workspace, names: Iterable[str], at: int) -> list[TableHeads]:
+    """Return the readable versions of some tables of the project at a commit."""
+    project = workspace.project
+    return [
+        TableHeads(workspace, project.table(name), tuple(workspace.lake.resolve(workspace.table("tables", name), at=at))) for name in names
+    ]
+
+
+def versions_within(heads: Sequence[TableHeads], interval: Interval) -> list[Version]:
+    """Return the versions of all tables with rows that may be available in the interval."""
+    return [version for table in heads for version in table.within(interval)]
+
+
+def made_from(versions: Iterable[Version]) -> str:
+    """Return the hash of the contents of some versions: what a feature partition was made from."""
+    return content_hash(sorted((v.table, v.partition or "", v.data_hash) for v in versions))
+
+
+def read_rows(
+    workspace: Workspace, table: Table, versions: Sequence[Version], columns: Sequence[str], partition_column: str | None = None
+) -> pl.DataFrame:
+    """Return columns of some versions' rows, in the order of the partitions and of the rows in them; typed also without rows."""
+    columns = list(dict.fromkeys(columns))
+    if versions:
+        return workspace.lake.read_versions(versions, columns=columns, partition_column=partition_column).pl()
+    empty = pl.DataFrame(stored_schema(table).empty_table().select(columns))
+    return empty if partition_column is None else empty.with_columns(pl.lit(None, pl.String).alias(partition_column))
+
+
+def read_events(
+    workspace: Workspace,
+    table: Table,
+    versions: Sequence[Version],
+    definitions: Sequence[FeatureDefinition],
+    *,
+    extra: Sequence[str] = (),
+    partition_column: str | None = None,
+) -> pl.DataFrame:
+    """Read what window features of one view need of a table's rows.
+
+    Parameters
+    ----------
+    table : Table
+        The definitions' table.
+    versions : sequence of Version
+        Partitions to read.
+    definitions : sequence of FeatureDefinition
+        Window features of one view, of any entities.
+    extra : sequence of str
+        Further stored columns to keep.
+    partition_column : str, optional
+        Add the partition of each row under this name.
+
+    Returns
+    -------
+    DataFrame
+        One row per stored row: entity, availability and event-time columns, ``extra``, and a column per ``value`` with row-level SQL
+        evaluated; integers as int64, other numbers as float64.
+    """
+    stored = [c for d in definitions for c in (*d.entity, *d.columns, *d.available_at, *((d.event_time,) if d.event_time else ()))]
+    rows = read_rows(workspace, table, versions, [*stored, *extra], partition_column)
+    expressions = {str(d.value): d.sql for d in definitions if d.sql is not None}
+    plain = {str(d.value) for d in definitions if d.value is not None and d.sql is None}
+    types = contract_columns(table.contract)
+    casts = {c: _ENGINE_TYPES[kind] for c in plain if (kind := engine_type(types[c])) in _ENGINE_TYPES}
+    values = rows.select(pl.col(c).cast(kind) for c, kind in casts.items())
+    if expressions:
+        values = values.hstack(evaluate(rows, expressions))
+    kept = [c for c in rows.columns if c not in values.columns]
+    return rows.select(kept).hstack(values)
+
+
+def evaluate(rows: pl.DataFrame, expressions: dict[str, str]) -> pl.DataFrame:
+    """Return one column per row-level SQL expression, one row per row and in the same order; numbers are int64 or float64."""
+    with connect() as con:
+        con.register("rows", rows.to_arrow())
+        select = ", ".join(f"({sql}\n) AS {quote_name(name)}" for name, sql in expressions.items())
+        relation = con.sql(f"SELECT {select} FROM rows")
+        kinds = [engine_type(str(kind)) for kind in relation.types]
+        casts = ", ".join(
+            f"CAST({quote_name(name)} AS {kind or 'VARCHAR'}) AS {quote_name(name)}" for name, kind in zip(expressions, kinds, strict=True)
+        )
+        return relation.project(casts).pl()
+
+
+def _reaches(version: Version, interval: Interval) -> bool:
+    """Whether rows of an earlier partition became available as late as in the interval, by the times that the version records."""
+    if version.partition is None or version.partition >= interval.end.date().isoformat():
+        return False
+    times = version.properties.get("times", {})
+    latest = [ends[1] for column, ends in times.items() if column.startswith(AVAILABLE_AT) and ends[1] is not None]
+    return any(datetime.fromisoformat(last) >= interval.start for last in latest)

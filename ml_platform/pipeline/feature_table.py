@@ -1,0 +1,225 @@
+"""Feature tables: the change points of a view's features, one partition per day."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from ml_platform.core.intervals import DAY, Interval, day_interval, day_start, to_micros
+from ml_platform.features.change_points import change_points, longest_reach
+from ml_platform.features.compile import CompiledView
+from ml_platform.features.definition import VALID_FROM, FeatureDefinition, definition_hash, feature_table_name
+from ml_platform.features.handmade import compute_handmade, hand_over, refreshes_within
+from ml_platform.lake.version import Staged, Version
+from ml_platform.pipeline.feature_events import TableHeads, heads_of, made_from, read_events, read_rows, versions_within
+from ml_platform.pipeline.outcome import CheckOutcome, Outcome, PartitionOutcome, Rows
+from ml_platform.pipeline.workspace import Workspace
+from ml_platform.project.project import Project
+from ml_platform.tables.table import Table
+from ml_platform.tables.types import arrow_type, available_at_names, polars_type, type_of
+
+# Properties of a feature partition: the hash of each definition that it stores, of the contents that it was made from, and how many
+# seconds before its day those reach.
+DEFINITIONS, MADE_FROM, REACH = "definitions", "made_from", "reach_seconds"
+
+_STAGING_THREADS = 2
+
+
+@dataclass(frozen=True)
+class Task:
+    """One feature table that is being made: its view and entity, and what its tables hold at the commit that is read."""
+
+    workspace: Workspace
+    view: CompiledView
+    entity: tuple[str, ...]
+    definitions: tuple[FeatureDefinition, ...]
+    heads: tuple[TableHeads, ...]
+
+    def inputs(self, interval: Interval) -> list[Version]:
+        """Return the versions that change points in the interval are made from."""
+        return versions_within(self.heads, Interval(interval.start - longest_reach(self.definitions), interval.end))
+
+
+def materialize_features(workspace: Workspace, view_name: str, entity: Sequence[str], partitions: Sequence[str]) -> Outcome:
+    """Compute the change points of one entity's features for some days, from one commit of the lake.
+
+    Days that follow each other are computed in one pass and cut afterwards; a day is made from the rows that its windows reach, so that a
+    day computed alone and a year computed at once hold the same.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Project and lake.
+    view_name : str
+        The view.
+    entity : sequence of str
+        Key columns of one of its entities.
+    partitions : sequence of str
+        Days, by ``valid_from``.
+
+    Returns
+    -------
+    Outcome
+        Table ``features/<view>__<entity>``: key, ``valid_from``, one column per feature (``time_since`` as the last event time). The first
+        day of the project also holds what came before it. A day that no row can reach is stopped. Check ``rows_and_nulls``.
+    """
+    view, entity = workspace.project.view(view_name), tuple(entity)
+    definitions = view.definitions(entity)
+    task = Task(workspace, view, entity, definitions, tuple(heads_of(workspace, view.tables, workspace.lake.head())))
+    days = sorted(set(partitions))
+    inputs = {day: task.inputs(partition_interval(workspace.project, day)) for day in days}
+    staged: dict[str, Staged] = {}
+    histories: list[pl.DataFrame] = []
+    entities: dict[str, int] = {}
+    seconds = 0.0
+    for run in _runs([day for day in days if inputs[day]], longest_reach(definitions)):
+        started = time.perf_counter()
+        history = _compute(task, Interval(partition_interval(workspace.project, run[0]).start, day_start(run[-1]) + DAY))
+        seconds += time.perf_counter() - started
+        workspace.say(f"{view_name} per {', '.join(entity)}: {history.height:,} change points of {run[0]} to {run[-1]}")
+        parts = _cut(history, run)
+        entities |= {day: part.select(pl.struct(entity).n_unique()).item() for day, part in parts.items()}
+        staged |= _stage(task, parts, inputs)
+        histories.append(history)
+    message = f"features {feature_table_name(view_name, entity)}"
+    commit = workspace.lake.publish(list(staged.values()), run_id=workspace.run_id, message=message) if staged else None
+    published = dict(zip(staged, commit.versions if commit else (), strict=True))
+    outcomes = tuple(_outcome(day, published.get(day), entities.get(day, 0), view.tables) for day in partitions)
+    whole = pl.concat(histories) if histories else pl.DataFrame()
+    values = whole.height * len(definitions)
+    described = Rows(tuple(_described(d, whole) for d in definitions))
+    metadata = {"features": described, "values": values, "values_per_second": round(values / seconds) if seconds else 0}
+    return Outcome(commit, outcomes, (_check(definitions, whole),), metadata)
+
+
+def partition_interval(project: Project, day: str) -> Interval:
+    """Return which ``valid_from`` the feature partition of a day holds: the day's, and all before it in the project's first."""
+    days = project.partitions
+    if days is None or day != days.start.isoformat():
+        return day_interval(day)
+    return Interval(day_start(day) + min(days.first, 0) * DAY, day_start(day) + DAY)
+
+
+def read_handed(workspace: Workspace, heads: Sequence[TableHeads], interval: Interval) -> dict[str, Any]:
+    """Return the tables of a handmade view with rows that may be available in the interval, ready to be cut at any refresh."""
+    handed = {}
+    for head in heads:
+        rows = read_rows(workspace, head.table, head.within(interval), _handed_columns(head.table))
+        handed[head.table.name] = hand_over(head.table, rows)
+    return handed
+
+
+def entity_schema(workspace: Workspace, definition: FeatureDefinition) -> pl.Schema:
+    """Return the types of a handmade view's entity columns, from the first table it reads that has them."""
+    found: dict[str, pl.DataType] = {}
+    for name, _ in definition.reads:
+        table = workspace.project.table(name)
+        for column in table.contract.columns:
+            if column.name in definition.entity:
+                found.setdefault(column.name, polars_type(column.type))
+    return pl.Schema({column: found.get(column, pl.String()) for column in definition.entity})
+
+
+def _compute(task: Task, interval: Interval) -> pl.DataFrame:
+    workspace, definitions = task.workspace, task.definitions
+    reach = Interval(interval.start - longest_reach(definitions), interval.end)
+    if not task.view.view.is_handmade:
+        head = task.heads[0]
+        events = read_events(workspace, head.table, head.within(reach), definitions)
+        return change_points(events, definitions, interval)
+    handed = read_handed(workspace, task.heads, reach)
+    refreshes = refreshes_within(interval, task.view.view.refresh)
+    return compute_handmade(handed, definitions, refreshes, entity_schema(workspace, definitions[0]))
+
+
+def _handed_columns(table: Table) -> list[str]:
+    return [*table.contract.column_names, *available_at_names(table)]
+
+
+def _runs(days: Sequence[str], reach: timedelta) -> list[list[str]]:
+    """Group sorted days: those with a gap shorter than what each reads anyway are computed together."""
+    runs: list[list[str]] = []
+    for day in days:
+        if runs and day_start(day) - day_start(runs[-1][-1]) <= max(reach, DAY):
+            runs[-1].append(day)
+        else:
+            runs.append([day])
+    return runs
+
+
+def _cut(history: pl.DataFrame, days: Sequence[str]) -> dict[str, pl.DataFrame]:
+    """Return the rows of each day, of a history in order of entity and ``valid_from``."""
+    micros = history[VALID_FROM].to_physical()
+    # What lies before the first of the days belongs to it (only the project's first day has any).
+    cells = ((micros - to_micros(day_start(days[0]))) // (DAY // timedelta(microseconds=1))).clip(0)
+    ordered = history.with_columns(cells.alias("_cell")).sort("_cell", maintain_order=True)
+    bounds = ordered["_cell"]
+    parts = {}
+    for day in days:
+        cell = (day_start(day) - day_start(days[0])) // DAY
+        first, after = bounds.search_sorted(cell, side="left"), bounds.search_sorted(cell, side="right")
+        parts[day] = ordered.slice(int(first), int(after) - int(first)).drop("_cell")
+    return parts
+
+
+def _stage(task: Task, parts: dict[str, pl.DataFrame], inputs: dict[str, list[Version]]) -> dict[str, Staged]:
+    lake_table = task.workspace.table("features", feature_table_name(task.view.name, task.entity))
+    types = task.view.column_types(task.entity)
+    schema = pa.schema([pa.field(name, arrow_type(str(type_of(kind)))) for name, kind in types.items()])
+    hashes = {d.name: definition_hash([d]) for d in task.definitions}
+    code_version = definition_hash(task.definitions)
+    reach = int(longest_reach(task.definitions).total_seconds())
+
+    def stage(day: str) -> Staged:
+        return task.workspace.lake.stage(
+            lake_table,
+            day,
+            parts[day].select(schema.names).to_arrow(),
+            key=[*task.entity, VALID_FROM],
+            schema=schema,
+            inputs=inputs[day],
+            code_version=code_version,
+            properties={DEFINITIONS: hashes, MADE_FROM: made_from(inputs[day]), REACH: reach},
+        )
+
+    with ThreadPoolExecutor(_STAGING_THREADS) as pool:
+        return dict(zip(parts, pool.map(stage, parts), strict=True))
+
+
+def _outcome(day: str, version: Version | None, entities: int, tables: Sequence[str]) -> PartitionOutcome:
+    if version is None:
+        reason = f"No row of {', '.join(tables)} that {day} could see has landed."
+        return PartitionOutcome(day, None, stopped=reason)
+    return PartitionOutcome(day, version, numbers={"rows": version.rows, "entities": entities})
+
+
+def _described(definition: FeatureDefinition, history: pl.DataFrame) -> dict[str, Any]:
+    row: dict[str, Any] = {"feature": definition.name, "what": definition.description}
+    if history.height:
+        column = history[definition.stored_name]
+        row["null_share"] = column.null_count() / history.height
+        if column.dtype.is_numeric():
+            row |= {"smallest": column.min(), "mean": column.mean(), "largest": column.max()}
+    return row
+
+
+def _check(definitions: Sequence[FeatureDefinition], history: pl.DataFrame) -> CheckOutcome:
+    empty = [d.name for d in definitions if history.height and history[d.stored_name].null_count() == history.height]
+    if not history.height:
+        summary = "There is no change point at all: no row of these days became available."
+    elif empty:
+        summary = f"{len(empty)} of {len(definitions)} features are NULL throughout: {', '.join(empty[:5])}."
+    else:
+        summary = f"{history.height:,} change points, each of {len(definitions)} features has values."
+    rows = tuple({"feature": name, "null_share": 1.0} for name in empty)
+    numbers = {"rows": float(history.height), "empty_features": float(len(empty))}
+    return CheckOutcome(
+        "rows_and_nulls", passed=bool(history.height) and not empty, severity="warn", summary=summary, rows=rows, numbers=numbers
+    )

@@ -1,0 +1,225 @@
+"""Features of any spine as of its cutoffs: read from feature tables where these are up to date, computed from the tables elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from ml_platform.core.errors import FeatureError, UnknownNameError, did_you_mean
+from ml_platform.core.intervals import EPOCH, Interval, from_micros
+from ml_platform.features.axis import floor_to_grid
+from ml_platform.features.change_points import longest_reach, read_at
+from ml_platform.features.definition import CUTOFF, VALID_FROM, FeatureDefinition, definition_hash
+from ml_platform.features.engine import TIMES, compute
+from ml_platform.features.event_columns import check_columns, to_micros
+from ml_platform.features.handmade import compute_handmade
+from ml_platform.features.table_columns import column_definition, look_up_columns
+from ml_platform.lake.version import Version
+from ml_platform.pipeline.feature_events import heads_of, made_from, read_events, read_rows, versions_within
+from ml_platform.pipeline.feature_table import DEFINITIONS, MADE_FROM, REACH, entity_schema, partition_interval, read_handed
+from ml_platform.pipeline.workspace import Workspace
+from ml_platform.project.project import CompiledProblem, Project
+
+if TYPE_CHECKING:
+    from ml_platform.features.compile import CompiledView
+
+_MICROSECOND = timedelta(microseconds=1)
+_COLUMN_TYPES = {"BIGINT": pl.Int64(), "DOUBLE": pl.Float64()}
+
+Found = tuple[pl.DataFrame, list[Version]]
+
+
+def features_at(
+    workspace: Workspace, spine: pl.DataFrame, definitions: Sequence[FeatureDefinition], *, at: int | None = None
+) -> tuple[pl.DataFrame, list[int]]:
+    """Return features as of each row's cutoff.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Project and lake.
+    spine : DataFrame of n rows
+        ``_cutoff`` (UTC) and the entity columns of the definitions.
+    definitions : sequence of FeatureDefinition
+        Any features, of today's views or of an older model. Where a feature table holds exactly these definitions, made from exactly what
+        the tables hold now, it is read; elsewhere they are computed. Both give the same values.
+    at : int, optional
+        Commit to read from; the newest one by default.
+
+    Returns
+    -------
+    values : DataFrame of n rows
+        The spine, row by row, with one column per definition; a table's column takes the place of the spine's own of that name.
+    inputs : list of int
+        Ids of the versions that the values were made from.
+
+    Raises
+    ------
+    FeatureError
+        If the spine lacks an entity column, has it in another type, or has a column that is named like a feature.
+    """
+    _check_spine(spine, definitions)
+    at = workspace.lake.head() if at is None else at
+    spine = spine.with_columns(_utc(spine[CUTOFF]))
+    columns: dict[str, pl.Series] = {}
+    versions: dict[int, Version] = {}
+    for read, group in _groups(definitions):
+        values, used = read(workspace, spine, group, at)
+        columns |= {name: values[name] for name in values.columns}
+        versions |= {v.id: v for v in used}
+    return spine.with_columns(columns[d.name].alias(d.name) for d in definitions), sorted(versions)
+
+
+def resolve_features(
+    project: Project, wanted: CompiledProblem | Sequence[str], spine_columns: Sequence[str] | None = None
+) -> tuple[FeatureDefinition, ...]:
+    """Return the definitions that a problem, or a list of names, asks for.
+
+    Parameters
+    ----------
+    project : Project
+        Where the names are declared.
+    wanted : CompiledProblem or sequence of str
+        A problem; or views (all entities), single features (``delays.origin_count_7d``) and table columns (``planes.seats``).
+    spine_columns : sequence of str, optional
+        With names: leave out entities of views whose columns are not all among these.
+
+    Returns
+    -------
+    tuple of FeatureDefinition
+        In the order asked for, each once.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such view, feature, table or column.
+    """
+    names = wanted.problem.features if isinstance(wanted, CompiledProblem) else wanted
+    found: dict[FeatureDefinition, None] = {}
+    for name in names:
+        owner, _, column = name.partition(".")
+        if owner in project.views:
+            view = project.view(owner)
+            made = [d for entity in _entities(view, wanted, spine_columns) for d in view.definitions(entity)]
+            chosen = [d for d in made if not column or d.name == column]
+            if not chosen:
+                raise UnknownNameError(f"View {owner!r} has no feature {column!r}. {did_you_mean(column, [d.name for d in made])}")
+        elif owner in project.tables and column:
+            chosen = [column_definition(project.table(owner), column)]
+        else:
+            options = [*project.views, *project.tables]
+            raise UnknownNameError(f"{name!r} names neither a view, a feature nor a table's column. {did_you_mean(owner, options)}")
+        found |= dict.fromkeys(chosen)
+    return tuple(found)
+
+
+def _entities(view: CompiledView, wanted: CompiledProblem | Sequence[str], spine_columns: Sequence[str] | None) -> list[tuple[str, ...]]:
+    if isinstance(wanted, CompiledProblem):
+        return [entity for name, entity in wanted.view_entities if name == view.name]
+    return [entity for entity in view.entities if spine_columns is None or set(entity) <= set(spine_columns)]
+
+
+def _groups(definitions: Sequence[FeatureDefinition]) -> list[tuple[Callable[..., Found], list[FeatureDefinition]]]:
+    """Group definitions that are found together, with what finds them."""
+    groups: dict[tuple, list[FeatureDefinition]] = {}
+    for d in definitions:
+        key = (d.kind, d.view, d.entity) if d.kind != "column" else (d.kind, d.table, d.entity, d.available_at)
+        groups.setdefault(key, []).append(d)
+    return [(_column_values if group[0].kind == "column" else _view_values, group) for group in groups.values()]
+
+
+def _view_values(workspace: Workspace, spine: pl.DataFrame, definitions: list[FeatureDefinition], at: int) -> Found:
+    cutoffs = _spanned(spine)
+    if cutoffs is None:
+        return _computed(workspace, spine, definitions, [], Interval(EPOCH, EPOCH))
+    tables = [definitions[0].table] if definitions[0].kind == "window" else [name for name, _ in definitions[0].reads]
+    heads = heads_of(workspace, tables, at)
+    stored = _stored_versions(workspace, definitions, cutoffs, heads, at)
+    if stored:
+        names = [*definitions[0].entity, VALID_FROM, *(d.stored_name for d in definitions)]
+        history = workspace.lake.read_versions(stored, columns=names).pl()
+        return read_at(history, spine, definitions), stored
+    return _computed(workspace, spine, definitions, heads, cutoffs)
+
+
+def _computed(workspace: Workspace, spine: pl.DataFrame, definitions: list[FeatureDefinition], heads: list, cutoffs: Interval) -> Found:
+    reach = Interval(cutoffs.start - longest_reach(definitions), cutoffs.end)
+    versions = versions_within(heads, reach)
+    if definitions[0].kind == "window":
+        events = read_events(workspace, workspace.project.table(definitions[0].table), versions, definitions)
+        return compute(events, spine, definitions), versions
+    micros, known = to_micros(spine[CUTOFF])
+    refreshes = [from_micros(int(t)) for t in np.unique(floor_to_grid(micros[known], definitions[0].refresh))]
+    handed = read_handed(workspace, heads, reach)
+    history = compute_handmade(handed, definitions, refreshes if handed else [], entity_schema(workspace, definitions[0]))
+    return read_at(history, spine, definitions), versions
+
+
+def _stored_versions(workspace: Workspace, definitions: list[FeatureDefinition], cutoffs: Interval, heads: list, at: int) -> list[Version]:
+    """Return the feature partitions that hold the values of these cutoffs; none if one is missing, of other definitions or out of date."""
+    first = definitions[0]
+    days = workspace.project.partitions
+    if days is None:
+        return []
+    back = longest_reach(definitions) if first.kind == "window" else (first.refresh or timedelta(0))
+    start = days.start.isoformat()
+    needed = [day for day in Interval(cutoffs.start - back, cutoffs.end).days() if day >= start]
+    if not needed:
+        return []
+    found = workspace.lake.resolve(workspace.table("features", first.feature_table), partitions=needed, at=at)
+    if len(found) != len(needed):
+        return []
+    hashes = {d.name: definition_hash([d]) for d in definitions}
+    for version in found:
+        if hashes.items() - version.properties.get(DEFINITIONS, {}).items():
+            return []
+        interval = partition_interval(workspace.project, str(version.partition))
+        back = timedelta(seconds=version.properties[REACH])
+        if version.properties[MADE_FROM] != made_from(versions_within(heads, Interval(interval.start - back, interval.end))):
+            return []
+    return found
+
+
+def _column_values(workspace: Workspace, spine: pl.DataFrame, definitions: list[FeatureDefinition], at: int) -> Found:
+    """Look up columns of a table; of a table with partitions only those count as inputs in which a row was found."""
+    first = definitions[0]
+    table = workspace.project.table(first.table)
+    cutoffs = _spanned(spine)
+    versions = [] if cutoffs is None else versions_within(heads_of(workspace, [table.name], at), Interval(EPOCH, cutoffs.end))
+    wanted = [*first.entity, *first.available_at, *(str(d.value) for d in definitions)]
+    rows = read_rows(workspace, table, versions, wanted, partition_column="_partition" if table.partitions else None)
+    values, found = look_up_columns(rows, spine, definitions)
+    values = values.with_columns(pl.col(d.name).cast(_COLUMN_TYPES[d.type]) for d in definitions if d.type in _COLUMN_TYPES)
+    if table.partitions is None:
+        return values, versions
+    days = set(rows["_partition"].gather(np.unique(found.rows[found.rows >= 0])).unique())
+    return values, [v for v in versions if v.partition in days]
+
+
+def _spanned(spine: pl.DataFrame) -> Interval | None:
+    """Return the time from the first to the last cutoff; None if there is none."""
+    first, last = spine[CUTOFF].min(), spine[CUTOFF].max()
+    if not isinstance(first, datetime) or not isinstance(last, datetime):
+        return None
+    return Interval(first, last + _MICROSECOND)
+
+
+def _utc(cutoffs: pl.Series) -> pl.Series:
+    """Return cutoffs as UTC microseconds; times without a zone are UTC."""
+    micros, known = to_micros(cutoffs)
+    return pl.select(pl.when(pl.Series(known)).then(pl.Series(micros)).cast(TIMES).alias(CUTOFF)).to_series()
+
+
+def _check_spine(spine: pl.DataFrame, definitions: Sequence[FeatureDefinition]) -> None:
+    check_columns(spine, [CUTOFF, *(c for d in definitions for c in d.entity)], "The spine")
+    seen: set[str] = set()
+    for definition in definitions:
+        if definition.name in seen:
+            raise FeatureError(f"Two features are named {definition.name!r}. Ask for one of them, or rename one in its view.")
+        seen.add(definition.name)
+        if definition.name in spine.columns and definition.kind != "column":
+            raise FeatureError(f"The spine has a column {definition.name!r} already, which is the name of a feature. Rename the column.")

@@ -1,0 +1,100 @@
+"""What lies in the landing zone, and which of it the lake has not taken in yet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ml_platform.core.hashing import content_hash
+from ml_platform.core.intervals import to_micros
+from ml_platform.lake.version import Version
+from ml_platform.pipeline.workspace import Workspace
+from ml_platform.tables.table import FileSource
+
+# The key of what has no partitions in signatures and cursors, where None cannot be a key.
+NO_PARTITION = ""
+_DAY = r"(?P<day>\d{4}-\d{2}-\d{2})"
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """The files of one partition as they lie there: name, size in bytes and time of change (ns) of each."""
+
+    files: tuple[tuple[str, int, int], ...]
+
+    @property
+    def signature(self) -> str:
+        """A short text that changes when a file comes, goes, grows or is written again."""
+        return content_hash(self.files, length=8)
+
+
+def scan(workspace: Workspace) -> dict[str, dict[str, Delivery]]:
+    """Look at the landing zone once; no file is opened.
+
+    Returns
+    -------
+    dict of str to dict of str to Delivery
+        Table name to partition key (``""`` for a table without partitions) to what lies there for it.
+    """
+    return {
+        table.name: _deliveries(workspace.landing, table.source)
+        for table in workspace.project.tables.values()
+        if isinstance(table.source, FileSource)
+    }
+
+
+def new_deliveries(
+    workspace: Workspace, found: Mapping[str, Mapping[str, Delivery]], seen: Mapping[str, Mapping[str, str]]
+) -> dict[str, list[str]]:
+    """Return, per table, the sorted partitions whose files neither the lake nor the caller has seen as they are now.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Its lake knows the files of every partition that was taken in.
+    found : mapping
+        A ``scan``.
+    seen : mapping of table to partition to signature
+        What the caller has asked for before; keeps a delivery that cannot be read from being asked for again and again.
+    """
+    changed: dict[str, list[str]] = {}
+    for table, deliveries in found.items():
+        heads = workspace.lake.heads(workspace.table("raw", table))
+        keys = [
+            key
+            for key, delivery in deliveries.items()
+            if seen.get(table, {}).get(key) != delivery.signature and not _taken_in(delivery, heads.get(key or None))
+        ]
+        if keys:
+            changed[table] = sorted(keys)
+    return changed
+
+
+def _taken_in(delivery: Delivery, head: Version | None) -> bool:
+    """Tell whether the newest raw version was made from just these files, none of them touched since."""
+    if head is None:
+        return False
+    recorded = {(f["name"], f["size"]) for f in head.properties.get("files", ())}
+    created_ns = to_micros(head.created) * 1000
+    return recorded == {(name, size) for name, size, _ in delivery.files} and all(at <= created_ns for _, _, at in delivery.files)
+
+
+def _deliveries(landing: Path, source: FileSource) -> dict[str, Delivery]:
+    matcher = re.compile("".join(_part(p) for p in re.split(r"(\{day\}|\*)", source.pattern)))
+    found: dict[str, list[tuple[str, int, int]]] = {}
+    for path in landing.glob(source.pattern.replace("{day}", "????-??-??")):
+        name = path.relative_to(landing).as_posix()
+        match = matcher.fullmatch(name)
+        if match is None or not path.is_file():
+            continue
+        state = path.stat()
+        found.setdefault(match.groupdict().get("day") or NO_PARTITION, []).append((name, state.st_size, state.st_mtime_ns))
+    return {key: Delivery(tuple(sorted(files))) for key, files in found.items()}
+
+
+def _part(text: str) -> str:
+    if text == "{day}":
+        return _DAY
+    return "[^/]*" if text == "*" else re.escape(text)

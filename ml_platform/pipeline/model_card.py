@@ -1,0 +1,131 @@
+"""The card of a model that was just trained: what the pure card needs to know of the project and the lake."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from ml_platform.core.durations import format_duration
+from ml_platform.features.definition import FeatureDefinition
+from ml_platform.lake.version import Version
+from ml_platform.models.card import Card, CardFeature, Source, Split
+from ml_platform.models.evaluation import Evaluation
+from ml_platform.models.fit import Fitted
+from ml_platform.pipeline.workspace import Workspace
+from ml_platform.project.project import CompiledProblem
+from ml_platform.training.labels import LABEL
+from ml_platform.training.spine import CUTOFF
+from ml_platform.training.splits import SPLIT, SPLITS
+
+# From this share of missing values on, a reader should know that a feature often says nothing.
+MOSTLY_MISSING = 0.5
+
+
+def card_of(
+    workspace: Workspace,
+    problem: CompiledProblem,
+    fitted: Fitted,
+    definitions: Sequence[FeatureDefinition],
+    frame: pl.DataFrame,
+    training: Version,
+    selected: Version,
+) -> Card:
+    """Collect what stands on the card of a model.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Project and lake.
+    problem : CompiledProblem
+        The problem.
+    fitted : Fitted
+        The model and its figures.
+    definitions : sequence of FeatureDefinition
+        Those of its features.
+    frame : polars.DataFrame
+        The training set.
+    training, selected : Version
+        What the model is made from.
+    """
+    importance = fitted.trained.importance()
+    declared = problem.problem
+    splits = _splits(frame)
+    return Card(
+        problem=problem.name,
+        description=declared.description,
+        label=(
+            f"`{declared.label.sql}` over the rows of `{declared.label.table}` that match on {', '.join(declared.label.match)}, "
+            f"observed for {format_duration(declared.label.horizon)} from the cutoff"
+        ),
+        training_date=str(training.partition),
+        trainer=fitted.trained.kind,
+        baseline=fitted.companions["baseline"].kind,
+        splits=splits,
+        features=tuple(CardFeature(d.name, d.description, importance.get(d.name, 0.0)) for d in definitions),
+        candidates=len(training.properties["features"]),
+        model=fitted.evaluation,
+        against=fitted.against,
+        timeless=timeless_tables(workspace, definitions),
+        made_from=_sources(workspace, training, selected),
+        limits=_limits(fitted.evaluation, frame, [d.name for d in definitions], splits, selected),
+    )
+
+
+def timeless_tables(workspace: Workspace, definitions: Sequence[FeatureDefinition]) -> tuple[str, ...]:
+    """Return the tables behind the features that are declared timeless."""
+    tables = workspace.project.tables
+    read = {name for d in definitions for name in (d.table, *(table for table, _ in d.reads)) if name in tables}
+    return tuple(sorted(name for name in read if tables[name].timeless))
+
+
+def _splits(frame: pl.DataFrame) -> tuple[Split, ...]:
+    found = []
+    for name in SPLITS:
+        rows = frame.filter(pl.col(SPLIT) == name)
+        if rows.height:
+            first, last = (f"{time:%Y-%m-%d %H:%M}" for time in (rows[CUTOFF].min(), rows[CUTOFF].max()))
+            found.append(Split(name, rows.height, first, last, float(rows[LABEL].drop_nulls().to_numpy().mean())))
+    return tuple(found)
+
+
+def _sources(workspace: Workspace, training: Version, selected: Version) -> tuple[Source, ...]:
+    """Summarise the closure of what the model was made from, one line per table."""
+    by_table: dict[str, list[Version]] = {}
+    for version in workspace.lake.closure([training, selected]):
+        by_table.setdefault(version.table, []).append(version)
+    found = []
+    for table, versions in sorted(by_table.items()):
+        days = sorted(str(version.partition) for version in versions if version.partition is not None)
+        first, last = (days[0], days[-1]) if days else (None, None)
+        found.append(Source(table, len(versions), first, last, sum(version.rows for version in versions)))
+    return tuple(found)
+
+
+def _limits(
+    evaluation: Evaluation, frame: pl.DataFrame, features: Sequence[str], splits: Sequence[Split], selected: Version
+) -> tuple[str, ...]:
+    """Say in words where the model should not be trusted."""
+    first, last = splits[0].first[:10], splits[-1].last[:10]
+    lines = [
+        f"It knows rows from {first} to {last} only: a season or an event outside of them is new to it.",
+        f"Its figures are of {evaluation.days} days at the end of that time; another month can differ by more than their intervals.",
+    ]
+    learnt = [split for split in splits if split.name != "test"]
+    mean = sum(split.rows * split.mean_label for split in learnt) / max(1, sum(split.rows for split in learnt))
+    if evaluation.task == "classification" and abs(evaluation.mean_label - mean) > 0.2 * mean:
+        lines.append(
+            f"The label's mean was {mean:.3f} in the rows it learnt from and {evaluation.mean_label:.3f} in the test rows: "
+            "its order can be right where its probabilities are not."
+        )
+    shares = frame.select(pl.col(list(features)).null_count() / frame.height).row(0, named=True) if features else {}
+    missing = [name for name, share in shares.items() if share > MOSTLY_MISSING]
+    if missing:
+        lines.append(f"Missing in most rows: {', '.join(missing)}.")
+    before_noise = selected.properties.get("before_noise")
+    if before_noise is not None and before_noise < len(features):
+        lines.append(f"{len(features) - before_noise} of its {len(features)} features rank behind a noise probe.")
+    phi = selected.properties.get("phi")
+    if phi is not None:
+        lines.append(f"Other weeks would have chosen partly other features (stability phi {phi:.2f}; 1 is the same each time).")
+    return tuple(lines)

@@ -1,0 +1,226 @@
+"""Monitoring: per day, what the newest scores look like, how the matured ones turned out, and the decision whether to retrain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import date
+from typing import TYPE_CHECKING, Literal
+
+from ml_platform.core.hashing import content_hash
+from ml_platform.monitoring.decision import Decision, Policy, Record, decide
+from ml_platform.monitoring.incidents import Incident, follow
+from ml_platform.monitoring.monitored_day import MonitoredDay
+from ml_platform.pipeline.outcome import Outcome, PartitionOutcome
+from ml_platform.pipeline.workspace import Workspace
+from ml_platform.project.project import CompiledProblem
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ml_platform.lake.version import Staged
+    from ml_platform.monitoring.drift import ColumnDrift
+    from ml_platform.pipeline.monitored import Found
+    from ml_platform.pipeline.watched import Champion, Watched
+
+Report = Literal["auto", "always", "never"]
+REPORT_FILE = "report.html"
+
+
+def materialize_monitoring(workspace: Workspace, problem_name: str, partitions: Sequence[str], *, report: Report = "auto") -> Outcome:
+    """Monitor some days, in their order: each sees the decisions of those before it.
+
+    A decision that was recorded for a day never changes, nor does its incident; a second run refreshes the statistics only.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Project, lake and clock.
+    problem_name : str
+        The problem.
+    partitions : sequence of str
+        Days to monitor.
+    report : str
+        Evidently's page (slow: 5 to 10 CPU seconds) of the newest day: ``auto`` makes it on the first monitored day of a week, when an
+        incident opens and when a retraining is decided; ``always`` and ``never`` do as they say.
+
+    Returns
+    -------
+    Outcome
+        Table ``monitoring/<problem>``: one row per watched column, with the decision and what led to it as properties; artifact
+        ``reports/<problem>`` with ``report.html``. A day without scores in its window is stopped with the reason. Checks ``drift`` and
+        ``performance`` tell of the newest day.
+    """
+    from ml_platform.pipeline.monitored import checks_of, metadata_of, numbers_of
+    from ml_platform.pipeline.watched import read_watched
+
+    problem = workspace.project.problem(problem_name)
+    at = workspace.lake.head()
+    past = {m.day: m for m in monitored_days(workspace, problem_name, at=at)}
+    trained = [p for p in workspace.lake.partitions(workspace.table("models", problem_name), at=at) if p is not None]
+    watched = read_watched(workspace, problem, partitions, at=at)
+    found: dict[str, Found] = {}
+    for day in sorted(partitions):
+        champion = watched.champion(day)
+        if champion is not None:
+            workspace.say(f"{problem_name}: {day} is compared with the training rows of model version {champion.version.id}")
+            found[day] = _monitor(workspace, problem, watched, champion, day, past, trained)
+            past[day] = found[day].monitored
+    staged = [_stage(workspace, problem_name, one) for one in found.values()]
+    page = _report(workspace, problem_name, watched, found, past, report)
+    commit = None
+    if staged:
+        commit = workspace.lake.publish([*staged, *page], run_id=workspace.run_id, message=f"monitoring {problem_name}")
+    versions = dict(zip(found, commit.versions if commit else (), strict=False))
+    reason = f"There is no score of {problem_name!r} in the {watched.window_days} days up to it: materialize its predictions first."
+    outcomes = tuple(
+        PartitionOutcome(day, versions[day], numbers=numbers_of(found[day]))
+        if day in found
+        else PartitionOutcome(day, None, stopped=f"{day} cannot be monitored. {reason}")
+        for day in partitions
+    )
+    newest = found[max(found)] if found else None
+    return Outcome(commit, outcomes, checks_of(newest), metadata_of(workspace, watched, newest, commit, bool(page)))
+
+
+def monitored_days(workspace: Workspace, problem_name: str, *, at: int | None = None) -> list[MonitoredDay]:
+    """Return what is recorded of every monitored day, in their order; for decisions, replays and pages."""
+    heads = workspace.lake.heads(workspace.table("monitoring", problem_name), at=at)
+    return [MonitoredDay.from_properties(day, heads[day].properties) for day in sorted(d for d in heads if d is not None)]
+
+
+def pending_decisions(workspace: Workspace, problem_name: str) -> list[Decision]:
+    """Return the recorded decisions to retrain that no training has served yet, oldest first.
+
+    A model of the decision's training date serves it; one of a later date makes it pointless.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Project and lake.
+    problem_name : str
+        The problem.
+
+    Returns
+    -------
+    list of Decision
+        Nothing is computed: they are read from the records.
+    """
+    at = workspace.lake.head()
+    newest = max((p for p in workspace.lake.partitions(workspace.table("models", problem_name), at=at) if p is not None), default="")
+    decisions = [m.record.decision for m in monitored_days(workspace, problem_name, at=at)]
+    return [d for d in decisions if d is not None and d.retrain and d.training_date > newest]
+
+
+def _monitor(
+    workspace: Workspace,
+    problem: CompiledProblem,
+    watched: Watched,
+    champion: Champion,
+    day: str,
+    past: Mapping[str, MonitoredDay],
+    trained: Sequence[str],
+) -> Found:
+    """Judge one day and decide, unless it was decided before."""
+    from ml_platform.monitoring.drift import compare, strictly_drifted
+    from ml_platform.monitoring.error_test import compare_error
+    from ml_platform.pipeline.monitored import Found
+
+    current = watched.profile(day, champion)
+    verdicts = compare(champion.profile, current, importance=champion.importance)
+    performance = watched.performance(day, champion)
+    before = [past[d] for d in sorted(past) if d < day]
+    tested = next((m for m in reversed(before) if m.record.error), None)
+    since = (date.fromisoformat(day) - date.fromisoformat(tested.day)).days if tested else 0
+    error = compare_error(performance.error_rate, tested.record.error if tested else None, days_since=since) if performance else None
+    record = Record(day, champion.version.id, strictly_drifted(verdicts), error)
+    if day in past and past[day].record.decision is not None:
+        decision, incident = past[day].record.decision, past[day].incident
+    else:
+        decision, incident = _decide(workspace, problem, [*(m.record for m in before), record], before, trained)
+    monitored = MonitoredDay(
+        record=replace(record, decision=decision),
+        incident=incident,
+        drifted=tuple(v.column for v in verdicts if v.drifted),
+        performance=performance.to_mapping() if performance else None,
+        champion={"training_date": champion.training_date, "task": champion.task},
+    )
+    inputs = (champion.version, *watched.prediction_versions(day, champion), *watched.outcome_versions(day))
+    return Found(monitored, verdicts, champion, inputs, current.rows)
+
+
+def _decide(
+    workspace: Workspace, problem: CompiledProblem, records: Sequence[Record], before: Sequence[MonitoredDay], trained: Sequence[str]
+) -> tuple[Decision, Incident | None]:
+    policy = Policy.of(problem.problem)
+    decision = decide(workspace.project.name, problem.name, policy, records, trained=trained, now=workspace.clock.now())
+    previous = before[-1].incident if before else None
+    name = workspace.table("monitoring", problem.name)
+    return decision, follow(previous, decision.alarms, problem=name, day=records[-1].day)
+
+
+def _stage(workspace: Workspace, problem_name: str, found: Found) -> Staged:
+    return workspace.lake.stage(
+        workspace.table("monitoring", problem_name),
+        found.day,
+        _table(found.verdicts),
+        inputs=found.inputs,
+        code_version=_code_version(),
+        properties=found.monitored.to_properties(),
+    )
+
+
+def _table(verdicts: Sequence[ColumnDrift]) -> pa.Table:
+    """Return one row per watched column: the drifted first, then by importance."""
+    import pyarrow as pa
+
+    fields = (
+        ("column", pa.string()), ("kind", pa.string()), ("rows_reference", pa.int64()), ("rows_current", pa.int64()),
+        ("missing_reference", pa.float64()), ("missing_current", pa.float64()), ("test", pa.string()), ("statistic", pa.float64()),
+        ("p_value", pa.float64()), ("measure", pa.string()), ("effect", pa.float64()), ("limit", pa.float64()),
+        ("stability", pa.float64()), ("missing_p_value", pa.float64()), ("drifted", pa.bool_()), ("strict", pa.bool_()),
+        ("importance", pa.float64()), ("words", pa.string()),
+    )  # fmt: skip
+    return pa.Table.from_pylist([asdict(v) for v in verdicts], schema=pa.schema(fields))
+
+
+def _code_version() -> str:
+    """Return what decides the numbers: the rules, so that a changed limit makes a new version."""
+    from ml_platform.monitoring import drift, error_test
+
+    return content_hash({"drift": drift.RULE, "strict": drift.STRICT, "error": error_test.RULE})
+
+
+def _report(
+    workspace: Workspace, problem_name: str, watched: Watched, found: Mapping[str, Found], past: Mapping[str, MonitoredDay], report: Report
+) -> list[Staged]:
+    """Write Evidently's page of the newest day that deserves one."""
+    from ml_platform.core.errors import EmptySampleError
+    from ml_platform.monitoring.evidently_report import evidently_report
+
+    table = workspace.table("reports", problem_name)
+    days = [day for day in found if report == "always" or (report == "auto" and _is_news(found[day].monitored, past))]
+    if not days:
+        return []
+    newest = found[max(days)]
+    head = workspace.lake.heads(table).get(newest.day)
+    if report == "auto" and head is not None and {v.id for v in workspace.lake.inputs(head.id)} == {v.id for v in newest.inputs}:
+        return []
+    workspace.say(f"{problem_name}: Evidently's report of {newest.day}")
+    try:
+        page = evidently_report(
+            newest.champion.reference.select(newest.champion.columns), watched.rows(newest.day, newest.champion)
+        )  # fmt: skip
+    except EmptySampleError:
+        return []
+    properties = {"drifted_share": page.drifted_share, "drifted": sorted(name for name, moved in page.drifted.items() if moved)}
+    return [workspace.lake.stage_artifact(table, newest.day, {REPORT_FILE: page.html}, inputs=newest.inputs, properties=properties)]
+
+
+def _is_news(monitored: MonitoredDay, past: Mapping[str, MonitoredDay]) -> bool:
+    """Tell whether a day is the first that was monitored in its week, opens an incident, or asks for a retraining."""
+    decision, incident = monitored.record.decision, monitored.incident
+    if (decision is not None and decision.retrain) or (incident is not None and incident.state == "open"):
+        return True
+    week = date.fromisoformat(monitored.day).isocalendar()[:2]
+    return not any(day < monitored.day and date.fromisoformat(day).isocalendar()[:2] == week for day in past)

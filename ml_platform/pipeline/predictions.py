@@ -1,0 +1,219 @@
+"""Predictions: the rows of a day whose cutoff has passed, scored once and for good by the champion of that moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import polars as pl
+
+from ml_platform.core.intervals import Interval, day_interval, day_start, spanned
+from ml_platform.features.definition import FeatureDefinition, definition_hash
+from ml_platform.lake.version import Commit, Staged, Version
+from ml_platform.pipeline.champion import current_champion
+from ml_platform.pipeline.feature_values import features_at
+from ml_platform.pipeline.model import load_model
+from ml_platform.pipeline.outcome import Outcome, PartitionOutcome
+from ml_platform.pipeline.problem_rows import feature_versions_of, read_spine, spine_times, versions_of
+from ml_platform.pipeline.workspace import Workspace
+from ml_platform.project.project import CompiledProblem
+from ml_platform.training.spine import CUTOFF, TIME, SpineRows
+
+SCORE, MODEL_VERSION, SCORED_AT = "_score", "_model_version", "_scored_at"
+_DAY = "_day"
+
+
+def materialize_predictions(workspace: Workspace, problem_name: str, partitions: Sequence[str]) -> Outcome:
+    """Score the rows of some days whose cutoff has passed and that have no score yet.
+
+    A row that has a score keeps it bit for bit, whoever is champion now: decisions were taken on it.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Project, lake and clock; rows with a cutoff up to ``clock.now()`` are scored.
+    problem_name : str
+        The problem.
+    partitions : sequence of str
+        Days, by cutoff.
+
+    Returns
+    -------
+    Outcome
+        Table ``predictions/<problem>``: key and label match columns, ``_cutoff``, ``_score``, ``_model_version``, ``_scored_at``, and the
+        features that the model saw. A day without rows to score, and every day while there is no champion, is stopped with the reason.
+    """
+    problem = workspace.project.problem(problem_name)
+    champion = current_champion(workspace, problem)
+    if champion is None:
+        reason = (
+            f"Problem {problem_name!r} has no champion yet: no model was trained, or none was good enough (see champion/{problem_name})."
+        )
+        return Outcome(None, tuple(PartitionOutcome(day, None, stopped=reason) for day in partitions))
+    at, now = workspace.lake.head(), workspace.clock.now()
+    heads = workspace.lake.resolve(workspace.table("predictions", problem_name), partitions=partitions, at=at)
+    found = read_spine(workspace, problem, spanned(partitions), at=at)
+    given = _given(workspace, problem, heads, found.spine.rows)
+    passed = found.spine.rows.with_columns(_day_of(CUTOFF)).filter(pl.col(CUTOFF) <= now, pl.col(_DAY).is_in(list(partitions)))
+    new = passed.join(given, on=[*problem.spine_key, CUTOFF], how="anti", nulls_equal=True, maintain_order="left")
+    versions = {str(head.partition): head for head in heads}
+    commit = None
+    if new.height:
+        scoring = _score(workspace, problem, champion.version, new, found.versions, now=now, at=at)
+        commit = _publish(workspace, problem, scoring, versions)
+        versions |= {str(v.partition): v for v in commit.versions}
+        given = _given(workspace, problem, list(versions.values()), found.spine.rows)
+    numbers = _numbers(workspace, given, new)
+    outcomes = tuple(
+        PartitionOutcome(day, versions[day], numbers=numbers[day])
+        if day in versions
+        else PartitionOutcome(day, None, stopped=_why_empty(problem, found.spine, day, now))
+        for day in partitions
+    )
+    return Outcome(commit, outcomes, metadata={"champion": champion.version.id, "rows_scored": new.height})
+
+
+@dataclass(frozen=True)
+class _Scoring:
+    """Rows that were scored now, with their day, and what they were scored from."""
+
+    rows: pl.DataFrame
+    definitions: Sequence[FeatureDefinition]
+    model: Version
+    spine_versions: Sequence[Version]
+    feature_versions: Sequence[Version]
+
+
+def _score(
+    workspace: Workspace,
+    problem: CompiledProblem,
+    version: Version,
+    new: pl.DataFrame,
+    spine_versions: Sequence[Version],
+    *,
+    now: datetime,
+    at: int,
+) -> _Scoring:
+    """Score rows with the features that the model was made with, whatever the views are today."""
+    model = load_model(workspace, version)
+    workspace.say(f"{problem.name}: {new.height:,} rows are scored by model version {version.id}")
+    values, ids = features_at(workspace, new.drop(_DAY), model.definitions, at=at)
+    names = [d.name for d in model.definitions]
+    key = row_columns(problem)
+    rows = values.select(*key, CUTOFF, *(n for n in names if n not in key)).with_columns(
+        pl.Series(SCORE, model.predict(values), dtype=pl.Float64),
+        pl.lit(version.id, dtype=pl.Int64).alias(MODEL_VERSION),
+        pl.lit(now).cast(TIME).alias(SCORED_AT),
+        new[_DAY],
+    )
+    own = [*key, CUTOFF, SCORE, MODEL_VERSION, SCORED_AT]
+    rows = rows.select(*own, *(n for n in names if n not in own), _DAY)
+    return _Scoring(rows, model.definitions, version, spine_versions, [workspace.lake.version(i) for i in ids])
+
+
+def _publish(workspace: Workspace, problem: CompiledProblem, scoring: _Scoring, heads: Mapping[str, Version]) -> Commit:
+    """Publish the days that have grown; what another process published in the meantime stands, and our rows are added to it."""
+    table = workspace.table("predictions", problem.name)
+    by_day = {str(day): rows.drop(_DAY) for (day,), rows in scoring.rows.group_by(_DAY, maintain_order=True)}
+    kept = {day: [heads[day]] if day in heads else [] for day in by_day}
+    expected = {day: heads.get(day) for day in by_day}
+    published: dict[str, Version] = {}
+    while True:
+        staged = [_stage(workspace, problem, day, by_day[day], kept[day], scoring) for day in expected]
+        commit = workspace.lake.publish(staged, run_id=workspace.run_id, message=f"predictions {problem.name}")
+        published |= zip(expected, commit.versions, strict=True)
+        before = {day: _before(workspace, table, published[day]) for day in expected}
+        missed = {day: version for day, version in before.items() if version is not None and version != expected[day]}
+        if not missed:
+            return replace(commit, versions=tuple(published.values()))
+        for day, version in missed.items():
+            kept[day].append(version)
+        expected = {day: published[day] for day in missed}
+
+
+def _before(workspace: Workspace, table: str, version: Version) -> Version | None:
+    """Return the version of that day just before ``version``."""
+    older = [v for v in workspace.lake.history(table, version.partition) if v.id < version.id and v.kind == version.kind]
+    return older[0] if older else None
+
+
+def _given(workspace: Workspace, problem: CompiledProblem, heads: Sequence[Version], spine: pl.DataFrame) -> pl.DataFrame:
+    """Return key, cutoff, score, model and day of the rows that have a score."""
+    same = [*problem.spine_key, CUTOFF]
+    if heads:
+        return workspace.lake.read_versions(heads, columns=[*same, SCORE, MODEL_VERSION], partition_column=_DAY).pl()
+    return pl.DataFrame(schema={**spine.select(same).schema, SCORE: pl.Float64, MODEL_VERSION: pl.Int64, _DAY: pl.String})
+
+
+def _stage(
+    workspace: Workspace, problem: CompiledProblem, day: str, rows: pl.DataFrame, kept: Sequence[Version], scoring: _Scoring
+) -> Staged:
+    """Write the rows of one day that have a score already, as they are, and the new ones; features that a row lacks are NULL."""
+    inputs = [
+        scoring.model,
+        *versions_of(workspace, scoring.spine_versions, spine_times(problem, day_interval(day))),
+        *feature_versions_of(workspace, problem, scoring.definitions, scoring.feature_versions, rows),
+        *kept,
+    ]
+    if kept:
+        given = [workspace.lake.read_versions([version]).pl() for version in kept]
+        # Of two scores of one row the first that was given stands.
+        same = [*problem.spine_key, CUTOFF]
+        rows = pl.concat([*given, rows], how="diagonal_relaxed").unique(same, keep="first", maintain_order=True)
+    return workspace.lake.stage(
+        workspace.table("predictions", problem.name),
+        day,
+        rows.to_arrow(),
+        key=[CUTOFF, *problem.spine_key],
+        inputs=inputs,
+        code_version=definition_hash(scoring.definitions),
+        properties={"model_versions": rows[MODEL_VERSION].unique().sort().to_list()},
+    )
+
+
+def _numbers(workspace: Workspace, given: pl.DataFrame, new: pl.DataFrame) -> dict[str, Mapping[str, float | int | str]]:
+    """Return what is plotted over days; rows from before their model's training date were scored in hindsight and prove nothing of it."""
+    models = given[MODEL_VERSION].unique().to_list()
+    trained = {m: date for m in models if (date := workspace.lake.version(m).properties.get("training_date"))}
+    dates = pl.DataFrame(
+        {MODEL_VERSION: list(trained), "_trained": [day_start(d) for d in trained.values()]},
+        schema={MODEL_VERSION: pl.Int64, "_trained": TIME},
+    )
+    by_day = (
+        given.join(dates, on=MODEL_VERSION, how="left")
+        .group_by(_DAY)
+        .agg(
+            rows=pl.len(),
+            mean_score=pl.col(SCORE).mean(),
+            hindsight_share=(pl.col(CUTOFF) < pl.col("_trained")).fill_null(False).mean(),
+        )
+    )
+    fresh = dict(new.group_by(_DAY).len().iter_rows())
+    return {(day := row.pop(_DAY)): {**row, "rows_new": fresh.get(day, 0)} for row in by_day.iter_rows(named=True)}
+
+
+def _why_empty(problem: CompiledProblem, spine: SpineRows, day: str, now: datetime) -> str:
+    """Say why nothing of a day can be scored."""
+    interval = day_interval(day)
+    ahead = _within(spine.rows, interval)
+    if ahead.height:
+        return f"The first of {ahead.height} cutoffs of {day} is {ahead[CUTOFF].min():%H:%M} UTC; it is {now:%Y-%m-%d %H:%M}."
+    unknown = _within(spine.unknown, interval)
+    table = problem.spine_table.name
+    if unknown.height:
+        return f"All {unknown.height} rows of {table!r} with a cutoff on {day} were first known at or after it: too late to be scored."
+    return f"No row of {table!r} has a cutoff on {day}. Land and materialize its files first."
+
+
+def _within(rows: pl.DataFrame, interval: Interval) -> pl.DataFrame:
+    return rows.filter(pl.col(CUTOFF) >= interval.start, pl.col(CUTOFF) < interval.end)
+
+
+def row_columns(problem: CompiledProblem) -> list[str]:
+    """Return the columns that identify a prediction and find its label."""
+    return list(dict.fromkeys([*problem.spine_key, *problem.problem.label.match]))
+
+
+def _day_of(column: str) -> pl.Expr:
+    return pl.col(column).dt.strftime("%Y-%m-%d").alias(_DAY)

@@ -1,0 +1,255 @@
+"""Materialize raw partitions: what was delivered for a day, as it was read, with file, position and time of delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ml_platform.core.durations import format_duration
+from ml_platform.core.errors import SourceError
+from ml_platform.core.hashing import content_hash
+from ml_platform.core.intervals import DAY, day_start
+from ml_platform.lake.version import Staged, Version
+from ml_platform.pipeline.deliveries import ARROW, Delivery, delivered_format, deliveries_of, recorded_files, with_times
+from ml_platform.pipeline.outcome import CheckOutcome, Outcome, PartitionOutcome
+from ml_platform.pipeline.workspace import Workspace
+from ml_platform.tables.python_file import source_hash
+from ml_platform.tables.table import FileSource, PythonSource, Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+NOTHING_LANDED = "nothing has landed"
+# Raised when the same bytes would be read into other rows: it is part of the version of the code.
+_READER = 1
+# Parsing, hashing, compressing and waiting for the disk all leave Python's lock.
+_THREADS = 4
+_SHOWN = 50
+
+
+@dataclass(frozen=True)
+class _Raw:
+    """One partition: staged, unchanged (its version), or stopped (why)."""
+
+    partition: str | None
+    staged: Staged | None = None
+    unchanged: Version | None = None
+    stopped: str | None = None
+
+
+def materialize_raw(workspace: Workspace, table_name: str, partitions: Sequence[str | None]) -> Outcome:
+    """Read what was delivered for some days of a table and publish it in one commit.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Project, lake and landing zone.
+    table_name : str
+        A table with files, another asset's output or a Python function as its source.
+    partitions : sequence of str or None
+        File days; ``[None]`` for a table without partitions.
+
+    Returns
+    -------
+    Outcome
+        Per partition a version (rows as delivered, and ``_file``, ``_row``, ``_delivered_at``), or why it was stopped: a delivery that
+        cannot be read stops its own partition, and a day without any says that nothing has landed. The properties of a version list
+        ``files`` (name, size, sha256, delivered_at, rows, and the number of their schema in ``schemas``), the ``format``, and under
+        ``replaced`` the earlier deliveries that a file of the same name took the place of, each with the version that holds their rows.
+
+    Notes
+    -----
+    A file with the name and content that the partition's last version had keeps the time of delivery that was recorded then.
+    """
+    table = workspace.project.table(table_name)
+    raw_table = workspace.table("raw", table.name)
+    code_version = raw_code_version(table, workspace.project.root)
+    heads = workspace.lake.heads(raw_table)
+    keys = list(dict.fromkeys(partitions))
+    workspace.say(f"raw {table.name}: looking at {len(keys)} partition{'s' * (len(keys) != 1)}")
+    open_partition = deliveries_of(workspace, table, keys)
+
+    def work(partition: str | None) -> _Raw:
+        return _raw_partition(workspace, raw_table, table, partition, open_partition, heads.get(partition), code_version)
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        done = list(pool.map(work, keys))
+    staged = [raw.staged for raw in done if raw.staged is not None]
+    commit = workspace.lake.publish(staged, run_id=workspace.run_id, message=f"raw {table.name}") if staged else None
+    published = iter(commit.versions if commit else ())
+    outcomes = []
+    for raw in done:
+        version = next(published) if raw.staged is not None else raw.unchanged
+        outcomes.append(PartitionOutcome(raw.partition, version, raw.stopped, _numbers(version)))
+    files = sum(int(o.numbers["files"]) for o in outcomes if o.numbers)
+    workspace.say(f"raw {table.name}: {files} files, {sum(int(o.numbers['rows']) for o in outcomes if o.numbers):,} rows")
+    return Outcome(commit, tuple(outcomes), (_arrival(table, outcomes, workspace.clock.now()),))
+
+
+def raw_code_version(table: Table, root: Path) -> str:
+    """Return the content hash of what turns deliveries into raw rows: the source, not the contract."""
+    if isinstance(table.source, PythonSource):
+        return content_hash({"reader": _READER, "function": table.source.function, "code": source_hash(root, table.source.file)})
+    return content_hash({"reader": _READER, "format": table.source.format if isinstance(table.source, FileSource) else None})
+
+
+def _raw_partition(
+    workspace: Workspace,
+    raw_table: str,
+    table: Table,
+    partition: str | None,
+    open_partition: Callable[[str | None], list[Delivery]],
+    head: Version | None,
+    code_version: str,
+) -> _Raw:
+    try:
+        deliveries = open_partition(partition)
+        if not deliveries:
+            return _Raw(partition, stopped=NOTHING_LANDED)
+        before = {name: file["sha256"] for name, file in recorded_files(head).items()}
+        if head is not None and head.code_version == code_version and before == {d.name: d.sha256 for d in deliveries}:
+            return _Raw(partition, unchanged=replace(head, reused=True))
+        timed = with_times(deliveries, head)
+        rows = [one.rows() for one, _ in timed]
+    except SourceError as error:
+        return _Raw(partition, stopped=str(error))
+    staged = workspace.lake.stage(
+        raw_table,
+        partition,
+        _joined([_with_origin(r, one.name, time) for r, (one, time) in zip(rows, timed, strict=True)]),
+        code_version=code_version,
+        properties=_properties(table, timed, rows, head),
+    )
+    return _Raw(partition, staged=staged)
+
+
+def _with_origin(rows: pa.Table, name: str, time: datetime) -> pa.Table:
+    import numpy as np
+    import pyarrow as pa
+
+    count = rows.num_rows
+    instant = pa.scalar(time, pa.timestamp("us", tz="UTC"))
+    return (
+        rows.append_column("_file", pa.repeat(pa.scalar(name), count))
+        .append_column("_row", pa.array(np.arange(count, dtype=np.int64)))
+        .append_column("_delivered_at", pa.repeat(instant, count))
+    )
+
+
+def _joined(tables: Sequence[pa.Table]) -> pa.Table:
+    """Return the rows of several files as one table; a column whose kind differs between them becomes text, so that nothing is lost."""
+    import pyarrow as pa
+
+    if len(tables) == 1:
+        return tables[0]
+    kinds: dict[str, set[pa.DataType]] = {}
+    for table in tables:
+        for column in table.schema:
+            kinds.setdefault(column.name, set()).add(column.type)
+    mixed = {name for name, types in kinds.items() if len({_kind(t) for t in types if not pa.types.is_null(t)}) > 1}
+    aligned = [
+        table.cast(pa.schema([pa.field(f.name, pa.string() if f.name in mixed else f.type) for f in table.schema])) for table in tables
+    ]
+    platform = ["_file", "_row", "_delivered_at"]
+    joined = pa.concat_tables(aligned, promote_options="permissive")
+    return joined.select([n for n in joined.column_names if n not in platform] + platform)
+
+
+def _kind(type_: pa.DataType) -> str:
+    import pyarrow as pa
+
+    return "number" if pa.types.is_integer(type_) or pa.types.is_floating(type_) else str(type_)
+
+
+def _properties(table: Table, timed: Sequence[tuple[Delivery, datetime]], rows: Sequence[pa.Table], head: Version | None) -> dict[str, Any]:
+    schemas: list[dict[str, str]] = []
+    files = []
+    for (one, time), part in zip(timed, rows, strict=True):
+        schema = {f.name: str(f.type) for f in part.schema}
+        if schema not in schemas:
+            schemas.append(schema)
+        files.append({
+            "name": one.name, "size": one.size, "sha256": one.sha256, "delivered_at": time.isoformat(),
+            "rows": part.num_rows, "schema": schemas.index(schema),
+        })  # fmt: skip
+    return {"format": delivered_format(table, timed[0][0].name), "files": files, "schemas": schemas, "replaced": _replaced(timed, head)}
+
+
+def _replaced(timed: Sequence[tuple[Delivery, datetime]], head: Version | None) -> list[dict[str, Any]]:
+    """Return the earlier deliveries under the names that are here now, whose rows only earlier versions hold."""
+    if head is None:
+        return []
+    now = {one.name: one.sha256 for one, _ in timed}
+    replaced = [r for r in head.properties["replaced"] if r["name"] in now]
+    for name, file in recorded_files(head).items():
+        if name in now and now[name] != file["sha256"]:
+            replaced.append({"name": name, "sha256": file["sha256"], "delivered_at": file["delivered_at"], "version": head.id})
+    return replaced
+
+
+def _numbers(version: Version | None) -> dict[str, float | int | str]:
+    if version is None:
+        return {}
+    files = version.properties["files"]
+    return {"rows": version.rows, "files": len(files), "bytes_delivered": sum(f["size"] for f in files)}
+
+
+def _arrival(table: Table, outcomes: Sequence[PartitionOutcome], now: datetime) -> CheckOutcome:
+    """Say which days of the range have not landed though they have passed, what could not be read, and what came late or again."""
+    rows: list[dict[str, Any]] = []
+    missing = unreadable = late = waiting = 0
+    for outcome in outcomes:
+        partition = outcome.partition
+        if outcome.stopped == NOTHING_LANDED:
+            if partition is not None and day_start(partition) + DAY > now:
+                waiting += 1
+                continue
+            missing += 1
+            rows.append({"partition": partition, "file": "", "what": NOTHING_LANDED})
+        elif outcome.stopped:
+            unreadable += 1
+            rows.append({"partition": partition, "file": outcome.stopped.partition(" ")[0], "what": outcome.stopped})
+        elif outcome.version is not None:
+            found = _late_files(partition, outcome.version.properties, table.late_after)
+            late += len(found)
+            rows += found
+    counted = {"without a delivery": missing, "that cannot be read": unreadable, "not over yet": waiting, "late or repeated files": late}
+    parts = [f"{count} {what}" for what, count in counted.items() if count]
+    landed = sum(o.version is not None for o in outcomes)
+    return CheckOutcome(
+        name="arrival",
+        passed=not missing and not unreadable,
+        severity="error" if unreadable else "warn",
+        summary=f"{landed} of {len(outcomes)} partitions have landed" + (f"; {', '.join(parts)}." if parts else "."),
+        rows=tuple(rows[:_SHOWN]),
+        numbers={"landed": landed, "missing": missing, "unreadable": unreadable, "late_files": late},
+    )
+
+
+def _late_files(partition: str | None, properties: dict[str, Any], late_after: timedelta) -> list[dict[str, Any]]:
+    files = properties["files"]
+    if properties["format"] == ARROW or partition is None:
+        return []
+    replaced = {r["name"] for r in properties["replaced"]}
+    times = [datetime.fromisoformat(f["delivered_at"]) for f in [*files, *properties["replaced"]]]
+    first = min(times)
+    found = []
+    for file in files:
+        after = datetime.fromisoformat(file["delivered_at"]) - first
+        if file["name"] in replaced:
+            found.append(
+                {"partition": partition, "file": file["name"], "what": f"replaced an earlier delivery after {format_duration(after)}"}
+            )
+        elif after > late_after:
+            found.append(
+                {
+                    "partition": partition,
+                    "file": file["name"],
+                    "what": f"came {format_duration(after)} after the first file of its partition",
+                }
+            )
+    return found

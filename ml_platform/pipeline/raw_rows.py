@@ -1,0 +1,136 @@
+"""Raw rows as they are judged: partitions whose columns are of the same kinds together, with the deliveries that later files replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from ml_platform.lake.lake import Lake
+from ml_platform.lake.version import Version
+from ml_platform.tables.read_files import FORMATS
+from ml_platform.tables.structure import kind_of, structure_problems
+from ml_platform.tables.table import FileSource, Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_TEXT_FORMAT = FORMATS[0]
+_ORIGIN = ("_file", "_row", "_delivered_at")
+
+
+@dataclass
+class RawGroup:
+    """Raw versions that one pass can judge: every declared column is of one kind in all of them."""
+
+    is_text: bool
+    kinds: dict[str, str]
+    versions: list[Version] = field(default_factory=list)
+
+    def takes(self, is_text: bool, kinds: Mapping[str, str]) -> bool:
+        """Whether a version with columns of these kinds can be read with the others (a column without values goes with any)."""
+        return is_text == self.is_text and all(k == self.kinds[c] or "null" in (k, self.kinds[c]) for c, k in kinds.items())
+
+    def add(self, version: Version, kinds: Mapping[str, str]) -> None:
+        """Take the version in."""
+        self.versions.append(version)
+        self.kinds.update({c: k for c, k in kinds.items() if k != "null"})
+
+
+def null_values_of(table: Table) -> tuple[str, ...]:
+    """Return the text that means NULL in the table's files."""
+    return table.source.null_values if isinstance(table.source, FileSource) else FileSource("").null_values
+
+
+def is_text(version: Version) -> bool:
+    """Whether the files of a raw version know nothing but text."""
+    return version.properties["format"] == _TEXT_FORMAT
+
+
+def structure_stop(table: Table, version: Version) -> str | None:
+    """Return why no row of the raw version can be judged: which file, which column, what is wrong; None if they can."""
+    null_values = null_values_of(table)
+    found = []
+    for number, schema in enumerate(version.properties["schemas"]):
+        problems = structure_problems(table.contract, schema, null_values, is_text=is_text(version))
+        if problems:
+            files = [f["name"] for f in version.properties["files"] if f["schema"] == number]
+            more = f" (and {len(files) - 1} more files)" if len(files) > 1 else ""
+            found.append(f"{files[0]}{more}: {' '.join(problems)}")
+    return " ".join(found) or None
+
+
+def group_raw(table: Table, versions: Sequence[Version]) -> list[RawGroup]:
+    """Return the raw versions in as few groups as can each be judged in one pass; their order is kept inside a group."""
+    groups: list[RawGroup] = []
+    known: dict[tuple[bytes, bool], tuple[RawGroup, dict[str, str]]] = {}
+    for version in versions:
+        address = (version.schema_ipc, is_text(version))
+        if address not in known:
+            kinds = {n: kind_of(str(version.schema.field(n).type)) for n in table.contract.column_names}
+            group = next((g for g in groups if g.takes(address[1], kinds)), None)
+            if group is None:
+                group = RawGroup(address[1], dict(kinds))
+                groups.append(group)
+            known[address] = (group, kinds)
+        group, kinds = known[address]
+        group.add(version, kinds)
+    return groups
+
+
+def read_group(lake: Lake, table: Table, group: RawGroup) -> tuple[pa.Table, dict[str | None, list[Version]]]:
+    """Return the rows of a group with the columns that are judged, and by partition the versions that they come from.
+
+    Rows of deliveries that a later file of the same name replaced come along with ``_current`` false.
+    """
+    import pyarrow as pa
+
+    parts = [_read(lake, table, same) for same in _by_schema(group.versions)]
+    sources: dict[str | None, list[Version]] = {v.partition: [v] for v in group.versions}
+    if any(v.properties["replaced"] for v in group.versions):
+        parts = [p.append_column("_current", pa.repeat(pa.scalar(True), p.num_rows)) for p in parts]
+        for version in group.versions:
+            for rows, source in _replaced_rows(lake, table, group, version):
+                parts.append(rows)
+                sources[version.partition].append(source)
+    joined = pa.concat_tables(parts, promote_options="permissive")
+    if "_current" not in joined.column_names:
+        joined = joined.append_column("_current", pa.repeat(pa.scalar(True), joined.num_rows))
+    return joined, sources
+
+
+def _by_schema(versions: Sequence[Version]) -> list[list[Version]]:
+    found: dict[bytes, list[Version]] = {}
+    for version in versions:
+        found.setdefault(version.schema_ipc, []).append(version)
+    return list(found.values())
+
+
+def _read(lake: Lake, table: Table, versions: Sequence[Version]) -> pa.Table:
+    import pyarrow.compute as pc
+
+    rows = lake.read_versions(versions, columns=[*table.contract.column_names, *_ORIGIN], partition_column="_partition").arrow()
+    at = rows.schema.get_field_index("_partition")
+    return rows.set_column(at, "_partition", pc.fill_null(rows.column(at), ""))  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _replaced_rows(lake: Lake, table: Table, group: RawGroup, version: Version) -> list[tuple[pa.Table, Version]]:
+    """Return the rows of replaced deliveries that could have been judged beside those that are there now, and where they stand."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = []
+    for replaced in version.properties["replaced"]:
+        source = lake.version(replaced["version"])
+        if structure_stop(table, source) is not None:
+            continue
+        kinds = {n: kind_of(str(source.schema.field(n).type)) for n in table.contract.column_names}
+        if not group.takes(is_text(source), kinds):
+            continue
+        rows = _read(lake, table, [source])
+        time = pa.scalar(datetime.fromisoformat(replaced["delivered_at"]), pa.timestamp("us", tz="UTC"))
+        mine = pc.and_(pc.equal(rows["_file"], replaced["name"]), pc.equal(rows["_delivered_at"], time))  # pyright: ignore[reportAttributeAccessIssue]
+        rows = rows.filter(mine)
+        found.append((rows.append_column("_current", pa.repeat(pa.scalar(False), rows.num_rows)), source))
+    return found

@@ -1,0 +1,259 @@
+"""Materialize tables: raw rows typed and judged by their contract, published where a partition keeps it, stopped where it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ml_platform.core.hashing import content_hash
+from ml_platform.lake.duck import connect, quote_name
+from ml_platform.lake.version import REJECTED, Staged, Version
+from ml_platform.pipeline.outcome import Outcome, PartitionOutcome
+from ml_platform.pipeline.raw import NOTHING_LANDED
+from ml_platform.pipeline.raw_rows import group_raw, null_values_of, read_group, structure_stop
+from ml_platform.pipeline.table_report import contract_checks, partition_numbers, stop_reason, table_metadata
+from ml_platform.pipeline.workspace import Workspace
+from ml_platform.tables.check import Judgement, judge, rejected_sql
+from ml_platform.tables.profile import profile_partitions
+from ml_platform.tables.redelivery import accepted_sql
+from ml_platform.tables.table import Table
+from ml_platform.tables.types import available_at_names, stored_schema
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+_THREADS = 4
+
+
+@dataclass
+class Verdicts:
+    """What became of the partitions so far, pass by pass; at the end all of it is published at once."""
+
+    kept: list[Staged] = field(default_factory=list)
+    beside: list[Staged] = field(default_factory=list)  # quarantine, and partitions kept as rejected
+    stopped: dict[str | None, str] = field(default_factory=dict)
+    absent: dict[str | None, str] = field(default_factory=dict)
+    judgements: list[Judgement] = field(default_factory=list)
+
+
+def materialize_table(workspace: Workspace, table_name: str, partitions: Sequence[str | None]) -> Outcome:
+    """Judge what was delivered for some partitions of a table by its contract, and publish it in one commit.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Project and lake.
+    table_name : str
+        Any table of the project, derived ones included.
+    partitions : sequence of str or None
+        File days; ``[None]`` for a table without partitions.
+
+    Returns
+    -------
+    Outcome
+        Per partition its version, or why it was stopped. A version holds the rows that keep the contract: its columns in order, from when
+        each is known (``_available_at``...), ``_file`` and ``_row``; ordered by the key. Rejected rows go, as text with the rules they
+        broke, to the lake's quarantine. A stopped partition is kept as rejected, and what was readable before stays so.
+        Checks ``contract`` and ``contract_warnings`` carry a row per broken rule.
+    """
+    table = workspace.project.table(table_name)
+    keys = list(dict.fromkeys(partitions))
+    verdicts = Verdicts()
+    if table.is_derived:
+        from ml_platform.pipeline.derived import judge_derived
+
+        judge_derived(workspace, table, keys, verdicts)
+    else:
+        _judge_delivered(workspace, table, keys, verdicts)
+    return _published(workspace, table, keys, verdicts)
+
+
+def table_code_version(table: Table, **code: str) -> str:
+    """Return the content hash of what a table's declaration means: two that give the same rows have the same.
+
+    Descriptions, owners and tags are left out; ``code`` is what else makes the rows (the text of SQL or Python).
+    """
+    contract = table.contract
+    return content_hash({
+        "columns": [[c.name, c.type, c.nullable, c.minimum, c.maximum, _members(c.one_of), c.matches, c.zone] for c in contract.columns],
+        "key": contract.key,
+        "rules": [[r.name, r.sql, r.severity] for r in contract.rules],
+        "references": contract.references,
+        "bounds": [contract.max_rejected, contract.min_rows, contract.extra_columns],
+        "null_values": null_values_of(table),
+        "times": [table.event_time, table.availability, table.delay, table.late_after, table.timeless],
+        "days": [table.partitions.first, table.partitions.after] if table.partitions else None,
+        "code": code,
+    })  # fmt: skip
+
+
+def judge_rows(
+    workspace: Workspace,
+    table: Table,
+    con: duckdb.DuckDBPyConnection,
+    sources: Mapping[str | None, Sequence[Version]],
+    verdicts: Verdicts,
+    *,
+    code_version: str,
+    is_text: bool = False,
+    inputs_available_at: str | None = None,
+) -> None:
+    """Judge the rows of the relation ``raw`` on ``con``, and stage what becomes of each of the partitions in ``sources``."""
+    judgement = judge(
+        con,
+        "raw",
+        table,
+        is_text=is_text,
+        null_values=null_values_of(table),
+        references=_references(workspace, table, con),
+        inputs_available_at=inputs_available_at,
+    )
+    verdicts.judgements.append(judgement)
+    rows = con.sql(f"SELECT * EXCLUDE (_id) FROM ({accepted_sql(con, table)}) ORDER BY _id").to_arrow_table()
+    kept = by_partition(rows)
+    rejected = by_partition(con.sql(rejected_sql("raw", table, judgement)).to_arrow_table()) if any(judgement.rejected.values()) else {}
+    for partition in sources:
+        reason = stop_reason(table.contract, judgement, partition or "", kept, rejected)
+        if reason is not None:
+            verdicts.stopped[partition] = reason
+    properties = _properties(table, judgement, rows, sources)
+    stage = partial(workspace.lake.stage, code_version=code_version)
+    here = workspace.table("tables", table.name)
+    schema = stored_schema(table)
+    good = [p for p in sources if p not in verdicts.stopped]
+
+    def stage_kept(partition: str | None) -> Staged:
+        content = kept.get(partition or "", rows.slice(0, 0)).drop_columns(["_partition"]).select(schema.names)
+        return stage(
+            here, partition, content, key=table.key, schema=schema, inputs=sources[partition], properties=properties[partition or ""]
+        )
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        verdicts.kept += pool.map(stage_kept, good)
+    for partition in [p for p in sources if p in verdicts.stopped]:
+        content = con.sql(
+            "SELECT * EXCLUDE (_partition, _current) FROM raw WHERE _current AND _partition = $p", params={"p": partition or ""}
+        )
+        verdicts.beside.append(
+            stage(here, partition, content.to_arrow_table(), kind=REJECTED, inputs=sources[partition],
+                  properties={"reason": verdicts.stopped[partition], **properties[partition or ""]})
+        )  # fmt: skip
+    verdicts.beside += _quarantined(workspace, table, sources, rejected, stage)
+
+
+def by_partition(rows: pa.Table) -> dict[str, pa.Table]:
+    """Return the rows of each partition; the rows of one stand together."""
+    import polars as pl
+
+    runs = pl.Series(rows["_partition"]).rle().struct.unnest()
+    found, start = {}, 0
+    for length, key in zip(runs["len"], runs["value"], strict=True):
+        found[key] = rows.slice(start, length)
+        start += length
+    return found
+
+
+def _judge_delivered(workspace: Workspace, table: Table, keys: Sequence[str | None], verdicts: Verdicts) -> None:
+    heads = workspace.lake.heads(workspace.table("raw", table.name))
+    code_version = table_code_version(table)
+    fit = []
+    for key in keys:
+        version = heads.get(key)
+        if version is None:
+            verdicts.absent[key] = f"{NOTHING_LANDED}: raw {table.name} has no version of this partition"
+            continue
+        reason = structure_stop(table, version)
+        if reason is None:
+            fit.append(version)
+            continue
+        verdicts.stopped[key] = reason
+        rows = workspace.lake.read_versions([version]).arrow()
+        verdicts.beside.append(
+            workspace.lake.stage(workspace.table("tables", table.name), key, rows, kind=REJECTED, inputs=[version],
+                                 code_version=code_version, properties={"reason": reason})
+        )  # fmt: skip
+    for group in group_raw(table, fit):
+        rows, sources = read_group(workspace.lake, table, group)
+        with connect() as con:
+            con.register("raw", rows)
+            judge_rows(workspace, table, con, sources, verdicts, code_version=code_version, is_text=group.is_text)
+
+
+def _properties(table: Table, judgement: Judgement, kept: pa.Table, keys: Iterable[str | None]) -> dict[str, dict[str, Any]]:
+    """Return by partition what its version records of the judgement, and the profile of its rows."""
+    # One thread: sums that differ in their last bits from run to run would make a new version of the same rows.
+    with connect(threads=1) as con:
+        con.register("kept", kept)
+        profiles = profile_partitions(con, "kept", table.contract, times=available_at_names(table))
+    return {
+        key: {
+            "rows_delivered": judgement.rows.get(key, 0),
+            "rows_rejected": judgement.rejected.get(key, 0),
+            "broken": {b.rule.name: b.rows[key] for b in judgement.broken if key in b.rows},
+            **profiles.get(key, {}),
+        }
+        for key in (k or "" for k in keys)
+    }
+
+
+def _quarantined(
+    workspace: Workspace,
+    table: Table,
+    sources: Mapping[str | None, Sequence[Version]],
+    rejected: Mapping[str, pa.Table],
+    stage: Callable[..., Staged],
+) -> list[Staged]:
+    """Stage the rejected rows of each partition; none, where the quarantine still holds rows of an earlier delivery."""
+    name = workspace.table("quarantine", table.name)
+    schema = _quarantine_schema(table)
+    found = []
+    for partition, head in [(p, h) for p, h in workspace.lake.heads(name).items() if p in sources and h.rows and (p or "") not in rejected]:
+        found.append(stage(name, partition, head.schema.empty_table(), inputs=sources[partition]))
+    for key, rows in rejected.items():
+        partition = key or None
+        found.append(stage(name, partition, rows.drop_columns(["_partition"]), schema=schema, inputs=sources[partition]))
+    return found
+
+
+def _quarantine_schema(table: Table) -> pa.Schema:
+    import pyarrow as pa
+
+    text = [pa.field(c, pa.string()) for c in table.contract.column_names]
+    return pa.schema([*text, pa.field("_rules", pa.list_(pa.string())), pa.field("_file", pa.string()), pa.field("_row", pa.int64())])
+
+
+def _references(workspace: Workspace, table: Table, con: duckdb.DuckDBPyConnection) -> dict[str, str | None]:
+    """Register the tables that are referred to, as they are now; None for one that has no rows to look anything up in."""
+    found: dict[str, str | None] = {}
+    for reference in table.contract.references:
+        if reference.table in found:
+            continue
+        reading = workspace.lake.read(workspace.table("tables", reference.table))
+        found[reference.table] = None
+        if reading.versions:
+            found[reference.table] = quote_name(f"there_{reference.table}")
+            reading.relation(con).create_view(f"there_{reference.table}")
+    return found
+
+
+def _published(workspace: Workspace, table: Table, keys: Sequence[str | None], verdicts: Verdicts) -> Outcome:
+    staged = [*verdicts.kept, *verdicts.beside]
+    commit = workspace.lake.publish(staged, run_id=workspace.run_id, message=f"table {table.name}") if staged else None
+    versions = {v.partition: v for v in commit.versions[: len(verdicts.kept)]} if commit else {}
+    why = {**verdicts.absent, **verdicts.stopped}
+    outcomes = tuple(
+        PartitionOutcome(key, versions.get(key), why.get(key), partition_numbers(verdicts.judgements, key, versions.get(key)))
+        for key in keys
+    )
+    workspace.say(f"table {table.name}: {sum(v.rows for v in versions.values()):,} rows in {len(versions)} of {len(keys)} partitions")
+    checks = contract_checks(verdicts.judgements, verdicts.stopped, len(keys))
+    return Outcome(commit, outcomes, checks, table_metadata(outcomes, verdicts.judgements))
+
+
+def _members(values: Iterable[object] | None) -> list[str] | None:
+    """Return the members of a set as text in a fixed order: a set has none."""
+    return None if values is None else sorted(map(repr, values))

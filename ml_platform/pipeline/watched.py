@@ -1,0 +1,229 @@
+"""What monitoring looks at: scores with the features behind them, the training rows of the model that gave them, and matured outcomes."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from ml_platform.core.errors import ModelError
+from ml_platform.core.intervals import DAY, shift_day
+from ml_platform.lake.duck import connect
+from ml_platform.lake.version import Version
+from ml_platform.models.model_file import REFERENCE
+from ml_platform.models.task import Task
+from ml_platform.monitoring.performance import Performance, realized
+from ml_platform.monitoring.profile import Layout, Profile, added, layout_of, profile_of, profiles_by
+from ml_platform.pipeline.predictions import MODEL_VERSION, SCORE, SCORED_AT
+from ml_platform.pipeline.workspace import Workspace
+from ml_platform.project.project import CompiledProblem
+from ml_platform.training.labels import LABEL
+
+PARTITION = "_partition"
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The model whose scores are watched, with a sample of the rows it was trained on.
+
+    ``importance`` is by feature, in any unit; ``scale`` the standard deviation of the training labels (1 for classes).
+    """
+
+    version: Version
+    training_date: str
+    importance: Mapping[str, float]
+    reference: pl.DataFrame
+    layout: Layout
+    profile: Profile
+    task: Task
+    scale: float
+
+    @property
+    def columns(self) -> list[str]:
+        """The watched columns: the model's features and its score."""
+        return [name for name in self.reference.columns if name != LABEL]
+
+
+@dataclass(frozen=True)
+class Watched:
+    """Everything that the days of one run look at, read once.
+
+    ``scored_by`` names the model that gave the newest scores of each day; ``profiles`` are by model and day.
+    """
+
+    workspace: Workspace
+    window_days: int
+    outcome_days: int
+    maturity_days: int
+    predictions: Mapping[str, Version]
+    scored_by: Mapping[str, int]
+    champions: Mapping[int, Champion]
+    profiles: Mapping[int, Mapping[str, Profile]]
+    outcomes: Mapping[str, Version]
+    outcome_rows: Mapping[str, pl.DataFrame] = field(repr=False)
+
+    def champion(self, day: str) -> Champion | None:
+        """Return the model that gave the newest scores of the window that ends with ``day``; None where it holds no score."""
+        scored = [d for d in self._window(day) if d in self.scored_by]
+        return self.champions[self.scored_by[scored[-1]]] if scored else None
+
+    def profile(self, day: str, champion: Champion) -> Profile:
+        """Return the profile of the window's rows that this model scored."""
+        by_day = self.profiles[champion.version.id]
+        return added(by_day[d] for d in self._window(day) if d in by_day)
+
+    def rows(self, day: str, champion: Champion, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """Read the window's rows that this model scored."""
+        versions = self.prediction_versions(day, champion)
+        wanted = list(columns or champion.columns)
+        rows = self.workspace.lake.read_versions(versions, columns=[*wanted, MODEL_VERSION]).pl()
+        return rows.filter(pl.col(MODEL_VERSION) == champion.version.id).select(wanted)
+
+    def prediction_versions(self, day: str, champion: Champion) -> list[Version]:
+        """Return the predictions of the window that hold rows of this model."""
+        return [self.predictions[d] for d in self._window(day) if d in self.profiles[champion.version.id]]
+
+    def matured_days(self, day: str) -> list[str]:
+        """Return the days whose labels were all known at the end of ``day``, as many as performance is measured over."""
+        last = shift_day(day, -self.maturity_days)
+        return [shift_day(last, back) for back in range(1 - self.outcome_days, 1)]
+
+    def outcome_versions(self, day: str) -> list[Version]:
+        """Return the outcomes that the performance as of ``day`` is measured on."""
+        return [self.outcomes[d] for d in self.matured_days(day) if d in self.outcomes]
+
+    def performance(self, day: str, champion: Champion) -> Performance | None:
+        """Measure the scores that have matured by the end of ``day``, whichever model gave them; None where there are none.
+
+        Rows that were scored in hindsight, by a model that had learnt from their days, prove nothing and are not counted.
+        """
+        found = [self.outcome_rows[d] for d in self.matured_days(day) if d in self.outcome_rows]
+        rows = pl.concat(found) if found else pl.DataFrame()
+        if rows.is_empty():
+            return None
+        labels, scores, days = rows[LABEL].to_numpy(), rows[SCORE].to_numpy(), rows[PARTITION].to_numpy()
+        return realized(labels, scores, days, task=champion.task, scale=champion.scale)
+
+    def _window(self, day: str) -> list[str]:
+        return [shift_day(day, back) for back in range(1 - self.window_days, 1)]
+
+
+def read_watched(workspace: Workspace, problem: CompiledProblem, days: Sequence[str], *, at: int) -> Watched:
+    """Read what the monitoring of some days needs: one scan of the predictions per model that gave them.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Project and lake.
+    problem : CompiledProblem
+        The problem.
+    days : sequence of str
+        Days to monitor.
+    at : int
+        Commit of the lake.
+
+    Returns
+    -------
+    Watched
+        Also the days before the first that its windows reach.
+    """
+    monitor = problem.problem.monitor
+    window_days = max(math.ceil(monitor.window / DAY), 1)
+    outcome_days, maturity_days = window_days * monitor.persistence, math.ceil(problem.maturity / DAY)
+    predictions = _heads(workspace, "predictions", problem, shift_day(min(days), 1 - window_days), max(days), at)
+    outcomes = _heads(workspace, "outcomes", problem, shift_day(min(days), 1 - outcome_days - maturity_days), max(days), at)
+    holds, scored_by = _scored_by(workspace, predictions)
+    champions = {model: read_champion(workspace, model) for model in holds}
+    return Watched(
+        workspace, window_days, outcome_days, maturity_days, predictions, scored_by, champions,
+        {model: _profiles(workspace, champions[model], [predictions[day] for day in found]) for model, found in holds.items()},
+        outcomes, _outcome_rows(workspace, outcomes),
+    )  # fmt: skip
+
+
+def read_champion(workspace: Workspace, version_id: int) -> Champion:
+    """Read of a model version what monitoring compares with.
+
+    Raises
+    ------
+    ModelError
+        If the model has no sample of its training rows, or no training date.
+    """
+    version = workspace.lake.version(version_id)
+    training_date = version.properties.get("training_date", version.partition)
+    if REFERENCE not in {file.name for file in version.files} or not training_date:
+        raise ModelError(
+            f"Model version {version_id} of {version.table!r} has no {REFERENCE} or no training date: its scores cannot be compared "
+            "with anything. Materialize the model's partition again, and promote that version."
+        )
+    reference = pl.read_parquet(io.BytesIO(workspace.lake.artifact(version, REFERENCE)))
+    card = _card(workspace, version)
+    task: Task = card["model"]["task"]
+    with connect() as con:
+        rows = con.from_arrow(reference.drop(LABEL).to_arrow())
+        layout = layout_of(rows)
+        profile = profile_of(rows, layout)
+    spread = reference[LABEL].cast(pl.Float64).std() if task == "regression" else 1.0
+    return Champion(
+        version=version,
+        training_date=training_date,
+        importance={feature["name"]: max(feature["importance"], 0.0) for feature in card["features"]},
+        reference=reference,
+        layout=layout,
+        profile=profile,
+        task=task,
+        scale=float(spread) if isinstance(spread, float) and spread > 0 else 1.0,
+    )
+
+
+def _card(workspace: Workspace, model: Version | int) -> dict[str, Any]:
+    return json.loads(workspace.lake.artifact(model, "card.json"))
+
+
+def _first_unseen_day(version: Version, card: Mapping[str, Any]) -> str:
+    """Return the first day of which the model has not learnt: the second of its test rows, whose first may have begun within a day."""
+    tested = [split["first"] for split in card["splits"] if split["name"] == "test"]
+    return shift_day(str(tested[0])[:10], 1) if tested else str(version.properties.get("training_date", version.partition))
+
+
+def _heads(workspace: Workspace, layer: str, problem: CompiledProblem, first: str, last: str, at: int) -> dict[str, Version]:
+    heads = workspace.lake.heads(workspace.table(layer, problem.name), at=at)
+    return {day: version for day, version in heads.items() if day is not None and first <= day <= last and version.rows}
+
+
+def _scored_by(workspace: Workspace, predictions: Mapping[str, Version]) -> tuple[dict[int, list[str]], dict[str, int]]:
+    """Return the days that hold rows of each model, and the model behind the newest scores of each day."""
+    if not predictions:
+        return {}, {}
+    reading = workspace.lake.read_versions(predictions.values(), columns=[MODEL_VERSION, SCORED_AT], partition_column=PARTITION)
+    found = reading.pl().group_by(PARTITION, MODEL_VERSION).agg(pl.col(SCORED_AT).max()).sort(PARTITION, SCORED_AT, MODEL_VERSION)
+    holds: dict[int, list[str]] = {}
+    newest: dict[str, int] = {}
+    for day, model, _ in found.iter_rows():
+        holds.setdefault(model, []).append(day)
+        newest[day] = model
+    return holds, newest
+
+
+def _profiles(workspace: Workspace, champion: Champion, versions: Sequence[Version]) -> dict[str, Profile]:
+    with connect() as con:
+        reading = workspace.lake.read_versions(versions, columns=[*champion.columns, MODEL_VERSION], partition_column=PARTITION)
+        rows = reading.relation(con).filter(f"{MODEL_VERSION} = {champion.version.id}")
+        return profiles_by(rows, champion.layout, PARTITION)
+
+
+def _outcome_rows(workspace: Workspace, outcomes: Mapping[str, Version]) -> dict[str, pl.DataFrame]:
+    """Return the matured rows by day, without those that were scored in hindsight and those whose label is no answer."""
+    if not outcomes:
+        return {}
+    columns = [LABEL, SCORE, MODEL_VERSION]
+    rows: pl.DataFrame = workspace.lake.read_versions(outcomes.values(), columns=columns, partition_column=PARTITION).pl()
+    first = {model: _first_unseen_day(workspace.lake.version(model), _card(workspace, model)) for model in rows[MODEL_VERSION].unique()}
+    unseen = pl.col(PARTITION) >= rows[MODEL_VERSION].replace_strict(first, return_dtype=pl.String)
+    honest = rows.filter(unseen, pl.col(LABEL).is_not_null(), pl.col(SCORE).is_not_null())
+    return {str(day): part for (day,), part in honest.group_by(PARTITION, maintain_order=True)}

@@ -1,0 +1,34 @@
+"""Everything that one materialization works with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ml_platform.core.clock import Clock
+from ml_platform.lake.lake import Lake
+from ml_platform.project.project import Project
+
+
+def _silent(text: str) -> None:
+    """Say nothing."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A project, the lake that holds its tables, the landing zone, the clock, and who asks.
+
+    ``say`` takes one line of progress at a time; ``run_id`` is written beside every version that is published.
+    """
+
+    project: Project
+    lake: Lake
+    clock: Clock
+    landing: Path
+    run_id: str = ""
+    say: Callable[[str], None] = _silent
+
+    def table(self, layer: str, name: str) -> str:
+        """Return the lake's name of a table of this project."""
+        return self.project.lake_table(layer, name)

@@ -1,0 +1,150 @@
+"""The declarations of one project, checked against each other once: names, references, times.
+
+Passes run in order and each raises at its first finding; what a later pass reads, an earlier one has proved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import TypeVar
+
+from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
+from ml_platform.features.compile import CompiledView, compile_view
+from ml_platform.features.view import FeatureView
+from ml_platform.project.compile_problem import compile_problem
+from ml_platform.project.project import Project
+from ml_platform.tables.sql import bind_expression
+from ml_platform.tables.table import AssetSource, DerivedPythonSource, FileSource, SqlSource, Table
+from ml_platform.tables.types import contract_columns
+from ml_platform.training.problem import Problem
+
+Declaration = TypeVar("Declaration", Table, FeatureView, Problem)
+
+
+def compile_project(name: str, root: Path, tables: Iterable[Table], views: Iterable[FeatureView], problems: Iterable[Problem]) -> Project:
+    """Compile the declarations of one project into one checked object.
+
+    Parameters
+    ----------
+    name : str
+        The project's name: first part of every asset key and lake table.
+    root : Path
+        The folder of its declarations.
+    tables, views, problems : iterables
+        The declarations as core objects.
+
+    Returns
+    -------
+    Project
+        Every name in it exists, every SQL expression binds, every feature has an availability.
+
+    Raises
+    ------
+    DeclarationError
+        At the first declaration that cannot be right; the message names file, cause and what exists.
+    """
+    known_tables = _by_name(tables, "table")
+    for table in known_tables.values():
+        _check_columns(table)
+        _check_references(table, known_tables)
+        _check_partitions(table)
+    _check_no_cycle(known_tables)
+    known_views: dict[str, CompiledView] = {
+        view_name: compile_view(view, known_tables) for view_name, view in _by_name(views, "feature view").items()
+    }
+    known_problems = {
+        problem_name: compile_problem(problem, known_tables, known_views) for problem_name, problem in _by_name(problems, "problem").items()
+    }
+    return Project(name, root, known_tables, known_views, known_problems)
+
+
+def _by_name(declarations: Iterable[Declaration], what: str) -> dict[str, Declaration]:
+    found: dict[str, Declaration] = {}
+    for declaration in declarations:
+        if declaration.name in found:
+            raise DeclarationError(
+                f"{declaration.where}: there is a second {what} {declaration.name!r}; the first stands in "
+                f"{found[declaration.name].where}. Rename one."
+            )
+        found[declaration.name] = declaration
+    return dict(sorted(found.items()))
+
+
+def _check_columns(table: Table) -> None:
+    types = contract_columns(table.contract)
+    for column in (*table.key, *([table.event_time] if table.event_time else ())):
+        if column not in types:
+            raise UnknownNameError(f"{table.where}: column {column!r} is not in the contract. {did_you_mean(column, types)}")
+    if table.event_time and not types[table.event_time].startswith("TIMESTAMP") and types[table.event_time] != "DATE":
+        raise DeclarationError(
+            f"{table.where}: event_time {table.event_time!r} is {types[table.event_time]}; it must be a timestamp or a date."
+        )
+    for group in table.availability:
+        for column in group.columns:
+            if column not in types:
+                raise UnknownNameError(
+                    f"{table.where}: available_at names column {column!r}, not in the contract. {did_you_mean(column, types)}"
+                )
+        bound = bind_expression(group.sql, types, where=f"{table.where}, available_at")
+        if not bound.type.startswith("TIMESTAMP") and bound.type != "DATE":
+            raise DeclarationError(f"{table.where}: available_at `{group.sql}` is {bound.type}; it must be a timestamp.")
+    for rule in table.contract.rules:
+        bound = bind_expression(rule.sql, types, where=f"{table.where}, rule {rule.name!r}")
+        if bound.type != "BOOLEAN":
+            raise DeclarationError(f"{table.where}: rule {rule.name!r} `{rule.sql}` is {bound.type}; a rule must be true or false.")
+
+
+def _check_references(table: Table, tables: Mapping[str, Table]) -> None:
+    for reference in table.contract.references:
+        other = tables.get(reference.table)
+        if other is None:
+            raise UnknownNameError(
+                f"{table.where}: reference {reference.name!r} names table {reference.table!r}. {did_you_mean(reference.table, tables)}"
+            )
+        for column, contract in [*((c, table.contract) for c in reference.columns), *((c, other.contract) for c in reference.to_columns)]:
+            if contract.column(column) is None:
+                raise UnknownNameError(
+                    f"{table.where}: reference {reference.name!r} names column {column!r}. {did_you_mean(column, contract.column_names)}"
+                )
+    source = table.source
+    if isinstance(source, SqlSource | DerivedPythonSource):
+        for read in source.reads:
+            if read not in tables or read == table.name:
+                raise UnknownNameError(f"{table.where}: reads names table {read!r}. {did_you_mean(read, set(tables) - {table.name})}")
+        if not source.reads:
+            raise DeclarationError(
+                f"{table.where}: a derived table needs `reads`: the tables that it reads, and how far back, e.g. {{arrivals: 0d}}."
+            )
+
+
+def _check_partitions(table: Table) -> None:
+    source, days = table.source, table.partitions
+    if days is not None and days.end is not None and days.end <= days.start:
+        raise DeclarationError(f"{table.where}: partitions.end {days.end} must come after partitions.start {days.start}.")
+    if isinstance(source, FileSource | AssetSource):
+        has_day = "{day}" in source.pattern
+        if has_day and days is None:
+            raise DeclarationError(f"{table.where}: the pattern {source.pattern!r} has a {{day}}; add partitions: {{start: YYYY-MM-DD}}.")
+        if not has_day and days is not None:
+            raise DeclarationError(f"{table.where}: partitions are declared, but the pattern {source.pattern!r} has no {{day}}.")
+    if days is not None and days.start > date(9000, 1, 1):
+        raise DeclarationError(f"{table.where}: partitions.start {days.start} lies beyond every calendar.")
+
+
+def _check_no_cycle(tables: Mapping[str, Table]) -> None:
+    done: set[str] = set()
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        if name in path:
+            raise DeclarationError(f"{tables[name].where}: derived tables read each other in a circle: {' -> '.join([*path, name])}.")
+        if name in done:
+            return
+        source = tables[name].source
+        for read in source.reads if isinstance(source, SqlSource | DerivedPythonSource) else ():
+            visit(read, (*path, name))
+        done.add(name)
+
+    for name in tables:
+        visit(name, ())

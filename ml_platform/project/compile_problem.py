@@ -1,0 +1,192 @@
+"""One problem with its names resolved against the tables and views of its project."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
+from ml_platform.features.compile import CompiledView
+from ml_platform.project.project import CompiledProblem, TableColumn
+from ml_platform.tables.sql import bind_expression
+from ml_platform.tables.table import Table
+from ml_platform.tables.types import contract_columns
+from ml_platform.training.problem import Problem, RowsSpine
+
+TRAINERS = ("constant", "lightgbm", "logistic")
+
+
+def compile_problem(problem: Problem, tables: Mapping[str, Table], views: Mapping[str, CompiledView]) -> CompiledProblem:
+    """Resolve and check one problem.
+
+    Raises
+    ------
+    DeclarationError
+        If a name does not exist, SQL does not bind, two features have one name, or a feature cannot be known at the cutoff.
+    """
+    spine_table = _table(problem.spine.table, tables, problem, "spine")
+    label_table = _table(problem.label.table, tables, problem, "label.from")
+    spine_key, joinable = _spine(problem, spine_table)
+    _check_label(problem, label_table, joinable)
+    _check_lengths(problem)
+    view_entities: list[tuple[str, tuple[str, ...]]] = []
+    columns: list[TableColumn] = []
+    only: set[str] = set()
+    for feature in problem.features:
+        owner, dot, column = feature.partition(".")
+        if owner in views:
+            found = [(owner, e) for e in views[owner].view.entities if set(e) <= set(joinable)]
+            if not found:
+                entities = "; ".join(", ".join(e) for e in views[owner].view.entities)
+                raise DeclarationError(
+                    f"{problem.where}: the spine has no columns of any entity of view {owner!r} ({entities}). It has: "
+                    f"{', '.join(joinable)}."
+                )
+            view_entities += [f for f in found if f not in view_entities]
+            if dot:
+                only.add(feature)
+                _check_feature(problem, views[owner], owner, column, found)
+        elif owner in tables and dot:
+            columns.append(_table_column(problem, tables[owner], column, joinable, label_table))
+        else:
+            raise UnknownNameError(
+                f"{problem.where}: feature {feature!r} names neither a view nor a table's column. {did_you_mean(owner, [*views, *tables])}"
+            )
+    _check_unique(problem, views, view_entities, columns, only)
+    return CompiledProblem(problem, spine_table, label_table, spine_key, tuple(view_entities), tuple(columns), frozenset(only))
+
+
+def _table(name: str, tables: Mapping[str, Table], problem: Problem, what: str) -> Table:
+    if name not in tables:
+        raise UnknownNameError(f"{problem.where}: {what} names table {name!r}. {did_you_mean(name, tables)}")
+    return tables[name]
+
+
+def _spine(problem: Problem, table: Table) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the spine's key columns and all columns that features can be joined on."""
+    types = contract_columns(table.contract)
+    if isinstance(problem.spine, RowsSpine):
+        if not table.key:
+            raise DeclarationError(
+                f"{problem.where}: the spine's table {table.name!r} has no key; a score must belong to one row. Declare its key."
+            )
+        if not table.availability:
+            raise DeclarationError(
+                f"{problem.where}: nothing says when rows of the spine's table {table.name!r} are known. Declare its available_at."
+            )
+        bound = bind_expression(problem.spine.cutoff, types, where=f"{problem.where}, spine.cutoff")
+        if not bound.type.startswith("TIMESTAMP"):
+            raise DeclarationError(f"{problem.where}: the cutoff `{problem.spine.cutoff}` is {bound.type}; it must be a timestamp.")
+        late = [c for c in bound.columns if table.available_at_column(c) != "_available_at"]
+        if late:
+            raise DeclarationError(f"{problem.where}: the cutoff reads {', '.join(sorted(late))}, known later than the row itself.")
+        # Columns that become known later than the row cannot say which entity the row is about.
+        joinable = tuple(c for c in types if table.available_at_column(c) == "_available_at")
+        return table.key, joinable
+    for column in problem.spine.key:
+        if column not in types:
+            raise UnknownNameError(f"{problem.where}: spine.each names column {column!r}. {did_you_mean(column, types)}")
+    if not table.availability:
+        raise DeclarationError(f"{problem.where}: nothing says when rows of table {table.name!r} are known. Declare its available_at.")
+    return problem.spine.key, problem.spine.key
+
+
+def _check_label(problem: Problem, table: Table, joinable: tuple[str, ...]) -> None:
+    types = contract_columns(table.contract)
+    for column in problem.label.match:
+        if column not in types:
+            raise UnknownNameError(
+                f"{problem.where}: label.match names {column!r}, which {table.name!r} lacks. {did_you_mean(column, types)}"
+            )
+        if column not in joinable:
+            raise UnknownNameError(
+                f"{problem.where}: label.match names {column!r}, which the spine lacks. {did_you_mean(column, joinable)}"
+            )
+    if not problem.label.match:
+        raise DeclarationError(f"{problem.where}: label.match is empty; name the columns that the spine and {table.name!r} share.")
+    if table.event_time is None:
+        raise DeclarationError(
+            f"{problem.where}: the label's table {table.name!r} has no event_time; its rows cannot be placed after a cutoff."
+        )
+    bound = bind_expression(problem.label.sql, types, where=f"{problem.where}, label.sql", aggregate=True)
+    if bound.type in ("VARCHAR", "DATE") or bound.type.startswith(("TIMESTAMP", "STRUCT", "LIST")) or bound.type.endswith("[]"):
+        raise DeclarationError(f"{problem.where}: the label `{problem.label.sql}` is {bound.type}; it must be a number, or true or false.")
+
+
+def _check_lengths(problem: Problem) -> None:
+    training, label = problem.training, problem.label
+    if label.horizon <= timedelta(0):
+        raise DeclarationError(f"{problem.where}: the label's horizon must be longer than nothing, e.g. horizon: 36h.")
+    needed = training.validate + training.test + label.horizon
+    if training.look_back <= needed:
+        raise DeclarationError(
+            f"{problem.where}: training.look_back ({training.look_back}) leaves nothing to train on after validate, test and the "
+            f"label's horizon ({needed}). Make look_back longer."
+        )
+    if problem.model.trainer not in TRAINERS:
+        raise UnknownNameError(
+            f"{problem.where}: trainer {problem.model.trainer!r} is not known. {did_you_mean(problem.model.trainer, TRAINERS)}"
+        )
+    if problem.model.baseline not in TRAINERS:
+        raise UnknownNameError(
+            f"{problem.where}: baseline {problem.model.baseline!r} is not known. {did_you_mean(problem.model.baseline, TRAINERS)}"
+        )
+    if problem.monitor.persistence < 1:
+        raise DeclarationError(f"{problem.where}: monitor.persistence must be 1 or more.")
+
+
+def _check_feature(problem: Problem, view: CompiledView, owner: str, column: str, found: list[tuple[str, tuple[str, ...]]]) -> None:
+    if view.view.discover is not None:
+        return
+    names = {d.name for _, entity in found for d in view.definitions(entity)}
+    if column not in names:
+        raise UnknownNameError(f"{problem.where}: view {owner!r} has no feature {column!r}. {did_you_mean(column, names)}")
+
+
+def _table_column(problem: Problem, table: Table, column: str, joinable: tuple[str, ...], label_table: Table) -> TableColumn:
+    names = table.contract.column_names
+    if column not in names:
+        raise UnknownNameError(f"{problem.where}: table {table.name!r} has no column {column!r}. {did_you_mean(column, names)}")
+    if not table.key or not set(table.key) <= set(joinable):
+        raise DeclarationError(
+            f"{problem.where}: {table.name}.{column} cannot be joined: its key ({', '.join(table.key) or 'none'}) is not in the spine, "
+            f"which has {', '.join(joinable)}."
+        )
+    if table.name == label_table.name and set(table.key) <= set(problem.label.match):
+        raise DeclarationError(
+            f"{problem.where}: {table.name}.{column} is not known at the cutoff: the row of {table.name!r} with this "
+            f"key is the one that the "
+            "label is taken from. Use a view over earlier rows instead."
+        )
+    if table.partitions is not None and table.available_at_column(column) is None:
+        raise DeclarationError(
+            f"{problem.where}: {table.name}.{column} cannot be a feature: nothing says when it is known. Add it to the "
+            f"table's available_at."
+        )
+    if isinstance(problem.spine, RowsSpine) and table.name == problem.spine.table and table.available_at_column(column) != "_available_at":
+        raise DeclarationError(
+            f"{problem.where}: {table.name}.{column} is not known at the cutoff: it becomes available later than the row itself "
+            f"({table.available_at_column(column)}). Use a view over earlier rows instead."
+        )
+    return TableColumn(table.name, column, table.key)
+
+
+def _check_unique(
+    problem: Problem,
+    views: Mapping[str, CompiledView],
+    view_entities: list[tuple[str, tuple[str, ...]]],
+    columns: list[TableColumn],
+    only: set[str],
+) -> None:
+    origin: dict[str, str] = {}
+    static = [(v, e) for v, e in view_entities if views[v].view.discover is None]
+    whole = {f for f in problem.features if "." not in f}
+    named = [
+        (d.name, view) for view, entity in static for d in views[view].definitions(entity) if view in whole or f"{view}.{d.name}" in only
+    ]
+    for name, owner in [*named, *((c.column, c.table) for c in columns)]:
+        if name in origin:
+            raise DeclarationError(
+                f"{problem.where}: two features are called {name!r}: one of {origin[name]!r}, one of {owner!r}. Rename one of them."
+            )
+        origin[name] = owner

@@ -1,0 +1,127 @@
+"""The declarations of one project as one checked object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ml_platform.core.errors import UnknownNameError, did_you_mean
+from ml_platform.core.intervals import Interval, day_interval, floor_day, shift_day
+from ml_platform.core.names import lake_table
+from ml_platform.tables.table import DailyPartitions, Table
+from ml_platform.training.problem import Problem
+
+if TYPE_CHECKING:
+    from ml_platform.features.compile import CompiledView
+
+
+@dataclass(frozen=True)
+class TableColumn:
+    """A column of a table that is a feature as of the cutoff: ``table.column`` found by ``on`` (the table's key)."""
+
+    table: str
+    column: str
+    on: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CompiledProblem:
+    """A problem with its names resolved.
+
+    ``view_entities`` are the feature tables that the spine can join; ``table_columns`` the columns read as of the cutoff;
+    ``only`` names single features where the problem asked for those (empty: every feature of its views).
+    """
+
+    problem: Problem
+    spine_table: Table
+    label_table: Table
+    spine_key: tuple[str, ...]
+    view_entities: tuple[tuple[str, tuple[str, ...]], ...]
+    table_columns: tuple[TableColumn, ...] = ()
+    only: frozenset[str] = frozenset()
+
+    @property
+    def name(self) -> str:
+        """The problem's name."""
+        return self.problem.name
+
+    @property
+    def maturity(self) -> timedelta:
+        """From a cutoff to the moment at which the labels of *all* its rows are known."""
+        return self.problem.label.horizon + self.label_table.delay
+
+
+@dataclass(frozen=True)
+class Project:
+    """The declarations of one project: every name in them is known to exist."""
+
+    name: str
+    root: Path
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    views: Mapping[str, CompiledView] = field(default_factory=dict)
+    problems: Mapping[str, CompiledProblem] = field(default_factory=dict)
+
+    def table(self, name: str) -> Table:
+        """Return the table called ``name``, or say what exists."""
+        return self._find(self.tables, name, "table")
+
+    def view(self, name: str) -> CompiledView:
+        """Return the compiled view called ``name``, or say what exists."""
+        return self._find(self.views, name, "feature view")
+
+    def problem(self, name: str) -> CompiledProblem:
+        """Return the compiled problem called ``name``, or say what exists."""
+        return self._find(self.problems, name, "problem")
+
+    def _find(self, known: Mapping, name: str, what: str):
+        try:
+            return known[name]
+        except KeyError:
+            raise UnknownNameError(f"Project {self.name!r} has no {what} {name!r}. {did_you_mean(name, known)}") from None
+
+    def lake_table(self, layer: str, name: str) -> str:
+        """Return the lake's name of a table of this project."""
+        return lake_table(self.name, layer, name)
+
+    @property
+    def partitions(self) -> DailyPartitions | None:
+        """The days of everything derived: from the first start to the last end of the project's tables."""
+        daily = [t.partitions for t in self.tables.values() if t.partitions]
+        if not daily:
+            return None
+        ends = [p.end for p in daily if p.end]
+        return DailyPartitions(
+            start=min(p.start for p in daily),
+            end=max(ends) if len(ends) == len(daily) else None,
+            first=min(p.first for p in daily),
+            after=max(p.after for p in daily),
+        )
+
+    def file_days(self, table: Table, interval: Interval) -> list[str]:
+        """Return the partitions (file days) of ``table`` that can hold rows whose times lie in ``interval``.
+
+        A row of file day F has its times in ``[F + first, F + after)`` days, so these are F from
+        ``interval.start - after`` (exclusive) to ``interval.end - first`` (exclusive), within the declared start and end.
+        """
+        days = table.partitions
+        if days is None:
+            return []
+        first = shift_day(_day(interval.start), 1 - days.after)
+        last = shift_day(_last_day(interval), -days.first)
+        first = max(first, days.start.isoformat())
+        if days.end is not None:
+            last = min(last, shift_day(days.end.isoformat(), -1))
+        return list(day_interval(first, last).days()) if first <= last else []
+
+
+def _day(time) -> str:
+    return floor_day(time).date().isoformat()
+
+
+def _last_day(interval: Interval) -> str:
+    """Return the key of the last day that the half-open interval touches."""
+    end = floor_day(interval.end)
+    return (end if end < interval.end else end - timedelta(days=1)).date().isoformat()

@@ -1,0 +1,101 @@
+"""The champion's pointer: a history of judgements, of which the last says who serves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from ml_platform.registry.promotion import Decision
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+KEY = ("decided_at", "model_version")
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One row of the history: a model version was judged, and ``champion_version`` serves after that (None: nobody yet).
+
+    ``difference``, ``lower`` and ``upper`` are against the champion of then, or against the constant where there was none; None where no
+    comparison was possible. ``reasons`` is the whole decision as JSON.
+    """
+
+    decided_at: datetime
+    training_date: str
+    model_version: int
+    verdict: str
+    champion_version: int | None
+    difference: float | None
+    lower: float | None
+    upper: float | None
+    reasons: str
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The reasons as sentences."""
+        return tuple(json.loads(self.reasons)["reasons"])
+
+
+def judgement_of(
+    decision: Decision, *, decided_at: datetime, training_date: str, model_version: int, champion_version: int | None
+) -> Judgement:
+    """Return the row of a decision; ``champion_version`` is who served before it."""
+    compared = decision.comparison
+    return Judgement(
+        decided_at=decided_at,
+        training_date=training_date,
+        model_version=model_version,
+        verdict=decision.verdict,
+        champion_version=model_version if decision.verdict == "promoted" else champion_version,
+        difference=compared.difference if compared else None,
+        lower=compared.lower if compared else None,
+        upper=compared.upper if compared else None,
+        reasons=json.dumps(decision.to_mapping(), ensure_ascii=False, allow_nan=False),
+    )
+
+
+def in_order(history: Iterable[Judgement]) -> tuple[Judgement, ...]:
+    """Return judgements by the time of their decision."""
+    return tuple(sorted(history, key=lambda judgement: (judgement.decided_at, judgement.model_version)))
+
+
+def last_promotion(history: Sequence[Judgement]) -> Judgement | None:
+    """Return the judgement that made the model that serves the champion; None if nobody was ever promoted."""
+    return next((judgement for judgement in reversed(history) if judgement.verdict == "promoted"), None)
+
+
+def is_due(training_date: str, model_version: int, history: Sequence[Judgement]) -> bool:
+    """Say whether a model version is still to be judged.
+
+    Once a training date was judged, models of earlier ones are history (a backfill makes them late); a newer version of the same date is
+    judged again, because it is another model.
+    """
+    newest = max(((judgement.training_date, judgement.model_version) for judgement in history), default=None)
+    return newest is None or (training_date, model_version) > newest
+
+
+def schema() -> pa.Schema:
+    """Return the Arrow schema of the history."""
+    import pyarrow as pa
+
+    fields = {
+        "decided_at": pa.timestamp("us", tz="UTC"), "training_date": pa.string(), "model_version": pa.int64(), "verdict": pa.string(),
+        "champion_version": pa.int64(), "difference": pa.float64(), "lower": pa.float64(), "upper": pa.float64(), "reasons": pa.string(),
+    }  # fmt: skip
+    return pa.schema(fields)
+
+
+def to_arrow(history: Sequence[Judgement]) -> pa.Table:
+    """Return the history as a table, one row per judgement in the order of their times."""
+    import pyarrow as pa
+
+    return pa.Table.from_pylist([asdict(judgement) for judgement in in_order(history)], schema=schema())
+
+
+def from_rows(rows: Sequence[Mapping[str, Any]]) -> tuple[Judgement, ...]:
+    """Read the history from its rows, in the order of their times."""
+    return in_order(Judgement(**{name: row[name] for name in schema().names}) for row in rows)

@@ -1,0 +1,173 @@
+"""Whether a challenger takes the champion's place: a pure decision over both models' scores of the same untouched rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from ml_platform.models.compare import Comparison, compare, compare_log_loss
+from ml_platform.registry.slices import SliceFinding, judge_slices
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ml_platform.training.labels import Task
+
+Verdict = Literal["promoted", "refused", "held"]
+
+# Rows of one day are one observation: with fewer days a lucky week decides.
+MIN_DAYS = 10
+MIN_SPAN_DAYS = 14
+# A first champion replaces nothing; a few days show whether it knows more than the constant.
+MIN_DAYS_FIRST = 3
+
+
+@dataclass(frozen=True)
+class JudgedRows:
+    """The rows of a judgement: ``labels``, ``days`` of the cutoff, and ``slices`` (per column its values as text), shape (rows,) each."""
+
+    labels: np.ndarray
+    days: np.ndarray
+    task: Task
+    slices: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A verdict, the comparison that decided it (None where none was possible), and the reasons in words and numbers."""
+
+    verdict: Verdict
+    against: str
+    comparison: Comparison | None
+    reasons: tuple[str, ...]
+    slices: tuple[SliceFinding, ...] = ()
+    comparisons: Mapping[str, Comparison] = field(default_factory=dict)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {
+            "verdict": self.verdict,
+            "against": self.against,
+            "reasons": list(self.reasons),
+            "comparisons": {name: comparison.to_mapping() for name, comparison in self.comparisons.items()},
+            "slices": [finding.to_mapping() for finding in self.slices],
+        }
+
+
+def decide_first(
+    rows: JudgedRows, challenger: np.ndarray, baseline: np.ndarray, constant: np.ndarray, *, same_kind: bool = False
+) -> Decision:
+    """Decide where there is no champion yet.
+
+    Parameters
+    ----------
+    rows : JudgedRows
+        Rows that neither training nor selection has seen.
+    challenger, baseline, constant : ndarray of float64, shape (rows,)
+        The scores of the model, of the baseline and of the constant.
+    same_kind : bool
+        Whether the model is made by the baseline's own trainer, so that it cannot be better than it.
+
+    Returns
+    -------
+    Decision
+        ``promoted`` if it is better than the constant beyond chance (one-sided 95 %, clustered) and not worse than the baseline in
+        figures; ``held`` with fewer than three days of rows.
+    """
+    import numpy as np
+
+    days = int(np.unique(rows.days).size)
+    if days < MIN_DAYS_FIRST:
+        return Decision("held", "constant", None, (_too_few(days, MIN_DAYS_FIRST),))
+    to_constant = compare(rows.labels, challenger, constant, rows.days, rows.task)
+    to_baseline = compare(rows.labels, challenger, baseline, rows.days, rows.task)
+    beats_constant = to_constant.lower > 0
+    beats_baseline = to_baseline.difference > 0 or (same_kind and to_baseline.difference == 0)
+    reasons = (
+        "There is no champion: the model must beat the constant beyond chance, and the baseline.",
+        _sentence(to_constant, "the constant", 0.0, beats_constant),
+        f"Against the baseline: {_figures(to_baseline)}; "
+        + ("better in figures." if to_baseline.difference > 0 else "the same." if beats_baseline else "no better, and it is simpler."),
+    )
+    verdict: Verdict = "promoted" if beats_constant and beats_baseline else "refused"
+    return Decision(verdict, "constant", to_constant, reasons, (), {"constant": to_constant, "baseline": to_baseline})
+
+
+def decide(rows: JudgedRows, challenger: np.ndarray, champion: np.ndarray, *, margin: float) -> Decision:
+    """Decide whether a challenger takes the champion's place.
+
+    Parameters
+    ----------
+    rows : JudgedRows
+        Rows that neither model has seen; 28 days are a good measure, at least 14 with rows on 10 of them are asked for.
+    challenger, champion : ndarray of float64, shape (rows,)
+        Their scores of these rows.
+    margin : float
+        By how much the challenger must be better beyond chance: AUC, or for a regression a share of the champion's squared error.
+
+    Returns
+    -------
+    Decision
+        ``promoted`` if the lower one-sided 95 % bound of the paired, clustered difference is above ``margin``, its log-loss is not worse,
+        and no part of the rows is harmed beyond chance; ``held`` where the rows are too few to say; else ``refused``.
+    """
+    import numpy as np
+
+    days, span = int(np.unique(rows.days).size), int(rows.days.max() - rows.days.min() + 1) if rows.days.size else 0
+    if days < MIN_DAYS or span < MIN_SPAN_DAYS:
+        return Decision("held", "champion", None, (_too_few(days, MIN_DAYS, span),))
+    compared = compare(rows.labels, challenger, champion, rows.days, rows.task)
+    asked = margin if rows.task == "classification" else margin * compared.champion
+    is_better = compared.lower > asked
+    comparisons = {"champion": compared}
+    reasons = [_sentence(compared, "the champion", asked, is_better)]
+    if rows.task == "classification":
+        losses = compare_log_loss(rows.labels, challenger, champion, rows.days)
+        comparisons["champion, log-loss"] = losses
+        is_as_likely = losses.difference >= 0
+        reasons.append(f"Log-loss: {_figures(losses)}; {'not worse' if is_as_likely else 'worse: its probabilities fit less well'}.")
+        is_better = is_better and is_as_likely
+    slices = judge_slices(rows.labels, challenger, champion, rows.days, rows.slices, rows.task)
+    reasons += _about_slices(slices)
+    harmed = any(finding.finding == "harmed" for finding in slices)
+    return Decision("promoted" if is_better and not harmed else "refused", "champion", compared, tuple(reasons), slices, comparisons)
+
+
+def _too_few(days: int, needed: int, span: int | None = None) -> str:
+    over = "" if span is None else f", over at least {MIN_SPAN_DAYS} days"
+    found = "" if span is None else f" over {span} days"
+    return (
+        f"Held: there are untouched rows of {days} days{found}, a judgement needs {needed}{over}. "
+        "Lengthen training.test, or land more days."
+    )
+
+
+def _figures(compared: Comparison) -> str:
+    return (
+        f"{compared.measure} {compared.challenger:.4f} against {compared.champion:.4f}, better by {compared.difference:+.4f} "
+        f"[{compared.lower:+.4f}, {compared.upper:+.4f}]"
+    )
+
+
+def _sentence(compared: Comparison, opponent: str, asked: float, is_better: bool) -> str:
+    verdict = "better beyond chance" if is_better else "not better beyond chance"
+    return (
+        f"Against {opponent} on {compared.rows:,} untouched rows: {_figures(compared)} (one-sided 95 % bounds, errors clustered by "
+        f"{compared.clusters} {compared.by}s); the lower bound must be above {asked:+.4f}: {verdict}."
+    )
+
+
+def _about_slices(slices: tuple[SliceFinding, ...]) -> list[str]:
+    """Say what was found in the parts of the rows; nothing where there were none."""
+    by = {what: [f for f in slices if f.finding == what] for what in ("harmed", "held", "cannot be tested")}
+    reasons = [
+        f"Blocked: worse beyond chance for {f.column} {f.value} ({f.difference:+.4f} on {f.rows:,} rows, p {f.p_value:.3g})."
+        for f in by["harmed"]
+    ]  # fmt: skip
+    if by["held"]:
+        named = ", ".join(f"{f.column} {f.value} ({f.difference:+.4f} on {f.rows:,} rows)" for f in by["held"])
+        reasons.append(f"To be looked at by a person: {named} lost, within what chance can do.")
+    if by["cannot be tested"]:
+        reasons.append(f"Too few rows to test: {', '.join(f'{f.column} {f.value}' for f in by['cannot be tested'])}.")
+    return reasons

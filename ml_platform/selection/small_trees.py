@@ -1,0 +1,16 @@
+"""The small boosted models that selection asks many questions of: fewer and bolder trees than a champion's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ml_platform.training.labels import Task
+
+
+def settings_for(task: Task, seed: int) -> dict[str, Any]:
+    """Return LightGBM's settings of a small model; another seed draws other rows and features for each tree."""
+    from ml_platform.models.lightgbm import DEFAULTS, FIXED
+
+    objective = "binary" if task == "classification" else "regression"
+    return {**DEFAULTS, **FIXED, "learning_rate": 0.15, "objective": objective, "seed": seed}

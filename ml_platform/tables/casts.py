@@ -1,0 +1,120 @@
+"""From delivered values to typed ones: one SQL expression per column, that never rounds, cuts or guesses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ml_platform.lake.duck import quote_name, quote_text
+from ml_platform.tables.contract import Column
+from ml_platform.tables.types import INTEGER_BITS, decimal_digits, duckdb_type
+
+_INTEGERS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"})
+_FLOATS = frozenset({"FLOAT", "DOUBLE"})
+_NAIVE = frozenset({"TIMESTAMP", "TIMESTAMP_NS", "TIMESTAMP_MS", "TIMESTAMP_S"})
+_ZONED = frozenset({"TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS"})
+# Text that says its own zone: 'Z', '+01', '-05:00' or 'Europe/Berlin' behind a time of day.
+_HAS_ZONE = r":\d{2}.*([zZ]|[+-]\d{2}(:?\d{2})?|[A-Za-z]+/[A-Za-z_/]+)\s*$"
+
+
+@dataclass(frozen=True)
+class Cast:
+    """SQL of a typed value, and SQL that is TRUE where a value was delivered that the type cannot hold (None: it always can)."""
+
+    value: str
+    broken: str | None
+
+
+def cast_column(column: Column, delivered: str, null_values: Sequence[str] = (), *, is_text: bool = False) -> Cast | None:
+    """Return how a delivered column becomes a column of the contract.
+
+    Parameters
+    ----------
+    column : Column
+        What is declared.
+    delivered : str
+        DuckDB type of what was delivered.
+    null_values : sequence of str
+        Text that means NULL. In a file of text only (``is_text``) for every column; elsewhere not for text columns, which have real NULLs.
+    is_text : bool
+        Whether the format knows nothing but text (CSV).
+
+    Returns
+    -------
+    Cast or None
+        None if the delivered type is of another kind (a number where a time is declared): no value of it can be trusted.
+
+    Notes
+    -----
+    A number must arrive unchanged: ``12.0`` is the integer 12, ``12.6`` is none. NaN is no value and becomes NULL.
+    Text can be read as any type; a time without zone is in ``column.zone``, else in UTC; other kinds do not turn into each other.
+    """
+    raw = quote_name(column.name)
+    if delivered.strip('"') == "NULL":
+        return Cast(f"NULL::{duckdb_type(column.type)}", None)
+    if delivered.startswith("ENUM"):
+        delivered = "VARCHAR"
+    if delivered == "VARCHAR":
+        if column.type == "string":
+            return Cast(_with_nulls(raw, null_values) if is_text else raw, None)
+        text = _with_nulls(raw, null_values)
+        value = _from_text(column, text)
+        broken = f"({text}) IS NOT NULL AND ({value}) IS NULL"
+        return Cast(f"CASE WHEN NOT isnan({value}) THEN {value} END" if column.type.startswith("float") else value, broken)
+    if delivered in _FLOATS:
+        raw = f"CASE WHEN NOT isnan({raw}) THEN {raw} END"
+    value = _from_typed(column, delivered, raw)
+    if value is None:
+        return None
+    never_fails = value in (raw, f"CAST({raw} AS {duckdb_type(column.type)})")
+    return Cast(value, None if never_fails else f"({raw}) IS NOT NULL AND ({value}) IS NULL")
+
+
+def _with_nulls(raw: str, null_values: Sequence[str]) -> str:
+    if not null_values:
+        return raw
+    return f"CASE WHEN {raw} NOT IN ({', '.join(quote_text(v) for v in null_values)}) THEN {raw} END"
+
+
+def _from_text(column: Column, text: str) -> str:
+    target = duckdb_type(column.type)
+    if column.type in INTEGER_BITS:
+        # TRY_CAST rounds '12.6' to 13 and reads '0x1F'; as DOUBLE it does neither, and 12.0 stays equal to 12.
+        return f"CASE WHEN try_cast({text} AS DOUBLE) = try_cast({text} AS {target}) THEN try_cast({text} AS {target}) END"
+    digits = decimal_digits(column.type)
+    if digits:
+        pattern = rf"\s*[+-]?\d*(\.\d{{0,{digits[1]}}}0*)?\s*"
+        return f"CASE WHEN regexp_full_match({text}, '{pattern}') THEN try_cast({text} AS {target}) END"
+    if column.type == "date":
+        # '2013-01-05 10:00' would become the 5th; 'infinity' and 'epoch' are words.
+        return f"CASE WHEN regexp_full_match({text}, '\\s*\\d+[-/.]\\d+[-/.]\\d+\\s*') THEN try_cast({text} AS DATE) END"
+    if column.type != "timestamp":
+        return f"try_cast({text} AS {target})"
+    zoned = f"try_cast({text} AS TIMESTAMPTZ)"
+    if column.zone not in (None, "UTC"):
+        local = f"timezone({quote_text(column.zone)}, try_cast({text} AS TIMESTAMP))"
+        zoned = f"CASE WHEN regexp_matches({text}, {quote_text(_HAS_ZONE)}) THEN {zoned} ELSE {local} END"
+    return f"CASE WHEN regexp_matches({text}, '^\\s*\\d') THEN {zoned} END"
+
+
+def _from_typed(column: Column, delivered: str, raw: str) -> str | None:
+    """Return the SQL of the typed value; the value itself or a plain CAST where none can fail, None where kinds differ."""
+    target = duckdb_type(column.type)
+    if delivered == target:
+        return raw
+    is_number = delivered in _INTEGERS or delivered in _FLOATS or delivered.startswith("DECIMAL")
+    if column.type in INTEGER_BITS and is_number:
+        return f"CASE WHEN {raw} = trunc({raw}) THEN try_cast({raw} AS {target}) END"
+    if column.type.startswith("float") and is_number:
+        return f"CAST({raw} AS {target})" if column.type == "float64" else f"try_cast({raw} AS {target})"
+    if column.type.startswith("decimal") and is_number:
+        exact = f"try_cast({raw} AS {target})"
+        return f"CASE WHEN CAST({exact} AS DOUBLE) = CAST({raw} AS DOUBLE) THEN {exact} END"
+    zone = quote_text(column.zone or "UTC")
+    if column.type == "timestamp":
+        if delivered in _ZONED:
+            return f"CAST({raw} AS {target})"
+        return f"timezone({zone}, CAST({raw} AS TIMESTAMP))" if delivered in _NAIVE or delivered == "DATE" else None
+    if column.type == "date" and (delivered in _NAIVE or delivered in _ZONED):
+        return f"CASE WHEN CAST({raw} AS TIMESTAMP) = date_trunc('day', CAST({raw} AS TIMESTAMP)) THEN CAST({raw} AS DATE) END"
+    return None

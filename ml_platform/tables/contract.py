@@ -1,0 +1,79 @@
+"""A contract as data: what the rows of a table must keep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["reject", "warn"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a contract.
+
+    ``type`` is one of ``bool, int8, int16, int32, int64, float32, float64, string, date, timestamp, decimal(p,s)``; a
+    ``timestamp`` is stored in UTC with microseconds, and ``zone`` names the zone of values that are delivered without one.
+    ``minimum`` and ``maximum`` are inclusive; ``one_of`` lists the only values; ``matches`` is a regular expression for the whole text.
+    """
+
+    name: str
+    type: str
+    nullable: bool = True
+    description: str = ""
+    minimum: float | int | str | None = None
+    maximum: float | int | str | None = None
+    one_of: tuple[object, ...] | None = None
+    matches: str | None = None
+    zone: str | None = None
+
+
+@dataclass(frozen=True)
+class RowRule:
+    """A boolean SQL expression over the row; a row for which it is FALSE breaks the rule, NULL keeps it."""
+
+    name: str
+    sql: str
+    severity: Severity = "reject"
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Values of ``columns`` must exist as ``to_columns`` of the project's table ``table``; NULL keeps the rule."""
+
+    columns: tuple[str, ...]
+    table: str
+    to_columns: tuple[str, ...]
+    severity: Severity = "warn"
+
+    @property
+    def name(self) -> str:
+        """The rule's name in reports: ``carrier_in_airlines``."""
+        return f"{'_'.join(self.columns)}_in_{self.table}"
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What the rows of one table must keep; see ``tables/check.py`` for what happens to those that do not.
+
+    ``max_rejected`` is the share of a partition's rows that may be rejected before the whole partition is stopped;
+    ``extra_columns`` says what a delivered column that is not declared does: stop the partition, or be left out.
+    """
+
+    columns: tuple[Column, ...]
+    key: tuple[str, ...] = ()
+    rules: tuple[RowRule, ...] = ()
+    references: tuple[Reference, ...] = ()
+    max_rejected: float = 0.05
+    min_rows: int = 0
+    extra_columns: Literal["stop", "ignore"] = "stop"
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Names of the declared columns, in order."""
+        return tuple(c.name for c in self.columns)
+
+    def column(self, name: str) -> Column | None:
+        """Return the column called ``name``, or None."""
+        return next((c for c in self.columns if c.name == name), None)

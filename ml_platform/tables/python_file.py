@@ -1,0 +1,101 @@
+"""Functions in Python files beside a declaration: found at load without running them, imported when they are used."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
+
+
+def check_function(folder: Path, file: str, function: str, where: str) -> None:
+    """Check that the file can be parsed and defines the function, without importing it.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such file or function.
+    DeclarationError
+        If the file is not Python.
+    """
+    path = folder / file
+    if not path.is_file():
+        there = [p.name for p in folder.glob("*.py")] if folder.is_dir() else []
+        raise UnknownNameError(f"{where}: there is no Python file {path}. {did_you_mean(file, there)}")
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    except (SyntaxError, ValueError) as error:
+        raise DeclarationError(f"{where}: {path} is not Python: {error}.") from None
+    names = [n.name for n in tree.body if isinstance(n, ast.FunctionDef)]
+    imported = [a.asname or a.name for n in tree.body if isinstance(n, ast.ImportFrom | ast.Import) for a in n.names]
+    assigned = [t.id for n in tree.body if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)]
+    if function not in [*names, *imported, *assigned]:
+        raise UnknownNameError(f"{where}: {path} defines no function {function!r}. {did_you_mean(function, names)}")
+
+
+def load_function(folder: Path, file: str, function: str, where: str) -> Callable[..., Any]:
+    """Import the file and return the function.
+
+    Raises
+    ------
+    DeclarationError
+        If the file cannot be imported; the message carries what it raised.
+    UnknownNameError
+        If it has no such function.
+    """
+    check_function(folder, file, function, where)
+    path = (folder / file).resolve()
+    # The content is part of the name, so that a long-lived process that edits the file gets the new function.
+    name = f"_ml_platform_{path.stem}_{hashlib.sha256(f'{path}:{source_hash(folder, file)}'.encode()).hexdigest()[:12]}"
+    module = sys.modules.get(name)
+    if module is None:
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            raise DeclarationError(f"{where}: {path} cannot be imported: its name must end in .py.")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            del sys.modules[name]
+            raise DeclarationError(f"{where}: {path} cannot be imported: {type(error).__name__}: {error}.") from error
+    found = getattr(module, function, None)
+    if not callable(found):
+        raise UnknownNameError(f"{where}: {function!r} of {path} is not a function.")
+    return found
+
+
+def source_hash(folder: Path, file: str) -> str:
+    """Return the SHA-256 of the file's content: another text is other code."""
+    return hashlib.sha256((folder / file).read_bytes()).hexdigest()
+
+
+def to_arrow(rows: Any, where: str) -> Any:
+    """Return rows that a function gave back (Arrow, Polars or pandas) as an Arrow table.
+
+    Raises
+    ------
+    SourceError
+        If they are nothing of that kind.
+    """
+    import pyarrow as pa
+
+    from ml_platform.core.errors import SourceError
+
+    if isinstance(rows, pa.Table):
+        return rows
+    if isinstance(rows, pa.RecordBatch):
+        return pa.Table.from_batches([rows])
+    kind = f"{type(rows).__module__.partition('.')[0]}.{type(rows).__name__}"
+    if kind == "polars.DataFrame":
+        return rows.to_arrow()
+    if kind == "polars.LazyFrame":
+        return rows.collect().to_arrow()
+    if kind == "pandas.DataFrame":
+        return pa.Table.from_pandas(rows, preserve_index=False).replace_schema_metadata(None)
+    raise SourceError(f"{where} returned a {type(rows).__name__}. Return an Arrow table, a Polars or a pandas frame, or None for nothing.")

@@ -1,0 +1,225 @@
+"""Delivered files as Arrow tables, as they are: CSV as text, Parquet and JSON lines with the types they carry."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ml_platform.core.errors import DeclarationError, SourceError, did_you_mean
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FORMATS = ("csv", "parquet", "jsonl")
+_ENDINGS = {
+    "csv": "csv",
+    "txt": "csv",
+    "tsv": "csv",
+    "parquet": "parquet",
+    "pq": "parquet",
+    "jsonl": "jsonl",
+    "ndjson": "jsonl",
+    "json": "jsonl",
+}
+_DELIMITERS = ",;\t|"
+# Below this a file is parsed on one thread: starting threads costs more than a day's file of a thousand rows.
+_SMALL_BYTES = 4 << 20
+
+
+def file_format(name: str, declared: str | None = None) -> str:
+    """Return ``csv``, ``parquet`` or ``jsonl``: as declared, or by the ending of the file's name (``.gz`` is looked through).
+
+    Raises
+    ------
+    DeclarationError
+        If neither says so.
+    """
+    if declared is not None:
+        if declared not in FORMATS:
+            raise DeclarationError(f"{declared!r} is not a format of files. {did_you_mean(declared, FORMATS)}")
+        return declared
+    ending = name.lower().removesuffix(".gz").rpartition(".")[2]
+    if ending not in _ENDINGS:
+        raise DeclarationError(f"The format of {name!r} cannot be told from its ending: declare 'format:' as one of {', '.join(FORMATS)}.")
+    return _ENDINGS[ending]
+
+
+def read_delivery(path: Path | str, format: str | None = None, null_values: Sequence[str] = ()) -> pa.Table:
+    """Read one delivered file.
+
+    Parameters
+    ----------
+    path : Path or str
+        The file; ``.gz`` is unpacked.
+    format : str, optional
+        ``csv``, ``parquet`` or ``jsonl``; by the ending if None.
+    null_values : sequence of str
+        Text of a CSV that is read as NULL; by default none, so that every value stays what was delivered.
+
+    Returns
+    -------
+    pyarrow.Table
+        One row per record, in the file's order. CSV: all columns text. JSON lines: text stays text, also where it looks like a time.
+
+    Raises
+    ------
+    SourceError
+        If the file is not there, truncated, or not of its format; the message says what is wrong, and where in the file.
+    """
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"{path.name} cannot be opened: {error.strerror or error}.") from None
+    return parse_delivery(data, path.name, format, null_values)
+
+
+def parse_delivery(data: bytes, name: str, format: str | None = None, null_values: Sequence[str] = ()) -> pa.Table:
+    """Read the bytes of one delivered file called ``name``; see ``read_delivery``."""
+    import pyarrow as pa
+
+    kind = file_format(name, format)
+    if name.lower().endswith(".gz"):
+        try:
+            data = gzip.decompress(data)
+        except (OSError, EOFError) as error:
+            raise _unreadable(name, "a gzip file", error) from None
+    if not data.strip():
+        raise SourceError(f"{name} is empty ({len(data)} bytes): nothing was delivered, or it was cut off. Deliver it again.")
+    readers: dict[str, Callable[[], pa.Table]] = {
+        "csv": lambda: _read_csv(data, name, null_values),
+        "parquet": lambda: _read_parquet(data),
+        "jsonl": lambda: _read_json_lines(data, name),
+    }
+    words = {"csv": "CSV", "parquet": "Parquet", "jsonl": "JSON lines"}
+    try:
+        table = readers[kind]()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, csv.Error, UnicodeDecodeError) as error:
+        raise _unreadable(name, words[kind], error) from None
+    _check_names(table.column_names, name)
+    return _plain_types(table)
+
+
+def _unreadable(name: str, what: str, error: Exception) -> SourceError:
+    reason = " ".join(str(error).split())
+    reason = reason if len(reason) <= 300 else f"{reason[:297]}..."
+    return SourceError(f"{name} cannot be read as {what}: {reason.rstrip('.')}. It is truncated, or not of that format. Deliver it again.")
+
+
+def _check_names(names: Sequence[str], file: str) -> None:
+    for number, name in enumerate(names, start=1):
+        if not name.strip():
+            raise SourceError(f"{file}: column {number} has no name. Name it, or leave it out of the file.")
+    twice = [n for n, count in Counter(n.lower() for n in names).items() if count > 1]
+    if twice:
+        raise SourceError(f"{file} has two columns called {twice[0]!r} (letter case does not tell columns apart).")
+    ours = {"_file", "_row", "_delivered_at", "_partition"} & {n.lower() for n in names}
+    if ours:
+        raise SourceError(f"{file} has a column {min(ours)!r}, a name that the platform uses for its own. Rename it.")
+
+
+def _plain_types(table: pa.Table) -> pa.Table:
+    """Return the table without encodings that only say how values are packed (dictionaries, large or view text)."""
+    import pyarrow as pa
+
+    fields = []
+    for field in table.schema:
+        kind = field.type
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+        is_text = pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+        fields.append(pa.field(field.name, pa.string() if is_text else kind))
+    schema = pa.schema(fields)
+    return table if schema.equals(table.schema, check_metadata=True) else table.cast(schema)
+
+
+def _read_csv(data: bytes, name: str, null_values: Sequence[str]) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.csv as pc
+
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    first = data.partition(b"\n")[0].decode("utf-8")
+    counts = {d: first.count(d) for d in _DELIMITERS}
+    delimiter = max(_DELIMITERS, key=lambda d: counts[d])
+    if data.count(b'"') % 2:
+        _check_closed_quotes(data, delimiter)
+    columns = next(csv.reader(io.StringIO(first), delimiter=delimiter))
+    _check_names(columns, name)
+    return pc.read_csv(
+        pa.BufferReader(data),
+        read_options=pc.ReadOptions(use_threads=len(data) > _SMALL_BYTES),
+        parse_options=pc.ParseOptions(delimiter=delimiter, newlines_in_values=b'"' in data),
+        convert_options=pc.ConvertOptions(
+            column_types={c.strip("\r"): pa.string() for c in columns},
+            null_values=list(null_values),
+            strings_can_be_null=bool(null_values),
+            quoted_strings_can_be_null=bool(null_values),
+        ),
+    )
+
+
+def _check_closed_quotes(data: bytes, delimiter: str) -> None:
+    """Raise if the file ends inside a quoted value, which Arrow takes for a value; a stray inch mark is none of that."""
+    try:
+        for _ in csv.reader(io.StringIO(data.decode("utf-8"), newline=""), delimiter=delimiter, strict=True):
+            pass
+    except csv.Error as error:
+        if "unexpected end of data" in str(error):
+            raise csv.Error("it ends inside a quoted value") from None
+
+
+def _read_parquet(data: bytes) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(pa.BufferReader(data)).read(use_threads=len(data) > _SMALL_BYTES)
+
+
+def _read_json_lines(data: bytes, name: str) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.json as pj
+
+    options = pj.ReadOptions(use_threads=len(data) > _SMALL_BYTES)
+    try:
+        table = pj.read_json(pa.BufferReader(data), read_options=options)
+    except pa.ArrowInvalid as error:
+        if "changed from" in str(error) or "Invalid value" in str(error):
+            return _read_mixed_json(data, name)
+        raise
+    if any(pa.types.is_timestamp(f.type) for f in table.schema):
+        # Arrow reads text like 2013-01-01T05:00:00Z as a time without zone: the zone would be lost before anyone could judge it.
+        text = pa.schema([pa.field(f.name, pa.string() if pa.types.is_timestamp(f.type) else f.type) for f in table.schema])
+        table = pj.read_json(pa.BufferReader(data), read_options=options, parse_options=pj.ParseOptions(explicit_schema=text))
+    return table
+
+
+def _read_mixed_json(data: bytes, name: str) -> pa.Table:
+    """Read JSON lines whose columns change their type from row to row: such a column becomes text, so that each row is judged alone."""
+    import pyarrow as pa
+
+    rows: list[dict[str, Any]] = []
+    for number, line in enumerate(data.splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise SourceError(f"{name} cannot be read as JSON lines: line {number}: {error}. It is truncated. Deliver it again.") from None
+        if not isinstance(row, dict):
+            raise SourceError(
+                f"{name} cannot be read as JSON lines: line {number} is {line[:40].decode(errors='replace')!r}, not an object."
+            )
+        rows.append(row)
+    columns = {}
+    for column in dict.fromkeys(c for row in rows for c in row):
+        values = [row.get(column) for row in rows]
+        kinds = {float if type(v) in (int, float) else type(v) for v in values if v is not None}
+        if len(kinds) > 1:
+            values = [v if v is None or isinstance(v, str) else json.dumps(v) for v in values]
+        columns[column] = pa.array(values)
+    return pa.table(columns)

@@ -1,0 +1,113 @@
+"""A declared prediction problem: which rows, which label, which features, and how a model of them is made and watched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class RowsSpine:
+    """One spine row per row of ``table``; ``cutoff`` is a SQL expression over the row."""
+
+    table: str
+    cutoff: str
+
+
+@dataclass(frozen=True)
+class GridSpine:
+    """Every ``every``, one spine row per entity (values of ``key``) that has a row of ``table`` available within the last ``within``."""
+
+    key: tuple[str, ...]
+    table: str
+    every: timedelta
+    within: timedelta
+
+
+Spine = RowsSpine | GridSpine
+
+
+@dataclass(frozen=True)
+class Label:
+    """An aggregate over the rows of ``table`` that match the spine row on ``match``.
+
+    Observed over ``[cutoff, cutoff + horizon)`` by event time, mature for all rows at ``cutoff + horizon`` plus the table's delay.
+    ``sql`` is the aggregate; boolean for classification.
+    """
+
+    table: str
+    match: tuple[str, ...]
+    sql: str
+    horizon: timedelta
+    without_rows: Literal["exclude", "zero", "null"] = "exclude"
+
+
+@dataclass(frozen=True)
+class Training:
+    """When and on what models are trained: rows of ``[T - look_back, T)``; the last ``test`` are untouched, ``validate`` stands before."""
+
+    every: timedelta = timedelta(days=7)
+    look_back: timedelta = timedelta(days=240)
+    validate: timedelta = timedelta(days=28)
+    test: timedelta = timedelta(days=28)
+    max_rows: int | None = None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """How features are chosen: ``auto`` fuses L1 and gain; ``all`` keeps every one; ``sizes`` is the curve that validation judges."""
+
+    method: Literal["auto", "all"] = "auto"
+    sizes: tuple[int, ...] = (8, 15, 30, 60)
+    tolerance: float = 0.02
+
+
+@dataclass(frozen=True)
+class Model:
+    """The trainer of the champion's kind, and the baseline that it has to beat."""
+
+    trainer: str = "lightgbm"
+    baseline: str = "logistic"
+    params: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Retrain:
+    """What keeps retraining in bounds: never sooner than ``cool_down`` after the last, never later than ``at_least_every``."""
+
+    cool_down: timedelta = timedelta(days=7)
+    at_least_every: timedelta = timedelta(days=28)
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """What is watched: drift over ``window`` against the model's training rows, in ``persistence`` windows running."""
+
+    window: timedelta = timedelta(days=7)
+    persistence: int = 2
+    retrain: Retrain = field(default_factory=Retrain)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One declared prediction problem.
+
+    ``features`` names views (all features of every entity the spine can join), single features (``delays.arr_delay_mean_7d``)
+    or columns of a table as of the cutoff (``schedule.carrier``).
+    """
+
+    name: str
+    spine: Spine
+    label: Label
+    features: tuple[str, ...]
+    training: Training = field(default_factory=Training)
+    selection: Selection = field(default_factory=Selection)
+    model: Model = field(default_factory=Model)
+    monitor: Monitor = field(default_factory=Monitor)
+    promote_margin: float = 0.002
+    description: str = ""
+    owners: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    where: str = ""

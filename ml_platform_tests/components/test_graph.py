@@ -1,0 +1,101 @@
+"""The asset graph of the demo: its specs, what it costs to build, and how a landed day flows down it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import dagster as dg
+
+from ml_platform.core.intervals import shift_day
+from ml_platform.definitions import defs
+from ml_platform_tests.components.asset_specs import GOLDEN, describe
+
+DAYS = [shift_day("2013-01-01", n) for n in range(40)]
+HEAVY = {"pandas", "sklearn", "lightgbm", "evidently", "featuretools", "matplotlib", "pandera", "polars", "pyarrow", "sqlalchemy", "numpy"}
+
+
+def test_asset_specs_are_those_of_the_golden_file() -> None:
+    assert describe() == json.loads(GOLDEN.read_text(encoding="utf-8")), "write it anew: python -m ml_platform_tests.components.asset_specs"
+
+
+def test_building_all_definitions_loads_no_heavy_module() -> None:
+    code = (
+        "import sys; from ml_platform.definitions import defs; defs().resolve_asset_graph(); "
+        f"print(sorted(set({sorted(HEAVY)!r}) & set(sys.modules)))"
+    )
+    run = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+class Graph:
+    """The demo's graph with an instance that is told what was materialized, and nothing that runs."""
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self.definitions, self.instance, self.cursor = defs(), instance, None
+        self.graph = self.definitions.resolve_asset_graph()
+
+    def report(self, layer: str, name: str, *days: str | None) -> None:
+        """Tell the instance that an asset was materialized."""
+        for day in days:
+            self.instance.report_runless_asset_event(dg.AssetMaterialization(dg.AssetKey(["flights", layer, name]), partition=day))
+
+    def report_layers(self, layers: set[str], days: list[str]) -> None:
+        """Tell the instance that whole layers were materialized."""
+        for key in self.graph.materializable_asset_keys:
+            if key.path[1] in layers:
+                self.report(*key.path[1:], *(days if self.graph.get(key).partitions_def else [None]))
+
+    def tick(self) -> dict[str, list[str]]:
+        """Evaluate all conditions once; what is requested is materialized. Returns asset to requested days."""
+        result = dg.evaluate_automation_conditions(self.definitions, instance=self.instance, cursor=self.cursor)
+        self.cursor = result.cursor
+        requested = {}
+        for key in self.graph.materializable_asset_keys:
+            if self.graph.get(key).partitions_def is not None and (days := result.get_requested_partitions(key)):
+                requested["/".join(key.path[1:])] = sorted(d for d in days if d)
+                self.report(*key.path[1:], *requested["/".join(key.path[1:])])
+        return requested
+
+
+def test_a_landed_day_flows_to_predictions_and_no_further_day_does() -> None:
+    with dg.instance_for_test() as instance:
+        graph = Graph(instance)
+        graph.report_layers({"raw", "tables", "features"}, DAYS)
+        day = shift_day(DAYS[-1], 1)
+        for layer in ("raw", "tables"):
+            graph.report(layer, "schedule", day)
+        assert graph.tick() == {}, "what was there before is taken note of and not asked for again"
+        for feed in ("departures", "arrivals", "weather"):
+            graph.report("raw", feed, day)
+        graph.report("raw", "schedule", shift_day(day, 1))
+        requested = graph.tick()
+        assert requested["tables/arrivals"] == requested["features/delays__origin"] == [day]
+        assert requested["predictions/late_arrival"] == [DAYS[-1], day], "the plan of tomorrow can hold cutoffs of yesterday evening"
+        assert requested["tables/schedule"] == [shift_day(day, 1)], "the plan of tomorrow is a table today"
+        assert requested["monitoring/late_arrival"][-1] == day
+        assert "training/late_arrival" not in requested, "training is asked for by a decision, not by a day"
+        assert graph.tick() == {}
+
+
+def test_a_late_correction_touches_exactly_the_landed_days_whose_window_it_reaches() -> None:
+    with dg.instance_for_test() as instance:
+        graph = Graph(instance)
+        graph.report_layers({"raw", "tables", "features"}, DAYS)
+        graph.tick()
+        graph.report("raw", "weather", DAYS[20])
+        requested = graph.tick()
+        assert requested["tables/weather"] == [DAYS[20]]
+        # A file of day F holds times of [F, F + 3) days, and the view keeps a value for six hours.
+        assert requested["features/weather_now__origin"] == DAYS[20:24]
+        assert not any(name.startswith("features/delays") for name in requested)
+
+
+def test_a_promotion_makes_no_prediction_run_again() -> None:
+    with dg.instance_for_test() as instance:
+        graph = Graph(instance)
+        graph.report_layers({"raw", "tables", "features", "predictions"}, DAYS)
+        graph.tick()
+        graph.report("champion", "late_arrival", None)
+        assert graph.tick() == {}

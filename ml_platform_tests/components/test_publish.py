@@ -1,0 +1,129 @@
+"""Events of a materialization: content versions per partition, stopped partitions left out, what follows still runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+import pyarrow as pa
+import pytest
+
+from ml_platform.components.asset_plan import AssetPlan, Dep, asset_of
+from ml_platform.components.resource import resources_at
+from ml_platform.core.errors import ContractBrokenError
+from ml_platform.pipeline.outcome import CheckOutcome, Markdown, Outcome, PartitionOutcome, Rows
+from ml_platform.pipeline.workspace import Workspace
+from ml_platform.project.project import Project
+from ml_platform.tables.table import DailyPartitions
+
+DAYS = ["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-04"]
+PARTITIONS = DailyPartitions(date(2024, 1, 1), date(2024, 1, 5))
+PROJECT = Project("shop", Path())
+STOPPED = "2024-01-03"
+
+
+def make(workspace: Workspace, keys: Sequence[str | None]) -> Outcome:
+    """Publish one row per day that names the day, and stop one day."""
+    good = [k for k in keys if k != STOPPED]
+    table = workspace.table("tables", "orders")
+    commit = workspace.lake.publish([workspace.lake.stage(table, k, pa.table({"day": [k]})) for k in good]) if good else None
+    versions = {v.partition: v for v in commit.versions} if commit else {}
+    return Outcome(
+        commit,
+        tuple(
+            PartitionOutcome(k, versions.get(k), None if k in versions else "too many rows break the contract", {"rejected": 0})
+            for k in keys
+        ),
+        (CheckOutcome("contract", len(good) == len(keys), "error", "one line", ({"rule": "r", "rows": 1},), {"rejected": 1.0}),),
+        {"told": Markdown("**told**"), "table": Rows(({"a": 1, "b": None}, {"a": 2, "b": 0.5}))},
+    )
+
+
+def fail(workspace: Workspace, keys: Sequence[str | None]) -> Outcome:
+    """Break."""
+    raise ContractBrokenError("orders 2024-01-01 has no column 'amount'. Deliver it again.")
+
+
+def graph(tmp_path: Path, run=make, *, pointer: bool = False) -> dg.Definitions:
+    """Return the asset made by ``run`` and one of somebody else below it."""
+    plan = AssetPlan(
+        project=PROJECT, layer="tables", name="orders", run=run, description="Orders.", partitions=PARTITIONS,
+        checks={"contract": "Rows keep it."}, code_version="abc", pointer=pointer,
+    )  # fmt: skip
+    below = AssetPlan(
+        project=PROJECT, layer="features", name="spending", run=lambda workspace, keys: make(workspace, [k for k in keys if k != STOPPED]),
+        description="Spending.", partitions=PARTITIONS, deps=(Dep(plan.key),), checks={"contract": "Rows keep it."},
+    )  # fmt: skip
+
+    @dg.asset(deps=[plan.key], partitions_def=dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-01-05"),
+              backfill_policy=dg.BackfillPolicy.single_run())  # fmt: skip
+    def theirs() -> None:
+        """Somebody else's asset in the same run."""
+
+    return dg.Definitions(
+        assets=[asset_of(plan), asset_of(below), theirs], resources=resources_at(str(tmp_path)), executor=dg.in_process_executor
+    )
+
+
+def execute(definitions: dg.Definitions, instance: dg.DagsterInstance, days: list[str]) -> dg.ExecuteInProcessResult:
+    job = definitions.resolve_implicit_global_asset_job_def()
+    if len(days) == 1:
+        return job.execute_in_process(instance=instance, partition_key=days[0], raise_on_error=False)
+    tags = {"dagster/asset_partition_range_start": days[0], "dagster/asset_partition_range_end": days[-1]}
+    return job.execute_in_process(instance=instance, tags=tags, raise_on_error=False)
+
+
+def events(instance: dg.DagsterInstance, *key: str) -> dict[str | None, dg.AssetMaterialization]:
+    records = instance.fetch_materializations(dg.AssetRecordsFilter(dg.AssetKey(key)), limit=100).records
+    return {r.asset_materialization.partition: r.asset_materialization for r in records if r.asset_materialization}
+
+
+def test_a_range_run_gives_each_partition_its_own_content_version_and_leaves_a_stopped_one_out(tmp_path: Path) -> None:
+    with dg.instance_for_test() as instance:
+        result = execute(graph(tmp_path), instance, DAYS)
+        assert result.success
+        made = events(instance, "shop", "tables", "orders")
+        assert sorted(made) == [d for d in DAYS if d != STOPPED]
+        assert len({m.tags["dagster/data_version"] for m in made.values()}) == 3
+        assert {m.tags["dagster/code_version"] for m in made.values()} == {"abc"}
+        assert "told" in made[DAYS[-1]].metadata, "what describes the whole run stands once, at its newest day"
+        assert "told" not in made[DAYS[0]].metadata
+        check = instance.get_latest_asset_check_evaluation_record(dg.AssetCheckKey(dg.AssetKey(["shop", "tables", "orders"]), "contract"))
+        assert check is not None
+        assert sorted(events(instance, "shop", "features", "spending")) == [d for d in DAYS if d != STOPPED], "what is below ran"
+        assert sorted(events(instance, "theirs")) == DAYS, "the events of other people's assets in the same run are not held back"
+
+
+def test_a_run_over_a_range_and_one_over_a_day_give_the_same_data_version(tmp_path: Path) -> None:
+    with dg.instance_for_test() as instance:
+        execute(graph(tmp_path), instance, DAYS)
+        before = events(instance, "shop", "tables", "orders")[DAYS[0]].tags["dagster/data_version"]
+        execute(graph(tmp_path), instance, DAYS[:1])
+        again = events(instance, "shop", "tables", "orders")[DAYS[0]].tags
+        assert again["dagster/data_version"] == before
+
+
+def test_a_day_that_was_stopped_is_not_materialized_and_stops_what_follows(tmp_path: Path) -> None:
+    with dg.instance_for_test() as instance:
+        result = execute(graph(tmp_path), instance, [STOPPED])
+        assert events(instance, "shop", "tables", "orders") == {}
+        assert events(instance, "theirs") == {}, "what follows a day that has nothing is skipped"
+        assert [e.check_name for e in result.get_asset_check_evaluations() if not e.passed] == ["contract"]
+
+
+def test_a_pointer_keeps_its_data_version(tmp_path: Path) -> None:
+    with dg.instance_for_test() as instance:
+        execute(graph(tmp_path, pointer=True), instance, DAYS[:2])
+        assert {m.tags["dagster/data_version"] for m in events(instance, "shop", "tables", "orders").values()} == {"pointer"}
+
+
+@pytest.mark.parametrize("days", [DAYS[:1], DAYS])
+def test_an_error_of_the_platform_is_told_once_and_not_tried_again(tmp_path: Path, days: list[str]) -> None:
+    with dg.instance_for_test() as instance:
+        result = execute(graph(tmp_path, fail), instance, days)
+        assert not result.success
+        failure = next(e for e in result.all_events if e.is_step_failure)
+        assert "no column 'amount'" in failure.step_failure_data.user_failure_data.description
+        assert not [e for e in result.all_events if e.is_step_up_for_retry]

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import polars as pl
+
+from ml_platform.features.compile import compile_view
+from ml_platform.features.engine import compute
+from ml_platform.features.view import Discover, FeatureColumn
+from ml_platform_tests.features.brute_force import brute_force
+from ml_platform_tests.features.declared import TABLES, a_view, definitions_of, hours
+from ml_platform_tests.features.worlds import check, random_world
+
+
+def test_the_engine_computes_what_featuretools_finds():
+    view = a_view(discover=Discover(columns=("arr_delay", "temp", "late", "remark")[:2]), entities=[("origin",), ("origin", "dest")])
+    found = definitions_of(view)
+    per_column = {"sum", "mean", "std", "min", "max", "last"}
+    assert {(d.value, d.function) for d in found} == {
+        *((c, f) for c in ("arr_delay", "temp") for f in per_column), (None, "count"), (None, "time_since"),
+    }  # fmt: skip
+    assert {d.window for d in found} == set(view.windows)
+    events, spine = random_world(4)
+    events = events.with_columns(pl.col("arr_delay").cast(pl.Int64))
+    check(compute(events, spine, found), brute_force(events, spine, found), 1e10)
+
+
+def test_types_decide_what_is_found():
+    found = definitions_of(a_view(discover=Discover(columns=("cancelled", "remark", "published_at")), windows=[hours(3)]))
+    functions = {(d.value, d.function) for d in found}
+    assert ("cancelled", "share") in functions
+    assert ("remark", "last") in functions
+    assert not {("remark", "mean"), ("cancelled", "mean"), ("published_at", "mean")} & functions
+
+
+def test_columns_that_nothing_says_the_availability_of_are_not_offered():
+    found = definitions_of(a_view(discover=Discover(), source="flights", windows=[hours(3)]))
+    values = {d.value for d in found}
+    assert "note" not in values
+    assert not {"origin", "flight_id", "landed_at"} & values
+    assert {"arr_delay", "temp", "cancelled", "remark", None} <= values
+
+
+def test_declared_features_come_first_and_the_number_is_bounded():
+    view = a_view(FeatureColumn("arr_delay", ("mean",)), discover=Discover(max_features=5), windows=[hours(3)])
+    found = compile_view(view, TABLES).definitions(("origin",))
+    assert found[0].name == "origin_arr_delay_mean_3h"
+    assert 5 <= len(found) <= 6
+    assert len({d.name for d in found}) == len(found)

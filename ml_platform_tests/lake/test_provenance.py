@@ -1,0 +1,32 @@
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ml_platform.lake.lake import Lake
+
+
+def reach(edges, start):
+    """Everything that can be reached, by a loop over all edges."""
+    found = set(start)
+    while more := {there for here, there in edges if here in found} - found:
+        found |= more
+    return found
+
+
+@settings(max_examples=15)
+@given(st.lists(st.sets(st.integers(1, 8), max_size=3), min_size=1, max_size=8), st.data())
+def test_closures_are_those_of_a_loop(tmp_path_factory, made_from, data):
+    lake = Lake.open(tmp_path_factory.mktemp("lake"))
+    edges = []
+    for i, wanted in enumerate(made_from, start=1):
+        inputs = {j for j in wanted if j < i}
+        lake.publish([lake.stage("p/tables/a", f"d{i}", pa.table({"x": [i]}), inputs=inputs)])
+        edges += [(i, j) for j in inputs]
+    start = data.draw(st.sets(st.integers(1, len(made_from)), min_size=1))
+    assert [v.id for v in lake.closure(start)] == sorted(reach(edges, start))
+    one = min(start)
+    back = [(there, here) for here, there in edges]
+    assert [v.id for v in lake.used_by(one)] == sorted(reach(back, {one}) - {one})
+    assert [v.id for v in lake.used_by(one, direct=True)] == sorted({there for here, there in back if here == one})
+    assert [v.id for v in lake.inputs(one)] == sorted({there for here, there in edges if here == one})
+    lake.close()

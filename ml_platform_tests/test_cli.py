@@ -1,0 +1,226 @@
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pyarrow as pa
+import pytest
+
+from ml_platform.cli import build_parser, main
+from ml_platform.core.intervals import from_micros
+from ml_platform.defs.flights.feeds import landed_until
+from ml_platform.features.definition import FeatureDefinition
+from ml_platform.lake.lake import Lake
+from ml_platform.pipeline.why import Why, WhyRow
+from ml_platform.registry.pointer import Judgement, to_arrow
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Path:
+    (tmp_path / "pyproject.toml").write_text('[tool.dg]\ndirectory_type = "project"\n')
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def lake(project) -> Lake:
+    """Two commits of a small table, a file of a model, and a table whose name stands in two layers."""
+    lake = Lake.open(project / "data" / "lake")
+    for number in (1, 2):
+        rows = pa.table({"key": [1, 2], "note": ["[red]a[/red]", None], "value": [0.5, float(number)], "at": [from_micros(0)] * 2})
+        lake.publish([lake.stage("shop/tables/orders", "2024-01-01", rows, key=["key"])], run_id="run-of-orders")
+    file = {"name": "orders/2024-01-01.csv", "sha256": "ab" * 32, "delivered_at": "2024-01-02T00:00:00+00:00", "size": 10}
+    raw = lake.publish([lake.stage("shop/raw/orders", "2024-01-01", pa.table({"key": ["1"]}), properties={"files": [file]})])
+    training = lake.publish([lake.stage("shop/training/churn", "2024-02-01", pa.table({"key": [1]}), inputs=raw.versions)])
+    properties = {
+        "training_date": "2024-02-01",
+        "trainer": "lightgbm",
+        "metrics": {"auc": {"value": 0.71, "lower": 0.7, "upper": 0.72}},
+        "baseline_metrics": {"auc": {"value": 0.65, "lower": None, "upper": None}},
+        "features": ["customer_count_7d"],
+    }
+    model = lake.stage_artifact("shop/models/churn", "2024-02-01", {"model.txt": b"tree"}, inputs=training.versions, properties=properties)
+    lake.publish([model])
+    lake.publish([lake.stage(f"shop/{layer}/churn", None, pa.table({"n": [1]})) for layer in ("predictions", "outcomes")])
+    return lake
+
+
+def run(capsys, *arguments: str) -> tuple[int, str, str]:
+    code = main(arguments)
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_the_first_landing_and_the_next_day(project, capsys):
+    code, out, err = run(capsys, "land", "--until", "2013-01-03")
+    assert code == 0
+    assert "files with what was reported until 2013-01-03 00:00 UTC" in out
+    assert "==> Landed everything that was reported before 2013-01-03 00:00 UTC" in err
+    code, out, _ = run(capsys, "land", "--next", "1h", "--json")
+    assert json.loads(out)["until"] == "2013-01-03T01:00:00+00:00"
+    code, out, _ = run(capsys, "land")
+    assert landed_until(project / "data" / "landing") == datetime(2013, 1, 4, 1, tzinfo=UTC)
+    code, out, _ = run(capsys, "land", "--until", "2013-01-02")
+    assert (code, "nothing was changed" in out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["land", "--until", "soon"], "'soon' is no day or time"),
+        (["land", "--next", "3"], "The length of --next '3' cannot be read"),
+        (["land", "--next", "0d"], "needs a length of time above zero"),
+        (["land", "--until", "2012-01-01"], "Nothing was reported before 2012-01-01"),
+        (["history", "orders"], "There is no lake at"),
+    ],
+)
+def test_what_cannot_be_done_is_one_message_and_no_traceback(arguments, message, project, capsys):
+    code, out, err = run(capsys, *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("ml-platform: ")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_outside_a_project_it_says_where_to_go(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert "No dg project found" in run(capsys, "history", "orders")[2]
+
+
+def test_history_is_newest_first(lake, capsys):
+    code, out, _ = run(capsys, "history", "orders", "--json")
+    assert code == 0
+    answer = json.loads(out)
+    assert answer["table"] == "shop/tables/orders"
+    assert [v["commit"] for v in answer["versions"]] == [2, 1]
+    assert {v["partition"] for v in answer["versions"]} == {"2024-01-01"}
+    code, out, _ = run(capsys, "history", "orders", "2024-01-01", "--limit", "1")
+    assert "History of shop/tables/orders" in out
+    assert "2 versions in all" in out
+
+
+def test_rows_are_shown_as_of_a_commit_and_values_are_not_markup(lake, capsys):
+    code, out, _ = run(capsys, "show", "orders", "--at", "1", "--json")
+    assert code == 0
+    assert [row["value"] for row in json.loads(out)["rows"]] == [0.5, 1.0]
+    code, out, _ = run(capsys, "show", "orders", "--columns", "note", "value", "--limit", "1")
+    assert "[red]a[/red]" in out
+    assert "1 of 2 rows" in out
+    assert "1970" not in out
+
+
+def test_an_artifact_shows_its_files(lake, capsys):
+    answer = json.loads(run(capsys, "show", "models/churn", "--json")[1])
+    assert [f["file"] for f in answer["files"]] == ["model.txt"]
+
+
+def test_an_unknown_and_an_ambiguous_table_say_what_exists(lake, capsys):
+    assert "Did you mean 'orders'?" in run(capsys, "show", "ordres")[2]
+    message = run(capsys, "show", "churn")[2]
+    assert "'churn' is the name of 4 tables. Say which:" in message
+    assert "shop/predictions/churn" in message
+
+
+def test_a_difference_tells_changed_rows_by_the_key(lake, capsys):
+    code, out, _ = run(capsys, "diff", "orders", "1", "2", "--key", "key", "--json")
+    assert code == 0
+    (part,) = json.loads(out)["partitions"]
+    assert (part["status"], part["rows changed"], part["rows added"], part["rows removed"]) == ("changed", 1, 0, 0)
+    code, out, _ = run(capsys, "diff", "orders", "1", "1", "--key", "key")
+    assert "1 partitions are the same." in out
+
+
+def test_a_model_is_explained_down_to_the_landed_files(lake, capsys):
+    version = lake.history("shop/models/churn")[0].id
+    code, out, _ = run(capsys, "explain", f"churn@{version}", "--json")
+    assert code == 0
+    answer = json.loads(out)
+    assert answer["training_date"] == "2024-02-01"
+    assert answer["metrics"] == [{"metric": "auc", "model": "0.7100 [0.7000, 0.7200]", "baseline": "0.6500"}]
+    assert [s["table"] for s in answer["made_from"]] == ["shop/raw/orders", "shop/training/churn"]
+    assert [f["name"] for f in answer["landed_files"]] == ["orders/2024-01-01.csv"]
+    code, out, _ = run(capsys, "explain", f"churn@{version}")
+    assert "2 versions, down to 1 landed files" in out
+    assert "customer_count_7d" in out
+
+
+def test_without_a_version_the_champion_is_explained(lake, capsys):
+    assert (
+        f"No model of 'shop/models/churn' was promoted yet. Name one of its versions: @{lake.history('shop/models/churn')[0].id}"
+        in (run(capsys, "explain", "churn")[2])
+    )
+    version = lake.history("shop/models/churn")[0].id
+    judged = Judgement(from_micros(0), "2024-02-01", version, "promoted", version, 0.1, 0.05, 0.15, '{"reasons": []}')
+    lake.publish([lake.stage("shop/champion/churn", None, to_arrow([judged]))])
+    assert json.loads(run(capsys, "explain", "churn", "--json")[1])["model"] == f"churn@{version}"
+
+
+@pytest.mark.parametrize(("version", "message"), [("best", "'best' is no version"), ("999", "has no model version 999. It has:")])
+def test_a_wrong_model_version_says_what_there_is(version, message, lake, capsys):
+    code, _, err = run(capsys, "explain", f"churn@{version}")
+    assert (code, message in err) == (2, True)
+
+
+def test_why_tells_the_rows_that_counted_and_those_that_wait(monkeypatch, capsys):
+    definition = FeatureDefinition(
+        "customer_amount_mean_7d", "window", ("customer",), "orders", value="amount", function="mean", window=timedelta(days=7)
+    )
+
+    def row(amount: float, known: int) -> WhyRow:
+        return WhyRow(
+            "orders", {"key": 1, "amount": amount}, from_micros(known), from_micros(known + 1), "orders/1.csv", 7, "1970-01-01", 3, 2
+        )
+
+    found = Why(definition, {"customer": "a"}, from_micros(10), from_micros(10), from_micros(0), 2.5, (row(2.5, 5),), 4, (row(9.0, 12),))
+    monkeypatch.setattr("ml_platform.pipeline.why.why", lambda *_: found)
+    monkeypatch.setattr("ml_platform.components.opening.open_project", lambda _: SimpleNamespace(workspace=None))
+    code, out, _ = run(capsys, "why", "churn", "--row", "1", "--feature", "customer_amount_mean_7d")
+    assert code == 0
+    assert "customer_amount_mean_7d = 2.5 for customer a at the cutoff 1970-01-01 00:00:00 UTC" in out
+    assert "1 rows. 4 more rows in the window have no value." in out
+    assert out.index("Counted") < out.index("Not available yet at that time") < out.rindex("9")
+    answer = json.loads(run(capsys, "why", "churn", "--row", "1", "--feature", "customer_amount_mean_7d", "--json")[1])
+    assert [r["row"] for r in answer["counted"]] == [7]
+    assert answer["waiting"][0]["available_at"] == from_micros(12).isoformat()
+
+
+def test_verify_says_that_all_is_well_and_what_is_not(lake, capsys):
+    code, out, _ = run(capsys, "lake", "verify")
+    assert (code, "is whole" in out) == (0, True)
+    file = next((lake.root / "data").rglob("*.parquet"))
+    file.chmod(0o644)
+    file.write_bytes(file.read_bytes()[:-1])
+    code, out, _ = run(capsys, "lake", "verify", "--json")
+    assert code == 1
+    assert json.loads(out)["problems"]
+
+
+def test_every_command_names_a_function_that_exists():
+    import importlib
+
+    def commands(parser):
+        for action in parser._actions:
+            if hasattr(action, "choices") and isinstance(action.choices, dict):
+                for child in action.choices.values():
+                    yield from commands(child)
+        if parser.get_default("command"):
+            yield parser.get_default("command")
+
+    names = set(commands(build_parser()))
+    assert len(names) == 11
+    for name in names:
+        module, function = name.split(":")
+        assert callable(getattr(importlib.import_module(f"ml_platform.commands.{module}"), function)), name
+
+
+def test_the_command_line_imports_nothing_heavy():
+    code = (
+        "import sys; from ml_platform.cli import main\ntry:\n main(['--help'])\nexcept SystemExit: pass\n"
+        "heavy = {'dagster', 'polars', 'pandas', 'pyarrow', 'duckdb', 'sqlalchemy', 'rich', 'numpy'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+    assert "why a feature has its value" in " ".join(done.stdout.split())
