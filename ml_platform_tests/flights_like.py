@@ -109,7 +109,8 @@ def project(
 def flights(day: str, per_day: int = 24, seed: int = 0) -> pl.DataFrame:
     """Return the flights of one local day, with everything that will ever be known of them.
 
-    About a third is late, most of one carrier, many to one airport, and more in an airport's bad spells; about one in twenty-five is cancelled and never lands.
+    About a third is late: most of one carrier, many to one airport, and more in an airport's bad spells. One in twenty-five is cancelled
+    and never lands.
     """
     # The day is part of the seed, so that each day is the same whatever is made beside it.
     rng = np.random.default_rng([seed, date.fromisoformat(day).toordinal()])

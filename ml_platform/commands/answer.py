@@ -41,13 +41,13 @@ def write(answer: Answer, *, as_json: bool) -> None:
         return
     from rich.console import Console
 
-    console = Console(highlight=False, soft_wrap=True) if sys.stdout.isatty() else Console(highlight=False, width=WIDTH_OF_A_PIPE)
+    console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=WIDTH_OF_A_PIPE)
     for line in answer.lines:
-        console.print(line, markup=False)
+        console.print(line, markup=False, soft_wrap=True)
     for sheet in answer.sheets:
         _write_sheet(console, sheet)
     for line in answer.then:
-        console.print(line, markup=False)
+        console.print(line, markup=False, soft_wrap=True)
 
 
 def _write_sheet(console: Any, sheet: Sheet) -> None:
@@ -66,7 +66,7 @@ def _write_sheet(console: Any, sheet: Sheet) -> None:
     for row in sheet.rows:
         # Text, not markup: a value may hold square brackets.
         table.add_row(*[Text(as_text(row.get(name))) for name in names])
-    console.print(table, soft_wrap=False)
+    console.print(table)
     if sheet.note:
         console.print(sheet.note, markup=False)
 

@@ -3,10 +3,100 @@
 from __future__ import annotations
 
 import difflib
+import re
 from argparse import Namespace
+from pathlib import Path
 
 from ml_platform.commands.answer import Answer, Sheet
+from ml_platform.commands.place import UsageError, find_root
+from ml_platform.components.settings import landing_root
 from ml_platform.core.errors import UnknownNameError
+from ml_platform.core.names import check_name
+
+
+def init(args: Namespace) -> Answer:
+    """Look at a folder of files and write declarations that load and run; nothing that is there is written over."""
+    from ml_platform.commands.drafts import contract_text, declarations_text, references_of
+    from ml_platform.commands.new_project import defs_folder, new_project, write_new
+    from ml_platform.tables.infer import group_files, infer_table
+
+    folder = Path(args.folder).resolve()
+    if not folder.is_dir():
+        raise UsageError(f"{args.folder!r} is no folder. Name the folder that holds your files.")
+    tables = {t.name: t for t in (infer_table(paths, folder) for paths in group_files(folder).values())}
+    if not tables:
+        raise UsageError(f"{folder} holds no CSV, Parquet or JSON lines files, and neither do its subfolders.")
+    name = check_name(args.name or re.sub(r"[^a-z0-9]+", "_", folder.name.lower()).strip("_"), "project")
+    found = find_root(args.project)
+    root, new = found or Path.cwd(), found is None
+    written = new_project(root, f"{name}_platform") if new else []
+    place = _in_landing(folder, landing_root(root), name)
+    target = Path(args.into) if args.into else defs_folder(root) / name
+    written += [write_new(target / f"{t.name}.contract.yaml", contract_text(t, references_of(t, tables))) for t in tables.values()]
+    written.append(write_new(target / "defs.yaml", declarations_text(tables, place)))
+    rows = [
+        {
+            "table": t.name,
+            "files": t.pattern,
+            "rows seen": t.rows,
+            "key": ", ".join(t.key),
+            "event time": t.event_time,
+            "by day": bool(t.partitions),
+            "questions": len(t.questions) + 1,
+        }
+        for t in tables.values()
+    ]
+    data = {"project": name, "written": [p.relative_to(root) if p.is_relative_to(root) else p for p in written], "tables": rows}
+    install = "pip install -e .; " if new else ""
+    then = (
+        *(f"wrote {p}" for p in data["written"]),
+        "",
+        f"Answer the lines with # ? in {target / 'defs.yaml'}, then: {install}dg check defs; dagster dev",
+    )
+    return Answer(data, sheets=(Sheet(f"What {folder.name}/ seems to hold", rows),), then=then)
+
+
+def infer(args: Namespace) -> Answer:
+    """Write the contract of one table, guessed from its files."""
+    from ml_platform.commands.drafts import contract_text
+    from ml_platform.tables.infer import infer_table
+
+    missing = [f for f in args.files if not Path(f).is_file()]
+    if missing:
+        raise UsageError(f"There is no file {', '.join(missing)}.")
+    table = infer_table([Path(f).resolve() for f in args.files])
+    guessed = f"key: {', '.join(table.key) or '?'}; event time: {table.event_time or '?'}"
+    head = [f"# Guessed from {len(args.files)} files with {table.rows} rows; {guessed}."]
+    head += [f"# ? {question}" for question in table.questions]
+    data = {
+        "name": table.name,
+        "key": table.key,
+        "event_time": table.event_time,
+        "partitions": table.partitions,
+        "contract": table.contract,
+    }
+    return Answer(data, (*head, *contract_text(table).splitlines()))
+
+
+def _in_landing(folder: Path, landing: Path, name: str) -> str:
+    """Return where a folder lies below the landing zone; one from elsewhere becomes part of it by a link, so no data is copied."""
+    landing = landing.resolve()
+    if folder.is_relative_to(landing):
+        place = folder.relative_to(landing).as_posix()
+        return "" if place == "." else place
+    link = landing / name
+    if link.is_symlink() and link.resolve() == folder:
+        return name
+    landing.mkdir(parents=True, exist_ok=True)
+    try:
+        link.symlink_to(folder, target_is_directory=True)
+    except FileExistsError:
+        raise UsageError(f"{link} is there already and is another folder. Choose another name with --name.") from None
+    except OSError as error:
+        raise UsageError(
+            f"{folder} cannot be linked into the landing zone {landing} ({error}). Copy your files there and name that."
+        ) from None
+    return name
 
 
 def explain_feature(args: Namespace) -> Answer:

@@ -45,11 +45,13 @@ def demo(args: Namespace) -> Answer:
     from ml_platform.defs.flights import demo as flights
     from ml_platform.defs.flights.summary import NEXT_STEPS, built, champion_metrics, decisions
 
-    done = flights.run_demo(project_root(args.project), say=_say)
+    bounds = {"built_until": parse_time(args.built_until), "lived_until": parse_time(args.lived_until)}
+    done = flights.run_demo(project_root(args.project), **bounds, say=_say)
     data = {
         "built": built(done.session),
         "champion": champion_metrics(done.session, flights.PROBLEM),
         "decisions": decisions(done.session, flights.PROBLEM),
+        "runs": len(done.runs),
         "seconds": done.cost if done.seconds else [],
         "peak_gib": round(done.peak_gib, 2),
     }

@@ -17,20 +17,28 @@ class UsageError(MlPlatformError):
     """An argument cannot be read."""
 
 
+def find_root(project: str | None) -> Path | None:
+    """Return the nearest folder with a dg project, at or above ``project`` if that is a folder, else where you stand; None without one."""
+    start = (Path(project) if project and Path(project).is_dir() else Path.cwd()).resolve()
+    for folder in (start, *start.parents):
+        settings = folder / "pyproject.toml"
+        if (folder / "dg.toml").is_file() or (settings.is_file() and "[tool.dg" in settings.read_text(encoding="utf-8")):
+            return folder
+    return None
+
+
 def project_root(project: str | None) -> Path:
-    """Return the nearest folder with a dg project, at or above ``project`` if that is a folder, else at or above where you stand.
+    """Return the folder of the dg project that `find_root` finds.
 
     Raises
     ------
     DeclarationError
         If there is none.
     """
-    start = (Path(project) if project and Path(project).is_dir() else Path.cwd()).resolve()
-    for folder in (start, *start.parents):
-        settings = folder / "pyproject.toml"
-        if (folder / "dg.toml").is_file() or (settings.is_file() and "[tool.dg" in settings.read_text(encoding="utf-8")):
-            return folder
-    raise DeclarationError(f"No dg project found in {start} or above it. Go into one, or name its folder with --project.")
+    root = find_root(project)
+    if root is None:
+        raise DeclarationError(f"No dg project found in {Path.cwd()} or above it. Go into one, or name its folder with --project.")
+    return root
 
 
 def landing_folder(given: str | None, project: str | None) -> Path:

@@ -21,6 +21,7 @@ from ml_platform.core.intervals import shift_day
 
 # One landing moves down the graph in a few ticks; a graph that never comes to rest is a fault, not a reason to go on.
 MOST_TICKS = 40
+DRIVEN = "ml_platform/driven"
 # The console has the driver's own lines; every event is in the instance.
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -45,6 +46,9 @@ class Driver:
     def __post_init__(self) -> None:
         self._job = self.definitions.resolve_implicit_global_asset_job_def()
         self._graph = self.definitions.resolve_asset_graph()
+        # A process that was killed leaves its run behind as if it still ran.
+        for left in self.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED], tags={DRIVEN: self.project})):
+            self.instance.report_run_canceled(left, message="The process that drove this run ended before it did.")
         self._order = {key: number for number, key in enumerate(self._graph.toposorted_asset_keys)}
         if self.state is not None and self.state.is_file():
             kept = json.loads(self.state.read_text(encoding="utf-8"))
@@ -73,7 +77,7 @@ class Driver:
 
     def run(self, keys: Sequence[dg.AssetKey], days: Sequence[str] = (), tags: dict[str, str] | None = None) -> dg.ExecuteInProcessResult:
         """Run assets for consecutive days (none: assets without partitions) as one run of the instance."""
-        extra = dict(tags or {})
+        extra = {**(tags or {}), DRIVEN: self.project}
         chosen: dict[str, Any] = {}
         if len(days) == 1:
             chosen["partition_key"] = days[0]
@@ -110,7 +114,8 @@ class Driver:
     def _sensor(self, which: str) -> int:
         name = f"{self.project}_{which}"
         sensor = self.definitions.resolve_sensor_def(name)
-        context = dg.build_sensor_context(self.instance, cursor=self._cursors.get(name), definitions=self.definitions)
+        platform = {"platform": (self.definitions.resources or {})["platform"]}
+        context = dg.build_sensor_context(self.instance, cursor=self._cursors.get(name), resources=platform, definitions=self.definitions)
         with context:
             data = sensor.evaluate_tick(context)
         self._cursors[name] = data.cursor
@@ -139,18 +144,18 @@ class Driver:
         return len(requested)
 
     def _groups(self, requested: dict[dg.AssetKey, list[str] | None]) -> Iterable[tuple[list[dg.AssetKey], list[str]]]:
-        """Yield runs in the graph's order: assets that follow each other and want the same days share a run."""
-        group: list[dg.AssetKey] = []
-        wanted: list[str] = []
+        """Yield runs in the graph's order: assets that want the same days share one, unless something between them wants others."""
+        groups: list[tuple[list[dg.AssetKey], list[str]]] = []
+        place: dict[dg.AssetKey, int] = {}
         for key in sorted(requested, key=self._order.__getitem__):
             days = requested[key] or []
-            if group and days != wanted:
-                yield from _by_stretch(group, wanted)
-                group = []
-            group.append(key)
-            wanted = days
-        if group:
-            yield from _by_stretch(group, wanted)
+            earliest = max((place[parent] for parent in self._graph.get(key).parent_keys if parent in place), default=0)
+            place[key] = next((n for n in range(earliest, len(groups)) if groups[n][1] == days), len(groups))
+            if place[key] == len(groups):
+                groups.append(([], days))
+            groups[place[key]][0].append(key)
+        for keys, days in groups:
+            yield from _by_stretch(keys, days)
 
 
 def _told(failure: Any) -> str:

@@ -208,7 +208,7 @@ def _drift(axes: Axes, data: Mapping[str, Any]) -> None:
     _say(
         axes,
         f"Drift: {moved} of {columns} columns (orange)",
-        x="change, as a multiple of the size that matters (in brackets: importance)",
+        x="multiple of the change that matters (in brackets: importance)",
     )
 
 

@@ -195,7 +195,7 @@ def _monitoring(project: Project, problem: CompiledProblem) -> AssetPlan:
     matured = days_up(problem.maturity)
     deps = (
         Dep(_key(project, "predictions", problem), window(1 - days, 0)),
-        Dep(_key(project, "outcomes", problem), window(1 - days - matured, -matured)),
+        Dep(_key(project, "outcomes", problem), window(1 - declared.monitor.persistence * days - matured, -matured)),
     )
     return _plan(
         project, problem, "monitoring", run,

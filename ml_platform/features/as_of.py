@@ -49,15 +49,15 @@ def look_up(history: pl.DataFrame, spine: pl.DataFrame, entity: Sequence[str], t
         Strictly before the cutoff instead.
     """
     check_columns(spine, [CUTOFF], "The spine")
-    _, history_codes, codes, known = entity_codes(history, spine, entity)
+    keys, history_codes, codes, known = entity_codes(history, spine, entity)
     cutoffs, has_cutoff = to_micros(spine[CUTOFF])
     known = known & has_cutoff
     rows, found_times = np.full(spine.height, -1, dtype=np.int64), np.zeros(spine.height, dtype=np.int64)
     if times:
-        axis = build_axis(history_codes, *EventColumns(history).times(times))
+        axis = build_axis(history_codes, *EventColumns(history).times(times), entities=keys.height)
         asked = cutoffs if before else cutoffs + 1
     else:
-        axis = build_axis(history_codes, np.zeros(history.height, np.int64), np.ones(history.height, bool))
+        axis = build_axis(history_codes, np.zeros(history.height, np.int64), np.ones(history.height, bool), entities=keys.height)
         asked = np.ones(spine.height, dtype=np.int64)
     seen = np.flatnonzero(known & (codes >= 0))
     if axis.size and seen.size:

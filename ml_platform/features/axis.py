@@ -56,7 +56,9 @@ class Axis:
         return np.searchsorted(self.places, codes * self.span + ticks, side="left")
 
 
-def build_axis(codes: NDArray[np.int64], times: NDArray[np.int64], usable: NDArray[np.bool_], *, limit: int = AXIS_LIMIT) -> Axis:
+def build_axis(
+    codes: NDArray[np.int64], times: NDArray[np.int64], usable: NDArray[np.bool_], *, entities: int, limit: int = AXIS_LIMIT
+) -> Axis:
     """Sort events by entity and time.
 
     Parameters
@@ -67,6 +69,8 @@ def build_axis(codes: NDArray[np.int64], times: NDArray[np.int64], usable: NDArr
         Microseconds.
     usable : ndarray of bool, shape (n_events,)
         Events without (entity or time) stay off the axis.
+    entities : int
+        How many there are, those without events included.
     limit : int
         The largest place; above it times are replaced by their rank.
     """
@@ -77,7 +81,7 @@ def build_axis(codes: NDArray[np.int64], times: NDArray[np.int64], usable: NDArr
     origin, last = int(times.min()), int(times.max())
     # One tick after the last event, so that "after everything" is still inside the entity's stretch.
     span, steps = last - origin + 2, None
-    if (int(codes.max()) + 1) * span >= limit:
+    if entities * span >= limit:
         steps = np.unique(times)
         span = steps.size + 1
     ticks = times - origin if steps is None else np.searchsorted(steps, times)
@@ -153,11 +157,9 @@ def entity_codes(
     Returns
     -------
     keys : DataFrame of the n_entities different keys
-        Sorted; its row number is the entity's code. Keys with a NULL in them are none.
-    event_codes : ndarray of int64, shape (n_events,)
-        -1 where the key is NULL.
-    spine_codes : ndarray of int64, shape (n_spine,)
-        -1 where the key is NULL or has no event.
+        Of the shorter side, sorted; its row number is the entity's code. Keys with a NULL in them are none.
+    event_codes, spine_codes : ndarray of int64, shape (n_events,) and (n_spine,)
+        -1 where the key is NULL or not among ``keys``.
     spine_known : ndarray of bool, shape (n_spine,)
         Where no key column is NULL.
 
@@ -171,7 +173,9 @@ def entity_codes(
     check_columns(spine, entity, "The spine")
     event_keys, spine_keys = _same_types(events.select(entity), spine.select(entity))
     is_itself = spine is events
-    keys = event_keys.unique().drop_nulls().sort(entity)
+    # Either side's keys will do, because only those of both count: the shorter side has fewer of them.
+    shorter = spine_keys if spine.height < events.height else event_keys
+    keys = shorter.unique().drop_nulls().sort(entity)
     numbered = keys.with_row_index("__code")
     known = spine_keys.select(pl.all_horizontal(pl.all().is_not_null())).to_series().to_numpy()
     event_codes = _codes(event_keys, numbered, entity)

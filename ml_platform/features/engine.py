@@ -180,8 +180,9 @@ def answer_coded(
         Return the last event time instead of the seconds since.
     """
     answers: Answers = {}
+    entities = 1 + max(int(event_codes.max(initial=-1)), int(codes.max(initial=-1)))
     for available_at, group in _grouped(definitions, lambda d: d.available_at).items():
-        axis = build_axis(event_codes, *columns.times(available_at))
+        axis = build_axis(event_codes, *columns.times(available_at), entities=entities)
         for refresh, same in _grouped(group, lambda d: d.refresh).items():
             queries = build_queries(codes, cutoffs, known, refresh)
             answers |= Request(columns, axis, queries, cutoffs, stored).answer(same)

@@ -111,18 +111,9 @@ def diff_table(
         columns = _compare_columns(sides[0].schema, sides[1].schema)
         _check_key(table, key, columns.common)
         counts = _count_rows(sides, tuple(key), columns.common)
-    return TableDiff(
-        table=table,
-        before=before,
-        after=after,
-        key=tuple(key),
-        partitions=tuple(
-            _partition_diff(k, old.get(k), new.get(k), counts) for k in sorted(old.keys() | new.keys(), key=lambda k: k or "")
-        ),
-        columns_added=columns.added,
-        columns_removed=columns.removed,
-        columns_retyped=columns.retyped,
-    )
+    keys = sorted(old.keys() | new.keys(), key=lambda k: k or "")
+    found = tuple(_partition_diff(k, old.get(k), new.get(k), counts) for k in keys)
+    return TableDiff(table, before, after, tuple(key), found, columns.added, columns.removed, columns.retyped)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,9 @@
 
 It fires when important columns have drifted in several windows running, when the error on matured outcomes is worse than the best there
 was, or when the last training is too long ago. What held it back is written down as well.
+
+Rows of one day share its weather and seasons drift by any rule: expect it to fire often where time matters. What keeps it from doing so
+every day is the cool-down, and what keeps a worse model from scoring is the champion's gate, not a duller rule here.
 """
 
 from __future__ import annotations
@@ -101,7 +104,8 @@ class Record:
     """What was seen on one monitored day.
 
     ``drifted`` holds the importance (share) of each model feature that drifted by the strict rule in the window that ends with ``day``,
-    against the training rows of model version ``champion``. ``decision`` is None until one is made.
+    against the training rows of model version ``champion``; empty where that model has scored less than half of the window's days.
+    ``decision`` is None until one is made.
     """
 
     day: str
@@ -194,7 +198,8 @@ def _drift(policy: Policy, records: Sequence[Record]) -> tuple[bool, str]:
             False,
             f"drift: {len(windows)} of {policy.persistence} windows of {length} under this champion ({now:.0%} of its importance now)",
         )
-    what = f"{len(lasting)} columns with {weight:.0%} of the model's importance drifted in {policy.persistence} windows of {length} running"
+    columns = f"{len(lasting)} column{'' if len(lasting) == 1 else 's'}"
+    what = f"{columns} with {weight:.0%} of the model's importance drifted in {policy.persistence} windows of {length} running"
     if weight < enough or not lasting:
         return False, f"drift: {what}, {enough:.0%} is needed"
     names = sorted(lasting, key=lambda name: (-lasting[name], name))

@@ -96,7 +96,7 @@ def _opened(path: Path, landing: Path, table: Table) -> Delivery:
 def _fetcher(workspace: Workspace, table: Table, source: PythonSource) -> Callable[[str | None], list[Delivery]]:
     function = load_function(workspace.project.root, source.file, source.function, table.where or f"table {table.name!r}")
     now = workspace.clock.now().astimezone(UTC)
-    name = f"{source.file}:{source.function}"
+    name = f"{Path(source.file).name}:{source.function}"
 
     def fetch(partition: str | None) -> list[Delivery]:
         called = f"{name}({partition!r})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -180,17 +181,18 @@ def _computed_by_python(
     if not isinstance(source, DerivedPythonSource):
         raise DeclarationError(f"{table.where}: table {table.name!r} is not made by a function.")
     function = load_function(workspace.project.root, source.file, source.function, table.where)
+    called = f"{Path(source.file).name}:{source.function}"
     timed = any(available_at_names(workspace.project.table(name)) for name in inputs.heads)
     readers = {name: inputs.reader(name, inputs.rows(name)) for name in inputs.heads}
     parts: list[tuple[str | None, pa.Table]] = []
     for key in keys:
         try:
             frames = {name: pl.DataFrame(read(key)) for name, read in readers.items()}
-            parts.append((key, _checked(function(frames), table, f"{source.file}:{source.function}", timed)))
+            parts.append((key, _checked(function(frames), table, called, timed)))
         except MlPlatformError as error:
             verdicts.stopped[key] = str(error)
         except Exception as error:
-            verdicts.stopped[key] = f"{source.file}:{source.function} failed with {type(error).__name__}: {error}."
+            verdicts.stopped[key] = f"{called} failed with {type(error).__name__}: {error}."
     return parts
 
 

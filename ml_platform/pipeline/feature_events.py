@@ -9,7 +9,7 @@ from datetime import datetime
 import polars as pl
 
 from ml_platform.core.hashing import content_hash
-from ml_platform.core.intervals import Interval
+from ml_platform.core.intervals import DAY, Interval, day_start
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.functions import engine_type
 from ml_platform.lake.duck import connect, quote_name
@@ -36,7 +36,15 @@ class TableHeads:
         """
         if self.table.partitions is None:
             return list(self.versions)
-        days = set(self.workspace.project.file_days(self.table, interval))
+        keys = [v.partition for v in self.versions if v.partition is not None]
+        if not keys:
+            return []
+        # Nothing lies outside of what has landed, however far the interval goes.
+        landed = Interval(
+            day_start(min(keys)) + self.table.partitions.first * DAY, day_start(max(keys)) + self.table.partitions.after * DAY
+        )
+        start, end = max(interval.start, landed.start), min(interval.end, landed.end)
+        days = set(self.workspace.project.file_days(self.table, Interval(start, end))) if start < end else set()
         return [v for v in self.versions if v.partition in days or _reaches(v, interval)]
 
 
@@ -105,11 +113,8 @@ def read_events(
     plain = {str(d.value) for d in definitions if d.value is not None and d.sql is None}
     types = contract_columns(table.contract)
     casts = {c: _ENGINE_TYPES[kind] for c in plain if (kind := engine_type(types[c])) in _ENGINE_TYPES}
-    values = rows.select(pl.col(c).cast(kind) for c, kind in casts.items())
-    if expressions:
-        values = values.hstack(evaluate(rows, expressions))
-    kept = [c for c in rows.columns if c not in values.columns]
-    return rows.select(kept).hstack(values)
+    made = evaluate(rows, expressions).get_columns() if expressions else []
+    return rows.with_columns(pl.col(c).cast(kind) for c, kind in casts.items()).with_columns(made)
 
 
 def evaluate(rows: pl.DataFrame, expressions: dict[str, str]) -> pl.DataFrame:

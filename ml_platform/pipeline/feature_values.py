@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from ml_platform.core.errors import FeatureError, UnknownNameError, did_you_mean
-from ml_platform.core.intervals import EPOCH, Interval, from_micros
+from ml_platform.core.intervals import DAY, EPOCH, Interval, day_start, floor_day, from_micros
 from ml_platform.features.axis import floor_to_grid
 from ml_platform.features.change_points import longest_reach, read_at
 from ml_platform.features.definition import CUTOFF, VALID_FROM, FeatureDefinition, definition_hash
@@ -19,7 +20,7 @@ from ml_platform.features.event_columns import check_columns, to_micros
 from ml_platform.features.handmade import compute_handmade
 from ml_platform.features.table_columns import column_definition, look_up_columns
 from ml_platform.lake.version import Version
-from ml_platform.pipeline.feature_events import heads_of, made_from, read_events, read_rows, versions_within
+from ml_platform.pipeline.feature_events import TableHeads, heads_of, made_from, read_events, read_rows, versions_within
 from ml_platform.pipeline.feature_table import DEFINITIONS, MADE_FROM, REACH, entity_schema, partition_interval, read_handed
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem, Project
@@ -63,12 +64,12 @@ def features_at(
         If the spine lacks an entity column, has it in another type, or has a column that is named like a feature.
     """
     _check_spine(spine, definitions)
-    at = workspace.lake.head() if at is None else at
+    commit = _Commit(workspace, workspace.lake.head() if at is None else at)
     spine = spine.with_columns(_utc(spine[CUTOFF]))
     columns: dict[str, pl.Series] = {}
     versions: dict[int, Version] = {}
-    for read, group in _groups(definitions):
-        values, used = read(workspace, spine, group, at)
+    for group in _grouped(definitions, _source):
+        values, used = (_column_values if group[0].kind == "column" else _view_values)(commit, spine, group)
         columns |= {name: values[name] for name in values.columns}
         versions |= {v.id: v for v in used}
     return spine.with_columns(columns[d.name].alias(d.name) for d in definitions), sorted(versions)
@@ -123,30 +124,61 @@ def _entities(view: CompiledView, wanted: CompiledProblem | Sequence[str], spine
     return [entity for entity in view.entities if spine_columns is None or set(entity) <= set(spine_columns)]
 
 
-def _groups(definitions: Sequence[FeatureDefinition]) -> list[tuple[Callable[..., Found], list[FeatureDefinition]]]:
-    """Group definitions that are found together, with what finds them."""
+@dataclass(frozen=True)
+class _Commit:
+    """The lake at one commit; what the tables hold there is looked up once."""
+
+    workspace: Workspace
+    at: int
+    _heads: dict[str, TableHeads] = field(default_factory=dict)
+
+    def heads(self, names: Iterable[str]) -> list[TableHeads]:
+        names = list(names)
+        self._heads.update({h.table.name: h for h in heads_of(self.workspace, [n for n in names if n not in self._heads], self.at)})
+        return [self._heads[n] for n in names]
+
+
+def _grouped(definitions: Iterable[FeatureDefinition], key: Callable[[FeatureDefinition], tuple]) -> list[list[FeatureDefinition]]:
     groups: dict[tuple, list[FeatureDefinition]] = {}
-    for d in definitions:
-        key = (d.kind, d.view, d.entity) if d.kind != "column" else (d.kind, d.table, d.entity, d.available_at)
-        groups.setdefault(key, []).append(d)
-    return [(_column_values if group[0].kind == "column" else _view_values, group) for group in groups.values()]
+    for definition in definitions:
+        groups.setdefault(key(definition), []).append(definition)
+    return list(groups.values())
 
 
-def _view_values(workspace: Workspace, spine: pl.DataFrame, definitions: list[FeatureDefinition], at: int) -> Found:
+def _source(definition: FeatureDefinition) -> tuple:
+    """Return what definitions that are read together share."""
+    if definition.kind == "column":
+        return definition.kind, definition.table, definition.entity, definition.available_at
+    return definition.kind, definition.view, definition.table, definition.code, definition.reads
+
+
+def _view_values(commit: _Commit, spine: pl.DataFrame, definitions: list[FeatureDefinition]) -> Found:
+    """Read the entities whose feature table holds these values, and compute the others together."""
     cutoffs = _spanned(spine)
     if cutoffs is None:
-        return _computed(workspace, spine, definitions, [], Interval(EPOCH, EPOCH))
-    tables = [definitions[0].table] if definitions[0].kind == "window" else [name for name, _ in definitions[0].reads]
-    heads = heads_of(workspace, tables, at)
-    stored = _stored_versions(workspace, definitions, cutoffs, heads, at)
-    if stored:
-        names = [*definitions[0].entity, VALID_FROM, *(d.stored_name for d in definitions)]
-        history = workspace.lake.read_versions(stored, columns=names).pl()
-        return read_at(history, spine, definitions), stored
-    return _computed(workspace, spine, definitions, heads, cutoffs)
+        return _computed(commit, spine, definitions, [], Interval(EPOCH, EPOCH))
+    heads = commit.heads([definitions[0].table] if definitions[0].kind == "window" else [name for name, _ in definitions[0].reads])
+    found: list[pl.DataFrame] = []
+    used: list[Version] = []
+    rest: list[FeatureDefinition] = []
+    for group in _grouped(definitions, lambda d: d.entity):
+        stored = _stored_versions(commit, group, cutoffs, heads)
+        if stored:
+            names = [*group[0].entity, VALID_FROM, *(d.stored_name for d in group)]
+            found.append(read_at(commit.workspace.lake.read_versions(stored, columns=names).pl(), spine, group))
+            used += stored
+        else:
+            rest += group
+    if rest:
+        values, versions = _computed(commit, spine, rest, heads, cutoffs)
+        found, used = [*found, values], [*used, *versions]
+    return pl.concat(found, how="horizontal"), used
 
 
-def _computed(workspace: Workspace, spine: pl.DataFrame, definitions: list[FeatureDefinition], heads: list, cutoffs: Interval) -> Found:
+def _computed(
+    commit: _Commit, spine: pl.DataFrame, definitions: list[FeatureDefinition], heads: list[TableHeads], cutoffs: Interval
+) -> Found:
+    workspace = commit.workspace
     reach = Interval(cutoffs.start - longest_reach(definitions), cutoffs.end)
     versions = versions_within(heads, reach)
     if definitions[0].kind == "window":
@@ -159,37 +191,36 @@ def _computed(workspace: Workspace, spine: pl.DataFrame, definitions: list[Featu
     return read_at(history, spine, definitions), versions
 
 
-def _stored_versions(workspace: Workspace, definitions: list[FeatureDefinition], cutoffs: Interval, heads: list, at: int) -> list[Version]:
+def _stored_versions(commit: _Commit, definitions: list[FeatureDefinition], cutoffs: Interval, heads: list[TableHeads]) -> list[Version]:
     """Return the feature partitions that hold the values of these cutoffs; none if one is missing, of other definitions or out of date."""
-    first = definitions[0]
-    days = workspace.project.partitions
-    if days is None:
+    workspace, first = commit.workspace, definitions[0]
+    if workspace.project.partitions is None:
         return []
     back = longest_reach(definitions) if first.kind == "window" else (first.refresh or timedelta(0))
-    start = days.start.isoformat()
-    needed = [day for day in Interval(cutoffs.start - back, cutoffs.end).days() if day >= start]
-    if not needed:
-        return []
-    found = workspace.lake.resolve(workspace.table("features", first.feature_table), partitions=needed, at=at)
-    if len(found) != len(needed):
+    start = max(floor_day(cutoffs.start - back), day_start(workspace.project.partitions.start))
+    stored = workspace.lake.heads(workspace.table("features", first.feature_table), at=commit.at)
+    if start >= cutoffs.end or (cutoffs.end - start) // DAY > len(stored):
         return []
     hashes = {d.name: definition_hash([d]) for d in definitions}
-    for version in found:
-        if hashes.items() - version.properties.get(DEFINITIONS, {}).items():
+    found = []
+    for day in Interval(start, cutoffs.end).days():
+        version = stored.get(day)
+        if version is None or hashes.items() - version.properties[DEFINITIONS].items():
             return []
-        interval = partition_interval(workspace.project, str(version.partition))
-        back = timedelta(seconds=version.properties[REACH])
-        if version.properties[MADE_FROM] != made_from(versions_within(heads, Interval(interval.start - back, interval.end))):
+        interval = partition_interval(workspace.project, day)
+        reach = Interval(interval.start - timedelta(seconds=version.properties[REACH]), interval.end)
+        if version.properties[MADE_FROM] != made_from(versions_within(heads, reach)):
             return []
+        found.append(version)
     return found
 
 
-def _column_values(workspace: Workspace, spine: pl.DataFrame, definitions: list[FeatureDefinition], at: int) -> Found:
+def _column_values(commit: _Commit, spine: pl.DataFrame, definitions: list[FeatureDefinition]) -> Found:
     """Look up columns of a table; of a table with partitions only those count as inputs in which a row was found."""
     first = definitions[0]
-    table = workspace.project.table(first.table)
+    workspace, table = commit.workspace, commit.workspace.project.table(first.table)
     cutoffs = _spanned(spine)
-    versions = [] if cutoffs is None else versions_within(heads_of(workspace, [table.name], at), Interval(EPOCH, cutoffs.end))
+    versions = [] if cutoffs is None else versions_within(commit.heads([table.name]), Interval(EPOCH, cutoffs.end))
     wanted = [*first.entity, *first.available_at, *(str(d.value) for d in definitions)]
     rows = read_rows(workspace, table, versions, wanted, partition_column="_partition" if table.partitions else None)
     values, found = look_up_columns(rows, spine, definitions)

@@ -26,6 +26,11 @@ class Found:
     rows: int
 
     @property
+    def drifted_importance(self) -> float:
+        """Share of the model's importance that strictly drifted features carry, in [0, 1]."""
+        return sum(v.importance for v in self.verdicts if v.strict and v.importance is not None)
+
+    @property
     def day(self) -> str:
         """The monitored day."""
         return self.monitored.day
@@ -37,7 +42,7 @@ def numbers_of(found: Found) -> dict[str, float | int | str]:
     numbers: dict[str, float | int | str] = {
         "rows": found.rows,
         "drifted_share": len(monitored.drifted) / max(len(found.verdicts), 1),
-        "drifted_importance": sum(monitored.record.drifted.values()),
+        "drifted_importance": found.drifted_importance,
         "retrain": int(decision is not None and decision.retrain),
     }
     performance = monitored.performance or {}
@@ -51,7 +56,7 @@ def checks_of(newest: Found | None) -> tuple[CheckOutcome, ...]:
         reason = "Nothing was compared: there is no score in the window."
         return CheckOutcome("drift", True, "warn", reason), CheckOutcome("performance", True, "warn", reason)
     monitored, test = newest.monitored, newest.monitored.record.error
-    weight = sum(monitored.record.drifted.values())
+    weight = newest.drifted_importance
     names = f": {', '.join(monitored.drifted[:5])}{' ...' if len(monitored.drifted) > 5 else ''}" if monitored.drifted else ""
     drift = CheckOutcome(
         "drift", not monitored.drifted, "warn",

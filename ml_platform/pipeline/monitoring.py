@@ -133,7 +133,8 @@ def _monitor(
     tested = next((m for m in reversed(before) if m.record.error), None)
     since = (date.fromisoformat(day) - date.fromisoformat(tested.day)).days if tested else 0
     error = compare_error(performance.error_rate, tested.record.error if tested else None, days_since=since) if performance else None
-    record = Record(day, champion.version.id, strictly_drifted(verdicts), error)
+    drifted = strictly_drifted(verdicts) if watched.is_half_full(day, champion) else {}
+    record = Record(day, champion.version.id, drifted, error)
     if day in past and past[day].record.decision is not None:
         decision, incident = past[day].record.decision, past[day].incident
     else:

@@ -80,6 +80,7 @@ class _Scoring:
 
     rows: pl.DataFrame
     definitions: Sequence[FeatureDefinition]
+    code_version: str
     model: Version
     spine_versions: Sequence[Version]
     feature_versions: Sequence[Version]
@@ -109,7 +110,9 @@ def _score(
     )
     own = [*key, CUTOFF, SCORE, MODEL_VERSION, SCORED_AT]
     rows = rows.select(*own, *(n for n in names if n not in own), _DAY)
-    return _Scoring(rows, model.definitions, version, spine_versions, [workspace.lake.version(i) for i in ids])
+    return _Scoring(
+        rows, model.definitions, definition_hash(model.definitions), version, spine_versions, [workspace.lake.version(i) for i in ids]
+    )
 
 
 def _publish(workspace: Workspace, problem: CompiledProblem, scoring: _Scoring, heads: Mapping[str, Version]) -> Commit:
@@ -167,7 +170,7 @@ def _stage(
         rows.to_arrow(),
         key=[CUTOFF, *problem.spine_key],
         inputs=inputs,
-        code_version=definition_hash(scoring.definitions),
+        code_version=scoring.code_version,
         properties={"model_versions": rows[MODEL_VERSION].unique().sort().to_list()},
     )
 

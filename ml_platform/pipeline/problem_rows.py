@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import groupby
 
 import polars as pl
@@ -247,12 +248,17 @@ def feature_versions_of(
 
 def _cutoff_types(problem: CompiledProblem) -> dict[str, str]:
     """Return the columns that the cutoff reads, with their DuckDB types."""
-    spine = problem.problem.spine
+    spine, types = problem.problem.spine, contract_columns(problem.spine_table.contract)
     if isinstance(spine, GridSpine):
         return {}
-    types = contract_columns(problem.spine_table.contract)
-    used = bind_expression(spine.cutoff, types, where=f"{problem.problem.where}, spine.cutoff").columns
+    used = _columns_of(spine.cutoff, tuple(types.items()), f"{problem.problem.where}, spine.cutoff")
     return {name: kind for name, kind in types.items() if name in used}
+
+
+@lru_cache(maxsize=256)
+def _columns_of(sql: str, types: tuple[tuple[str, str], ...], where: str) -> frozenset[str]:
+    """Return the columns of an expression; asked once per day of a backfill, so bound once."""
+    return bind_expression(sql, dict(types), where=where).columns
 
 
 def _read(

@@ -77,6 +77,11 @@ class Watched:
         by_day = self.profiles[champion.version.id]
         return added(by_day[d] for d in self._window(day) if d in by_day)
 
+    def is_half_full(self, day: str, champion: Champion) -> bool:
+        """Tell whether this model scored rows of at least half of the window's days: one day's weather is no drift."""
+        by_day = self.profiles[champion.version.id]
+        return 2 * sum(d in by_day for d in self._window(day)) >= self.window_days
+
     def rows(self, day: str, champion: Champion, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """Read the window's rows that this model scored."""
         versions = self.prediction_versions(day, champion)

@@ -151,11 +151,12 @@ def explain_value(
         inside, later = _split(rows, table, start, refreshed)
         if definition.kind == "handmade":
             inside = _as_handed(inside, table, refreshed)
-        inside, later = (part.filter(pl.col(k) == entity[k] for k in definition.entity if k in part.columns) for part in (inside, later))
+        same = [pl.col(k) == entity[k] for k in definition.entity if k in inside.columns]
+        inside, later = (part.filter(same) if same else part for part in (inside, later))
         if definition.kind == "column":
             inside = inside.tail(1)
         elif definition.kind == "window" and definition.value is not None:
-            used = inside.filter(pl.col(definition.value).is_not_null())
+            used = inside.filter(pl.Series(EventColumns(inside).values(definition.value).valid))
             skipped += inside.height - used.height
             inside = used
         if definition.function in ORDERED and definition.event_time is not None:

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
+from ml_platform.lake.duck import quote_name
 from ml_platform.tables.casts import cast_column
 from ml_platform.tables.python_file import check_function
-from ml_platform.lake.duck import quote_name
 from ml_platform.tables.sql import BoundQuery, bind_query
 from ml_platform.tables.sql_tree import parse_select, write_select
 from ml_platform.tables.table import DerivedPythonSource, SqlSource, Table

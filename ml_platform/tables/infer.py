@@ -253,10 +253,8 @@ def _times(
     spread: dict[str, tuple[int, int]] = {}
     if daily:
         for name in times:
-            low, high = con.execute(
-                f"SELECT min(d), max(d) FROM (SELECT (epoch_us(CAST({quote_name(name)} AS TIMESTAMPTZ)) - epoch_us(CAST(_day AS TIMESTAMP))) "
-                f"// {_DAY_MICROS} AS d FROM typed)"
-            ).fetchall()[0]
+            since = f"epoch_us(CAST({quote_name(name)} AS TIMESTAMPTZ)) - epoch_us(CAST(_day AS TIMESTAMP))"
+            low, high = con.execute(f"SELECT min(d), max(d) FROM (SELECT floor(({since}) / {_DAY_MICROS}) AS d FROM typed)").fetchall()[0]
             spread[name] = (int(low), int(high))
 
     def rank(name: str) -> tuple[int, bool, int]:

@@ -122,18 +122,19 @@ def _pandas_test(values: Any, column: Column, kind: str) -> Any:
     known = values[there]
     # A bound of a float32 column is that float32, as in the engine.
     bound: Any = np.float32 if column.type == "float32" else _same
-    kept = there | ~there
-    if kind == "range":
-        if column.minimum is not None:
-            kept[there] &= known >= bound(column.minimum)
-        if column.maximum is not None:
-            kept[there] &= known <= bound(column.maximum)
-    elif kind == "one_of":
+    keeps = []
+    if kind == "one_of":
         members = {bound(v) for v in column.one_of or ()}
-        kept[there] = known.map(lambda value: value in members)
-    else:
-        kept[there] = known.str.fullmatch(f"(?:{column.matches})").astype(bool)
-    return kept.astype(bool)
+        keeps.append([value in members for value in known])
+    elif kind == "matches":
+        keeps.append(known.str.fullmatch(f"(?:{column.matches})"))
+    elif column.minimum is not None:
+        keeps.append(known >= bound(column.minimum))
+    if kind == "range" and column.maximum is not None:
+        keeps.append(known <= bound(column.maximum))
+    kept = there | ~there
+    kept[there] = np.logical_and.reduce([np.asarray(k, dtype=bool) for k in keeps])
+    return kept
 
 
 def _same(value: Any) -> Any:

@@ -82,6 +82,8 @@ def _column(name: object, body: object, where: str, is_key: bool) -> Column:
     nullable = body.get("nullable", not is_key)
     if not isinstance(nullable, bool):
         raise DeclarationError(f"{where}: nullable is true or false, got {nullable!r}.")
+    if nullable and is_key:
+        raise DeclarationError(f"{where} belongs to the key, so it cannot be nullable: leave 'nullable' out.")
     column = Column(
         name=str(name),
         type=check_type(body["type"], where),

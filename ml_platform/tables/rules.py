@@ -92,7 +92,7 @@ def check_contract(contract: Contract, where: str) -> None:
     for name in contract.key:
         _known_column(name, contract, f"{where}: the key")
     for column in contract.columns:
-        _check_column(column, f"{where}: column {column.name!r}", column.name in contract.key)
+        _check_column(column, f"{where}: column {column.name!r}")
     types = contract_columns(contract)
     for rule in contract.rules:
         bound = bind_expression(rule.sql, types, where=f"{where}: rule {rule.name!r}")
@@ -108,7 +108,7 @@ def check_contract(contract: Contract, where: str) -> None:
     _check_unique([*names, *_RESERVED, *(type_rule_name(c.name) for c in contract.columns)], f"{where}: rule")
 
 
-def _check_column(column: Column, where: str, is_key: bool) -> None:
+def _check_column(column: Column, where: str) -> None:
     ordered = is_numeric(column.type) or column.type in ("date", "timestamp")
     if (column.minimum is not None or column.maximum is not None) and not ordered:
         raise DeclarationError(f"{where} is a {column.type}, which has no min and max. Use one_of, matches, or a rule.")
@@ -118,8 +118,6 @@ def _check_column(column: Column, where: str, is_key: bool) -> None:
         raise DeclarationError(f"{where}: one_of lists nothing; no value could keep that. List the values, or leave it out.")
     if column.zone is not None and column.type != "timestamp":
         raise DeclarationError(f"{where} has a zone, but is a {column.type}. Only a timestamp has one.")
-    if is_key and column.nullable:
-        raise DeclarationError(f"{where} belongs to the key, so it cannot be nullable: leave 'nullable' out.")
     if column.matches is None:
         return
     if column.type != "string":

@@ -100,8 +100,10 @@ def bind_expression(sql: str, columns: Mapping[str, str], *, where: str, aggrega
         If it names a column that is not there.
     """
     where = f"{where}: the expression {_short(sql)!r}"
-    node = parse_select(f"SELECT ({sql}\n)", where)
-    if node["type"] != "SELECT_NODE" or len(node["select_list"]) != 1 or node["from_table"]["type"] != "EMPTY":
+    # In parentheses, so that nothing but an expression fits; text that is none (a YAML false) stays what it is, to be refused.
+    node = parse_select(f"SELECT ({sql}\n)" if isinstance(sql, str) and sql.strip() else sql, where)
+    values = node.get("select_list", [])
+    if len(values) != 1 or values[0].get("function_name") == "row" or node["from_table"]["type"] != "EMPTY":
         raise DeclarationError(f"{where} must be one SQL expression over the row, such as 'arr_delay > 15'.")
     expression = node["select_list"][0]
     for part in nodes(expression):
@@ -152,6 +154,8 @@ def bind_query(sql: str, tables: Mapping[str, Mapping[str, str]], where: str) ->
     known = {name.lower(): name for name in tables}
     named: list[str] = []
     for part in nodes(node):
+        if part.get("sample"):
+            raise DeclarationError(f"{where} draws a sample, which differs from run to run. Take all rows, or choose by a hash of the key.")
         if part.get("type") == "TABLE_FUNCTION" and part["function"].get("function_name") not in _TABLE_FUNCTIONS:
             raise DeclarationError(f"{where} calls {part['function'].get('function_name')}(). It may read only the tables of the project.")
         if part.get("type") != "BASE_TABLE" or (part["table_name"].lower() in own and not part["schema_name"]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 
 import polars as pl
 import pyarrow as pa
@@ -148,14 +149,19 @@ def cutoff_reach(spine: RowsSpine, types: Mapping[str, str]) -> tuple[timedelta,
     tuple of (timedelta, timedelta), or None
         The least and the greatest distance ``cutoff - time``; None where the cutoff depends on more than times.
     """
+    return _reach(spine.cutoff, tuple(types.items()))
+
+
+@lru_cache(maxsize=256)
+def _reach(cutoff: str, types: tuple[tuple[str, str], ...]) -> tuple[timedelta, timedelta] | None:
     row = ", ".join(
         f"t::{kind} AS {quote_name(name)}" if kind.startswith(("TIMESTAMP", "DATE")) else f"NULL::{kind} AS {quote_name(name)}"
-        for name, kind in types.items()
+        for name, kind in types
     )
     query = f"""
         WITH times AS (SELECT unnest(range(TIMESTAMPTZ '2023-01-01', TIMESTAMPTZ '2024-03-01', INTERVAL 437 MINUTE)) AS t),
              probe AS (SELECT t, {row} FROM times),
-             cut AS (SELECT epoch_us(({spine.cutoff})::TIMESTAMPTZ) - epoch_us(t) AS away FROM probe)
+             cut AS (SELECT epoch_us(({cutoff})::TIMESTAMPTZ) - epoch_us(t) AS away FROM probe)
         SELECT min(away), max(away), count(*) = count(away) FROM cut"""
     with connect(threads=1) as con:
         least, most, always = con.sql(query).fetchall()[0]

@@ -75,7 +75,7 @@ def test_every_layer_is_there_and_the_champion_scored_each_lived_day(demo: tuple
     assert {"raw", "tables", "features", "training", "selected", "models", "champion", "predictions", "outcomes", "monitoring"} <= layers
     lived = ["2013-03-20", "2013-03-21", "2013-03-22"]
     assert [d for d in session.lake.partitions("flights/predictions/late_arrival") if d >= lived[0]] == lived
-    assert {row["metric"] for row in demo[2]["metrics"]} >= {"auc", "log_loss"}
+    assert {row["metric"] for row in demo[2]["champion"]} >= {"auc", "log_loss"}
 
 
 @pytest.mark.slow

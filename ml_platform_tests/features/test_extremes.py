@@ -31,7 +31,7 @@ def test_the_last_row_of_every_window(ordered, times, data):
     n = len(times)
     event_times = np.array(sorted(times) if ordered else times, dtype=np.int64)
     valid = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)))
-    axis = build_axis(np.zeros(n, np.int64), np.arange(n), np.ones(n, bool))
+    axis = build_axis(np.zeros(n, np.int64), np.arange(n), np.ones(n, bool), entities=1)
     bounds = [(a, b) for a in range(n) for b in range(a, n + 1)]
     (found,) = last_position(valid, event_times, axis, [Window(np.array([a for a, _ in bounds]), np.array([b for _, b in bounds]))])
     expected = [max((p for p in range(a, b) if valid[p]), key=lambda p: (event_times[p], p), default=-1) for a, b in bounds]

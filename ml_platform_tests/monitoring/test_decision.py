@@ -80,7 +80,7 @@ def test_everything_is_said_once():
     found = decided([record(7, HEAVY), record(0, HEAVY, found=error())], ["2013-11-04"])
     assert [text.split(":")[0] for text in found.reasons] == ["drift", "error", "age"]
     assert found.why_not == ()
-    assert "1 columns with 30% of the model's importance drifted in 2 windows of 7d running: temp" in found.reasons[0]
+    assert "1 column with 30% of the model's importance drifted in 2 windows of 7d running: temp" in found.reasons[0]
     assert "25.0% on 12,000 matured rows of 14 days, the best so far 20.0% (+5.0 points, z 8.8)" in found.reasons[1]
 
 

@@ -15,7 +15,7 @@ def test_a_policy_is_lived_through_again():
     # The windows that end on 21 and 28 January have drifted; after that the cool-down of 7 days decides.
     assert found.retrainings == ("2013-01-29", "2013-02-05", "2013-02-12", "2013-02-19", "2013-02-26")
     assert len(found.decisions) == 60
-    assert found.to_rows()[0]["reasons"].startswith("drift: 1 columns with 40%")
+    assert found.to_rows()[0]["reasons"].startswith("drift: 1 column with 40%")
 
 
 def test_a_calendar_only():

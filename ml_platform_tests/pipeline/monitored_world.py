@@ -41,7 +41,6 @@ class World:
     """Scores of every day by one model until another is trained; ``shift`` moves a feature, ``flip`` a share of the labels."""
 
     root: Path
-    start: str = "2013-01-01"
     shift: dict[str, tuple[str, float]] = field(default_factory=dict)
     flip: tuple[str, float] | None = None
     seed: int = 0

@@ -62,7 +62,7 @@ def test_drift_is_acted_on_when_it_lasts_and_served_once(world):
     # The drift is seen within days; it has lasted a second window a week later.
     first = next(m.day for m in memory if m.record.drifted)
     assert asked == [shift_day(first, 7)]
-    assert "1 columns with 60% of the model's importance drifted in 2 windows of 7d running: temp" in found[asked[0]].reasons[0]
+    assert "1 column with 60% of the model's importance drifted in 2 windows of 7d running: temp" in found[asked[0]].reasons[0]
     assert all("held back" in d.why_not[0] for day, d in found.items() if day > asked[0])
     states = [m.incident.state if m.incident else "-" for m in memory]
     assert states.count("open") == 1
@@ -135,6 +135,16 @@ def test_rows_that_the_model_has_learnt_from_prove_nothing(tmp_path):
     assert memory["2013-01-20"].performance["days"] == 8
     # Nor does a day that the model has learnt from ask for another model.
     assert memory["2013-01-12"].record.decision.why_not[-1].startswith("age: a model of 2013-01-15 has learnt from this day")
+
+
+def test_a_window_that_is_not_half_full_proves_no_drift(world):
+    world.shift = {"code": (TRAINED, 0.9)}
+    days = days_from(TRAINED, 5)
+    world.score(days)
+    outcome = monitor(world, days)
+    assert [m.drifted for m in monitored_days(world.workspace(days[-1]), PROBLEM)] == [("code",)] * 5
+    assert [list(m.record.drifted) for m in monitored_days(world.workspace(days[-1]), PROBLEM)] == [[], [], [], ["code"], ["code"]]
+    assert [p.numbers["drifted_importance"] for p in outcome.partitions] == [0.38] * 5
 
 
 def test_a_range_decides_what_the_days_alone_would_have_decided(tmp_path):

@@ -193,7 +193,7 @@ def test_a_model_whose_entity_the_spine_lacks_is_refused_and_nothing_is_publishe
 
 
 def test_scores_that_other_processes_gave_meanwhile_stand(stage, monkeypatch):
-    ours = stage.promote(["delays.origin_arr_delay_mean_7d"])
+    first, second, ours = (stage.promote(["delays.origin_arr_delay_mean_7d"], plus=plus) for plus in (1.0, 2.0, 3.0))
     lake = stage.world.workspace.lake
     stage.score("2013-02-08 08:00")
     early = stage.rows()
@@ -201,7 +201,7 @@ def test_scores_that_other_processes_gave_meanwhile_stand(stage, monkeypatch):
     publish = type(lake).publish
     # Two others had read the day as it was at eight, and publish their rows just before ours: one before our first attempt, one before
     # our second. They have one row in common, and do not know of each other.
-    rivals = [(501, open_rows[:4]), (502, open_rows[3:7])]
+    rivals = [(first, open_rows[:4]), (second, open_rows[3:7])]
 
     def interrupted(self, staged, **named):
         if "predictions" in staged[0].table and rivals:
@@ -219,7 +219,7 @@ def test_scores_that_other_processes_gave_meanwhile_stand(stage, monkeypatch):
     assert rivals == []
     assert rows.filter(pl.col("flight_id").is_in(early["flight_id"].implode())).equals(early)
     scored_by = dict(rows.select("flight_id", "_model_version").iter_rows())
-    assert [scored_by[i] for i in open_rows["flight_id"][:7]] == [501] * 4 + [502] * 3
+    assert [scored_by[i] for i in open_rows["flight_id"][:7]] == [first] * 4 + [second] * 3
     assert {scored_by[i] for i in open_rows["flight_id"][7:]} == {ours}
     assert rows.height == cutoffs().height
     assert lake.heads("flights/predictions/late_arrival")[DAY] == outcome.partitions[0].version

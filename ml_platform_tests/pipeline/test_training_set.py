@@ -8,6 +8,7 @@ import pytest
 
 from ml_platform.core.intervals import day_start, shift_day
 from ml_platform.pipeline import training_set
+from ml_platform.pipeline.training_rows import choose_rows, read_rows
 from ml_platform.pipeline.training_set import materialize_training
 from ml_platform.tables.contract import Column
 from ml_platform.training.problem import GridSpine, Label, RowsSpine, Training
@@ -178,6 +179,15 @@ def test_tail_numbers_that_are_missing_only_for_cancelled_flights_are_flagged(tm
     assert [r["feature"] for r in verdict.rows] == ["tailnum"]
     assert "Where tailnum is missing" in verdict.summary
     assert "there is no label row in 100.0% of the rows" in verdict.summary
+
+
+def test_the_guards_do_not_look_at_test_rows(tmp_path):
+    world = like.world(tmp_path)
+    problem = world.workspace.project.problem("late_arrival")
+    chosen = choose_rows(problem, read_rows(world.workspace, problem, [T], at=world.workspace.lake.head()), T)
+    assert chosen.guard["_cutoff"].max() < chosen.split.bounds.test
+    # But at rows without label they do.
+    assert chosen.guard["_label"].null_count() > 0
 
 
 def test_a_population_that_exists_because_of_what_came_later_is_refused(tmp_path):

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
 
+from ml_platform.features.engine import compute
+from ml_platform.pipeline.feature_values import resolve_features
 from ml_platform.training.perturbation import perturbation_check
 from ml_platform.training.spine import CUTOFF, TIME
+from ml_platform_tests import flights_like as like
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 H = timedelta(hours=1)
@@ -27,7 +31,7 @@ def spine():
 def features(counts, *, time="_available_at"):
     """Features by a loop over all rows; ``counts(time, cutoff)`` says which count."""
 
-    def compute(rows, asked):
+    def by_loop(rows, asked):
         made = []
         for origin, cutoff in asked.select("origin", CUTOFF).iter_rows():
             mine = [r for r in rows.iter_rows(named=True) if r["origin"] == origin and counts(r[time], cutoff)]
@@ -38,7 +42,7 @@ def features(counts, *, time="_available_at"):
             [asked, pl.DataFrame(made, schema={"delay_mean": pl.Float64, "count": pl.Int64, "tailnum_last": pl.String})], how="horizontal"
         )
 
-    return compute
+    return by_loop
 
 
 def test_features_of_the_past_only_do_not_move():
@@ -81,3 +85,31 @@ def test_a_leak_through_one_column_that_is_known_later_is_found():
 
 def test_an_empty_spine_is_quiet():
     assert perturbation_check(features(lambda t, c: True), events(), spine().clear()).passed
+
+
+def engine_world():
+    """Arrivals of twelve days, a spine with cutoffs on the very times at which flights land, and the features of a view."""
+    landed = pl.concat([like.flights(day) for day in like.days(12)]).filter(~pl.col("cancelled"))
+    landed = landed.with_columns(_available_at=pl.col("landed_at"), late=pl.col("arr_delay") > 15)
+    cutoffs = landed["landed_at"].sort().gather_every(7)
+    asked = landed.gather_every(7).select("origin", "carrier", "dest").with_columns(cutoffs.alias(CUTOFF))
+    continuous = replace(like.DELAYS, refresh=None)
+    definitions = resolve_features(like.project(views=(continuous,)), ["delays"])
+    return landed, asked, definitions
+
+
+def test_the_engine_of_the_features_passes():
+    landed, asked, definitions = engine_world()
+    report = perturbation_check(lambda rows, spine: compute(rows, spine, definitions), landed, asked)
+    assert report.passed, report.summary
+    assert report.features == len(definitions) == 18
+
+
+def test_the_engine_fails_when_availability_is_off_by_one_microsecond():
+    landed, asked, definitions = engine_world()
+
+    def too_early(rows, spine):
+        return compute(rows.with_columns(pl.col("_available_at").dt.offset_by("-1us")), spine, definitions)
+
+    report = perturbation_check(too_early, landed, asked)
+    assert {s.feature for s in report.suspicions} == {d.name for d in definitions}

@@ -97,7 +97,7 @@ def run_demo(
     demo = Demo(session)
     definitions = defs()
     definitions = definitions if isinstance(definitions, dg.Definitions) else definitions.resolve()
-    with dg.DagsterInstance.from_config(str(root)) as instance:
+    with _alone(root), dg.DagsterInstance.from_config(str(root)) as instance:
         driver = Driver(definitions, instance, PROJECT, say, state=root / "data" / ".dagster" / "driver.json")
         demo.runs = driver.runs
         _land(demo, built_until, say)
@@ -108,6 +108,21 @@ def run_demo(
                 driver.settle()
         _live(demo, driver, lived_until, say)
     return demo
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Hold the demo's lock, which the system lets go of when the process ends, however it ends."""
+    import fcntl
+
+    path = root / "data" / ".dagster" / "demo.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise MlPlatformError("Another demo is running in this folder. Wait for it, or stop it, and call again.") from None
+        yield
 
 
 def _land(demo: Demo, until: datetime, say: Callable[[str], None]) -> None:

@@ -1,0 +1,125 @@
+"""A dg project around declarations: the few files that Dagster needs to find them."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from ml_platform.core.errors import DeclarationError
+
+_PYPROJECT = """\
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+
+[project]
+name = "{name}"
+version = "0.1.0"
+requires-python = ">=3.11"
+dependencies = ["ml-platform"]
+
+[tool.hatch.build.targets.wheel]
+packages = ["{package}"]
+
+[tool.dg]
+directory_type = "project"
+
+[tool.dg.project]
+root_module = "{package}"
+code_location_name = "{package}"
+"""
+_DEFINITIONS = '''\
+from pathlib import Path
+
+import dagster as dg
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Load everything that stands below ``defs/``."""
+    loaded = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
+    return dg.Definitions.merge(loaded, dg.Definitions(executor=dg.in_process_executor))
+'''
+_INSTANCE = """\
+# History is kept under data/.dagster with no environment variable to set; start Dagster in this folder.
+telemetry: {enabled: false}
+nux: {enabled: false}
+storage:
+  sqlite: {base_dir: data/.dagster}
+local_artifact_storage:
+  module: dagster._core.storage.root
+  class: LocalArtifactStorage
+  config: {base_dir: data/.dagster}
+compute_logs:
+  module: dagster._core.storage.local_compute_log_manager
+  class: LocalComputeLogManager
+  config: {base_dir: data/.dagster/compute_logs}
+concurrency:
+  runs: {max_concurrent_runs: 2}
+  pools: {default_limit: 1, granularity: op}
+"""
+_IGNORED = "data/\n__pycache__/\n.tmp_dagster_home_*/\n"
+
+
+def new_project(root: Path, package: str) -> list[Path]:
+    """Write a dg project that holds nothing yet.
+
+    Parameters
+    ----------
+    root : Path
+        Its folder.
+    package : str
+        The Python package below it that will hold ``defs/``.
+
+    Returns
+    -------
+    list of Path
+        The files that were written.
+
+    Raises
+    ------
+    DeclarationError
+        If there is a Python project already that is no dg project.
+    """
+    if (root / "pyproject.toml").exists():
+        raise DeclarationError(
+            f'{root}/pyproject.toml belongs to a project that Dagster does not know. Add [tool.dg] with directory_type = "project" and '
+            f"[tool.dg.project] with root_module to it, or go to an empty folder."
+        )
+    texts = {
+        "pyproject.toml": _PYPROJECT.format(name=package.replace("_", "-"), package=package),
+        "dagster.yaml": _INSTANCE,
+        ".gitignore": _IGNORED,
+        f"{package}/__init__.py": "",
+        f"{package}/definitions.py": _DEFINITIONS,
+        f"{package}/defs/__init__.py": "",
+    }
+    return [write_new(root / name, text) for name, text in texts.items()]
+
+
+def defs_folder(root: Path) -> Path:
+    """Return the folder of declarations of a dg project."""
+    toml = "dg.toml" if (root / "dg.toml").is_file() else "pyproject.toml"
+    settings = tomllib.loads((root / toml).read_text(encoding="utf-8"))
+    settings = settings if toml == "dg.toml" else settings.get("tool", {}).get("dg", {})
+    project = settings.get("project", {})
+    module = project.get("defs_module") or f"{project.get('root_module', root.name)}.defs"
+    source = root / "src" if (root / "src").is_dir() else root
+    return source.joinpath(*module.split("."))
+
+
+def write_new(path: Path, text: str) -> Path:
+    """Write a file that must not be there yet.
+
+    Raises
+    ------
+    DeclarationError
+        If it is.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise DeclarationError(f"{path} is there already and was left as it is. Remove it, or choose another name with --name.") from None
+    return path

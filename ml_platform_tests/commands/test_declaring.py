@@ -1,0 +1,108 @@
+import json
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ml_platform.cli import main
+
+FIRST = date(2024, 1, 1)
+
+
+def run(capsys, *arguments: str) -> tuple[int, str, str]:
+    code = main(arguments)
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+@pytest.fixture
+def files(tmp_path) -> Path:
+    """Ten days of orders with a set that YAML would misread, visits that know only their date, and a reference table."""
+    folder = tmp_path / "My sales"
+    (folder / "visits").mkdir(parents=True)
+    for number in range(10):
+        day = FIRST + timedelta(days=number)
+        rows = [f"{number * 30 + i},c{i % 7},{('NO', 'SE', 'on')[i % 3]},{i}.5,{day}T{i % 24:02}:15:00Z" for i in range(30)]
+        (folder / f"orders_{day}.csv").write_text("\n".join(["order_id,customer_id,country,amount,ordered_at", *rows]) + "\n")
+        visits = [json.dumps({"visit_id": number * 5 + i, "customer_id": f"c{i}", "day": str(day), "Pages seen": i}) for i in range(5)]
+        (folder / "visits" / f"{day}.jsonl").write_text("\n".join(visits) + "\n")
+    (folder / "customers.csv").write_text("customer_id,segment\n" + "\n".join(f"c{i},{'AB'[i % 2]}" for i in range(7)) + "\n")
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch) -> Path:
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.chdir(home)
+    monkeypatch.syspath_prepend(str(home))
+    return home
+
+
+def test_a_folder_becomes_a_project_that_loads_and_runs(files, home, capsys):
+    code, out, err = run(capsys, "init", str(files))
+    assert (code, err) == (0, "")
+    assert "pip install -e .; dg check defs" in out
+    folder = home / "my_sales_platform" / "defs" / "my_sales"
+    tables = {d["attributes"]["name"]: d["attributes"] for d in yaml.safe_load_all((folder / "defs.yaml").read_text())}
+    assert set(tables) == {"customers", "orders", "visits", "orders_recent", "visits_recent"}
+    assert tables["orders"]["source"] == {"files": "my_sales/orders_{day}.csv"}
+    assert (tables["orders"]["key"], tables["orders"]["available_at"]) == (["order_id"], "ordered_at")
+    # A date is known when its day is over, which is one day further than its file's.
+    assert (tables["visits"]["available_at"], tables["visits"]["partitions"]["after"]) == ("day + interval 1 day", 2)
+    assert tables["orders_recent"]["entities"] == [["customer_id"]]
+    contract = yaml.safe_load((folder / "orders.contract.yaml").read_text())
+    assert contract["columns"]["country"]["one_of"] == ["NO", "SE", "on"]
+    assert contract["references"] == [{"columns": ["customer_id"], "in": "customers", "to": ["customer_id"], "severity": "warn"}]
+    assert (home / "data" / "landing" / "my_sales").resolve() == files
+
+    from ml_platform.components.opening import open_project
+    from ml_platform.pipeline.raw import materialize_raw
+    from ml_platform.pipeline.table import materialize_table
+
+    workspace = open_project(home).workspace
+    days = [str(FIRST + timedelta(days=n)) for n in range(10)]
+    for name, partitions in (("customers", [None]), ("orders", days), ("visits", days)):
+        materialize_raw(workspace, name, partitions)
+        outcome = materialize_table(workspace, name, partitions)
+        assert [p.stopped for p in outcome.partitions] == [None] * len(partitions), name
+    assert workspace.lake.read("my_sales/tables/orders").rows == 300
+    assert workspace.lake.read("my_sales/tables/visits").rows == 50
+
+
+def test_inside_a_project_only_declarations_are_written_and_nothing_over_others(files, home, capsys):
+    (home / "pyproject.toml").write_text('[tool.dg]\ndirectory_type = "project"\n[tool.dg.project]\nroot_module = "ours"\n')
+    landing = home / "data" / "landing" / "incoming"
+    landing.parent.mkdir(parents=True)
+    files.rename(landing)
+    code, out, _ = run(capsys, "init", str(landing), "--name", "shop", "--json")
+    assert code == 0
+    written = json.loads(out)["written"]
+    assert all(name.startswith("ours/defs/shop/") for name in written)
+    assert "incoming/orders_{day}.csv" in (home / "ours" / "defs" / "shop" / "defs.yaml").read_text()
+    assert sorted(p.name for p in home.iterdir()) == ["data", "ours", "pyproject.toml"]
+    code, _, err = run(capsys, "init", str(landing), "--name", "shop")
+    assert code == 2
+    assert "is there already and was left as it is" in err
+
+
+def test_what_cannot_be_started_says_so_and_writes_nothing(files, home, tmp_path, capsys):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert "is no folder" in run(capsys, "init", "nowhere")[2]
+    assert "holds no CSV, Parquet or JSON lines files" in run(capsys, "init", str(empty))[2]
+    assert "cannot be the name of a project" in run(capsys, "init", str(files), "--name", "2024")[2]
+    assert list(home.iterdir()) == []
+    (home / "pyproject.toml").write_text("[project]\n")
+    assert "belongs to a project that Dagster does not know" in run(capsys, "init", str(files))[2]
+
+
+def test_a_contract_is_written_as_yaml_that_reads_back(files, capsys):
+    code, out, _ = run(capsys, "contract", "infer", *map(str, sorted(files.glob("orders_*.csv"))))
+    assert code == 0
+    assert yaml.safe_load(out)["columns"]["amount"] == {"type": "float64", "nullable": False}
+    code, out, _ = run(capsys, "contract", "infer", str(files / "customers.csv"), "--json")
+    assert json.loads(out)["key"] == ["customer_id"]
+    code, _, err = run(capsys, "contract", "infer", "absent.csv")
+    assert (code, "There is no file absent.csv" in err) == (2, True)
