@@ -122,6 +122,7 @@ def _add_lineage(commands: argparse._SubParsersAction) -> None:
     why.add_argument("problem", metavar="PROBLEM")
     why.add_argument("--row", required=True, metavar="KEY", help="key of the spine row; parts joined by a comma")
     why.add_argument("--feature", required=True, metavar="FEATURE")
+    why.add_argument("--limit", type=int, default=20, help="rows to show of each kind (default: 20; --json has them all)")
 
 
 if __name__ == "__main__":

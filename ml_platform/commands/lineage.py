@@ -68,10 +68,14 @@ def why(args: Namespace) -> Answer:
         sentence(found.definition),
         _window_words(found),
     )
-    counted = [_row(r) for r in found.counted]
-    waiting = [_row(r) for r in found.waiting]
-    skipped = f" {found.skipped} more rows in the window have no value." if found.skipped else ""
-    sheets = [Sheet("Counted", counted, f"{len(counted)} rows.{skipped}"), Sheet("Not available yet at that time", waiting)]
+    # The newest of those that count, and the first of those to come; --json has them all.
+    counted = [_row(r) for r in found.counted[-args.limit :]]
+    waiting = [_row(r) for r in found.waiting[: args.limit]]
+    skipped = f" {found.skipped} more in the window have no value." if found.skipped else ""
+    sheets = [
+        Sheet("Counted", counted, f"The last {len(counted)} of {len(found.counted)} rows.{skipped}"),
+        Sheet("Not available yet at that time", waiting, f"The first {len(waiting)} of {len(found.waiting)} rows."),
+    ]
     data = dataclasses.asdict(found) | {"definition": found.definition.name, "sentence": lines[1]}
     return Answer(data, lines, tuple(sheets))
 

@@ -46,9 +46,10 @@ class Driver:
     def __post_init__(self) -> None:
         self._job = self.definitions.resolve_implicit_global_asset_job_def()
         self._graph = self.definitions.resolve_asset_graph()
-        # A process that was killed leaves its run behind as if it still ran.
+        # A process that was killed leaves its run behind as if it still ran, with its places in the pools.
         for left in self.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED], tags={DRIVEN: self.project})):
             self.instance.report_run_canceled(left, message="The process that drove this run ended before it did.")
+            self.instance.event_log_storage.free_concurrency_slots_for_run(left.run_id)
         self._order = {key: number for number, key in enumerate(self._graph.toposorted_asset_keys)}
         if self.state is not None and self.state.is_file():
             kept = json.loads(self.state.read_text(encoding="utf-8"))

@@ -6,11 +6,13 @@ The rows are sorted once per entity and availability; each window is one pair of
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 
 import numpy as np
 import polars as pl
@@ -19,7 +21,7 @@ from numpy.typing import NDArray
 from ml_platform.core.errors import FeatureError
 from ml_platform.features.axis import Axis, Queries, build_axis, build_queries, entity_codes
 from ml_platform.features.definition import CUTOFF, ORDERED, FeatureDefinition
-from ml_platform.features.event_columns import EventColumns, Values, check_columns, to_micros
+from ml_platform.features.event_columns import EventColumns, check_columns, to_micros
 from ml_platform.features.extremes import largest, last_position, smallest
 from ml_platform.features.sums import ColumnSums, Window
 
@@ -212,8 +214,17 @@ def _grouped(definitions: Sequence[FeatureDefinition], key: Callable) -> dict:
 def _run(tasks: Sequence[Callable[[], Answers]]) -> Answers:
     if len(tasks) < 2:
         return {name: series for task in tasks for name, series in task().items()}
-    with ThreadPoolExecutor(THREADS) as pool:
-        return {name: series for answers in pool.map(lambda task: task(), tasks) for name, series in answers.items()}
+    return {name: series for answers in _pool().map(lambda task: task(), tasks) for name, series in answers.items()}
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """Return the threads of this process: with new ones at each call, each would leave behind a heap of its own."""
+    return ThreadPoolExecutor(THREADS, thread_name_prefix="features")
+
+
+# Threads do not survive a fork: a child that inherited the pool would wait for them for ever.
+os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 def _gather(series: pl.Series, rows: NDArray[np.int64]) -> pl.Series:
@@ -250,5 +261,3 @@ def _deviation(request: Request, definition: FeatureDefinition) -> pl.Series:
 
 
 _SUMS = {"count": _count, "sum": _total, "mean": _mean, "share": _mean, "std": _deviation}
-
-__all__ = ["Values", "answer_coded", "compute"]

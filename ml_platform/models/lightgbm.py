@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
 KIND = "lightgbm"
 TEXT = "model.txt"
-# Two threads wherever it runs: LightGBM promises equal bits for an equal number of threads.
+FIXED: dict[str, Any] = {"deterministic": True, "force_row_wise": True, "verbosity": -1}
+# With both settings above the bits do not depend on the number of threads. On small data a second thread mostly waits, and it waits
+# by spinning: on a busy machine that made such trainings ten times slower.
 THREADS = 2
-FIXED: dict[str, Any] = {"num_threads": THREADS, "deterministic": True, "force_row_wise": True, "verbosity": -1}
+FEW_CELLS = 1_000_000
 DEFAULTS: dict[str, Any] = {
     "learning_rate": 0.08,
     "num_leaves": 31,
@@ -37,7 +39,7 @@ MAX_TREES = 600
 TREES_UNSEEN = 150
 PATIENCE = 50
 _OWN = ("max_trees", "patience")
-_SET_HERE = (*FIXED, "seed", "objective", "metric", "num_iterations", "early_stopping_round")
+_SET_HERE = (*FIXED, "num_threads", "seed", "objective", "metric", "num_iterations", "early_stopping_round")
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class LightGBMTrained:
         matrix = to_matrix(frame, self.features)
         if matrix.shape[0] == 0:
             return np.empty(0)
-        return np.asarray(self.booster.predict(matrix, num_threads=THREADS), dtype=np.float64)
+        return np.asarray(self.booster.predict(matrix, num_threads=threads_for(matrix)), dtype=np.float64)
 
     def importance(self) -> dict[str, float]:
         """Return each feature's share of the gain in all splits."""
@@ -124,7 +126,17 @@ def fit_trees(
     """Fit a given number of trees to a matrix of features."""
     import lightgbm
 
-    return lightgbm.train(dict(settings), dataset(matrix, target, columns, settings), num_boost_round=trees)
+    return lightgbm.train(with_threads(settings, matrix), dataset(matrix, target, columns, settings), num_boost_round=trees)
+
+
+def threads_for(matrix: np.ndarray) -> int:
+    """Return how many threads work on a matrix of this size."""
+    return THREADS if matrix.size >= FEW_CELLS else 1
+
+
+def with_threads(settings: Mapping[str, Any], matrix: np.ndarray) -> dict[str, Any]:
+    """Return settings with the number of threads for a training matrix."""
+    return {**settings, "num_threads": threads_for(matrix)}
 
 
 def dataset(
@@ -143,7 +155,7 @@ def dataset(
         matrix,
         label=target,
         categorical_feature=[index for index, column in enumerate(columns) if column.is_text],
-        params={name: settings[name] for name in ("max_bin", "min_data_in_leaf", *FIXED) if name in settings},
+        params=with_threads({name: settings[name] for name in ("max_bin", "min_data_in_leaf", *FIXED) if name in settings}, matrix),
         reference=reference,
         free_raw_data=True,
     )
@@ -162,10 +174,11 @@ def _best_trees(
     import lightgbm
 
     columns = learn_features(frame, features)
-    train_set = dataset(to_matrix(frame, columns), frame[label].to_numpy(), columns, settings)
+    matrix = to_matrix(frame, columns)
+    train_set = dataset(matrix, frame[label].to_numpy(), columns, settings)
     watched = dataset(to_matrix(validate, columns), validate[label].to_numpy(), columns, settings, reference=train_set)
     booster = lightgbm.train(
-        dict(settings),
+        with_threads(settings, matrix),
         train_set,
         num_boost_round=trees,
         valid_sets=[watched],

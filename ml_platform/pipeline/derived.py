@@ -20,7 +20,7 @@ from ml_platform.tables.derived import AVAILABLE_AT, PARTITION, DerivedPlan, pla
 from ml_platform.tables.python_file import load_function, source_hash, to_arrow
 from ml_platform.tables.structure import structure_problems
 from ml_platform.tables.table import DerivedPythonSource, SqlSource, Table
-from ml_platform.tables.types import available_at_names
+from ml_platform.tables.types import available_at_names, stored_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,6 +40,8 @@ def judge_derived(workspace: Workspace, table: Table, keys: Sequence[str | None]
             ready.append(key)
         else:
             verdicts.absent[key] = missing
+    if not ready:
+        return
     parts = (
         _computed_by_sql(table, plan, inputs, ready, verdicts) if plan else _computed_by_python(workspace, table, inputs, ready, verdicts)
     )
@@ -112,10 +114,12 @@ class Inputs:
 
     def rows(self, name: str) -> pa.Table:
         """Return the rows of everything that is read of a table, with ``_partition``; the rows of one partition stand together."""
+        import pyarrow as pa
+
         versions = [self.heads[name][k] for k in sorted(self.heads[name], key=lambda k: k or "")]
         if versions:
             return self.workspace.lake.read_versions(versions, partition_column=PARTITION).arrow()
-        return self.workspace.lake.read(self.workspace.table("tables", name), partitions=[], partition_column=PARTITION).arrow()
+        return stored_schema(self.workspace.project.table(name)).append(pa.field(PARTITION, pa.string())).empty_table()
 
     def reader(self, name: str, whole: pa.Table) -> Callable[[str | None], pa.Table]:
         """Return a function that gives those of the rows ``whole`` of a table that one partition may see."""

@@ -18,6 +18,7 @@ from ml_platform.pipeline.deliveries import ARROW, Delivery, delivered_format, d
 from ml_platform.pipeline.outcome import CheckOutcome, Outcome, PartitionOutcome
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.python_file import source_hash
+from ml_platform.tables.structure import kind_of
 from ml_platform.tables.table import FileSource, PythonSource, Table
 
 if TYPE_CHECKING:
@@ -115,12 +116,13 @@ def _raw_partition(
             return _Raw(partition, unchanged=replace(head, reused=True))
         timed = with_times(deliveries, head)
         rows = [one.rows() for one, _ in timed]
+        joined = _joined([_with_origin(r, one.name, time) for r, (one, time) in zip(rows, timed, strict=True)])
     except SourceError as error:
         return _Raw(partition, stopped=str(error))
     staged = workspace.lake.stage(
         raw_table,
         partition,
-        _joined([_with_origin(r, one.name, time) for r, (one, time) in zip(rows, timed, strict=True)]),
+        joined,
         code_version=code_version,
         properties=_properties(table, timed, rows, head),
     )
@@ -150,19 +152,16 @@ def _joined(tables: Sequence[pa.Table]) -> pa.Table:
     for table in tables:
         for column in table.schema:
             kinds.setdefault(column.name, set()).add(column.type)
-    mixed = {name for name, types in kinds.items() if len({_kind(t) for t in types if not pa.types.is_null(t)}) > 1}
-    aligned = [
-        table.cast(pa.schema([pa.field(f.name, pa.string() if f.name in mixed else f.type) for f in table.schema])) for table in tables
-    ]
+    mixed = {name for name, types in kinds.items() if len({kind_of(str(t)) for t in types} - {"null"}) > 1}
+    try:
+        aligned = [
+            table.cast(pa.schema([pa.field(f.name, pa.string() if f.name in mixed else f.type) for f in table.schema])) for table in tables
+        ]
+    except pa.ArrowException as error:
+        raise SourceError(f"The files of this partition do not fit together: {', '.join(sorted(mixed))} ({error}).") from None
     platform = ["_file", "_row", "_delivered_at"]
     joined = pa.concat_tables(aligned, promote_options="permissive")
     return joined.select([n for n in joined.column_names if n not in platform] + platform)
-
-
-def _kind(type_: pa.DataType) -> str:
-    import pyarrow as pa
-
-    return "number" if pa.types.is_integer(type_) or pa.types.is_floating(type_) else str(type_)
 
 
 def _properties(table: Table, timed: Sequence[tuple[Delivery, datetime]], rows: Sequence[pa.Table], head: Version | None) -> dict[str, Any]:

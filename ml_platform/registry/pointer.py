@@ -13,7 +13,9 @@ from ml_platform.registry.promotion import Decision
 if TYPE_CHECKING:
     import pyarrow as pa
 
-KEY = ("decided_at", "model_version")
+# A model is judged only if it is newer than all that were (`is_due`), so this is the order of the judgements even where the platform's
+# clock stood still, or was set back, between two of them.
+KEY = ("training_date", "model_version", "decided_at")
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,8 @@ def judgement_of(
 
 
 def in_order(history: Iterable[Judgement]) -> tuple[Judgement, ...]:
-    """Return judgements by the time of their decision."""
-    return tuple(sorted(history, key=lambda judgement: (judgement.decided_at, judgement.model_version)))
+    """Return judgements in the order in which they were made."""
+    return tuple(sorted(history, key=lambda judgement: tuple(getattr(judgement, name) for name in KEY)))
 
 
 def last_promotion(history: Sequence[Judgement]) -> Judgement | None:
@@ -90,12 +92,12 @@ def schema() -> pa.Schema:
 
 
 def to_arrow(history: Sequence[Judgement]) -> pa.Table:
-    """Return the history as a table, one row per judgement in the order of their times."""
+    """Return the history as a table, one row per judgement in their order."""
     import pyarrow as pa
 
     return pa.Table.from_pylist([asdict(judgement) for judgement in in_order(history)], schema=schema())
 
 
 def from_rows(rows: Sequence[Mapping[str, Any]]) -> tuple[Judgement, ...]:
-    """Read the history from its rows, in the order of their times."""
+    """Read the history from its rows."""
     return in_order(Judgement(**{name: row[name] for name in schema().names}) for row in rows)

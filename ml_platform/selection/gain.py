@@ -31,7 +31,7 @@ class GainSelector:
         import lightgbm
         import numpy as np
 
-        from ml_platform.models.lightgbm import dataset
+        from ml_platform.models.lightgbm import dataset, with_threads
 
         fitted, held_out = _in_time(sample.thin(self.max_rows, seed))
         binned = dataset(fitted.matrix, fitted.labels, fitted.features, settings_for(sample.task, seed))
@@ -41,7 +41,7 @@ class GainSelector:
         total = np.zeros(len(sample.features))
         for number in range(self.seeds):
             booster = lightgbm.train(
-                settings_for(sample.task, seed + number),
+                with_threads(settings_for(sample.task, seed + number), fitted.matrix),
                 binned,
                 num_boost_round=self.trees,
                 valid_sets=[watched],

@@ -87,7 +87,7 @@ def _scores(train: Sample, validate: Sample, seed: int, seeds: int) -> list[np.n
     import lightgbm
     import numpy as np
 
-    from ml_platform.models.lightgbm import THREADS, dataset
+    from ml_platform.models.lightgbm import dataset, threads_for, with_threads
 
     settings = settings_for(train.task, seed)
     binned = dataset(train.matrix, train.labels, train.features, settings)
@@ -95,13 +95,13 @@ def _scores(train: Sample, validate: Sample, seed: int, seeds: int) -> list[np.n
     found = []
     for number in range(seeds):
         booster = lightgbm.train(
-            settings_for(train.task, seed + number),
+            with_threads(settings_for(train.task, seed + number), train.matrix),
             binned,
             num_boost_round=MAX_TREES,
             valid_sets=[watched],
             callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False)],
         )
-        found.append(np.asarray(booster.predict(validate.matrix, num_threads=THREADS)))
+        found.append(np.asarray(booster.predict(validate.matrix, num_threads=threads_for(validate.matrix))))
     return found
 
 

@@ -134,7 +134,8 @@ def _table_name(path: Path) -> str:
 def _pattern(names: Sequence[str]) -> tuple[str, list[str]]:
     """Return the one pattern that finds all the files, and what cannot be said in it."""
     with_day = {_DAY.sub("{day}", n) for n in names}
-    if len(with_day) == 1:
+    compact = not any("{day}" in n for n in with_day) and any(_COMPACT_DAY.search(n) for n in names)
+    if len(with_day) == 1 and not compact:
         return with_day.pop(), []
     if all("{day}" in n for n in with_day):
         before = {n.partition("{day}")[0] for n in with_day}
@@ -142,7 +143,7 @@ def _pattern(names: Sequence[str]) -> tuple[str, list[str]]:
         if len(before) == 1 and len(endings) == 1:
             return f"{before.pop()}{{day}}*{endings.pop()}", []
     question = "The files share no pattern: name them <table>/<YYYY-MM-DD>.<ending>, one folder for each table."
-    if any(_COMPACT_DAY.search(n) for n in names):
+    if compact:
         question = "The files' days are not written as YYYY-MM-DD: rename the files, so that a pattern with {day} finds them."
     return sorted(names)[0], [question]
 
@@ -160,7 +161,7 @@ def _sample(paths: Sequence[Path], folder: Path) -> tuple[pa.Table, bool]:
         parts.append(rows.append_column("_day", pa.repeat(pa.scalar(day[0] if day else None, pa.string()), rows.num_rows)))
     try:
         joined = pa.concat_tables(parts, promote_options="permissive")
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise SourceError(f"The files {paths[0].name}... do not hold the same columns: {error}. Look at one table at a time.") from None
     return joined, file_format(paths[0].name) == "csv"
 

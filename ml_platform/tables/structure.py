@@ -15,6 +15,7 @@ _DUCKDB_OF_ARROW = {
     "uint8": "UTINYINT", "uint16": "USMALLINT", "uint32": "UINTEGER", "uint64": "UBIGINT", "halffloat": "FLOAT", "float": "FLOAT",
     "double": "DOUBLE", "date32[day]": "DATE", "date64[ms]": "DATE", "null": "NULL",
 }  # fmt: skip
+_UNIT = re.compile(r"timestamp\[\w+")
 _DECIMAL = re.compile(r"decimal(?:32|64|128|256)\((\d+), (\d+)\)")
 
 
@@ -57,9 +58,13 @@ def duckdb_of_arrow(kind: str) -> str:
 
 
 def kind_of(arrow: str) -> str:
-    """Return the kind of an Arrow type: types of one kind are read together (``number``: whole or not; ``null``: any)."""
+    """Return the kind of an Arrow type: types of one kind are read together (numbers, times in any unit; ``null`` goes with all)."""
     duckdb = duckdb_of_arrow(arrow)
-    return "number" if duckdb.endswith(("INT", "INTEGER")) or duckdb in ("FLOAT", "DOUBLE") else arrow if duckdb != "NULL" else "null"
+    if duckdb == "NULL":
+        return "null"
+    # Arrow finds no common type for uint64 and the others.
+    is_number = duckdb in ("FLOAT", "DOUBLE") or (duckdb.endswith(("INT", "INTEGER")) and duckdb != "UBIGINT")
+    return "number" if is_number else _UNIT.sub("timestamp[", arrow)
 
 
 def changed_types(contract: Contract, delivered: Mapping[str, str]) -> list[str]:

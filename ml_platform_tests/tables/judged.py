@@ -26,7 +26,9 @@ def at(hour: float, day: int = 5) -> datetime:
 def table(contract: Contract, *, daily: bool = True, **declared: Any) -> Table:
     """Return a table of files with this contract."""
     days = DailyPartitions(date(2013, 1, 1), first=-1, after=2) if daily else None
-    return Table("orders", FileSource("orders/{day}*.csv" if daily else "orders.csv"), contract, partitions=days, where="orders.yaml:1", **declared)
+    return Table(
+        "orders", FileSource("orders/{day}*.csv" if daily else "orders.csv"), contract, partitions=days, where="orders.yaml:1", **declared
+    )
 
 
 def delivery(rows: Sequence[Mapping[str, Any]], *, file: str = "a.csv", time: datetime | None = None, day: str = DAY, current: bool = True):

@@ -23,7 +23,9 @@ CONTRACT = Contract(
         RowRule("counted", "CAST(tail[2:] AS INTEGER) < 1000", description="planes are numbered below 1000"),
     ),
 )
-ORDERS = table(CONTRACT, event_time="planned_at", availability=(Availability("planned_at"), Availability("landed_at", ("delay", "landed_at"))))
+ORDERS = table(
+    CONTRACT, event_time="planned_at", availability=(Availability("planned_at"), Availability("landed_at", ("delay", "landed_at")))
+)
 GOOD = {"id": "1", "origin": "EWR", "tail": "N14", "delay": "5", "planned_at": "2013-01-05T10:00:00Z", "landed_at": "2013-01-05T12:00:00Z"}
 
 
@@ -70,7 +72,9 @@ def test_a_broken_rule_rejects_its_row_alone(row, rule):
     assert (rejected[0]["_file"], rejected[0]["_row"]) == ("a.csv", 0)
 
 
-@pytest.mark.parametrize("row", [{"delay": "-100"}, {"delay": "2000"}, {"planned_at": "2013-01-04T00:00:00Z"}, {"landed_at": "2013-01-06T23:59:59.999999Z"}])
+@pytest.mark.parametrize(
+    "row", [{"delay": "-100"}, {"delay": "2000"}, {"planned_at": "2013-01-04T00:00:00Z"}, {"landed_at": "2013-01-06T23:59:59.999999Z"}]
+)
 def test_the_ends_of_a_range_belong_to_it_and_the_end_of_a_day_does_not(row):
     assert broken(row) == ({}, [])
 

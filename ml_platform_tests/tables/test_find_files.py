@@ -5,7 +5,8 @@ from ml_platform.tables.find_files import check_pattern, find_files
 
 FILES = [
     "orders/2013-01-01.csv", "orders/2013-01-01-05.csv", "orders/2013-01-02.csv", "orders/2013-02-30.csv", "orders/x.csv",
-    "orders/.2013-01-03.csv", "days/2013-01-01/a.csv", "days/2013-01-01/b.csv", "days/2013-01-02/a.csv", "planes.csv", "log_2013-01-01_x.csv",
+    "orders/.2013-01-03.csv", "days/2013-01-01/a.csv", "days/2013-01-01/b.csv", "days/2013-01-02/a.csv", "planes.csv",
+    "log_2013-01-01_x.csv",
 ]  # fmt: skip
 
 

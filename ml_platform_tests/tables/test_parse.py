@@ -95,7 +95,7 @@ def test_text_and_truth_have_no_range():
 
 
 def test_the_key_must_be_declared():
-    with pytest.raises(UnknownNameError, match="the key names the column 'flight'.*Did you mean 'flight_id'"):
+    with pytest.raises(UnknownNameError, match=r"the key names the column 'flight'.*Did you mean 'flight_id'"):
         parse_contract(yaml.safe_load(TEXT), key=["flight"], where="w")
 
 

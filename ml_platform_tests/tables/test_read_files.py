@@ -68,7 +68,9 @@ def test_a_parquet_file_that_was_cut_anywhere_is_refused(tmp_path):
 
 
 def test_packed_types_are_unpacked(tmp_path):
-    pq.write_table(pa.table({"a": pa.array(["x", "y"]).dictionary_encode(), "b": pa.array(["x", "y"], pa.large_string())}), tmp_path / "x.pq")
+    pq.write_table(
+        pa.table({"a": pa.array(["x", "y"]).dictionary_encode(), "b": pa.array(["x", "y"], pa.large_string())}), tmp_path / "x.pq"
+    )
     assert read_delivery(tmp_path / "x.pq").schema.types == [pa.string(), pa.string()]
 
 

@@ -70,7 +70,9 @@ def test_a_correction_of_one_group_leaves_the_other_alone():
 
 def test_a_new_row_of_a_later_file_keeps_its_time_unless_it_is_late():
     found = counted(
-        delivery([row("1")], file="a", time=at(12)), delivery([row("2")], file="b", time=at(33)), delivery([row("3")], file="c", time=at(60))
+        delivery([row("1")], file="a", time=at(12)),
+        delivery([row("2")], file="b", time=at(33)),
+        delivery([row("3")], file="c", time=at(60)),
     )
     assert found["2"]["_available_at"] == at(10)
     assert found["3"]["_available_at"] == at(60)
@@ -98,7 +100,10 @@ def test_a_file_that_was_replaced_remembers_but_does_not_count():
 
 def test_without_declared_times_a_row_is_known_from_the_delivery_that_brought_it():
     undeclared = table(CONTRACT)
-    first, second = delivery([row("1"), row("2")], file="a", time=at(12)), delivery([row("1"), row("2", a=2), row("3")], file="b", time=at(15))
+    first, second = (
+        delivery([row("1"), row("2")], file="a", time=at(12)),
+        delivery([row("1"), row("2", a=2), row("3")], file="b", time=at(15)),
+    )
     found = counted(first, second, orders=undeclared)
     assert {k: v["_available_at"] for k, v in found.items()} == {"1": at(12), "2": at(15), "3": at(15)}
 
@@ -113,7 +118,7 @@ def by_hand(deliveries):
     """Return what counts by walking through the deliveries in their order, one row at a time."""
     first = min(time for _, time, _, _ in deliveries)
     seen = {}
-    for file, time, current, rows in sorted(deliveries, key=lambda d: (d[1], d[2], d[0])):
+    for _, time, current, rows in sorted(deliveries, key=lambda d: (d[1], d[2], d[0])):
         for one in rows:
             seen.setdefault(one["id"], []).append((time, current, one))
     counted = {}

@@ -60,8 +60,8 @@ def test_what_is_no_aggregate_is_refused(sql):
 
 
 def test_a_query_has_columns_and_tables_and_what_it_uses_of_them():
-    sql = "WITH late AS (SELECT * FROM arrivals WHERE arr_delay > 1) SELECT s.carrier, late.arr_delay FROM schedule s JOIN late USING (flight_id)"
-    bound = bind_query(sql, TABLES, "defs.yaml")
+    late = "WITH late AS (SELECT * FROM arrivals WHERE arr_delay > 1) "
+    bound = bind_query(f"{late}SELECT s.carrier, late.arr_delay FROM schedule s JOIN late USING (flight_id)", TABLES, "defs.yaml")
     assert bound.columns == {"carrier": "VARCHAR", "arr_delay": "SMALLINT"}
     assert set(bound.tables) == {"arrivals", "schedule"}
     assert bound.used["schedule"] == {"carrier", "flight_id"}
@@ -102,7 +102,7 @@ def test_sql_may_stand_in_a_file_beside_the_declaration(tmp_path):
     (tmp_path / "late.sql").write_text("SELECT 1;\n")
     assert read_sql("late.sql", tmp_path) == "SELECT 1"
     assert read_sql(" arr_delay > 15 ; ", tmp_path) == "arr_delay > 15"
-    with pytest.raises(UnknownNameError, match="there is no SQL file.*Did you mean 'late.sql'"):
+    with pytest.raises(UnknownNameError, match=r"there is no SQL file.*Did you mean 'late.sql'"):
         read_sql("lates.sql", tmp_path, where="defs.yaml")
     with pytest.raises(DeclarationError, match="SQL is text, got False"):
         read_sql(False, tmp_path, where="defs.yaml")

@@ -10,7 +10,15 @@ from ml_platform.lake.duck import connect
 from ml_platform.tables.contract import Column, Contract
 from ml_platform.tables.table import Availability, FileSource, SqlSource, Table
 from ml_platform.tables.types import (
-    arrow_type, check_literal, check_type, duckdb_type, polars_type, sql_literal, stored_columns, stored_schema, type_of,
+    arrow_type,
+    check_literal,
+    check_type,
+    duckdb_type,
+    polars_type,
+    sql_literal,
+    stored_columns,
+    stored_schema,
+    type_of,
 )  # fmt: skip
 
 ALL = ["bool", "int8", "int16", "int32", "int64", "float32", "float64", "string", "date", "timestamp", "decimal(9,2)"]

@@ -1,0 +1,110 @@
+"""Your own CSVs to a first model: a fresh dg project that has nothing of us but the built wheel.
+
+The files are real: a year of hourly weather at three airports, one CSV a day. The question: will it rain there within the next day?
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from ml_platform.defs.flights.nycflights import find_nycflights
+
+REPOSITORY = Path(__file__).parents[1]
+ANSWERS = """
+---
+type: ml_platform.FeatureView
+attributes:
+  name: air
+  source: weather
+  entities: [[origin]]
+  windows: [6h, 1d, 3d]
+  refresh: 1d
+  features:
+    - {column: pressure, functions: [mean, min]}
+    - {column: humid, functions: [mean, max]}
+    - {name: wet, sql: precip > 0, functions: [share]}
+---
+type: ml_platform.Problem
+attributes:
+  name: rain_tomorrow
+  spine: {each: origin, every: 1d, active: {in: weather, within: 2d}}
+  label: {from: weather, match: [origin], sql: max(precip) > 0, horizon: 24h}
+  features: [air]
+  training: {every: 7d, look_back: 300d, validate: 40d, test: 40d}
+  sizes: [4, 8]
+"""
+RUN = """
+import json, sys
+import dagster as dg
+from rain_platform.definitions import defs
+days, training_date = json.loads(sys.argv[1]), sys.argv[2]
+definitions = defs()
+job = definitions.resolve_implicit_global_asset_job_def()
+keys = sorted(definitions.resolve_asset_graph().materializable_asset_keys)
+built = [k for k in keys if k.path[1] in ("raw", "tables", "features")]
+trained = [k for k in keys if k.path[1] in ("training", "selected", "models", "champion")]
+span = {"dagster/asset_partition_range_start": days[0], "dagster/asset_partition_range_end": days[-1]}
+with dg.DagsterInstance.ephemeral() as instance:
+    for chosen in ({"asset_selection": built, "tags": span}, {"asset_selection": trained, "partition_key": training_date}):
+        assert job.execute_in_process(instance=instance, **chosen).success
+import ml_platform
+from ml_platform.pipeline.champion import current_champion
+project = ml_platform.open_project(".")
+version = project.lake.heads("rain/models/rain_tomorrow")[training_date]
+print(json.dumps({"home": ml_platform.__file__, "properties": version.properties}, default=str))
+"""
+
+
+def _write_weather(folder: Path) -> list[str]:
+    """Write one CSV per UTC day and return the days."""
+    rows = pl.read_csv(find_nycflights() / "weather.csv", infer_schema=False).rename({"time_hour": "observed_at"})
+    rows = rows.select("origin", "observed_at", "temp", "humid", "precip", "pressure").with_columns(day=pl.col("observed_at").str.head(10))
+    folder.mkdir(parents=True)
+    days = rows.partition_by("day", as_dict=True, include_key=False)
+    for (day,), frame in days.items():
+        frame.write_csv(folder / f"{day}.csv")
+    return sorted(day for (day,) in days)
+
+
+def _run(*command: str, cwd: Path, environment: dict[str, str]) -> str:
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, f"{' '.join(command[:6])}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_own_csvs_to_a_first_model_with_only_the_wheel(tmp_path: Path) -> None:
+    _run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "dist"), cwd=REPOSITORY, environment=dict(os.environ))
+    site = tmp_path / "site"
+    zipfile.ZipFile(next((tmp_path / "dist").glob("*.whl"))).extractall(site)
+    project = tmp_path / "work"
+    days = _write_weather(project / "data" / "landing" / "weather")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("ML_PLATFORM_", "DAGSTER_", "PYTHONPATH"))}
+    environment["PYTHONPATH"] = f"{site}{os.pathsep}{project}"
+    python = (sys.executable, "-W", "ignore")
+
+    _run(*python, "-m", "ml_platform.cli", "init", "data/landing", "--name", "rain", cwd=project, environment=environment)
+    declared = project / "rain_platform" / "defs" / "rain" / "defs.yaml"
+    drafted = declared.read_text()
+    _run(*python, "-c", "from rain_platform.definitions import defs; defs().resolve_asset_graph()", cwd=project, environment=environment)
+    declared.write_text(drafted + ANSWERS)
+
+    told = _run(*python, "-c", RUN, json.dumps([days[0], days[-1]]), "2013-12-01", cwd=project, environment=environment)
+    made = json.loads(told.splitlines()[-1])
+    assert Path(made["home"]).is_relative_to(site), "the wheel, not the repository, was used"
+    assert made["properties"]["training_date"] == "2013-12-01"
+    assert 0 <= made["properties"]["metrics"]["auc"]["value"] <= 1 if isinstance(made["properties"]["metrics"]["auc"], dict) else True
+    assert set(made["properties"]["features"]) <= {
+        f"origin_{column}_{function}_{window}"
+        for column, functions in {"pressure": ("mean", "min"), "humid": ("mean", "max"), "wet": ("share",)}.items()
+        for function in functions
+        for window in ("6h", "1d", "3d")
+    }
