@@ -82,7 +82,18 @@ def _run(*command: str, cwd: Path, environment: dict[str, str]) -> str:
 
 @pytest.mark.slow
 def test_own_csvs_to_a_first_model_with_only_the_wheel(tmp_path: Path) -> None:
-    _run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "dist"), cwd=REPOSITORY, environment=dict(os.environ))
+    _run(
+        sys.executable,
+        "-m",
+        "hatchling",
+        "build",
+        "-t",
+        "wheel",
+        "-d",
+        str(tmp_path / "dist"),
+        cwd=REPOSITORY,
+        environment=dict(os.environ),
+    )
     site = tmp_path / "site"
     zipfile.ZipFile(next((tmp_path / "dist").glob("*.whl"))).extractall(site)
     project = tmp_path / "work"

@@ -21,6 +21,7 @@ class Declared(dg.Component, dg.Model, dg.Resolvable):
     tags: Annotated[dict[str, str], Field(description="Tags put on every asset of this declaration.")] = {}
 
     _folder: Path | None = PrivateAttr(default=None)
+    _project: Path | None = PrivateAttr(default=None)
 
     @classmethod
     def load(cls: type[T], attributes: Any, context: dg.ComponentLoadContext) -> T:
@@ -32,6 +33,16 @@ class Declared(dg.Component, dg.Model, dg.Resolvable):
     def stand_in(self, folder: Path) -> None:
         """Say where the declaration stands, for those that were built in Python."""
         self._folder = self._folder or folder
+
+    def belong_to(self, project: Path) -> None:
+        """Say which folder holds the declarations of the whole project."""
+        self._project = project
+
+    def beside(self, file: str) -> str:
+        """Return the path of a file beside the declaration, relative to the project's folder: it must not tell one machine from another."""
+        path = (self.folder / file).resolve()
+        root = (self._project or self.folder).resolve()
+        return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
 
     @property
     def folder(self) -> Path:

@@ -74,9 +74,12 @@ def _compile_one(name: str, tree: ComponentTree, declared: "list[Declared]") -> 
     from ml_platform.components.table import Table
 
     folder = Path(tree.defs_module_path) / name
+    folder = folder if folder.is_dir() else Path(tree.defs_module_path)
+    for component in declared:
+        component.belong_to(folder)
     return compile_project(
         name,
-        folder if folder.is_dir() else Path(tree.defs_module_path),
+        folder,
         [c.to_core() for c in declared if isinstance(c, Table)],
         [c.to_core() for c in declared if isinstance(c, FeatureView)],
         [c.to_core() for c in declared if isinstance(c, Problem)],

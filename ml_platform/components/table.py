@@ -121,7 +121,7 @@ class Table(Declared):
         if given.sql is not None:
             return core.SqlSource(read_sql(given.sql, self.folder), reads)
         file, function = split_python(given.python or "", where)
-        path = (self.folder / file).as_posix()
+        path = self.beside(file)
         return core.DerivedPythonSource(path, function, reads) if reads else core.PythonSource(path, function)
 
     def _partitions(self, where: str) -> core.DailyPartitions | None:

@@ -98,7 +98,9 @@ def _bounded(measure: str, challenger: float, champion: float, difference: float
     import numpy as np
 
     error, clusters, by = clustered_error(influence, days), int(np.unique(days).size), "day"
-    weeks = (days - days.min()) // 7
+    # The days that are left over after the last full week belong to it, unless they are most of one.
+    passed = days - days.min()
+    weeks = np.minimum(passed // 7, max(1, round((int(passed.max()) + 1) / 7)) - 1)
     if np.unique(weeks).size >= MIN_WEEKS:
         weekly = clustered_error(influence, weeks)
         if weekly > error:

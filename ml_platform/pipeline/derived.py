@@ -77,7 +77,6 @@ class Inputs:
     heads: Mapping[str, Mapping[str | None, Version]]
     days_back: Mapping[str, int | None]
     first_daily: str | None
-    is_daily: bool
 
     @classmethod
     def of(cls, workspace: Workspace, table: Table, keys: Sequence[str | None], plan: DerivedPlan | None) -> Inputs:
@@ -97,7 +96,7 @@ class Inputs:
             found = workspace.lake.heads(workspace.table("tables", name))
             heads[name] = found if wanted is None else {d: v for d, v in found.items() if d in wanted}
         first = next((n for n in names if days_back[n] is not None), None)
-        return cls(workspace, heads, days_back, first, table.partitions is not None)
+        return cls(workspace, heads, days_back, first)
 
     def missing(self, key: str | None) -> str | None:
         """Return what the partition cannot be made without and is not there, or None."""
@@ -191,13 +190,18 @@ def _computed_by_python(
     parts: list[tuple[str | None, pa.Table]] = []
     for key in keys:
         try:
-            frames = {name: pl.DataFrame(read(key)) for name, read in readers.items()}
+            frames = {name: pl.DataFrame(_without_origin(read(key))) for name, read in readers.items()}
             parts.append((key, _checked(function(frames), table, called, timed)))
         except MlPlatformError as error:
             verdicts.stopped[key] = str(error)
         except Exception as error:
             verdicts.stopped[key] = f"{called} failed with {type(error).__name__}: {error}."
     return parts
+
+
+def _without_origin(rows: pa.Table) -> pa.Table:
+    """Return rows without the columns that say where they were delivered: they mean nothing to a function."""
+    return rows.drop_columns([c for c in ("_file", "_row") if c in rows.column_names])
 
 
 def _checked(rows: Any, table: Table, called: str, timed: bool) -> pa.Table:

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.version import Version
-from ml_platform.tables.read_files import FORMATS
 from ml_platform.tables.structure import kind_of, structure_problems
 from ml_platform.tables.table import FileSource, Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_TEXT_FORMAT = FORMATS[0]
 _ORIGIN = ("_file", "_row", "_delivered_at")
 
 
@@ -45,7 +43,7 @@ def null_values_of(table: Table) -> tuple[str, ...]:
 
 def is_text(version: Version) -> bool:
     """Whether the files of a raw version know nothing but text."""
-    return version.properties["format"] == _TEXT_FORMAT
+    return version.properties["format"] == "csv"
 
 
 def structure_stop(table: Table, version: Version) -> str | None:

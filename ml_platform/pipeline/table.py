@@ -234,7 +234,8 @@ def _references(workspace: Workspace, table: Table, con: duckdb.DuckDBPyConnecti
             continue
         reading = workspace.lake.read(workspace.table("tables", reference.table))
         found[reference.table] = None
-        if reading.versions:
+        columns = {c for r in table.contract.references if r.table == reference.table for c in r.to_columns}
+        if reading.versions and columns <= set(reading.schema.names):
             found[reference.table] = quote_name(f"there_{reference.table}")
             reading.relation(con).create_view(f"there_{reference.table}")
     return found

@@ -15,6 +15,9 @@ from ml_platform.features.compile import CompiledView, compile_view
 from ml_platform.features.view import FeatureView
 from ml_platform.project.compile_problem import compile_problem
 from ml_platform.project.project import Project
+from ml_platform.tables.derived import check_derived
+from ml_platform.tables.find_files import check_pattern
+from ml_platform.tables.rules import check_contract
 from ml_platform.tables.sql import bind_expression
 from ml_platform.tables.table import AssetSource, DerivedPythonSource, FileSource, SqlSource, Table
 from ml_platform.tables.types import contract_columns
@@ -47,10 +50,13 @@ def compile_project(name: str, root: Path, tables: Iterable[Table], views: Itera
     """
     known_tables = _by_name(tables, "table")
     for table in known_tables.values():
+        check_contract(table.contract, table.where)
         _check_columns(table)
         _check_references(table, known_tables)
         _check_partitions(table)
     _check_no_cycle(known_tables)
+    for table in known_tables.values():
+        check_derived(table, known_tables, root)
     known_views: dict[str, CompiledView] = {
         view_name: compile_view(view, known_tables) for view_name, view in _by_name(views, "feature view").items()
     }
@@ -129,6 +135,7 @@ def _check_partitions(table: Table) -> None:
             raise DeclarationError(f"{table.where}: the pattern {source.pattern!r} has a {{day}}; add partitions: {{start: YYYY-MM-DD}}.")
         if not has_day and days is not None:
             raise DeclarationError(f"{table.where}: partitions are declared, but the pattern {source.pattern!r} has no {{day}}.")
+        check_pattern(source.pattern, table.where, daily=days is not None)
     if days is not None and days.start > date(9000, 1, 1):
         raise DeclarationError(f"{table.where}: partitions.start {days.start} lies beyond every calendar.")
 

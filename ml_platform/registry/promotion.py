@@ -126,7 +126,7 @@ def decide(rows: JudgedRows, challenger: np.ndarray, champion: np.ndarray, *, ma
         losses = compare_log_loss(rows.labels, challenger, champion, rows.days)
         comparisons["champion, log-loss"] = losses
         is_as_likely = losses.difference >= 0
-        reasons.append(f"Log-loss: {_figures(losses)}; {'not worse' if is_as_likely else 'worse: its probabilities fit less well'}.")
+        reasons.append(f"Probabilities: {_figures(losses)}: they fit {'no worse' if is_as_likely else 'less well'}.")
         is_better = is_better and is_as_likely
     slices = judge_slices(rows.labels, challenger, champion, rows.days, rows.slices, rows.task)
     reasons += _about_slices(slices)

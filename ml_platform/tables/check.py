@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ml_platform.core.errors import DeclarationError
-from ml_platform.lake.duck import quote_name
+from ml_platform.lake.duck import quote_name, quote_text
 from ml_platform.tables.casts import Cast, cast_column
 from ml_platform.tables.contract import Reference
 from ml_platform.tables.duplicates import duplicate_rules, mark_duplicates
@@ -130,7 +130,7 @@ def rejected_sql(raw: str, table: Table, judgement: Judgement) -> str:
         Grain: one row per rejected row, in the order of files and rows.
     """
     columns = "".join(f", CAST(r.{quote_name(c)} AS VARCHAR) AS {quote_name(c)}" for c in table.contract.column_names)
-    names = ", ".join(f"CASE WHEN {r.broken} THEN '{r.name}' END" for r in judgement.reject_rules)
+    names = ", ".join(f"CASE WHEN {r.broken} THEN {quote_text(r.name)} END" for r in judgement.reject_rules)
     rules = f"list_filter([{names}]::VARCHAR[], lambda rule: rule IS NOT NULL)"
     return (
         f"SELECT r._partition{columns}, _rules, r._file, r._row FROM {raw} r JOIN (SELECT _partition, _file, _row, _delivered_at, {rules} "

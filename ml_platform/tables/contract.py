@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Severity = Literal["reject", "warn"]
 
@@ -77,3 +77,9 @@ class Contract:
     def column(self, name: str) -> Column | None:
         """Return the column called ``name``, or None."""
         return next((c for c in self.columns if c.name == name), None)
+
+    def to_pandera(self, backend: Literal["polars", "pandas"] = "polars") -> Any:
+        """Return the contract as a pandera schema for notebooks and tests; it agrees with the engine on every row."""
+        from ml_platform.tables.pandera_schema import to_pandera
+
+        return to_pandera(self, backend)

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from ml_platform.core.errors import did_you_mean
 from ml_platform.tables.casts import cast_column
 from ml_platform.tables.contract import Contract
-from ml_platform.tables.types import decimal_digits
 
 _DUCKDB_OF_ARROW = {
     "string": "VARCHAR", "bool": "BOOLEAN", "int8": "TINYINT", "int16": "SMALLINT", "int32": "INTEGER", "int64": "BIGINT",
@@ -65,12 +64,6 @@ def kind_of(arrow: str) -> str:
     # Arrow finds no common type for uint64 and the others.
     is_number = duckdb in ("FLOAT", "DOUBLE") or (duckdb.endswith(("INT", "INTEGER")) and duckdb != "UBIGINT")
     return "number" if is_number else _UNIT.sub("timestamp[", arrow)
-
-
-def changed_types(contract: Contract, delivered: Mapping[str, str]) -> list[str]:
-    """Return the columns that a typed format delivered as text though they are declared otherwise: read value by value, worth a warning."""
-    text = [c for c in contract.columns if delivered.get(c.name) == "string" and c.type != "string"]
-    return [c.name for c in text if c.type not in ("date", "timestamp") and decimal_digits(c.type) is None]
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -63,7 +63,6 @@ def test_a_value_enters_after_it_is_available_and_leaves_when_its_window_has_pas
 
 
 def test_a_correction_and_a_late_row_count_from_when_they_were_known():
-    """The corrected value replaces nothing that was said before: it stands beside it from its delivery on."""
     rows = [("EWR", None, T0 - hours(20), T0 - hours(20), 100, 1.0, True, "a"), ("EWR", None, T0, T0 - hours(19), 7, 1.0, True, "late")]
     events, spine = a_world(rows, [("EWR", None, T0 + shift) for shift in (timedelta(0), hours(1))])
     definitions = definitions_of(a_view(FeatureColumn("arr_delay", ("sum", "last")), windows=[timedelta(days=1)]))

@@ -43,6 +43,15 @@ def test_the_larger_error_of_days_and_weeks_counts():
     assert compare(labels, labels + 1.0, labels + 1.0 + 0.4 * steady, days, "regression").by == "day"
 
 
+def test_days_left_over_belong_to_the_last_week():
+    rng = np.random.default_rng(0)
+    days = np.repeat(np.arange(29), 40)
+    labels = rng.normal(size=days.size)
+    weekly = rng.normal(size=4)[np.minimum(days // 7, 3)]
+    found = compare(labels, labels + 1.0, labels + 1.0 + 0.4 * weekly, days, "regression")
+    assert (found.by, found.clusters) == ("week", 4)
+
+
 def test_three_weeks_are_too_few_to_be_clusters():
     labels, good, poor, days = drawn(days=21)
     assert compare(labels, good, poor, days, "classification").by == "day"

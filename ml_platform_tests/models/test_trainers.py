@@ -13,6 +13,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from ml_platform.core.errors import EmptySampleError, ModelError
+from ml_platform.models import lightgbm
 from ml_platform.models.encoding import to_matrix
 from ml_platform.models.linear import LinearTrained
 from ml_platform.models.ranking import auc
@@ -155,6 +156,17 @@ def test_parameters_reach_lightgbm():
     text = trained.to_files()["model.txt"].decode()
     assert text.count("Tree=") == 5
     assert text.count("num_leaves=2\n") == 5
+
+
+def test_the_number_of_threads_changes_no_bit(monkeypatch):
+    def trees(cells: int) -> str:
+        monkeypatch.setattr(lightgbm, "FEW_CELLS", cells)
+        return trained_on("lightgbm", CLASSES).to_files()["model.txt"].decode()
+
+    alone, together = trees(10**9), trees(0)
+    assert "[num_threads: 1]" in alone
+    assert "[num_threads: 2]" in together
+    assert alone.split("parameters:")[0] == together.split("parameters:")[0]
 
 
 def test_what_makes_a_run_repeatable_cannot_be_changed():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import shutil
 import tempfile
@@ -10,13 +11,15 @@ from pathlib import Path
 
 import polars as pl
 
+from ml_platform.core.clock import FixedClock
+from ml_platform.core.intervals import day_start
 from ml_platform.lake.lake import Lake
 from ml_platform.pipeline.model import materialize_model
 from ml_platform.pipeline.selected import materialize_selected
 from ml_platform.pipeline.training_set import materialize_training
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.training.problem import Model, Problem, Selection, Training
-from ml_platform_tests.flights_like import DAY, LATE_ARRIVAL, World, project, world
+from ml_platform_tests.flights_like import DAY, LATE_ARRIVAL, project, world
 
 PROBLEM = "late_arrival"
 FIRST, SECOND = "2013-03-08", "2013-03-15"
@@ -33,6 +36,7 @@ DECLARED = replace(
 @functools.cache
 def _made() -> Path:
     root = Path(tempfile.mkdtemp(prefix="modelled_world_"))
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
     made = world(root, project_=project(root, problem=DECLARED), landed=76, per_day=80)
     for materialize in (materialize_training, materialize_selected, materialize_model):
         outcome = materialize(made.workspace, PROBLEM, [FIRST, SECOND])
@@ -44,8 +48,8 @@ def _made() -> Path:
 def modelled(tmp_path: Path, *, problem: Problem = DECLARED) -> Workspace:
     """Return a copy of that world, with its problem declared as given."""
     shutil.copytree(_made(), tmp_path, dirs_exist_ok=True)
-    workspace = World(Workspace(project(tmp_path, problem=problem), Lake.open(tmp_path / "lake"), _clock(), tmp_path / "landing"))
-    return workspace.at("2013-03-18").workspace
+    clock = FixedClock(day_start("2013-03-18"))
+    return Workspace(project(tmp_path, problem=problem), Lake.open(tmp_path / "lake"), clock, tmp_path / "landing")
 
 
 def training_rows(workspace: Workspace, day: str) -> pl.DataFrame:

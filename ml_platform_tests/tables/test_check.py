@@ -1,4 +1,5 @@
 import random
+from datetime import timedelta
 
 import pyarrow as pa
 import pytest
@@ -170,3 +171,18 @@ def test_an_unpartitioned_table_has_no_other_day():
     judgement, kept, _ = judged(whole, delivery([{**GOOD, "planned_at": "1999-01-01"}], day=""))
     assert judgement.rows == {"": 1}
     assert len(kept) == 1
+
+
+def test_a_delay_is_added_to_every_availability():
+    later = table(CONTRACT, availability=ORDERS.availability, delay=timedelta(minutes=90))
+    _, kept, _ = judged(later, delivery([GOOD]))
+    assert (kept[0]["_available_at"], kept[0]["_available_at_2"]) == (at(11.5), at(13.5))
+
+
+@pytest.mark.parametrize("name", ["it's", "select", "Größe", "a b", 'x"y', "größe %s {}"])
+def test_a_column_may_have_any_name(name):
+    odd = table(Contract((Column(name, "string", one_of=("it's", 'x"y')),), key=(name,)))
+    judgement, kept, rejected = judged(odd, delivery([{name: "it's"}, {name: "other"}, {name: 'x"y'}, {name: 'x"y'}]))
+    assert [k[name] for k in kept] == ["it's", 'x"y']
+    assert [(r[name], r["_rules"]) for r in rejected] == [("other", [f"one_of_{name}"]), ('x"y', ["exact_duplicate"])]
+    assert judgement.broken[0].samples == (f"a.csv row 1: {name}='other'",)

@@ -48,5 +48,5 @@ def test_rows_come_as_any_frame(frame):
 
 
 def test_other_things_are_no_rows():
-    with pytest.raises(SourceError, match="feed.py:fetch returned a list"):
+    with pytest.raises(SourceError, match=r"feed.py:fetch returned a list"):
         to_arrow([1], "feed.py:fetch")

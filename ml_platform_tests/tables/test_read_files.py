@@ -63,7 +63,7 @@ def test_a_parquet_file_that_was_cut_anywhere_is_refused(tmp_path):
     pq.write_table(pa.table({"a": list(range(1000))}), path)
     whole = path.read_bytes()
     for end in (1, 4, 100, len(whole) // 2, len(whole) - 1):
-        with pytest.raises(SourceError, match="x.parquet cannot be read as Parquet"):
+        with pytest.raises(SourceError, match=r"x.parquet cannot be read as Parquet"):
             parse_delivery(whole[:end], "x.parquet")
 
 
@@ -98,7 +98,7 @@ def test_a_file_that_is_not_there(tmp_path):
 def test_the_format_is_declared_or_read_from_the_ending():
     assert [file_format(n) for n in ("a.CSV", "a.csv.gz", "a.pq", "a.ndjson")] == ["csv", "csv", "parquet", "jsonl"]
     assert file_format("a.dat", "csv") == "csv"
-    with pytest.raises(DeclarationError, match="cannot be told from its ending"):
+    with pytest.raises(DeclarationError, match=r"cannot be told from its ending"):
         file_format("a.dat")
-    with pytest.raises(DeclarationError, match="Did you mean 'parquet'"):
+    with pytest.raises(DeclarationError, match=r"Did you mean 'parquet'"):
         file_format("a.dat", "parqet")
