@@ -49,7 +49,7 @@ class Features:
         from ml_platform.pipeline.feature_values import features_at, resolve_features
 
         frame, given = _with_cutoff(spine, cutoff)
-        definitions = resolve_features(self.workspace.project, names)
+        definitions = resolve_features(self.workspace.project, names, frame.columns)
         values, _ = features_at(self.workspace, frame, definitions)
         return values.rename({CUTOFF: given}) if given != CUTOFF else values
 

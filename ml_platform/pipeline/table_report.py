@@ -62,7 +62,7 @@ def contract_checks(
         passed=not stopped,
         severity="error",
         summary=summary + (f"; {len(stopped)} of {partitions} partitions stopped." if stopped else "."),
-        rows=(*stops, *(_line(b, rows) for b in broken if b.rule.severity == "reject")),
+        rows=(*stops, *(_line(b, rows) for b in broken if b.rule.severity == "reject"), *_kept_rules(judgements, broken)),
         numbers={"rows": rows, "rejected": rejected, "stopped": len(stopped)},
     )
     warned = [b for b in broken if b.rule.severity == "warn"]
@@ -142,6 +142,16 @@ def _line(broken: Broken, rows: int) -> dict[str, Any]:
         "rule": broken.rule.name, "column": broken.rule.column, "rows": count, "share": _share(count, rows),
         "partitions": named, "samples": "; ".join(broken.samples), "keeps": broken.rule.says,
     }  # fmt: skip
+
+
+def _kept_rules(judgements: Sequence[Judgement], broken: Sequence[Broken]) -> list[dict[str, Any]]:
+    """Return a line per rule that no row broke: what was looked at is as much of the verdict as what was found."""
+    found = {b.rule.name for b in broken}
+    rules = {r.name: r for j in judgements for r in j.reject_rules if r.name not in found}
+    return [
+        {"rule": r.name, "column": r.column, "rows": 0, "share": 0.0, "partitions": "", "samples": "", "keeps": r.says}
+        for r in rules.values()
+    ]
 
 
 def _share(part: int, whole: int) -> float:

@@ -55,9 +55,3 @@ def modelled(tmp_path: Path, *, problem: Problem = DECLARED) -> Workspace:
 def training_rows(workspace: Workspace, day: str) -> pl.DataFrame:
     """Return the training set of a date."""
     return workspace.lake.read(workspace.table("training", PROBLEM), [day], missing="raise").pl()
-
-
-def _clock():
-    from ml_platform.core.clock import SystemClock
-
-    return SystemClock()

@@ -3,10 +3,11 @@ from datetime import timedelta
 
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.pipeline.model_card import timeless_tables
+from ml_platform.tables.table import FileSource
 from ml_platform_tests.flights_like import ARRIVALS, SCHEDULE, project
 from ml_platform_tests.pipeline.modelled_world import modelled
 
-PLANES = replace(SCHEDULE, name="planes", timeless=True, partitions=None, availability=())
+PLANES = replace(SCHEDULE, name="planes", source=FileSource("planes.csv"), timeless=True, partitions=None, availability=())
 
 
 def test_tables_that_are_read_as_they_are_now_are_named(tmp_path):
