@@ -173,7 +173,7 @@ def _outcomes(project: Project, problem: CompiledProblem) -> AssetPlan:
         return materialize_outcomes(workspace, problem.name, keys)
 
     horizon = days_up(problem.maturity + timedelta(days=1))
-    deps = [Dep(_key(project, "predictions", problem)), _files(project, problem.label_table, 0, horizon)]
+    deps = [Dep(_key(project, "predictions", problem)), _files(project, problem.label_table, 0, horizon - 1)]
     return _plan(
         project, problem, "outcomes", run,
         description=f"The labels of that day's predictions, once they are mature ({format_duration(problem.maturity)} after the cutoff, "

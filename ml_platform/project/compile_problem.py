@@ -13,7 +13,7 @@ from ml_platform.tables.table import Table
 from ml_platform.tables.types import contract_columns
 from ml_platform.training.problem import Problem, RowsSpine
 
-TRAINERS = ("constant", "lightgbm", "logistic")
+TRAINERS = ("constant", "lightgbm", "logistic", "ridge")
 
 
 def compile_problem(problem: Problem, tables: Mapping[str, Table], views: Mapping[str, CompiledView]) -> CompiledProblem:
