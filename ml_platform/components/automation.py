@@ -1,6 +1,7 @@
 """How a landed day flows down the graph: one condition for assets that follow their own day, one for those that read a window."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
 
@@ -25,7 +26,8 @@ def follows_landed_days(raw_keys: Sequence[dg.AssetKey], pointers: Sequence[dg.A
     updated = Condition.any_deps_updated()
     if pointers:
         updated = updated.ignore(dg.AssetSelection.assets(*pointers))
-    condition = (Condition.newly_missing() | updated).since_last_handled() & ~Condition.any_deps_in_progress() & ~Condition.in_progress()
+    changed: Any = Condition.newly_missing() | updated
+    condition = changed.since_last_handled() & ~Condition.any_deps_in_progress() & ~Condition.in_progress()
     for key in raw_keys:
         condition = condition & Condition.asset_matches(key, ~Condition.missing())
     return condition.with_label("follows landed days")

@@ -50,7 +50,9 @@ class Driver:
         for left in self.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED], tags={DRIVEN: self.project})):
             self.instance.report_run_canceled(left, message="The process that drove this run ended before it did.")
             self.instance.event_log_storage.free_concurrency_slots_for_run(left.run_id)
-        self._order = {key: number for number, key in enumerate(self._graph.toposorted_asset_keys)}
+        self._depth: dict[dg.AssetKey, int] = {}
+        for key in self._graph.toposorted_asset_keys:
+            self._depth[key] = 1 + max((self._depth[parent] for parent in self._graph.get(key).parent_keys), default=0)
         if self.state is not None and self.state.is_file():
             kept = json.loads(self.state.read_text(encoding="utf-8"))
             self._cursors = kept["sensors"]
@@ -148,7 +150,8 @@ class Driver:
         """Yield runs in the graph's order: assets that want the same days share one, unless something between them wants others."""
         groups: list[tuple[list[dg.AssetKey], list[str]]] = []
         place: dict[dg.AssetKey, int] = {}
-        for key in sorted(requested, key=self._order.__getitem__):
+        # What wants few days goes first: it is waited for, and the large group below it can then take everything else.
+        for key in sorted(requested, key=lambda k: (self._depth[k], len(requested[k] or ()), k)):
             days = requested[key] or []
             earliest = max((place[parent] for parent in self._graph.get(key).parent_keys if parent in place), default=0)
             place[key] = next((n for n in range(earliest, len(groups)) if groups[n][1] == days), len(groups))

@@ -62,7 +62,7 @@ def _compile_all(tree: ComponentTree) -> "dict[str, tuple[Project, list[Declared
         if isinstance(declaration.component_type, type) and issubclass(declaration.component_type, Declared):
             component = tree.load_component(location)
             if isinstance(component, Declared):
-                path = Path(location.file_path)
+                path = Path(getattr(location, "file_path", tree.defs_module_path))
                 component.stand_in(path if path.is_dir() else path.parent)
                 declared.setdefault(project_name(component.folder, tree), []).append(component)
     return {name: (_compile_one(name, tree, found), found) for name, found in declared.items()}

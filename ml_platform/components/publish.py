@@ -8,7 +8,7 @@ done: the run is marked, for that one moment, as one whose events are reported b
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
 from dagster._core.storage.tags import EXTERNALLY_MANAGED_ASSETS_TAG
@@ -158,7 +158,7 @@ def _version_tags(partition: PartitionOutcome, plan: "AssetPlan") -> dict[str, s
 
 @contextmanager
 def _reported_by_the_asset(context: dg.AssetExecutionContext) -> Iterator[None]:
-    tags = context.run.tags
+    tags = cast(dict[str, str], context.run.tags)
     before = tags.get(EXTERNALLY_MANAGED_ASSETS_TAG)
     tags[EXTERNALLY_MANAGED_ASSETS_TAG] = "true"
     try:

@@ -30,7 +30,7 @@ def raw_keys(project: Project, names: list[str]) -> list[dg.AssetKey]:
     while waiting:
         table = project.table(waiting.pop())
         if table.is_derived:
-            waiting += list(table.source.reads)
+            waiting += list(table.reads)
         elif table.partitions is not None:
             found[table.name] = None
     return [dg.AssetKey([project.name, "raw", name]) for name in sorted(found)]
@@ -96,7 +96,7 @@ def _derived_plan(project: Project, table: Table) -> AssetPlan:
             dg.AssetKey([project.name, "tables", read]),
             window(-days_up(back), 0) if table.partitions and project.table(read).partitions else None,
         )
-        for read, back in table.source.reads.items()
+        for read, back in table.reads.items()
     )
     condition = follows_landed_days(raw_keys(project, [table.name])) if table.partitions else dg.AutomationCondition.eager()
     return _checked_plan(project, table, deps, condition)

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 class Budget:
     """How much a selection may look at: rows of the training and validation samples and of each bootstrap, and how many bootstraps."""
 
-    train_rows: int = 40_000
-    validate_rows: int = 30_000
-    bootstrap_rows: int = 10_000
+    train_rows: int = 30_000
+    validate_rows: int = 20_000
+    bootstrap_rows: int = 8_000
     bootstraps: int = BOOTSTRAPS
 
 

@@ -116,6 +116,11 @@ class Table:
         """Whether the rows come from other tables of the project."""
         return isinstance(self.source, SqlSource | DerivedPythonSource)
 
+    @property
+    def reads(self) -> Mapping[str, timedelta]:
+        """The tables that a derived table reads, and how far back; empty for one that is delivered."""
+        return self.source.reads if isinstance(self.source, SqlSource | DerivedPythonSource) else {}
+
     def available_at_column(self, column: str) -> str | None:
         """Return the stored column that says from when ``column`` is known; None where nothing declares it.
 
