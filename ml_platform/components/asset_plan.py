@@ -68,7 +68,7 @@ def asset_of(plan: AssetPlan) -> dg.AssetsDefinition:
     )
     def body(context: dg.AssetExecutionContext) -> Iterator[Any]:
         keys = list(context.partition_keys) if context.has_partition_key or context.has_partition_key_range else [None]
-        workspace = context.resources.platform.workspace(plan.project, context.run_id, context.log.info)
+        workspace = context.resources.platform.workspace(plan.project, context.run.run_id, context.log.info)
         start = time.perf_counter()
         try:
             outcome = plan.run(workspace, keys)

@@ -1,5 +1,7 @@
 """A project opened from Python: notebooks, the command line and tests work with the same objects as the assets do."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,14 +13,14 @@ from dagster.components.core.component_tree import ComponentTree
 from ml_platform.components.project_definitions import projects_of
 from ml_platform.components.resource import Platform
 from ml_platform.core.errors import DeclarationError, FeatureError, UnknownNameError, did_you_mean
-from ml_platform.lake.lake import Lake
-from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import Project
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from ml_platform.lake.lake import Lake
     from ml_platform.lake.reading import Reading
+    from ml_platform.pipeline.workspace import Workspace
 
 CUTOFF = "_cutoff"
 
@@ -29,7 +31,7 @@ class Features:
 
     workspace: Workspace
 
-    def at(self, spine: Any, names: Sequence[str], *, cutoff: str | None = None) -> "pl.DataFrame":
+    def at(self, spine: Any, names: Sequence[str], *, cutoff: str | None = None) -> pl.DataFrame:
         """Return features as of each row's cutoff.
 
         Parameters
@@ -61,15 +63,15 @@ class OpenProblem:
     workspace: Workspace
     name: str
 
-    def training_set(self, at: str | None = None) -> "pl.DataFrame":
+    def training_set(self, at: str | None = None) -> pl.DataFrame:
         """Return the training set of training date ``at`` (``YYYY-MM-DD``; the newest one by default)."""
         return self._newest("training", at).pl()
 
-    def predictions(self, day: str | None = None) -> "pl.DataFrame":
+    def predictions(self, day: str | None = None) -> pl.DataFrame:
         """Return the scores of cutoff day ``day`` (the newest one by default)."""
         return self._newest("predictions", day).pl()
 
-    def _newest(self, layer: str, key: str | None) -> "Reading":
+    def _newest(self, layer: str, key: str | None) -> Reading:
         table = self.workspace.table(layer, self.name)
         if key is None:
             keys = [k for k in self.workspace.lake.partitions(table) if k is not None]
@@ -84,7 +86,7 @@ class OpenView:
     workspace: Workspace
     name: str
 
-    def preview(self, rows: int = 20) -> "pl.DataFrame":
+    def preview(self, rows: int = 20) -> pl.DataFrame:
         """Return the newest ``rows`` change points of every entity of the view."""
         import polars as pl
 
@@ -114,7 +116,7 @@ class Session:
         """Features at any spine of your own."""
         return Features(self.workspace)
 
-    def table(self, name: str, partition: str | Sequence[str] | None = None, at: "int | datetime | None" = None) -> "Reading":
+    def table(self, name: str, partition: str | Sequence[str] | None = None, at: int | datetime | None = None) -> Reading:
         """Return a table as of a commit or time: ``.pl()``, ``.df()``, ``.arrow()`` or ``.relation(connection)``.
 
         ``name`` is a declared table (``arrivals``) or any stored one (``features/delays__origin``).
@@ -182,7 +184,7 @@ def _dg_root(start: Path) -> Path:
     )
 
 
-def _with_cutoff(spine: Any, cutoff: str | None) -> "tuple[pl.DataFrame, str]":
+def _with_cutoff(spine: Any, cutoff: str | None) -> tuple[pl.DataFrame, str]:
     import polars as pl
 
     frame = spine if isinstance(spine, pl.DataFrame) else pl.from_pandas(spine)

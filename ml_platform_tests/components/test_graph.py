@@ -87,8 +87,8 @@ def test_a_late_correction_touches_exactly_the_landed_days_whose_window_it_reach
         graph.report("raw", "weather", DAYS[20])
         requested = graph.tick()
         assert requested["tables/weather"] == [DAYS[20]]
-        # A file of day F holds times of [F, F + 3) days, and the view keeps a value for six hours.
-        assert requested["features/weather_now__origin"] == DAYS[20:24]
+        # A file of day F holds times of [F, F + 2) days, and the view keeps a value for six hours.
+        assert requested["features/weather_now__origin"] == DAYS[20:23]
         assert not any(name.startswith("features/delays") for name in requested)
 
 
