@@ -6,8 +6,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
-# More for pytest, for instance: make test PYTEST_ARGS="-m 'not slow'"
-PYTEST_ARGS ?=
+# Two workers, a file each. Something else for pytest, for instance: make test PYTEST_ARGS="-m 'not slow'"
+PYTEST_ARGS ?= -n 2 --dist loadfile
 
 # Nothing of this calls home.
 export DAGSTER_DISABLE_TELEMETRY := 1
