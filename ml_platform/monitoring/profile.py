@@ -32,7 +32,7 @@ class Layout:
 
     ``edges[column]`` are increasing; bin i holds ``edges[i - 1] < x <= edges[i]``, the first and last bins are open.
     ``values[column]`` are sorted; one more count holds all other values. ``centres`` are subtracted before moments are summed,
-    so that squares of large values do not cancel.
+    so that sums of large values keep their digits.
     """
 
     edges: Mapping[str, tuple[float, ...]]
@@ -49,8 +49,13 @@ class Layout:
 class ColumnProfile:
     """Sums over the rows of one column; missing is NULL or NaN, and infinite values are counted in bins but in no moment.
 
-    ``total`` and ``squares`` are sums of ``x - centre`` and of its square over ``finite`` values; ``below`` and ``above`` sum how far
-    values lie below the first and beyond the last edge.
+    ``total`` is the sum of ``x - centre`` over ``finite`` values, ``squares`` that of their squared distances from their own mean: two
+    such sums are put together with Chan's formula, where plain sums of squares would cancel far from the centre. ``below`` and ``above``
+    sum how far values lie below the first and beyond the last edge.
+
+    References
+    ----------
+    .. [1] T. Chan, G. Golub, R. LeVeque (1983), Algorithms for computing the sample variance, The American Statistician 37(3), eq. 2.1.
     """
 
     rows: int
@@ -69,10 +74,17 @@ class ColumnProfile:
             self.counts + other.counts,
             self.finite + other.finite,
             self.total + other.total,
-            self.squares + other.squares,
+            self.squares + other.squares + self._apart(other),
             self.below + other.below,
             self.above + other.above,
         )
+
+    def _apart(self, other: ColumnProfile) -> float:
+        """Return what the distance between two means adds to the squared distances from the common one."""
+        if not self.finite or not other.finite:
+            return 0.0
+        distance = self.total / self.finite - other.total / other.finite
+        return distance**2 * (self.finite * other.finite / (self.finite + other.finite))
 
     @property
     def present(self) -> int:
@@ -89,7 +101,7 @@ class ColumnProfile:
         """Standard deviation of the finite values, in the unit of the column; 0 for fewer than two."""
         if self.finite < 2:
             return 0.0
-        return float(np.sqrt(max(self.squares / self.finite - (self.total / self.finite) ** 2, 0.0)))
+        return float(np.sqrt(self.squares / self.finite))
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,7 +278,9 @@ def _sums(i: int, name: str, layout: Layout) -> str:
         return f"count(c{i}), 0, 0, 0, 0, 0, map_values(histogram_exact(c{i}, [{known}]::VARCHAR[]))"
     edges, centre = layout.edges[name], _double(layout.centres[name])
     finite = f"FILTER (isfinite(c{i}))"
-    moments = f"count(c{i}), count(*) {finite}, sum(c{i} - {centre}) {finite}, sum((c{i} - {centre}) ** 2) {finite}"
+    # DuckDB's variance is Welford's, and refuses to overflow: values beyond 1e150 have no square.
+    squared = f"FILTER (isfinite(c{i}) AND abs(c{i}) < 1e150)"
+    moments = f"count(c{i}), count(*) {finite}, sum(c{i} - {centre}) {finite}, var_pop(c{i}) {squared} * count(*) {squared}"
     if not edges:
         return f"{moments}, 0, 0, [count(c{i})]"
     return (
