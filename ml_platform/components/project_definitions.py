@@ -7,6 +7,7 @@ import dagster as dg
 from dagster.components.core.component_tree import ComponentTree
 
 from ml_platform.components.resource import resources_at
+from ml_platform.components.staleness import inputs_current_check
 from ml_platform.core.errors import DeclarationError
 from ml_platform.core.names import check_name
 from ml_platform.project.compile import compile_project
@@ -33,10 +34,13 @@ def definitions_of(component: "Declared", context: dg.ComponentLoadContext) -> d
         assets = feature_assets.assets_of(project, project.view(component.name))
     else:
         assets = problem_assets.assets_of(project, project.problem(component.name))
+    checks = [] if isinstance(component, Table | FeatureView) else [inputs_current_check(project, "training", component.name)]
     first = declared[0]
     mine = (type(first), first.name) == (type(component), component.name)
     root = str(_project_root(context))
-    return dg.Definitions(assets=assets, resources=resources_at(root), sensors=sensors.sensors_of(project) if mine else [])
+    return dg.Definitions(
+        assets=assets, asset_checks=checks, resources=resources_at(root), sensors=sensors.sensors_of(project) if mine else []
+    )
 
 
 def projects_of(tree: ComponentTree) -> "dict[str, tuple[Project, list[Declared]]]":
