@@ -6,7 +6,7 @@ import resource
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -94,11 +94,13 @@ def run_demo(
     from ml_platform.components.opening import open_project
     from ml_platform.definitions import defs
 
+    root = root.resolve()
     session = open_project(root)
     demo = Demo(session)
     definitions = defs()
     definitions = definitions if isinstance(definitions, dg.Definitions) else definitions.resolve()
-    with warnings.catch_warnings(), _alone(root), dg.DagsterInstance.from_config(str(root)) as instance:
+    # The paths of dagster.yaml are relative to the folder that Dagster is started in.
+    with warnings.catch_warnings(), _alone(root), chdir(root), dg.DagsterInstance.from_config(str(root)) as instance:
         # Dagster warns its own testing functions, which the driver ticks conditions with, about its own beta parameters.
         warnings.simplefilter("ignore", dg.BetaWarning)
         driver = Driver(definitions, instance, PROJECT, say, state=root / "data" / ".dagster" / "driver.json")
