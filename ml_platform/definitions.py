@@ -1,12 +1,12 @@
 """The code location: what ``defs/`` declares, one executor, and the policies that hold for every asset."""
 
-import os
 from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
 
 from ml_platform.components.policies import apply_policies
+from ml_platform.components.settings import executor_name
 
 
 @dg.definitions
@@ -14,6 +14,5 @@ def defs() -> dg.Definitions:
     """Load ``defs/`` and apply executor and policies once over the whole graph."""
     loaded = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
     # A new process per step costs several CPU-seconds of imports: in-process unless one setting asks otherwise.
-    multiprocess = os.environ.get("ML_PLATFORM_EXECUTOR", "in_process") == "multiprocess"
-    executor = dg.multiprocess_executor if multiprocess else dg.in_process_executor
+    executor = dg.multiprocess_executor if executor_name() == "multiprocess" else dg.in_process_executor
     return dg.Definitions.merge(apply_policies(loaded, fresh_within=timedelta(hours=36)), dg.Definitions(executor=executor))

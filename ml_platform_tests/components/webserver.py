@@ -33,6 +33,8 @@ BACKFILL = """mutation B($p: LaunchBackfillParams!) { launchPartitionBackfill(ba
   __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
 BACKFILL_STATE = """query S($id: String!) { partitionBackfillOrError(backfillId: $id) {
   ... on PartitionBackfill { status runs(limit: 20) { runId status } } } }"""
+STATE = """query N($s: SensorSelector!) { sensorOrError(sensorSelector: $s) { __typename ... on Sensor { sensorState { id } } } }"""
+STOP = """mutation P($id: String!) { stopSensor(id: $id) { __typename ... on PythonError { message } } }"""
 SENSOR = """mutation T($s: SensorSelector!, $c: String) { sensorDryRun(selectorData: $s, cursor: $c) { __typename
   ... on DryRunInstigationTick { evaluationResult {
     skipReason error { message } runRequests { tags { key value } assetSelection { path } } } } } }"""
@@ -103,6 +105,13 @@ class Webserver:
             return state["status"].startswith(("COMPLETED", "FAILED")) and state["runs"] and done and state["runs"]
 
         return wait_for(ended, RUN_SECONDS, "the backfill")
+
+    def stop(self, sensor: str) -> None:
+        """Stop a sensor that runs by default."""
+        state = self.ask(STATE, s={**self.repository, "sensorName": sensor})["sensorOrError"]["sensorState"]
+        stopped = self.ask(STOP, id=state["id"])["stopSensor"]
+        if stopped["__typename"] != "StopSensorMutationResult":
+            raise RuntimeError(json.dumps(stopped)[:2000])
 
     def tick(self, sensor: str) -> dict[str, Any]:
         """Evaluate a sensor now, without side effects."""
