@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ml_platform.components.settings import lake_root, landing_root
+from ml_platform.components.settings import landing_root
 from ml_platform.core.errors import DeclarationError, MlPlatformError, UnknownTableError, did_you_mean
 
 if TYPE_CHECKING:
     from ml_platform.lake.lake import Lake
+    from ml_platform.lake.scope import At
 
 
 class UsageError(MlPlatformError):
@@ -54,12 +55,13 @@ def open_lake(project: str | None) -> Lake:
     UnknownTableError
         If nothing was ever published there.
     """
-    from ml_platform.lake.lake import Lake
+    from ml_platform.lake import settings
 
-    root = lake_root(project_root(project))
-    if not (root / "ledger.sqlite").is_file():
-        raise UnknownTableError(f"There is no lake at {root} yet. Build one: materialize assets in the UI, or run `make demo`.")
-    return Lake.open(root)
+    root = project_root(project)
+    place = settings.lake_root(root)
+    if settings.ledger_dsn() is None and "://" not in place and not (Path(place) / "ledger.sqlite").is_file():
+        raise UnknownTableError(f"There is no lake at {place} yet. Build one: materialize assets in the UI, or run `make demo`.")
+    return settings.open_lake(root)
 
 
 def find_table(lake: Lake, name: str) -> str:
@@ -103,8 +105,8 @@ def parse_time(text: str) -> datetime:
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
-def parse_at(text: str | None) -> int | datetime | None:
-    """Read the name of a state of the lake: a commit's number, or a time."""
-    if text is None:
-        return None
+def parse_at(text: str | None) -> At:
+    """Read the name of a state of the lake: a commit's number, a time, or a tag."""
+    if text is None or text[:1].isalpha():
+        return text
     return int(text) if text.isdecimal() else parse_time(text)

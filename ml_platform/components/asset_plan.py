@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from ml_platform.components.branch_guard import check_history
 from ml_platform.components.mappings import daily
 from ml_platform.components.publish import publish
 from ml_platform.core.errors import MlPlatformError
@@ -68,9 +69,10 @@ def asset_of(plan: AssetPlan) -> dg.AssetsDefinition:
     )
     def body(context: dg.AssetExecutionContext) -> Iterator[Any]:
         keys = list(context.partition_keys) if context.has_partition_key or context.has_partition_key_range else [None]
-        workspace = context.resources.platform.workspace(plan.project, context.run.run_id, context.log.info)
         start = time.perf_counter()
         try:
+            check_history(context.instance)
+            workspace = context.resources.platform.workspace(plan.project, context.run.run_id, context.log.info)
             outcome = plan.run(workspace, keys)
             yield from publish(context, plan, outcome, time.perf_counter() - start)
         except MlPlatformError as error:

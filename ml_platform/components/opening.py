@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from ml_platform.lake.lake import Lake
     from ml_platform.lake.reading import Reading
+    from ml_platform.lake.scope import At
     from ml_platform.pipeline.workspace import Workspace
 
 CUTOFF = "_cutoff"
@@ -116,7 +116,7 @@ class Session:
         """Features at any spine of your own."""
         return Features(self.workspace)
 
-    def table(self, name: str, partition: str | Sequence[str] | None = None, at: int | datetime | None = None) -> Reading:
+    def table(self, name: str, partition: str | Sequence[str] | None = None, at: At = None) -> Reading:
         """Return a table as of a commit or time: ``.pl()``, ``.df()``, ``.arrow()`` or ``.relation(connection)``.
 
         ``name`` is a declared table (``arrivals``) or any stored one (``features/delays__origin``).

@@ -17,22 +17,23 @@ from ml_platform.core.clock import LandedClock
 class Platform(dg.ConfigurableResource):
     """Opens the lake, the landing zone and the clock of the project below ``root``.
 
-    ``ML_PLATFORM_LAKE`` and ``ML_PLATFORM_LANDING`` move the folders; both are read when a run opens them.
+    ``ML_PLATFORM_LAKE``, ``ML_PLATFORM_LEDGER``, ``ML_PLATFORM_BRANCH`` and ``ML_PLATFORM_LANDING`` are read when a run opens them.
     """
 
     root: str = Field(description="The folder of the dg project.")
 
     def workspace(self, project: Any, run_id: str = "", say: Callable[[str], None] | None = None) -> Any:
-        """Return what one materialization of ``project`` works with."""
-        from ml_platform.lake.lake import Lake
+        """Return what one materialization of ``project`` works with; all steps of a run read one commit, and what the run wrote."""
+        from ml_platform.lake.settings import open_lake
         from ml_platform.pipeline.workspace import Workspace
 
         root = Path(self.root)
         landing = settings.landing_root(root)
+        lake = open_lake(root)
         extra = {} if say is None else {"say": say}
         return Workspace(
             project=project,
-            lake=Lake.open(settings.lake_root(root)),
+            lake=lake.for_run(run_id) if run_id else lake,
             clock=LandedClock(landing / settings.CLOCK_FILE),
             landing=landing,
             run_id=run_id,
@@ -56,11 +57,11 @@ class LakeDuckDB(DuckDBResource):
         """Yield a DuckDB connection with views ``project_layer.name``; it is closed even if the body raises."""
         from ml_platform.lake import duck
         from ml_platform.lake.door import open_views
-        from ml_platform.lake.lake import Lake
+        from ml_platform.lake.settings import open_lake
 
         connection = duck.connect()
         try:
-            open_views(connection, Lake.open(settings.lake_root(Path(self.root))), at=self.at)
+            open_views(connection, open_lake(self.root), at=self.at)
             yield connection
         finally:
             connection.close()

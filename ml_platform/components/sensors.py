@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 
+from ml_platform.components.branch_guard import check_history
 from ml_platform.components.mappings import daily
 from ml_platform.core.intervals import shift_day
 from ml_platform.project.project import Project
@@ -51,6 +52,7 @@ def _landing_sensor(project: Project) -> dg.SensorDefinition:
     def landing(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         from ml_platform.pipeline.landing import new_deliveries, scan
 
+        check_history(context.instance)
         workspace = context.resources.platform.workspace(project)
         found = scan(workspace)
         changed = new_deliveries(workspace, found, json.loads(context.cursor) if context.cursor else {})
@@ -118,6 +120,7 @@ def _retraining_sensor(project: Project) -> dg.SensorDefinition:
     def retraining(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         from ml_platform.pipeline.monitoring import pending_decisions
 
+        check_history(context.instance)
         workspace = context.resources.platform.workspace(project)
         requests, served = [], []
         for problem in project.problems:

@@ -3,15 +3,9 @@
 import os
 from pathlib import Path
 
-LAKE = "ML_PLATFORM_LAKE"
 LANDING = "ML_PLATFORM_LANDING"
 EXECUTOR = "ML_PLATFORM_EXECUTOR"
 CLOCK_FILE = ".clock"
-
-
-def lake_root(project_root: Path) -> Path:
-    """Return the lake's folder: ``ML_PLATFORM_LAKE``, or ``data/lake`` below the project."""
-    return _path(os.environ.get(LAKE), project_root / "data" / "lake", project_root)
 
 
 def landing_root(project_root: Path) -> Path:

@@ -41,6 +41,18 @@ class UnknownCommitError(LakeError):
     """No such commit, or a time before the first one."""
 
 
+class UnknownBranchError(LakeError):
+    """No such branch, or one that was dropped."""
+
+
+class ConflictError(LakeError):
+    """Somebody else published the same partition in the meantime; nothing was changed."""
+
+
+class CollectedError(LakeError):
+    """The version is in the history, but retention has deleted its files."""
+
+
 class IntegrityError(LakeError):
     """A file of a published version is missing or is not what was published."""
 

@@ -1,0 +1,36 @@
+"""The lake: versioned tables on plain files, for a notebook in one line.
+
+``ml_platform.lake.open().read("flights/tables/arrivals", partition="2013-06-01", at="audit-2013").pl()``
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ml_platform.lake.lake import Lake
+
+__all__ = ["open"]
+
+
+def open(project: str | Path = ".", branch: str | None = None) -> Lake:
+    """Open the lake of the project around a folder, as ``ML_PLATFORM_LAKE``, ``_LEDGER`` and ``_BRANCH`` have it.
+
+    Parameters
+    ----------
+    project : str or Path
+        The folder of the dg project, or any folder below it; by default where you stand.
+    branch : str, optional
+        Instead of the one in the settings.
+
+    Returns
+    -------
+    Lake
+        Nothing is read before it is asked for something.
+    """
+    from ml_platform.lake.settings import open_lake
+
+    start = Path(project).expanduser().resolve()
+    root = next((f for f in (start, *start.parents) if (f / "data" / "lake").is_dir() or (f / "dagster.yaml").is_file()), start)
+    return open_lake(root, branch)

@@ -5,8 +5,23 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from ml_platform.core.errors import IntegrityError, LakeError, did_you_mean
+from ml_platform.core.errors import CollectedError, IntegrityError, LakeError, did_you_mean
 from ml_platform.lake.version import ARTIFACT, Version
+
+
+def check_kept(version: Version) -> None:
+    """Refuse a version whose files retention has deleted.
+
+    Raises
+    ------
+    CollectedError
+        Saying when and by which rule.
+    """
+    if version.gone is not None:
+        raise CollectedError(
+            f"The files of {version.where} were deleted by retention on {version.gone.time:%Y-%m-%d %H:%M} UTC by the rule: "
+            f"{version.gone.rule}. What it was made from is still in the history (ml-platform explain); a pin or a tag would have kept it."
+        )
 
 
 def read_artifact(root: Path, version: Version, name: str) -> bytes:
@@ -18,6 +33,8 @@ def read_artifact(root: Path, version: Version, name: str) -> bytes:
         If the version has no such file.
     IntegrityError
         If the file is missing or is not what was published.
+    CollectedError
+        If retention has deleted it.
     """
     by_name = {file.name: file for file in version.files}
     if version.kind != ARTIFACT:
@@ -26,6 +43,7 @@ def read_artifact(root: Path, version: Version, name: str) -> bytes:
         )
     if name not in by_name:
         raise LakeError(f"Version {version.id} of {version.table!r} has no file {name!r}. {did_you_mean(name, by_name)}")
+    check_kept(version)
     path = root / by_name[name].path
     try:
         content = path.read_bytes()

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from ml_platform.core.hashing import canonical_json
 from ml_platform.core.intervals import to_micros
-from ml_platform.lake.version import Version
+from ml_platform.lake.version import MAIN, Version
 
 FIRST = "0" * 64
 
@@ -21,6 +21,7 @@ def commit_hash(
     message: str,
     versions: Iterable[Version],
     inputs: Mapping[int, Sequence[int]],
+    branch: str = MAIN,
 ) -> str:
     """Return the SHA-256 (hexadecimal) of a commit, everything it published, and the hash of the commit before it.
 
@@ -34,6 +35,8 @@ def commit_hash(
         The versions that the commit created.
     inputs : mapping of int to sequence of int
         Per version id the ids it was made from; their order does not matter.
+    branch : str
+        Where it was published.
 
     Returns
     -------
@@ -49,5 +52,7 @@ def commit_hash(
         ]
         for version in sorted(versions, key=lambda version: version.id)
     ]
-    content = canonical_json([previous, number, to_micros(time), run_id, message, published])
+    # Commits of `main` hash as they did before there were branches.
+    elsewhere = [] if branch == MAIN else [branch]
+    content = canonical_json([previous, number, to_micros(time), run_id, message, published, *elsewhere])
     return hashlib.sha256(content.encode()).hexdigest()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from ml_platform.core.errors import LakeError, did_you_mean
 from ml_platform.lake.duck import connect, quote_name, quote_text
 from ml_platform.lake.evolution import can_become
 from ml_platform.lake.reading import Reading
+from ml_platform.lake.scope import At
 from ml_platform.lake.version import ARTIFACT, Version
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ class TableDiff:
     """
 
     table: str
-    before: int | datetime | None
-    after: int | datetime | None
+    before: At
+    after: At
     key: tuple[str, ...]
     partitions: tuple[PartitionDiff, ...]
     columns_added: tuple[str, ...] = ()
@@ -64,8 +64,8 @@ class TableDiff:
 def diff_table(
     lake: Lake,
     table: str,
-    before: int | datetime | None,
-    after: int | datetime | None,
+    before: At,
+    after: At,
     *,
     key: Sequence[str] = (),
     partitions: Iterable[str | None] | None = None,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ml_platform.core.errors import UnknownTableError, did_you_mean
 from ml_platform.lake.duck import quote_name
+from ml_platform.lake.scope import At
 from ml_platform.lake.version import DATA
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ml_platform.lake.lake import Lake
 
 
-def open_views(con: duckdb.DuckDBPyConnection, lake: Lake, at: int | datetime | None = None, project: str | None = None) -> list[str]:
+def open_views(con: duckdb.DuckDBPyConnection, lake: Lake, at: At = None, project: str | None = None) -> list[str]:
     """Create views of all tables with rows, at one commit, also while others publish.
 
     With one project (named, or the only one in the lake) a view is called ``layer.name``, such as ``tables.arrivals``.

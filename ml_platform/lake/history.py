@@ -10,10 +10,12 @@ import sqlalchemy as sa
 
 from ml_platform.core.errors import LakeError, UnknownTableError, did_you_mean
 from ml_platform.core.intervals import from_micros
-from ml_platform.lake import ledger as book
+from ml_platform.lake import ledger_tables as book
 from ml_platform.lake import lookup, provenance
 from ml_platform.lake.layout import check_partition, check_table
-from ml_platform.lake.version import Commit, Version
+from ml_platform.lake.ledger import Ledger
+from ml_platform.lake.scope import Scope, visible
+from ml_platform.lake.version import MAIN, Commit, Version
 
 
 class History:
@@ -22,24 +24,36 @@ class History:
     Safe to use from several threads, and to hand to other processes (pickled or forked): each opens its own connections.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, ledger: Ledger, scope: Scope = Scope()) -> None:  # noqa: B008 - it is frozen
         self.root = root
-        self._ledger = book.Ledger(root)
+        self.scope = scope
+        self._ledger = ledger
 
     def close(self) -> None:
         """Close the connections of this process; the lake can still be used and opens new ones."""
         self._ledger.close()
 
-    def __reduce__(self) -> tuple[type[History], tuple[Path]]:
-        return (type(self), (self.root,))
+    def __reduce__(self) -> tuple[type[History], tuple[Path, Ledger, Scope]]:
+        return (type(self), (self.root, self._ledger, self.scope))
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({str(self.root)!r})"
+        branch = "" if self.branch == MAIN else f", branch={self.branch!r}"
+        return f"{type(self).__name__}({str(self.root)!r}{branch})"
+
+    @property
+    def branch(self) -> str:
+        """Return the branch that is read and written."""
+        return self.scope.branch
 
     def head(self) -> int:
-        """Return the number of the newest commit, 0 while nothing was published."""
+        """Return the number of the newest commit that can be seen, of any branch; 0 while nothing was published."""
         with self._ledger.reading() as connection:
-            return lookup.head_commit(connection)
+            return visible(connection, self.scope).newest
+
+    @property
+    def read_commit(self) -> int:
+        """Return the commit after which nothing of others is seen: that of the run, or the newest."""
+        return self.head() if self.scope.read_commit is None else self.scope.read_commit
 
     def version(self, version_id: int) -> Version:
         """Return one version by its id."""
@@ -47,26 +61,28 @@ class History:
             return self._load(connection, {version_id})[version_id]
 
     def history(self, table: str, partition: str | EllipsisType | None = ...) -> list[Version]:
-        """Return all versions of a table (of one partition), of every kind, newest first."""
+        """Return all versions of a table (of one partition) that the branch holds or inherits, of every kind, newest first."""
         query = sa.select(book.versions.c.id).where(book.versions.c.table_name == check_table(table))
         if not isinstance(partition, EllipsisType):
             query = query.where(book.versions.c.partition_key == (check_partition(partition) or ""))
         with self._ledger.reading() as connection:
-            found = lookup.load_versions(connection, connection.execute(query).scalars())
+            seen = visible(connection, self.scope).condition()
+            found = lookup.load_versions(connection, connection.execute(query.where(seen)).scalars())
             if not found:
                 self._check_known(connection, table)
         return [found[i] for i in sorted(found, reverse=True)]
 
     def tables(self, kind: str | None = None) -> list[str]:
-        """Return the names of all tables that were ever published (with versions of one kind), in order."""
+        """Return the names of all tables that the branch holds or inherits (with versions of one kind), in order."""
         with self._ledger.reading() as connection:
-            return lookup.table_names(connection, kind)
+            return lookup.table_names(connection, visible(connection, self.scope), kind)
 
     def commits(self, limit: int | None = None) -> list[Commit]:
-        """Return the newest commits, newest first, with the versions that each created."""
+        """Return the newest commits of all branches, newest first, with the versions that each created."""
         query = sa.select(book.commits).order_by(book.commits.c.number.desc()).limit(limit)
         with self._ledger.reading() as connection:
             rows = connection.execute(query).all()
+            branches = lookup.branch_names(connection, {row.branch_id for row in rows})
             lowest = rows[-1].number if rows else 0
             ids = connection.execute(sa.select(book.versions.c.id).where(book.versions.c.commit_number >= lowest)).scalars()
             of_commit: dict[int, list[Version]] = {}
@@ -74,7 +90,7 @@ class History:
                 of_commit.setdefault(version.commit, []).append(version)
         created = {row.number: tuple(of_commit.get(row.number, ())) for row in rows}
         return [
-            Commit(number, from_micros(row.time), new, len(new), row.run_id, row.message, row.hash)
+            Commit(number, from_micros(row.time), new, len(new), row.run_id, row.message, row.hash, branches[row.branch_id])
             for row, (number, new) in zip(rows, created.items(), strict=True)
         ]
 
@@ -137,7 +153,7 @@ class History:
         return [version for _, version in sorted(lookup.load_versions(connection, ids).items())]
 
     def _check_known(self, connection: sa.Connection, table: str) -> None:
-        names = lookup.table_names(connection)
+        names = lookup.table_names(connection, visible(connection, self.scope))
         if table not in names:
             raise UnknownTableError(f"The lake at {self.root} has no table {table!r}. {did_you_mean(table, names)}")
 

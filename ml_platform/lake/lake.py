@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import EllipsisType
 from typing import TYPE_CHECKING, Literal
 
 from ml_platform.core.errors import LakeError, UnknownPartitionError
 from ml_platform.lake import lookup
 from ml_platform.lake.artifact import read_artifact
+from ml_platform.lake.branches import Branch, Change, Merge, branch_changes, create_branch, drop_branch, list_branches, merge_branch
+from ml_platform.lake.engines import sqlite_dsn
 from ml_platform.lake.history import History, version_ids
-from ml_platform.lake.layout import check_partition, check_table
+from ml_platform.lake.layout import LEDGER_FILE, check_partition, check_table
+from ml_platform.lake.leases import lease, release
+from ml_platform.lake.ledger import Ledger
 from ml_platform.lake.publishing import publish
 from ml_platform.lake.reading import Reading
+from ml_platform.lake.scope import At, Scope, visible
 from ml_platform.lake.staging import origin, stage_files, stage_table
-from ml_platform.lake.version import DATA, REJECTED, Commit, Staged, Version, arrow_schema
+from ml_platform.lake.tags import Tag, create_tag, drop_tag, list_tags
+from ml_platform.lake.version import DATA, MAIN, REJECTED, Commit, Staged, Version, arrow_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,7 +29,6 @@ if TYPE_CHECKING:
     from ml_platform.lake.diff import TableDiff
     from ml_platform.lake.verify import Problem
 
-At = int | datetime | None
 Missing = Literal["skip", "raise"]
 
 
@@ -34,9 +39,39 @@ class Lake(History):
     """
 
     @classmethod
-    def open(cls, root: str | Path) -> Lake:
-        """Open the lake at ``root``; one that does not exist yet is created when it is first used."""
-        return cls(Path(root).expanduser().resolve())
+    def open(cls, root: str | Path, *, ledger: str | None = None, branch: str = MAIN) -> Lake:
+        """Open the lake at ``root``; one that does not exist yet is created when it is first used.
+
+        Parameters
+        ----------
+        root : str or Path
+            Its folder.
+        ledger : str, optional
+            DSN of the ledger (``postgresql://...``); by default the SQLite file ``ledger.sqlite`` in the folder.
+        branch : str
+            What is read and written; it must exist when the lake is first used.
+        """
+        folder = Path(root).expanduser().resolve()
+        return cls(folder, Ledger(ledger or sqlite_dsn(folder / LEDGER_FILE)), Scope(branch))
+
+    def on(self, branch: str) -> Lake:
+        """Return the same lake on another branch: it reads what that inherits, and writes to itself."""
+        return Lake(self.root, self._ledger, Scope(branch))
+
+    def for_run(self, run_id: str) -> Lake:
+        """Return the same lake as one run sees it: the commit that its first step found, and what the run itself published since.
+
+        Every step of the run, in whichever process, gets the same commit; retention leaves it alone meanwhile.
+        """
+        return Lake(self.root, self._ledger, lease(self._ledger, self.scope, run_id))
+
+    def latest(self) -> Lake:
+        """Return the same lake and branch with all that others publish meanwhile: for pointers, which are added to and not rebuilt."""
+        return Lake(self.root, self._ledger, Scope(self.branch))
+
+    def end_run(self, run_id: str) -> None:
+        """Let go of the commit that a run was reading."""
+        release(self._ledger, run_id)
 
     def stage(
         self,
@@ -103,7 +138,7 @@ class Lake(History):
         of = origin(table, partition, version_ids(inputs), code_version, properties)
         return stage_files(self._ledger, self.root, of, files)
 
-    def publish(self, staged: Sequence[Staged], *, run_id: str = "", message: str = "") -> Commit:
+    def publish(self, staged: Sequence[Staged], *, run_id: str = "", message: str = "", since: int | None = None) -> Commit:
         """Make everything that was staged readable at once, or nothing of it.
 
         Content that equals the head of its partition, made from the same versions by the same code version and with the same
@@ -115,7 +150,9 @@ class Lake(History):
         staged : sequence of Staged
             At most one content per partition.
         run_id, message : str
-            Written beside the commit.
+            Written beside the commit; inside a run its own id is the default.
+        since : int, optional
+            Strict: refuse if somebody else has published one of the partitions after this commit.
 
         Returns
         -------
@@ -126,8 +163,11 @@ class Lake(History):
         ------
         LakeError
             If an input does not exist or a staged file is gone; nothing is published.
+        ConflictError
+            With ``since``: naming the partitions, who published them, and when.
         """
-        return publish(self._ledger, self.root, list(staged), run_id=run_id, message=message)
+        run = run_id or self.scope.run_id
+        return publish(self._ledger, self.root, self.scope, list(staged), run_id=run, message=message, since=since)
 
     def resolve(
         self, table: str, partitions: Iterable[str | None] | None = None, at: At = None, missing: Missing = "skip"
@@ -174,6 +214,8 @@ class Lake(History):
         columns: Sequence[str] | None = None,
         partition_column: str | None = None,
         missing: Missing = "skip",
+        *,
+        partition: str | EllipsisType = ...,
     ) -> Reading:
         """Resolve partitions as :meth:`resolve` does and return their rows, in the newest schema of the table at that commit.
 
@@ -185,6 +227,8 @@ class Lake(History):
             Only these, in this order.
         partition_column : str, optional
             Add the partition key of each row as a text column of this name.
+        partition : str, optional
+            Only this one, instead of ``partitions``; it must be there.
 
         Returns
         -------
@@ -196,6 +240,8 @@ class Lake(History):
         LakeError
             If a column does not exist, or an older partition cannot be read in the newest schema.
         """
+        if not isinstance(partition, EllipsisType):
+            partitions, missing = [partition], "raise"
         found, newest = self._resolve(table, partitions, at, missing)
         if newest is None and columns:
             # A table that was never published has no schema to look the columns up in.
@@ -237,6 +283,38 @@ class Lake(History):
 
         return verify(self._ledger, self.root)
 
+    def create_branch(self, name: str, at: At = None) -> Branch:
+        """Create a branch of this one as of a commit; see :func:`ml_platform.lake.branches.create_branch`."""
+        return create_branch(self._ledger, name, self.scope, at)
+
+    def branches(self) -> list[Branch]:
+        """Return the living branches besides ``main``, oldest first."""
+        return list_branches(self._ledger)
+
+    def drop_branch(self, name: str) -> None:
+        """Let go of a branch; see :func:`ml_platform.lake.branches.drop_branch`."""
+        drop_branch(self._ledger, name)
+
+    def changes(self, wanted: Callable[[str], bool] | None = None) -> list[Change]:
+        """Return what this branch has published and not merged yet; see :func:`ml_platform.lake.branches.branch_changes`."""
+        return branch_changes(self._ledger, self.branch, wanted)
+
+    def merge(self, name: str, *, wanted: Callable[[str], bool] | None = None, run_id: str = "", message: str = "") -> Merge:
+        """Publish in its parent what branch ``name`` has published; see :func:`ml_platform.lake.branches.merge_branch`."""
+        return merge_branch(self._ledger, name, wanted=wanted, run_id=run_id, message=message)
+
+    def tag(self, name: str, at: At = None, message: str = "") -> Tag:
+        """Name a commit of this branch for good; see :func:`ml_platform.lake.tags.create_tag`."""
+        return create_tag(self._ledger, name, self.scope, at, message)
+
+    def tags(self) -> list[Tag]:
+        """Return all tags, by commit and name."""
+        return list_tags(self._ledger)
+
+    def drop_tag(self, name: str) -> None:
+        """Let go of a tag; the commit stays."""
+        drop_tag(self._ledger, name)
+
     def _resolve(
         self, table: str, partitions: Iterable[str | None] | None, at: At, missing: Missing
     ) -> tuple[list[Version], Version | None]:
@@ -246,9 +324,9 @@ class Lake(History):
             raise LakeError(f"Partitions are given as a list of keys, not as the text {partitions!r}: write [{partitions!r}].")
         keys = None if partitions is None else list(dict.fromkeys(check_partition(key) or "" for key in partitions))
         with self._ledger.reading() as connection:
-            number, last_version = lookup.commit_at(connection, at)
-            ids = lookup.head_ids(connection, table, last_version, keys)
-            newest_id = lookup.newest_id(connection, table, last_version)
+            seen = visible(connection, self.scope, at)
+            ids = lookup.head_ids(connection, table, seen, keys)
+            newest_id = lookup.newest_id(connection, table, seen)
             if missing == "raise" and newest_id is None:
                 self._check_known(connection, table)
             known = lookup.load_versions(connection, [*ids, *([] if newest_id is None else [newest_id])])
@@ -256,7 +334,7 @@ class Lake(History):
         if missing == "raise":
             absent = [key or None for key in keys or () if key not in heads]
             if absent or (keys is None and not heads):
-                _raise_absent(table, absent, number)
+                _raise_absent(table, absent, seen.number)
         newest = None if newest_id is None else known[newest_id]
         return [heads[key] for key in (sorted(heads) if keys is None else keys) if key in heads], newest
 

@@ -1,98 +1,24 @@
 """The ledger: which versions exist, which commit published them, and what they were made from.
 
-Small tables in a transactional database: SQLite in WAL mode by default. Rows are added and never changed
-(pins come and go). Types and statements are those that PostgreSQL has as well.
+Small tables in a transactional database: SQLite in WAL mode by default, PostgreSQL by DSN.
 """
 
 from __future__ import annotations
 
 import os
-import sqlite3
 import threading
-import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from ml_platform.core.errors import LakeError
-from ml_platform.lake.layout import LEDGER_FILE
-
-FORMAT = 1
-_BUSY_SECONDS = 60
-_metadata = sa.MetaData()
-
-lake_format = sa.Table(
-    "lake_format",
-    _metadata,
-    sa.Column("format", sa.Integer, primary_key=True, autoincrement=False),
-)
-commits = sa.Table(
-    "commits",
-    _metadata,
-    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("time", sa.BigInteger, nullable=False),  # microseconds since 1970 UTC, strictly growing
-    sa.Column("last_version", sa.BigInteger, nullable=False),  # ids grow with commits: "as of" is "id <= last_version"
-    sa.Column("run_id", sa.Text, nullable=False),
-    sa.Column("message", sa.Text, nullable=False),
-    sa.Column("previous", sa.Text, nullable=False),
-    sa.Column("hash", sa.Text, nullable=False),
-    sa.Index("commits_time", "time"),
-)
-schemas = sa.Table(
-    "schemas",
-    _metadata,
-    sa.Column("hash", sa.Text, primary_key=True),
-    sa.Column("arrow", sa.LargeBinary, nullable=False),  # an Arrow IPC schema message
-)
-versions = sa.Table(
-    "versions",
-    _metadata,
-    sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("commit_number", sa.BigInteger, sa.ForeignKey("commits.number"), nullable=False),
-    sa.Column("table_name", sa.Text, nullable=False),
-    sa.Column("partition_key", sa.Text, nullable=False),  # '' stands for a table without partitions
-    sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("rows", sa.BigInteger, nullable=False),
-    sa.Column("bytes", sa.BigInteger, nullable=False),
-    sa.Column("data_hash", sa.Text, nullable=False),
-    sa.Column("schema_hash", sa.Text, nullable=False),  # '' for artifacts
-    sa.Column("code_version", sa.Text, nullable=False),
-    sa.Column("properties", sa.Text, nullable=False),  # JSON
-    sa.Index("versions_head", "table_name", "partition_key", "id", "kind"),
-    sa.Index("versions_newest", "table_name", "id", "kind"),
-    sa.Index("versions_content", "data_hash", "table_name", "partition_key", "kind", "id"),
-    sa.Index("versions_commit", "commit_number"),
-)
-files = sa.Table(
-    "files",
-    _metadata,
-    sa.Column("version_id", sa.BigInteger, sa.ForeignKey("versions.id"), primary_key=True),
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("path", sa.Text, nullable=False),  # relative to the root; versions of equal content share a file
-    sa.Column("sha256", sa.Text, nullable=False),
-    sa.Column("bytes", sa.BigInteger, nullable=False),
-    sa.Column("rows", sa.BigInteger, nullable=False),
-    sa.Index("files_path", "path"),
-)
-inputs = sa.Table(
-    "inputs",
-    _metadata,
-    sa.Column("version_id", sa.BigInteger, sa.ForeignKey("versions.id"), primary_key=True),
-    sa.Column("input_id", sa.BigInteger, sa.ForeignKey("versions.id"), primary_key=True),
-    sa.Index("inputs_used", "input_id"),
-)
-pins = sa.Table(
-    "pins",
-    _metadata,
-    sa.Column("owner", sa.Text, primary_key=True),
-    sa.Column("version_id", sa.BigInteger, sa.ForeignKey("versions.id"), primary_key=True),
-)
+from ml_platform.lake import engines
+from ml_platform.lake.ledger_tables import FORMAT, lake_format, metadata
+from ml_platform.lake.migrations import migrate
 
 
 class Ledger:
@@ -100,16 +26,36 @@ class Ledger:
 
     Nothing is opened before the first transaction. Connections belong to the process that opened them:
     after a fork the child opens its own.
+
+    Parameters
+    ----------
+    dsn : str
+        Where it is: ``sqlite:////absolute/ledger.sqlite`` or ``postgresql://user:password@host/database``.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._url = engines.check_dsn(dsn)
         self._guard = threading.Lock()
         self._engine: sa.Engine | None = None
         self._pid = 0
 
-    def __reduce__(self) -> tuple[type[Ledger], tuple[Path]]:
-        return (Ledger, (self._root,))
+    def __reduce__(self) -> tuple[type[Ledger], tuple[str]]:
+        return (Ledger, (self._dsn,))
+
+    def __repr__(self) -> str:
+        return f"Ledger({self.place!r})"
+
+    @property
+    def place(self) -> str:
+        """Return where the ledger is, without a password."""
+        file = self.file
+        return str(file) if file is not None else self._url.set(drivername="postgresql").render_as_string(hide_password=True)
+
+    @property
+    def file(self) -> Path | None:
+        """Return the ledger's file, None for one in a database server."""
+        return Path(self._url.database or "") if self._url.get_backend_name() == "sqlite" else None
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
@@ -127,15 +73,15 @@ class Ledger:
             If another program holds the ledger for more than a minute.
         """
         try:
-            # The option is read by the `begin` hook: a transaction that starts to write later can fail at once in SQLite.
-            with self._connected().connect().execution_options(lake_write=True) as connection, connection.begin():
+            # The option is read by the `begin` hook of the engine.
+            with self._connected().connect().execution_options(**{engines.WRITE_OPTION: True}) as connection, connection.begin():
                 yield connection
         except OperationalError as problem:
-            if "locked" not in str(problem.orig):
+            if not engines.is_busy(problem):
                 raise
             raise LakeError(
-                f"Another program has held the ledger {self._root / LEDGER_FILE} for more than {_BUSY_SECONDS} s; nothing was "
-                "published. Find the program that has the file open (a database browser in a transaction?) and try again."
+                f"Another program has held the ledger {self.place} for more than {engines.BUSY_SECONDS} s; nothing was "
+                "published. Find the program that has it open (a database browser in a transaction?) and try again."
             ) from problem
 
     def close(self) -> None:
@@ -151,66 +97,47 @@ class Ledger:
                 return self._engine
             if self._engine is not None:
                 _dispose(self._engine, self._pid)
-            self._root.mkdir(parents=True, exist_ok=True)
-            engine = _sqlite_engine(self._root / LEDGER_FILE)
+            if self.file is not None:
+                self.file.parent.mkdir(parents=True, exist_ok=True)
+            engine = engines.create_engine(self._url)
             # Connections are closed with the ledger, but never by a forked child: SQLite would think itself the last reader.
             weakref.finalize(self, _dispose, engine, os.getpid())
-            _create(engine, self._root)
+            self._prepare(engine)
             self._engine, self._pid = engine, os.getpid()
             return engine
+
+    def _prepare(self, engine: sa.Engine) -> None:
+        """Create the tables of a new ledger, bring an older one up to date, refuse one that newer code wrote."""
+        try:
+            with engine.connect() as connection, connection.begin():
+                found = _format(connection)
+        except OperationalError as problem:
+            if self.file is not None or engines.is_busy(problem):
+                raise
+            raise LakeError(
+                f"The ledger {self.place} cannot be reached: {str(problem.orig).splitlines()[0]}. Is the database running, and are "
+                "host, port, user and database of the DSN right?"
+            ) from None
+        if found is None or found < FORMAT:
+            with engine.connect().execution_options(**{engines.WRITE_OPTION: True}) as connection, connection.begin():
+                found = _format(connection)
+                if found is None:
+                    metadata.create_all(connection)
+                    connection.execute(lake_format.insert(), {"format": FORMAT})
+                elif found < FORMAT:
+                    migrate(connection, found)
+        elif found > FORMAT:
+            raise LakeError(
+                f"The ledger {self.place} was written by a newer ml_platform (ledger format {found}, this program knows {FORMAT}). "
+                "Upgrade ml_platform to read or write it; nothing was changed."
+            )
+
+
+def _format(connection: sa.Connection) -> int | None:
+    if not sa.inspect(connection).has_table("lake_format"):
+        return None
+    return connection.execute(sa.select(lake_format.c.format)).scalar()
 
 
 def _dispose(engine: sa.Engine, pid: int) -> None:
     engine.dispose(close=pid == os.getpid())
-
-
-def _sqlite_engine(path: Path) -> sa.Engine:
-    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_SECONDS}, pool_size=8, max_overflow=64)
-
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # BEGIN is ours, below
-        _switch_to_wal(connection)
-        # FULL: a commit that was acknowledged survives a power cut.
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        write = connection.get_execution_options().get("lake_write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-    return engine
-
-
-def _switch_to_wal(connection: Any) -> None:
-    """Put the file into WAL mode; SQLite answers "locked" at once, without its timeout, while another process does the same."""
-    deadline = time.monotonic() + _BUSY_SECONDS
-    while True:
-        try:
-            if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-                connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as problem:
-            if "locked" not in str(problem) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-
-
-def _create(engine: sa.Engine, root: Path) -> None:
-    """Create the tables of a new ledger; refuse one that newer code wrote."""
-    with engine.connect() as connection, connection.begin():
-        known = sa.inspect(connection).has_table("lake_format")
-        found = connection.execute(sa.select(lake_format.c.format)).scalar() if known else None
-    if found is None:
-        with engine.connect().execution_options(lake_write=True) as connection, connection.begin():
-            _metadata.create_all(connection)
-            found = connection.execute(sa.select(lake_format.c.format)).scalar()
-            if found is None:
-                connection.execute(lake_format.insert(), {"format": FORMAT})
-                found = FORMAT
-    if found > FORMAT:
-        raise LakeError(
-            f"The lake at {root} was written by a newer ml_platform (ledger format {found}, this program knows {FORMAT}). "
-            "Upgrade ml_platform to read or write it; nothing was changed."
-        )

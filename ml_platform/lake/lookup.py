@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from ml_platform.core.errors import LakeError, UnknownCommitError
-from ml_platform.core.intervals import from_micros, to_micros
-from ml_platform.lake.ledger import commits, files, schemas, versions
-from ml_platform.lake.version import REJECTED, FileRef, Version
+from ml_platform.core.intervals import from_micros
+from ml_platform.lake.ledger_tables import MAIN_ID, branches, collected, commits, files, redactions, replaced_files, schemas, versions
+from ml_platform.lake.scope import Visible
+from ml_platform.lake.version import MAIN, REJECTED, Collection, FileRef, Redaction, Version
 
 # Databases limit the number of values in one statement (SQLite: 32,766).
 _CHUNK = 5_000
@@ -28,47 +28,12 @@ class Content(NamedTuple):
     data_hash: str
 
 
-def head_commit(connection: sa.Connection) -> int:
-    """Return the number of the newest commit, 0 if there is none."""
-    return connection.execute(sa.select(sa.func.max(commits.c.number))).scalar() or 0
-
-
-def commit_at(connection: sa.Connection, at: int | datetime | None) -> tuple[int, int]:
-    """Return the number of the commit that ``at`` names and the id of the last version it can see.
-
-    Raises
-    ------
-    UnknownCommitError
-        If there is no such commit, or the time lies before the first one.
-    """
-    query = sa.select(commits.c.number, commits.c.last_version).order_by(commits.c.number.desc()).limit(1)
-    if isinstance(at, datetime):
-        if at.tzinfo is None:
-            raise LakeError(f"The time {at.isoformat()} has no zone. Give an aware time, such as datetime(2013, 6, 1, tzinfo=UTC).")
-        query = query.where(commits.c.time <= to_micros(at))
-    elif at is not None:
-        if isinstance(at, bool) or not isinstance(at, int):
-            raise LakeError(f"{at!r} names no state of the lake. Give a commit number, an aware datetime, or None for now.")
-        query = query.where(commits.c.number == at)
-    found = connection.execute(query).one_or_none()
-    if found is not None:
-        return (found.number, found.last_version)
-    if at is None or (not isinstance(at, datetime) and at == 0):
-        return (0, 0)
-    first, last = connection.execute(sa.select(sa.func.min(commits.c.time), sa.func.max(commits.c.number))).one()
-    if last is None:
-        raise UnknownCommitError(f"The lake has no commit {at}: nothing was ever published. Publish first, or leave the commit out.")
-    raise UnknownCommitError(
-        f"The lake has no commit {at}: its commits are 1 to {last}, the first of {from_micros(first).isoformat()}. "
-        "Name one of them, a time after the first, or leave it out for the newest."
-    )
-
-
-def head_ids(connection: sa.Connection, table: str, last_version: int, partitions: Sequence[str] | None = None) -> list[int]:
-    """Return the ids of the readable heads of a table (of some partition keys) as seen up to ``last_version``."""
+def head_ids(connection: sa.Connection, table: str, seen: Visible, partitions: Sequence[str] | None = None) -> list[int]:
+    """Return the ids of the readable heads of a table (of some partition keys) among what is visible."""
+    # What a branch wrote itself has larger ids than all it inherits: the largest id is its head in every case.
     newest = (
         sa.select(sa.func.max(versions.c.id))
-        .where(versions.c.table_name == table, versions.c.id <= last_version, _READABLE)
+        .where(versions.c.table_name == table, seen.condition(), _READABLE)
         .group_by(versions.c.partition_key)
     )
     if partitions is None:
@@ -78,11 +43,11 @@ def head_ids(connection: sa.Connection, table: str, last_version: int, partition
     ]
 
 
-def newest_id(connection: sa.Connection, table: str, last_version: int) -> int | None:
+def newest_id(connection: sa.Connection, table: str, seen: Visible) -> int | None:
     """Return the id of the version of a table that was published last, readable if there is one: it has the newest schema."""
     # Ordered and limited, not max(): with the kind in the condition only this is one step down an index.
     query = sa.select(versions.c.id).where(versions.c.table_name == table).order_by(versions.c.id.desc()).limit(1)
-    for condition in ((_READABLE, versions.c.id <= last_version), (_READABLE,), ()):
+    for condition in ((_READABLE, seen.condition()), (_READABLE,), ()):
         found = connection.execute(query.where(*condition)).scalar()
         if found is not None:
             return found
@@ -100,8 +65,18 @@ def newest_with_content(connection: sa.Connection, contents: Iterable[Content]) 
     return {content: known[version_id] for content, version_id in newest.items() if content in wanted}
 
 
-def load_versions(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Version]:
-    """Return the versions with these ids, by id; ids that do not exist are left out."""
+def load_versions(connection: sa.Connection, ids: Iterable[int], *, as_published: bool = False) -> dict[int, Version]:
+    """Return the versions with these ids, by id; ids that do not exist are left out.
+
+    Parameters
+    ----------
+    connection : Connection
+        On the ledger.
+    ids : iterable of int
+        Version ids.
+    as_published : bool
+        Without what happened since: the files and counts that the hash chain was computed over.
+    """
     wanted = sorted(set(ids))
     found: list[Any] = []
     of_version: dict[int, list[FileRef]] = {}
@@ -110,7 +85,44 @@ def load_versions(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Ve
         for version_id, *file in connection.execute(_FILES, {"ids": chunk}).all():
             of_version.setdefault(version_id, []).append(FileRef(*file))
     ipc = load_schemas(connection, {row.schema_hash for row in found})
-    return {row.id: _version(row, tuple(of_version.get(row.id, ())), ipc[row.schema_hash]) for row in found}
+    names = branch_names(connection, {row.branch_id for row in found})
+    known = {row.id: _version(row, tuple(of_version.get(row.id, ())), ipc[row.schema_hash], names[row.branch_id]) for row in found}
+    if as_published:
+        return known
+    return known | _redacted(connection, known)
+
+
+def _redacted(connection: sa.Connection, known: Mapping[int, Version]) -> dict[int, Version]:
+    """Return the versions among ``known`` whose rows were redacted, with the files that they have now."""
+    # Most lakes never forget anybody: one look tells.
+    if connection.execute(sa.select(redactions.c.version_id).limit(1)).scalar() is None:
+        return {}
+    newest: dict[int, Any] = {}
+    refs: dict[tuple[int, int], list[FileRef]] = {}
+    for chunk in chunks(sorted(known)):
+        query = sa.select(redactions).where(redactions.c.version_id.in_(chunk)).order_by(redactions.c.number)
+        newest.update((row.version_id, row) for row in connection.execute(query))
+        replaced = sa.select(replaced_files).where(replaced_files.c.version_id.in_(chunk)).order_by(replaced_files.c.name)
+        for row in connection.execute(replaced):
+            refs.setdefault((row.version_id, row.number), []).append(FileRef(row.name, row.path, row.sha256, row.bytes, row.rows))
+    return {
+        i: replace(
+            known[i],
+            rows=row.rows,
+            bytes=row.bytes,
+            files=tuple(refs.get((i, row.number), ())),
+            redacted=Redaction(from_micros(row.time), row.reason, row.rows_removed, row.data_hash),
+        )
+        for i, row in newest.items()
+    }
+
+
+def branch_names(connection: sa.Connection, ids: set[int]) -> dict[int, str]:
+    """Return the names of branches by id, of dropped ones too."""
+    known = {MAIN_ID: MAIN}
+    if ids - {MAIN_ID}:
+        known.update((row.id, row.name) for row in connection.execute(sa.select(branches.c.id, branches.c.name)))
+    return known
 
 
 def load_schemas(connection: sa.Connection, hashes: set[str]) -> dict[str, bytes]:
@@ -127,14 +139,20 @@ def chunks(values: Sequence[Any]) -> list[Sequence[Any]]:
 
 
 _VERSIONS = (
-    sa.select(versions, commits.c.time, commits.c.run_id)
+    sa.select(versions, commits.c.time, commits.c.run_id, collected.c.time.label("collected"), collected.c.rule)
     .join(commits, commits.c.number == versions.c.commit_number)
+    .join(collected, collected.c.version_id == versions.c.id, isouter=True)
     .where(versions.c.id.in_(sa.bindparam("ids", expanding=True)))
     .order_by(versions.c.id)
 )
 _CONTENTS = (
     sa.select(versions.c.table_name, versions.c.partition_key, versions.c.kind, versions.c.data_hash, sa.func.max(versions.c.id))
-    .where(versions.c.data_hash.in_(sa.bindparam("hashes", expanding=True)))
+    .where(
+        versions.c.data_hash.in_(sa.bindparam("hashes", expanding=True)),
+        # The files of these are gone, or hold less than they did.
+        versions.c.id.not_in(sa.select(collected.c.version_id)),
+        versions.c.id.not_in(sa.select(redactions.c.version_id)),
+    )
     .group_by(versions.c.table_name, versions.c.partition_key, versions.c.kind, versions.c.data_hash)
 )
 _FILES = (
@@ -145,7 +163,7 @@ _FILES = (
 _SCHEMAS = sa.select(schemas).where(schemas.c.hash.in_(sa.bindparam("hashes", expanding=True)))
 
 
-def _version(row: Any, refs: tuple[FileRef, ...], schema_ipc: bytes) -> Version:
+def _version(row: Any, refs: tuple[FileRef, ...], schema_ipc: bytes, branch: str) -> Version:
     return Version(
         id=row.id,
         commit=row.commit_number,
@@ -160,11 +178,13 @@ def _version(row: Any, refs: tuple[FileRef, ...], schema_ipc: bytes) -> Version:
         run_id=row.run_id,
         created=from_micros(row.time),
         properties=json.loads(row.properties),
+        branch=branch,
+        gone=None if row.collected is None else Collection(from_micros(row.collected), row.rule),
         schema_ipc=schema_ipc,
     )
 
 
-def table_names(connection: sa.Connection, kind: str | None = None) -> list[str]:
-    """Return the names of all tables with a version of any kind, or of one kind."""
-    query = sa.select(versions.c.table_name).distinct().order_by(versions.c.table_name)
+def table_names(connection: sa.Connection, seen: Visible, kind: str | None = None) -> list[str]:
+    """Return the names of all visible tables with a version of any kind, or of one kind."""
+    query = sa.select(versions.c.table_name).where(seen.condition()).distinct().order_by(versions.c.table_name)
     return list(connection.execute(query if kind is None else query.where(versions.c.kind == kind)).scalars())

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import sqlalchemy as sa
 
-from ml_platform.lake.ledger import inputs
+from ml_platform.lake.ledger_tables import inputs
 from ml_platform.lake.lookup import chunks
 
 

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from ml_platform.core.errors import LakeError
-from ml_platform.core.intervals import EPOCH, from_micros, to_micros
-from ml_platform.lake.chain import FIRST, commit_hash
+from ml_platform.core.intervals import EPOCH, from_micros
+from ml_platform.lake.commit_log import NewCommit, insert_commit, last_commit, next_commit
+from ml_platform.lake.conflicts import check_kept, check_unmoved
 from ml_platform.lake.layout import are_whole
-from ml_platform.lake.ledger import Ledger, commits, files, inputs, schemas, versions
-from ml_platform.lake.lookup import Content, chunks, load_schemas, newest_with_content
+from ml_platform.lake.ledger import Ledger
+from ml_platform.lake.ledger_tables import files, inputs, versions
+from ml_platform.lake.lookup import Content, chunks, load_versions, newest_with_content
+from ml_platform.lake.scope import Scope, Visible, whole_branch
 from ml_platform.lake.version import REJECTED, Commit, FileRef, Staged, Version
 
 
@@ -45,21 +46,32 @@ class _Head:
         )
 
 
-def publish(ledger: Ledger, root: Path, staged: Sequence[Staged], *, run_id: str, message: str) -> Commit:
+def publish(
+    ledger: Ledger, root: Path, scope: Scope, staged: Sequence[Staged], *, run_id: str, message: str, since: int | None = None
+) -> Commit:
     """Publish what was staged as one commit; see :meth:`ml_platform.lake.lake.Lake.publish`."""
     _check(root, staged)
     # A look before the lock: what is known already needs neither the lock nor the disk.
     with ledger.reading() as connection:
-        plan = _plan(connection, root, staged)
+        plan = _plan(connection, root, scope, staged)
     synced = _sync_folders(root, _to_create(staged, plan), set())
     commit = _commit_of(plan.last)
     created: dict[int, Version] = {}
     if len(plan.repeated) < len(staged):
         with ledger.writing() as connection:
-            plan = _plan(connection, root, staged)
-            _sync_folders(root, _to_create(staged, plan), synced)
-            created = _new_versions(staged, plan, run_id)
-            commit = _insert(connection, plan.last, created, staged, run_id, message) if created else _commit_of(plan.last)
+            plan = _plan(connection, root, scope, staged)
+            to_create = _to_create(staged, plan)
+            check_kept(connection, to_create)
+            if since is not None:
+                check_unmoved(connection, plan.seen, to_create, since, run_id)
+            _sync_folders(root, to_create, synced)
+            created = _new_versions(staged, plan, run_id, scope.branch)
+            if created:
+                new = NewCommit(scope.branch, plan.seen.branch_id, run_id, message)
+                made_from = {version.id: staged[position].inputs for position, version in created.items()}
+                commit = insert_commit(connection, plan.last, new, list(created.values()), made_from)
+            else:
+                commit = _commit_of(plan.last)
     answers = tuple(created[i] if i in created else plan.repeated[i] for i in range(len(staged)))
     _remove_unused(ledger, root, staged, answers)
     return replace(commit, versions=answers, created=len(created))
@@ -70,15 +82,16 @@ class _Plan:
     """What is there already, by position: versions that are repeated, and files that a new version can share."""
 
     last: Any
+    seen: Visible
     repeated: dict[int, Version]
     shared: dict[int, tuple[FileRef, ...]]
 
 
-def _plan(connection: sa.Connection, root: Path, staged: Sequence[Staged]) -> _Plan:
-    """Compare what was staged with what the lake has."""
-    last = connection.execute(sa.select(commits).order_by(commits.c.number.desc()).limit(1)).one_or_none()
+def _plan(connection: sa.Connection, root: Path, scope: Scope, staged: Sequence[Staged]) -> _Plan:
+    """Compare what was staged with what the branch has."""
+    seen = whole_branch(connection, scope.branch)
     _check_inputs(connection, staged)
-    return _Plan(last, *_known_contents(connection, root, staged))
+    return _Plan(last_commit(connection), seen, *_known_contents(connection, root, seen, staged))
 
 
 def _to_create(staged: Sequence[Staged], plan: _Plan) -> list[Staged]:
@@ -135,13 +148,13 @@ def _check_inputs(connection: sa.Connection, staged: Sequence[Staged]) -> None:
 
 
 def _known_contents(
-    connection: sa.Connection, root: Path, staged: Sequence[Staged]
+    connection: sa.Connection, root: Path, seen: Visible, staged: Sequence[Staged]
 ) -> tuple[dict[int, Version], dict[int, tuple[FileRef, ...]]]:
     """Return, by position, which staged contents are the head already, and which can share the files of an older version."""
-    heads = _heads(connection, staged)
+    heads = _heads(connection, seen, staged)
     contents = [Content(one.table, one.partition or "", one.kind, one.data_hash) for one in staged]
     known = newest_with_content(connection, contents)
-    repeated: dict[int, Version] = {}
+    repeats: dict[int, int] = {}
     shared: dict[int, tuple[FileRef, ...]] = {}
     for position, (one, content) in enumerate(zip(staged, contents, strict=True)):
         # A file that was lost or cut short must not be taken up again: the new one replaces it.
@@ -149,18 +162,20 @@ def _known_contents(
             continue
         head = heads.get((one.table, one.partition or "", one.kind == REJECTED))
         if head is not None and head.is_repeated_by(one):
-            repeated[position] = replace(known[content], reused=True)
+            repeats[position] = head.id
         else:
             shared[position] = known[content].files
-    return repeated, shared
+    found = load_versions(connection, repeats.values())
+    return {position: replace(found[i], reused=True) for position, i in repeats.items()}, shared
 
 
-def _heads(connection: sa.Connection, staged: Sequence[Staged]) -> dict[tuple[str, str, bool], _Head]:
+def _heads(connection: sa.Connection, seen: Visible, staged: Sequence[Staged]) -> dict[tuple[str, str, bool], _Head]:
     """Return the newest versions of the staged partitions by (table, partition, for a rejected content)."""
     rows: dict[tuple[str, str, bool], Any] = {}
     for table, rejected in sorted({(one.table, one.kind == REJECTED) for one in staged}):
         keys = [one.partition or "" for one in staged if one.table == table and (one.kind == REJECTED) == rejected]
-        query = sa.select(sa.func.max(versions.c.id)).where(versions.c.table_name == table).group_by(versions.c.partition_key)
+        query = sa.select(sa.func.max(versions.c.id)).where(versions.c.table_name == table, seen.condition())
+        query = query.group_by(versions.c.partition_key)
         # A rejected delivery repeats the newest version if that was rejected as well; readable ones compare with what is read.
         if not rejected:
             query = query.where(versions.c.kind != REJECTED)
@@ -177,12 +192,9 @@ def _heads(connection: sa.Connection, staged: Sequence[Staged]) -> dict[tuple[st
     }
 
 
-def _new_versions(staged: Sequence[Staged], plan: _Plan, run_id: str) -> dict[int, Version]:
+def _new_versions(staged: Sequence[Staged], plan: _Plan, run_id: str, branch: str) -> dict[int, Version]:
     """Return the versions to create, by position in ``staged``."""
-    last = plan.last
-    # Commit times grow even if the machine's clock is set back: "as of a time" means one state.
-    time = datetime.now(UTC) if last is None else max(datetime.now(UTC), from_micros(last.time + 1))
-    number, next_id = (1, 1) if last is None else (last.number + 1, last.last_version + 1)
+    number, time, next_id = next_commit(plan.last)
     created: dict[int, Version] = {}
     for position, one in enumerate(staged):
         if position in plan.repeated:
@@ -202,52 +214,10 @@ def _new_versions(staged: Sequence[Staged], plan: _Plan, run_id: str) -> dict[in
             run_id=run_id,
             created=time,
             properties=json.loads(one.properties),
+            branch=branch,
             schema_ipc=one.schema_ipc,
         )
     return created
-
-
-def _insert(
-    connection: sa.Connection, last: Any, created: dict[int, Version], staged: Sequence[Staged], run_id: str, message: str
-) -> Commit:
-    new = list(created.values())
-    number, time = new[0].commit, new[0].created
-    previous = FIRST if last is None else last.hash
-    made_from = {version.id: sorted(set(staged[position].inputs)) for position, version in created.items()}
-    digest = commit_hash(previous, number, time, run_id, message, new, made_from)
-    row = {"number": number, "time": to_micros(time), "last_version": new[-1].id, "run_id": run_id, "message": message}
-    connection.execute(commits.insert(), {**row, "previous": previous, "hash": digest})
-    hashes = {version.schema_ipc: _schema_hash(version.schema_ipc) for version in new}
-    stored = load_schemas(connection, set(hashes.values()))
-    missing = [{"hash": name, "arrow": ipc} for ipc, name in hashes.items() if name not in stored]
-    if missing:
-        connection.execute(schemas.insert(), missing)
-    connection.execute(versions.insert(), [_version_row(created[p], staged[p], hashes[created[p].schema_ipc]) for p in created])
-    connection.execute(files.insert(), [{"version_id": version.id, **vars(file)} for version in new for file in version.files])
-    edges = [{"version_id": version_id, "input_id": i} for version_id, ids in made_from.items() for i in ids]
-    if edges:
-        connection.execute(inputs.insert(), edges)
-    return Commit(number, time, (), len(new), run_id, message, digest)
-
-
-def _version_row(version: Version, staged: Staged, schema_hash: str) -> dict[str, Any]:
-    return {
-        "id": version.id,
-        "commit_number": version.commit,
-        "table_name": version.table,
-        "partition_key": version.partition or "",
-        "kind": version.kind,
-        "rows": version.rows,
-        "bytes": version.bytes,
-        "data_hash": version.data_hash,
-        "schema_hash": schema_hash,
-        "code_version": version.code_version,
-        "properties": staged.properties,
-    }
-
-
-def _schema_hash(ipc: bytes) -> str:
-    return hashlib.sha256(ipc).hexdigest() if ipc else ""
 
 
 def _remove_unused(ledger: Ledger, root: Path, staged: Sequence[Staged], answers: Iterable[Version]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.errors import IntegrityError, LakeError, did_you_mean
+from ml_platform.lake.artifact import check_kept
 from ml_platform.lake.evolution import check_evolution
 from ml_platform.lake.version import ARTIFACT, Version
 
@@ -182,6 +183,7 @@ class Reading:
 
     def _check_rows(self) -> None:
         for version in self.versions:
+            check_kept(version)
             if version.kind == ARTIFACT:
                 raise LakeError(
                     f"Version {version.id} of {version.table!r} is an artifact with the files "

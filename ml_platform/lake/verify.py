@@ -14,8 +14,9 @@ from ml_platform.core.errors import LakeError
 from ml_platform.core.intervals import from_micros
 from ml_platform.lake.chain import FIRST, commit_hash
 from ml_platform.lake.content_hash import files_hash, table_hash
-from ml_platform.lake.ledger import Ledger, commits, files, inputs, schemas, versions
-from ml_platform.lake.lookup import load_versions
+from ml_platform.lake.ledger import Ledger
+from ml_platform.lake.ledger_tables import commits, files, inputs, schemas, versions
+from ml_platform.lake.lookup import branch_names, load_versions
 from ml_platform.lake.version import ARTIFACT, FileRef, Version
 
 
@@ -43,12 +44,14 @@ def verify(ledger: Ledger, root: Path) -> list[Problem]:
         for row in connection.execute(sa.select(commits).order_by(commits.c.number)).all():
             if row.number != expected:
                 problems.append(Problem("chain", row.number, f"Commit {expected} is missing before commit {row.number}."))
-            published = _versions_of(connection, row.number, problems)
+            published, stored = _versions_of(connection, row.number, problems)
             if [version.id for version in published] != list(range(next_id, row.last_version + 1)):
                 problems.append(Problem("ledger", row.number, f"The versions of commit {row.number} are not those it published."))
             problems += _check_commit(connection, row, published, previous)
-            for version in published:
-                problems += _check_files(root, version, seen)
+            for version in stored:
+                # What retention has deleted is in the chain, but nowhere else; of what was redacted the rest is checked.
+                if version.gone is None:
+                    problems += _check_files(root, version, seen)
             previous, expected, next_id = row.hash, row.number + 1, row.last_version + 1
     return problems
 
@@ -68,14 +71,15 @@ def _stray_rows(connection: sa.Connection) -> Iterator[Problem]:
             yield Problem("ledger", 0, f"The schema {row.hash} was changed.")
 
 
-def _versions_of(connection: sa.Connection, number: int, problems: list[Problem]) -> list[Version]:
+def _versions_of(connection: sa.Connection, number: int, problems: list[Problem]) -> tuple[list[Version], list[Version]]:
+    """Return the versions of a commit as they were published, and as they are stored now."""
     ids = connection.execute(sa.select(versions.c.id).where(versions.c.commit_number == number)).scalars().all()
     try:
-        found = load_versions(connection, ids)
+        published, stored = load_versions(connection, ids, as_published=True), load_versions(connection, ids)
     except (ValueError, KeyError) as problem:  # properties that are no JSON, a schema that is gone
         problems.append(Problem("ledger", number, f"The versions of commit {number} cannot be read: {problem}."))
-        return []
-    return [found[i] for i in sorted(found)]
+        return [], []
+    return [published[i] for i in sorted(published)], [stored[i] for i in sorted(stored)]
 
 
 def _check_commit(connection: sa.Connection, row: Any, published: list[Version], previous: str) -> Iterator[Problem]:
@@ -85,7 +89,8 @@ def _check_commit(connection: sa.Connection, row: Any, published: list[Version],
         made_from.setdefault(edge.version_id, []).append(edge.input_id)
     if row.previous != previous:
         yield Problem("chain", row.number, f"Commit {row.number} does not follow the commit before it: one of them was replaced.")
-    found = commit_hash(row.previous, row.number, from_micros(row.time), row.run_id, row.message, published, made_from)
+    branch = branch_names(connection, {row.branch_id}).get(row.branch_id, "")
+    found = commit_hash(row.previous, row.number, from_micros(row.time), row.run_id, row.message, published, made_from, branch)
     if found != row.hash:
         yield Problem("chain", row.number, f"Commit {row.number}, a version, a file or an input of it was edited in the ledger.")
 
@@ -105,7 +110,7 @@ def _check_files(root: Path, version: Version, seen: set[str]) -> Iterator[Probl
             yield Problem("changed file", version.commit, f"The file of {where} is not what was published.", file.path)
         elif version.kind != ARTIFACT:
             yield from _check_rows(content, version, file, where)
-    if version.kind == ARTIFACT and files_hash({file.name: file.sha256 for file in version.files}) != version.data_hash:
+    if version.kind == ARTIFACT and files_hash({file.name: file.sha256 for file in version.files}) != version.stored_hash:
         yield Problem("changed content", version.commit, f"The files of {where} are not those it was published with.")
 
 
@@ -115,7 +120,7 @@ def _check_rows(content: bytes, version: Version, file: FileRef, where: str) -> 
 
     try:
         rows = pq.ParquetFile(pa.BufferReader(content)).read()
-        sound = rows.num_rows == file.rows == version.rows and table_hash(rows) == version.data_hash
+        sound = rows.num_rows == file.rows == version.rows and table_hash(rows) == version.stored_hash
     except (pa.ArrowException, LakeError) as problem:
         yield Problem("changed content", version.commit, f"The file of {where} cannot be read: {problem}.", file.path)
         return

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow as pa
 
+MAIN = "main"  # the branch that is always there
 REJECTED = "rejected"
 DATA = "data"
 ARTIFACT = "artifact"
@@ -31,11 +32,33 @@ class FileRef:
 
 
 @dataclass(frozen=True)
+class Collection:
+    """When retention deleted the files of a version, and by which rule."""
+
+    time: datetime
+    rule: str
+
+
+@dataclass(frozen=True)
+class Redaction:
+    """When rows of a version were removed at a person's request: the one exception to "never changed".
+
+    ``data_hash`` is the hash of what is left; the version keeps the one it was published with.
+    """
+
+    time: datetime
+    reason: str
+    rows_removed: int
+    data_hash: str
+
+
+@dataclass(frozen=True)
 class Version:
     """One immutable content of one partition of one table.
 
     ``kind`` is ``data``, ``artifact`` or ``rejected`` (kept, never resolved by a read). ``data_hash`` is the
     content's identity (schema and ordered rows), ``id`` is the version's. ``created`` is when it was published.
+    ``branch`` is where it was published. ``gone`` and ``redacted`` say what retention or a redaction did to its files since.
     ``reused`` is True only in the answer to a publication that found this very content already at the head.
     """
 
@@ -52,6 +75,9 @@ class Version:
     run_id: str
     created: datetime
     properties: dict[str, Any] = field(hash=False)
+    branch: str = "main"
+    gone: Collection | None = field(default=None, compare=False)
+    redacted: Redaction | None = field(default=None, compare=False)
     reused: bool = field(default=False, compare=False)
     schema_ipc: bytes = field(default=b"", repr=False, compare=False)
 
@@ -59,6 +85,16 @@ class Version:
     def schema(self) -> pa.Schema:
         """Return the Arrow schema of the rows (without columns for an artifact)."""
         return arrow_schema(self.schema_ipc)
+
+    @property
+    def where(self) -> str:
+        """Return version, table and partition in the words of an error."""
+        return f"version {self.id} of {self.table!r}" + (f", partition {self.partition!r}" if self.partition else "")
+
+    @property
+    def stored_hash(self) -> str:
+        """Return the hash of the rows that its files hold: ``data_hash``, but for a redacted version."""
+        return self.data_hash if self.redacted is None else self.redacted.data_hash
 
 
 @dataclass(frozen=True)
@@ -72,6 +108,7 @@ class Commit:
     run_id: str = ""
     message: str = ""
     hash: str = ""
+    branch: str = "main"
 
 
 @dataclass(frozen=True)

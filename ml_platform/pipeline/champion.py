@@ -177,7 +177,7 @@ def _append(workspace: Workspace, problem_name: str, judgement: Judgement, input
         )
         commit = workspace.lake.publish([staged], run_id=workspace.run_id, message=f"champion {problem_name}")
         published = commit.versions[0]
-        before = next((version for version in workspace.lake.history(table, None) if version.id < published.id), None)
+        before = next((version for version in workspace.lake.latest().history(table, None) if version.id < published.id), None)
         if before == head:
             return commit, rows
         missed = from_rows(workspace.lake.read_versions([before]).arrow().to_pylist()) if before else ()

@@ -55,7 +55,7 @@ def materialize_monitoring(workspace: Workspace, problem_name: str, partitions: 
     from ml_platform.pipeline.watched import read_watched
 
     problem = workspace.project.problem(problem_name)
-    at = workspace.lake.head()
+    at, since = workspace.lake.head(), workspace.lake.read_commit
     past = {m.day: m for m in monitored_days(workspace, problem_name, at=at)}
     trained = [p for p in workspace.lake.partitions(workspace.table("models", problem_name), at=at) if p is not None]
     watched = read_watched(workspace, problem, partitions, at=at)
@@ -70,7 +70,8 @@ def materialize_monitoring(workspace: Workspace, problem_name: str, partitions: 
     page = _report(workspace, problem_name, watched, found, past, report)
     commit = None
     if staged:
-        commit = workspace.lake.publish([*staged, *page], run_id=workspace.run_id, message=f"monitoring {problem_name}")
+        # Strict: a decision that another run has recorded for one of these days meanwhile must not be replaced.
+        commit = workspace.lake.publish([*staged, *page], run_id=workspace.run_id, message=f"monitoring {problem_name}", since=since)
     versions = dict(zip(found, commit.versions if commit else (), strict=False))
     reason = f"There is no score of {problem_name!r} in the {watched.window_days} days up to it: materialize its predictions first."
     outcomes = tuple(

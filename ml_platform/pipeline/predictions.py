@@ -137,7 +137,7 @@ def _publish(workspace: Workspace, problem: CompiledProblem, scoring: _Scoring, 
 
 def _before(workspace: Workspace, table: str, version: Version) -> Version | None:
     """Return the version of that day just before ``version``."""
-    older = [v for v in workspace.lake.history(table, version.partition) if v.id < version.id and v.kind == version.kind]
+    older = [v for v in workspace.lake.latest().history(table, version.partition) if v.id < version.id and v.kind == version.kind]
     return older[0] if older else None
 
 

@@ -1,10 +1,37 @@
+import os
+import uuid
+
 import pytest
 
 from ml_platform.lake.lake import Lake
+from ml_platform_tests.lake import postgres
+
+
+@pytest.fixture(scope="session")
+def postgres_server():
+    if not postgres.FOUND:
+        if os.environ.get("CI"):
+            pytest.fail("PostgreSQL is not installed; .ci/run installs it")
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    server = postgres.Postgres()
+    yield server
+    server.stop()
+
+
+# What these hold is the same on both databases; the others never look at the ledger itself.
+ON_BOTH = {"test_branches", "test_history", "test_lake", "test_ledger", "test_leases", "test_provenance", "test_publishing", "test_tags"}
+
+
+def pytest_generate_tests(metafunc):
+    if "lake" in metafunc.fixturenames:
+        both = metafunc.module.__name__.rpartition(".")[2] in ON_BOTH and not metafunc.definition.get_closest_marker("sqlite")
+        metafunc.parametrize("lake", ["sqlite", "postgres"] if both else ["sqlite"], indirect=True)
 
 
 @pytest.fixture
-def lake(tmp_path):
-    opened = Lake.open(tmp_path / "lake")
+def lake(tmp_path, request):
+    """A new lake; its ledger is the SQLite file in its folder, or a schema of a real PostgreSQL."""
+    dsn = None if request.param == "sqlite" else request.getfixturevalue("postgres_server").dsn(f"t{uuid.uuid4().hex}")
+    opened = Lake.open(tmp_path / "lake", ledger=dsn)
     yield opened
     opened.close()

@@ -2,7 +2,6 @@ import multiprocessing
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -13,15 +12,16 @@ import pyarrow as pa
 import pytest
 
 from ml_platform.core.errors import LakeError
-from ml_platform.lake import ledger
+from ml_platform.lake import engines
 from ml_platform.lake.lake import Lake
+from ml_platform.lake.ledger import Ledger
 from ml_platform_tests.lake import writer
 
 
 def test_eight_processes_publish_and_nothing_is_lost(lake):
     processes, commits = 8, 20
     with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
-        done = [pool.submit(writer.write_own_partition, str(lake.root), i, commits) for i in range(processes)]
+        done = [pool.submit(writer.write_own_partition, lake, i, commits) for i in range(processes)]
         acknowledged = {number: first for future in done for number, first in future.result()}
     assert sorted(acknowledged) == list(range(1, processes * commits + 1))
     assert lake.head() == processes * commits
@@ -36,7 +36,9 @@ def test_a_killed_writer_loses_nothing_it_acknowledged_and_leaves_orphans_only(l
     chance = random.Random(7)
     acknowledged: dict[int, int] = {}
     for _ in range(6):
-        process = subprocess.Popen([sys.executable, "-m", writer.__name__, str(lake.root)], stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            [sys.executable, "-m", writer.__name__, str(lake.root), lake._ledger._dsn], stdout=subprocess.PIPE, text=True
+        )
         lines = [process.stdout.readline() for _ in range(chance.randint(1, 4))]
         time.sleep(chance.random() * 0.03)
         process.send_signal(signal.SIGKILL)
@@ -87,12 +89,10 @@ def test_threads_share_one_lake(lake):
     assert [v.rows for v in lake.resolve("p/tables/a")] == [50] * 4
 
 
-def test_processes_may_create_the_same_lake_at_once(tmp_path):
+def test_processes_may_create_the_same_lake_at_once(lake):
     with ProcessPoolExecutor(6, mp_context=multiprocessing.get_context("spawn")) as pool:
-        list(pool.map(writer.write_own_partition, [str(tmp_path / "lake")] * 6, range(6), [1] * 6))
-    lake = Lake.open(tmp_path / "lake")
+        list(pool.map(writer.write_own_partition, [lake] * 6, range(6), [1] * 6))
     assert lake.head() == 6
-    lake.close()
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
@@ -112,15 +112,16 @@ def test_a_forked_child_opens_its_own_connections(lake):
 
 
 def test_a_ledger_that_another_program_holds_is_said(lake, monkeypatch):
-    monkeypatch.setattr(ledger, "_BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(engines, "BUSY_SECONDS", 0.1)
     writer.publish_pair(lake, "all", 1)
-    other = sqlite3.connect(lake.root / "ledger.sqlite")
-    other.execute("BEGIN IMMEDIATE")
-    impatient = Lake.open(lake.root)
+    other = Ledger(lake._ledger._dsn)
+    held = other.writing()
+    held.__enter__()
+    impatient = Lake.open(lake.root, ledger=lake._ledger._dsn)
     with pytest.raises(LakeError, match="Another program has held the ledger"):
         writer.publish_pair(impatient, "all", 2)
     assert impatient.read("p/tables/a").rows == 50
-    other.rollback()
+    held.__exit__(None, None, None)
     other.close()
     assert writer.publish_pair(impatient, "all", 2).number == 2
     impatient.close()
@@ -128,17 +129,33 @@ def test_a_ledger_that_another_program_holds_is_said(lake, monkeypatch):
 
 def test_a_ledger_of_newer_code_is_refused(lake):
     writer.publish_pair(lake, "all", 1)
+    with lake._ledger.writing() as connection:
+        connection.exec_driver_sql("UPDATE lake_format SET format = 99")
     lake.close()
-    connection = sqlite3.connect(lake.root / "ledger.sqlite")
-    connection.execute("UPDATE lake_format SET format = 99")
-    connection.commit()
-    connection.close()
     with pytest.raises(LakeError, match=r"written by a newer ml_platform \(ledger format 99"):
         lake.head()
 
 
+@pytest.mark.sqlite
 def test_the_ledger_keeps_what_it_acknowledged_through_a_power_cut(lake):
     lake.publish([lake.stage("p/tables/a", None, pa.table({"x": [1]}))])
     with lake._ledger.reading() as connection:
         pragmas = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous", "foreign_keys")]
     assert pragmas == ["wal", 2, 1]
+
+
+def test_a_password_never_shows():
+    ledger = Ledger("postgresql://me:secret@127.0.0.1:1/lake")
+    assert "secret" not in repr(ledger) + ledger.place
+    with pytest.raises(LakeError, match=r"cannot be reached: .*Is the database running") as problem, ledger.reading():
+        pass
+    assert "secret" not in str(problem.value)
+
+
+@pytest.mark.parametrize(
+    ("dsn", "said"), [("mysql://u:secret@h/d", "lives in SQLite or PostgreSQL, not in 'mysql'"), ("secret", "cannot be read as one")]
+)
+def test_a_database_that_holds_no_ledger_is_refused(tmp_path, dsn, said):
+    with pytest.raises(LakeError, match=said) as problem:
+        Lake.open(tmp_path, ledger=dsn)
+    assert "secret" not in str(problem.value)

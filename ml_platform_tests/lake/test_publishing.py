@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from ml_platform.core.errors import LakeError
-from ml_platform.lake import publishing
+from ml_platform.lake import commit_log, publishing
 from ml_platform.lake.lake import Lake
 
 A, B = "p/tables/a", "p/tables/b"
@@ -155,18 +155,18 @@ def test_commit_times_grow_even_if_the_clock_is_set_back(lake, monkeypatch):
         def now(cls, tz=None):
             return first.time - timedelta(days=1)
 
-    monkeypatch.setattr(publishing, "datetime", Past)
+    monkeypatch.setattr(commit_log, "datetime", Past)
     second = lake.publish([lake.stage(A, None, rows(2))])
     assert second.time > first.time
     assert lake.read(A, at=first.time).arrow().to_pylist() == [{"x": 1}]
 
 
-@pytest.mark.parametrize("where", ["_insert", "_version_row", "_new_versions"])
-def test_an_error_inside_the_transaction_leaves_nothing(lake, monkeypatch, where):
+@pytest.mark.parametrize(("module", "where"), [(publishing, "insert_commit"), (commit_log, "_version_row"), (publishing, "_new_versions")])
+def test_an_error_inside_the_transaction_leaves_nothing(lake, monkeypatch, module, where):
     lake.publish([lake.stage(A, "d1", rows(1))])
     staged = [lake.stage(A, "d1", rows(2)), lake.stage(B, "d1", rows(2))]
     with monkeypatch.context() as patch:
-        patch.setattr(publishing, where, lambda *a: 1 / 0)
+        patch.setattr(module, where, lambda *a: 1 / 0)
         with pytest.raises(ZeroDivisionError, match="division"):
             lake.publish(staged)
     assert lake.head() == 1

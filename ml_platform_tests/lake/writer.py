@@ -1,7 +1,6 @@
 """What the concurrency tests run in processes of their own."""
 
 import sys
-from pathlib import Path
 
 import pyarrow as pa
 
@@ -19,9 +18,8 @@ def publish_pair(lake, partition, first):
     return lake.publish([lake.stage(table, partition, numbers(first)) for table in TABLES], run_id=str(first))
 
 
-def write_own_partition(root, writer, commits):
+def write_own_partition(lake, writer, commits):
     """Publish ``commits`` contents to a partition that all writers share and to one of its own."""
-    lake = Lake.open(root)
     done = []
     for i in range(commits):
         first = writer * 1000 + i
@@ -31,9 +29,9 @@ def write_own_partition(root, writer, commits):
     return done
 
 
-def write_until_killed(root):
+def write_until_killed(root, ledger=None):
     """Publish pairs for ever; each acknowledged commit is one line on stdout."""
-    lake = Lake.open(root)
+    lake = Lake.open(root, ledger=ledger)
     first = lake.head() * 10
     while True:
         first += 1
@@ -43,4 +41,4 @@ def write_until_killed(root):
 
 
 if __name__ == "__main__":
-    write_until_killed(Path(sys.argv[1]))
+    write_until_killed(*sys.argv[1:])

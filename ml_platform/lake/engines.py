@@ -1,0 +1,110 @@
+"""The databases that can hold a ledger: a SQLite file beside the data, or PostgreSQL by DSN; the same tables in both."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import ArgumentError, OperationalError
+
+from ml_platform.core.errors import LakeError
+
+BUSY_SECONDS = 60
+WRITE_OPTION = "lake_write"
+# One writer at a time per ledger; the schema's name keeps apart ledgers that share a database.
+_WRITE_LOCK = "SELECT pg_advisory_xact_lock(7291, hashtext(current_schema()))"
+
+
+def sqlite_dsn(path: Path) -> str:
+    """Return the DSN of a SQLite file."""
+    return f"sqlite:///{path}"
+
+
+def check_dsn(dsn: str) -> sa.URL:
+    """Return the DSN as a URL with the driver that we use.
+
+    Raises
+    ------
+    LakeError
+        If it cannot be read, or names a database that cannot hold a ledger. The message carries no password.
+    """
+    try:
+        url = sa.make_url(dsn)
+    except ArgumentError:
+        raise LakeError(
+            "The ledger's DSN cannot be read as one. Write sqlite:////absolute/ledger.sqlite or postgresql://user:password@host/database."
+        ) from None
+    backend = url.get_backend_name()
+    if backend == "sqlite":
+        return url
+    if backend in ("postgresql", "postgres"):
+        return url.set(drivername="postgresql+psycopg")
+    raise LakeError(f"A ledger lives in SQLite or PostgreSQL, not in {backend!r}: write sqlite:///... or postgresql://....")
+
+
+def create_engine(url: sa.URL) -> sa.Engine:
+    """Return the engine of a ledger; nothing is connected yet."""
+    return _sqlite_engine(url) if url.get_backend_name() == "sqlite" else _postgres_engine(url)
+
+
+def is_busy(problem: OperationalError) -> bool:
+    """Tell whether a statement failed because another program holds the ledger."""
+    text = str(problem.orig)
+    return "locked" in text or "lock timeout" in text
+
+
+def _sqlite_engine(url: sa.URL) -> sa.Engine:
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS}, pool_size=8, max_overflow=64)
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # BEGIN is ours, below
+        _switch_to_wal(connection)
+        # FULL: a commit that was acknowledged survives a power cut.
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        # A transaction that starts to write later can fail at once in SQLite, without waiting: it says so from the start.
+        write = connection.get_execution_options().get(WRITE_OPTION, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+def _switch_to_wal(connection: Any) -> None:
+    """Put the file into WAL mode; SQLite answers "locked" at once, without its timeout, while another process does the same."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as problem:
+            if "locked" not in str(problem) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def _postgres_engine(url: sa.URL) -> sa.Engine:
+    try:
+        engine = sa.create_engine(url, pool_size=8, max_overflow=16, pool_pre_ping=True)
+    except ModuleNotFoundError:
+        raise LakeError("A ledger in PostgreSQL needs the driver psycopg: pip install 'ml-platform[postgres]'.") from None
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        if connection.get_execution_options().get(WRITE_OPTION, False):
+            # READ COMMITTED, so that what is read after the lock was granted is what the writer before has left.
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{int(BUSY_SECONDS * 1000)}ms'")
+            connection.exec_driver_sql(_WRITE_LOCK)
+        else:
+            # One state of the ledger until the end of the transaction.
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+
+    return engine
