@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ml_platform.components.settings import lake_root, landing_root
+from ml_platform.components.settings import lake_root, landing_root, ledger_dsn
 from ml_platform.core.errors import DeclarationError, MlPlatformError, UnknownTableError, did_you_mean
 
 if TYPE_CHECKING:
@@ -55,11 +55,14 @@ def open_lake(project: str | None) -> Lake:
         If nothing was ever published there.
     """
     from ml_platform.lake.lake import Lake
+    from ml_platform.lake.layout import LEDGER_FILE
 
-    root = lake_root(project_root(project))
-    if not (root / "ledger.sqlite").is_file():
+    root, dsn = lake_root(project_root(project)), ledger_dsn()
+    lake = Lake.open(root, dsn)
+    # A look into a folder that is no lake must not make it one.
+    if not (lake.head() if dsn else (lake.root / LEDGER_FILE).is_file()):
         raise UnknownTableError(f"There is no lake at {root} yet. Build one: materialize assets in the UI, or run `make demo`.")
-    return Lake.open(root)
+    return lake
 
 
 def find_table(lake: Lake, name: str) -> str:

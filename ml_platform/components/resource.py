@@ -17,7 +17,7 @@ from ml_platform.core.clock import LandedClock
 class Platform(dg.ConfigurableResource):
     """Opens the lake, the landing zone and the clock of the project below ``root``.
 
-    ``ML_PLATFORM_LAKE`` and ``ML_PLATFORM_LANDING`` move the folders; both are read when a run opens them.
+    ``ML_PLATFORM_LAKE`` (with ``ML_PLATFORM_LEDGER``) and ``ML_PLATFORM_LANDING`` move them; all are read when a run opens them.
     """
 
     root: str = Field(description="The folder of the dg project.")
@@ -32,7 +32,7 @@ class Platform(dg.ConfigurableResource):
         extra = {} if say is None else {"say": say}
         return Workspace(
             project=project,
-            lake=Lake.open(settings.lake_root(root)),
+            lake=Lake.open(settings.lake_root(root), settings.ledger_dsn()),
             clock=LandedClock(landing / settings.CLOCK_FILE),
             landing=landing,
             run_id=run_id,
@@ -60,7 +60,8 @@ class LakeDuckDB(DuckDBResource):
 
         connection = duck.connect()
         try:
-            open_views(connection, Lake.open(settings.lake_root(Path(self.root))), at=self.at)
+            lake = Lake.open(settings.lake_root(Path(self.root)), settings.ledger_dsn())
+            open_views(connection, lake, at=self.at)
             yield connection
         finally:
             connection.close()

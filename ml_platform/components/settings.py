@@ -4,14 +4,21 @@ import os
 from pathlib import Path
 
 LAKE = "ML_PLATFORM_LAKE"
+LEDGER = "ML_PLATFORM_LEDGER"
 LANDING = "ML_PLATFORM_LANDING"
 EXECUTOR = "ML_PLATFORM_EXECUTOR"
 CLOCK_FILE = ".clock"
 
 
-def lake_root(project_root: Path) -> Path:
-    """Return the lake's folder: ``ML_PLATFORM_LAKE``, or ``data/lake`` below the project."""
-    return _path(os.environ.get(LAKE), project_root / "data" / "lake", project_root)
+def lake_root(project_root: Path) -> Path | str:
+    """Return where the lake's files are: ``ML_PLATFORM_LAKE`` (a folder or a URL), or ``data/lake`` below the project."""
+    given = os.environ.get(LAKE)
+    return given if given and "://" in given else _path(given, project_root / "data" / "lake", project_root)
+
+
+def ledger_dsn() -> str | None:
+    """Return the database of the lake's ledger: ``ML_PLATFORM_LEDGER``, or None for a file in the lake's folder."""
+    return os.environ.get(LEDGER) or None
 
 
 def landing_root(project_root: Path) -> Path:

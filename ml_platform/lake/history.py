@@ -12,7 +12,8 @@ from ml_platform.core.errors import LakeError, UnknownTableError, did_you_mean
 from ml_platform.core.intervals import from_micros
 from ml_platform.lake import ledger as book
 from ml_platform.lake import lookup, provenance
-from ml_platform.lake.layout import check_partition, check_table
+from ml_platform.lake.layout import LEDGER_FILE, check_partition, check_table
+from ml_platform.lake.store import Store
 from ml_platform.lake.version import Commit, Version
 
 
@@ -22,19 +23,38 @@ class History:
     Safe to use from several threads, and to hand to other processes (pickled or forked): each opens its own connections.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self._ledger = book.Ledger(root)
+    def __init__(self, store: Store, ledger: str | None = None) -> None:
+        self.store = store
+        self._dsn = ledger
+        self._ledger = book.Ledger(ledger_folder(store, ledger))
+
+    @property
+    def url(self) -> str:
+        """Return what the lake is called in messages: the path of its folder, or its ``s3://`` URL."""
+        return self.store.url
+
+    @property
+    def root(self) -> Path:
+        """Return the local folder of the lake.
+
+        Raises
+        ------
+        LakeError
+            If the lake lies in an object store: its files have no paths there, only ``Lake.store.location(path)``.
+        """
+        if self.store.folder is None:
+            raise LakeError(f"The lake at {self.url} is no local folder. Use Lake.store to reach its files.")
+        return self.store.folder
 
     def close(self) -> None:
         """Close the connections of this process; the lake can still be used and opens new ones."""
         self._ledger.close()
 
-    def __reduce__(self) -> tuple[type[History], tuple[Path]]:
-        return (type(self), (self.root,))
+    def __reduce__(self) -> tuple[type[History], tuple[Store, str | None]]:
+        return (type(self), (self.store, self._dsn))
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({str(self.root)!r})"
+        return f"{type(self).__name__}({self.url!r})"
 
     def head(self) -> int:
         """Return the number of the newest commit, 0 while nothing was published."""
@@ -129,7 +149,7 @@ class History:
         absent = sorted(ids - set(known))
         if absent:
             raise LakeError(
-                f"The lake at {self.root} has no version {', '.join(map(str, absent[:10]))}. Look ids up with Lake.history(table)."
+                f"The lake at {self.url} has no version {', '.join(map(str, absent[:10]))}. Look ids up with Lake.history(table)."
             )
         return known
 
@@ -139,9 +159,31 @@ class History:
     def _check_known(self, connection: sa.Connection, table: str) -> None:
         names = lookup.table_names(connection)
         if table not in names:
-            raise UnknownTableError(f"The lake at {self.root} has no table {table!r}. {did_you_mean(table, names)}")
+            raise UnknownTableError(f"The lake at {self.url} has no table {table!r}. {did_you_mean(table, names)}")
 
 
 def version_ids(versions: Iterable[int | Version]) -> tuple[int, ...]:
     """Return the ids of versions that are given by id or as they are."""
     return tuple(version.id if isinstance(version, Version) else int(version) for version in versions)
+
+
+def ledger_folder(store: Store, dsn: str | None) -> Path:
+    """Return the folder of the ledger's SQLite file: the store's own, or the one that a DSN names.
+
+    Raises
+    ------
+    LakeError
+        If the lake lies in an object store and no DSN is given, or the DSN is of another kind.
+    """
+    if dsn is None:
+        if store.folder is None:
+            raise LakeError(
+                f"The lake at {store.url} lies in an object store, which cannot hold its ledger: give the ledger a database of its "
+                "own, such as ledger='sqlite:////var/lake/ledger.sqlite'."
+            )
+        return store.folder
+    prefix, path = "sqlite:///", Path(dsn.removeprefix("sqlite:///"))
+    if not dsn.startswith(prefix) or path.name != LEDGER_FILE:
+        # The DSN itself is not repeated: it may hold a password.
+        raise LakeError(f"The ledger of the lake at {store.url} must be given as 'sqlite:///FOLDER/{LEDGER_FILE}'.")
+    return path.expanduser().resolve().parent

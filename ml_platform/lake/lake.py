@@ -15,9 +15,11 @@ from ml_platform.lake.layout import check_partition, check_table
 from ml_platform.lake.publishing import publish
 from ml_platform.lake.reading import Reading
 from ml_platform.lake.staging import origin, stage_files, stage_table
+from ml_platform.lake.store import open_store
 from ml_platform.lake.version import DATA, REJECTED, Commit, Staged, Version, arrow_schema
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
 
     from ml_platform.lake.diff import TableDiff
@@ -28,15 +30,32 @@ Missing = Literal["skip", "raise"]
 
 
 class Lake(History):
-    """Immutable files under ``root/data`` and the ledger ``root/ledger.sqlite`` that says what they are.
+    """Immutable files below ``data/`` in a local folder or an object store, and the ledger that says what they are.
 
     Safe to use from several threads, and to hand to other processes (pickled or forked): each opens its own connections.
     """
 
     @classmethod
-    def open(cls, root: str | Path) -> Lake:
-        """Open the lake at ``root``; one that does not exist yet is created when it is first used."""
-        return cls(Path(root).expanduser().resolve())
+    def open(cls, root: str | Path, ledger: str | None = None) -> Lake:
+        """Open the lake at ``root``; one that does not exist yet is created when it is first used.
+
+        Parameters
+        ----------
+        root : str or Path
+            A folder, or ``s3://bucket/prefix``; the keys, endpoint and region of an object store come from the usual AWS_* variables.
+        ledger : str, optional
+            The database of the ledger as an SQLAlchemy DSN; by default a SQLite file in the folder.
+
+        Raises
+        ------
+        LakeError
+            If the root is neither, or an object store without a ledger.
+        """
+        return cls(open_store(root), ledger)
+
+    def attach(self, con: duckdb.DuckDBPyConnection) -> None:
+        """Let a DuckDB connection open the files of this lake, as the SQL of :meth:`Reading.sql` does; twice changes nothing."""
+        self.store.attach(con)
 
     def stage(
         self,
@@ -87,7 +106,7 @@ class Lake(History):
         if kind not in (DATA, REJECTED):
             raise LakeError(f"{kind!r} is no kind of rows: use 'data' or 'rejected' (files are staged with stage_artifact).")
         of = origin(table, partition, version_ids(inputs), code_version, properties)
-        return stage_table(self._ledger, self.root, of, rows, key=key, schema=schema, kind=kind)
+        return stage_table(self._ledger, self.store, of, rows, key=key, schema=schema, kind=kind)
 
     def stage_artifact(
         self,
@@ -101,7 +120,7 @@ class Lake(History):
     ) -> Staged:
         """Write any files as one content, such as a model with its card; see :meth:`stage`."""
         of = origin(table, partition, version_ids(inputs), code_version, properties)
-        return stage_files(self._ledger, self.root, of, files)
+        return stage_files(self._ledger, self.store, of, files)
 
     def publish(self, staged: Sequence[Staged], *, run_id: str = "", message: str = "") -> Commit:
         """Make everything that was staged readable at once, or nothing of it.
@@ -127,7 +146,7 @@ class Lake(History):
         LakeError
             If an input does not exist or a staged file is gone; nothing is published.
         """
-        return publish(self._ledger, self.root, list(staged), run_id=run_id, message=message)
+        return publish(self._ledger, self.store, list(staged), run_id=run_id, message=message)
 
     def resolve(
         self, table: str, partitions: Iterable[str | None] | None = None, at: At = None, missing: Missing = "skip"
@@ -199,7 +218,7 @@ class Lake(History):
         found, newest = self._resolve(table, partitions, at, missing)
         if newest is None and columns:
             # A table that was never published has no schema to look the columns up in.
-            return Reading(self.root, (), arrow_schema(b""), None, partition_column)
+            return Reading(self.store, (), arrow_schema(b""), None, partition_column)
         return self._reading(found, newest, columns, partition_column)
 
     def read_versions(
@@ -223,7 +242,7 @@ class Lake(History):
         IntegrityError
             If the file is missing or is not what was published.
         """
-        return read_artifact(self.root, version if isinstance(version, Version) else self.version(version), name)
+        return read_artifact(self.store, version if isinstance(version, Version) else self.version(version), name)
 
     def diff(self, table: str, before: At, after: At, key: Sequence[str] = (), partitions: Iterable[str | None] | None = None) -> TableDiff:
         """Return what changed in a table between two commits; see :func:`ml_platform.lake.diff.diff_table`."""
@@ -235,7 +254,7 @@ class Lake(History):
         """Recompute the chain, every file and every content hash; return what is wrong."""
         from ml_platform.lake.verify import verify
 
-        return verify(self._ledger, self.root)
+        return verify(self._ledger, self.store)
 
     def _resolve(
         self, table: str, partitions: Iterable[str | None] | None, at: At, missing: Missing
@@ -264,7 +283,7 @@ class Lake(History):
         self, found: Iterable[Version], newest: Version | None, columns: Sequence[str] | None, partition_column: str | None
     ) -> Reading:
         schema = arrow_schema(b"") if newest is None else newest.schema
-        return Reading(self.root, tuple(found), schema, None if columns is None else tuple(columns), partition_column)
+        return Reading(self.store, tuple(found), schema, None if columns is None else tuple(columns), partition_column)
 
 
 def _raise_absent(table: str, absent: Sequence[str | None], number: int) -> None:
