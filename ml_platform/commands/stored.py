@@ -56,10 +56,10 @@ def verify(args: Namespace) -> Answer:
     lake = open_lake(args.project)
     problems = lake.verify()
     if not problems:
-        line = f"The lake at {lake.root} is whole: the chain of {lake.head()} commits and every file are what was published."
+        line = f"The lake at {lake.url} is whole: the chain of {lake.head()} commits and every file are what was published."
         return Answer({"problems": []}, (line,))
     rows = [vars(p) if hasattr(p, "__dict__") else {"problem": str(p)} for p in problems]
-    return Answer({"problems": rows}, (), (Sheet(f"What is wrong in the lake at {lake.root}", rows),), code=1)
+    return Answer({"problems": rows}, (), (Sheet(f"What is wrong in the lake at {lake.url}", rows),), code=1)
 
 
 def _version_row(version: Version) -> dict[str, Any]:

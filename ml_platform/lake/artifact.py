@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
 from ml_platform.core.errors import CollectedError, IntegrityError, LakeError, did_you_mean
+from ml_platform.lake.store import Store
 from ml_platform.lake.version import ARTIFACT, Version
 
 
@@ -24,7 +24,7 @@ def check_kept(version: Version) -> None:
         )
 
 
-def read_artifact(root: Path, version: Version, name: str) -> bytes:
+def read_artifact(store: Store, version: Version, name: str) -> bytes:
     """Return the content of one file of an artifact.
 
     Raises
@@ -44,14 +44,15 @@ def read_artifact(root: Path, version: Version, name: str) -> bytes:
     if name not in by_name:
         raise LakeError(f"Version {version.id} of {version.table!r} has no file {name!r}. {did_you_mean(name, by_name)}")
     check_kept(version)
-    path = root / by_name[name].path
+    path = by_name[name].path
     try:
-        content = path.read_bytes()
+        content = store.read(path)
     except FileNotFoundError:
         content = None
     if content is None or hashlib.sha256(content).hexdigest() != by_name[name].sha256:
         state = "is missing" if content is None else "is not what was published"
         raise IntegrityError(
-            f"{path} of version {version.id} of {version.table!r} {state}. Restore it from a backup, or materialize it again."
+            f"{store.location(path)} of version {version.id} of {version.table!r} {state}. "
+            "Restore it from a backup, or materialize it again."
         )
     return content

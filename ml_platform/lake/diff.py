@@ -184,7 +184,7 @@ def _count_rows(sides: tuple[Reading, Reading], key: tuple[str, ...], common: tu
 
 def _numbered(side: Reading, identity: Sequence[str], values: Sequence[str]) -> str:
     """Return a SELECT of one side's compared columns with its partition ('' without) and a number among twins."""
-    reading = Reading(side.root, side.versions, side.table_schema, (*identity, *values), _PARTITION)
+    reading = Reading(side.store, side.versions, side.table_schema, (*identity, *values), _PARTITION)
     by = ", ".join([_PARTITION, *map(quote_name, identity)])
     order = f" ORDER BY {', '.join(map(quote_name, values))}" if values else ""
     cells = ", ".join(map(quote_name, (*identity, *values)))

@@ -48,6 +48,7 @@ def open_views(con: duckdb.DuckDBPyConnection, lake: Lake, at: At = None, projec
     if project is not None and project not in projects:
         raise UnknownTableError(f"The lake has no tables of a project {project!r}. {did_you_mean(project, projects)}")
     at = lake.head() if at is None else at
+    lake.attach(con)
     names = []
     for owner, layer, name in tables:
         if project not in (None, owner):

@@ -15,6 +15,7 @@ from ml_platform.lake import lookup, provenance
 from ml_platform.lake.layout import check_partition, check_table
 from ml_platform.lake.ledger import Ledger
 from ml_platform.lake.scope import Scope, visible
+from ml_platform.lake.store import Store
 from ml_platform.lake.version import MAIN, Commit, Version
 
 
@@ -24,21 +25,39 @@ class History:
     Safe to use from several threads, and to hand to other processes (pickled or forked): each opens its own connections.
     """
 
-    def __init__(self, root: Path, ledger: Ledger, scope: Scope = Scope()) -> None:  # noqa: B008 - it is frozen
-        self.root = root
+    def __init__(self, store: Store, ledger: Ledger, scope: Scope = Scope()) -> None:  # noqa: B008 - it is frozen
+        self.store = store
         self.scope = scope
         self._ledger = ledger
+
+    @property
+    def url(self) -> str:
+        """Return what the lake is called in messages: the path of its folder, or its ``s3://`` URL."""
+        return self.store.url
+
+    @property
+    def root(self) -> Path:
+        """Return the local folder of the lake.
+
+        Raises
+        ------
+        LakeError
+            If the lake lies in an object store: its files have no paths there, only ``Lake.store.location(path)``.
+        """
+        if self.store.folder is None:
+            raise LakeError(f"The lake at {self.url} is no local folder. Use Lake.store to reach its files.")
+        return self.store.folder
 
     def close(self) -> None:
         """Close the connections of this process; the lake can still be used and opens new ones."""
         self._ledger.close()
 
-    def __reduce__(self) -> tuple[type[History], tuple[Path, Ledger, Scope]]:
-        return (type(self), (self.root, self._ledger, self.scope))
+    def __reduce__(self) -> tuple[type[History], tuple[Store, Ledger, Scope]]:
+        return (type(self), (self.store, self._ledger, self.scope))
 
     def __repr__(self) -> str:
         branch = "" if self.branch == MAIN else f", branch={self.branch!r}"
-        return f"{type(self).__name__}({str(self.root)!r}{branch})"
+        return f"{type(self).__name__}({self.url!r}{branch})"
 
     @property
     def branch(self) -> str:
@@ -145,7 +164,7 @@ class History:
         absent = sorted(ids - set(known))
         if absent:
             raise LakeError(
-                f"The lake at {self.root} has no version {', '.join(map(str, absent[:10]))}. Look ids up with Lake.history(table)."
+                f"The lake at {self.url} has no version {', '.join(map(str, absent[:10]))}. Look ids up with Lake.history(table)."
             )
         return known
 
@@ -155,7 +174,7 @@ class History:
     def _check_known(self, connection: sa.Connection, table: str) -> None:
         names = lookup.table_names(connection, visible(connection, self.scope))
         if table not in names:
-            raise UnknownTableError(f"The lake at {self.root} has no table {table!r}. {did_you_mean(table, names)}")
+            raise UnknownTableError(f"The lake at {self.url} has no table {table!r}. {did_you_mean(table, names)}")
 
 
 def version_ids(versions: Iterable[int | Version]) -> tuple[int, ...]:

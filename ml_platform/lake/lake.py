@@ -20,10 +20,12 @@ from ml_platform.lake.publishing import publish
 from ml_platform.lake.reading import Reading
 from ml_platform.lake.scope import At, Scope, visible
 from ml_platform.lake.staging import origin, stage_files, stage_table
+from ml_platform.lake.store import open_store
 from ml_platform.lake.tags import Tag, create_tag, drop_tag, list_tags
 from ml_platform.lake.version import DATA, MAIN, REJECTED, Commit, Staged, Version, arrow_schema
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
 
     from ml_platform.lake.diff import TableDiff
@@ -33,7 +35,7 @@ Missing = Literal["skip", "raise"]
 
 
 class Lake(History):
-    """Immutable files under ``root/data`` and the ledger ``root/ledger.sqlite`` that says what they are.
+    """Immutable files below ``data/`` in a local folder or an object store, and the ledger that says what they are.
 
     Safe to use from several threads, and to hand to other processes (pickled or forked): each opens its own connections.
     """
@@ -45,29 +47,43 @@ class Lake(History):
         Parameters
         ----------
         root : str or Path
-            Its folder.
+            A folder, or ``s3://bucket/prefix``; the keys, endpoint and region of an object store come from the usual AWS_* variables.
         ledger : str, optional
             DSN of the ledger (``postgresql://...``); by default the SQLite file ``ledger.sqlite`` in the folder.
         branch : str
             What is read and written; it must exist when the lake is first used.
+
+        Raises
+        ------
+        LakeError
+            If the root is neither, or an object store without a ledger.
         """
-        folder = Path(root).expanduser().resolve()
-        return cls(folder, Ledger(ledger or sqlite_dsn(folder / LEDGER_FILE)), Scope(branch))
+        store = open_store(root)
+        if ledger is None and store.folder is None:
+            raise LakeError(
+                f"The lake at {store.url} lies in an object store, which cannot hold its ledger: give the ledger a database of its own "
+                "(ML_PLATFORM_LEDGER), such as postgresql://user:password@host/database or sqlite:////var/lake/ledger.sqlite."
+            )
+        return cls(store, Ledger(ledger or sqlite_dsn((store.folder or Path()) / LEDGER_FILE)), Scope(branch))
+
+    def attach(self, con: duckdb.DuckDBPyConnection) -> None:
+        """Let a DuckDB connection open the files of this lake, as the SQL of :meth:`Reading.sql` does; twice changes nothing."""
+        self.store.attach(con)
 
     def on(self, branch: str) -> Lake:
         """Return the same lake on another branch: it reads what that inherits, and writes to itself."""
-        return Lake(self.root, self._ledger, Scope(branch))
+        return Lake(self.store, self._ledger, Scope(branch))
 
     def for_run(self, run_id: str) -> Lake:
         """Return the same lake as one run sees it: the commit that its first step found, and what the run itself published since.
 
         Every step of the run, in whichever process, gets the same commit; retention leaves it alone meanwhile.
         """
-        return Lake(self.root, self._ledger, lease(self._ledger, self.scope, run_id))
+        return Lake(self.store, self._ledger, lease(self._ledger, self.scope, run_id))
 
     def latest(self) -> Lake:
         """Return the same lake and branch with all that others publish meanwhile: for pointers, which are added to and not rebuilt."""
-        return Lake(self.root, self._ledger, Scope(self.branch))
+        return Lake(self.store, self._ledger, Scope(self.branch))
 
     def end_run(self, run_id: str) -> None:
         """Let go of the commit that a run was reading."""
@@ -122,7 +138,7 @@ class Lake(History):
         if kind not in (DATA, REJECTED):
             raise LakeError(f"{kind!r} is no kind of rows: use 'data' or 'rejected' (files are staged with stage_artifact).")
         of = origin(table, partition, version_ids(inputs), code_version, properties)
-        return stage_table(self._ledger, self.root, of, rows, key=key, schema=schema, kind=kind)
+        return stage_table(self._ledger, self.store, of, rows, key=key, schema=schema, kind=kind)
 
     def stage_artifact(
         self,
@@ -136,7 +152,7 @@ class Lake(History):
     ) -> Staged:
         """Write any files as one content, such as a model with its card; see :meth:`stage`."""
         of = origin(table, partition, version_ids(inputs), code_version, properties)
-        return stage_files(self._ledger, self.root, of, files)
+        return stage_files(self._ledger, self.store, of, files)
 
     def publish(self, staged: Sequence[Staged], *, run_id: str = "", message: str = "", since: int | None = None) -> Commit:
         """Make everything that was staged readable at once, or nothing of it.
@@ -167,7 +183,7 @@ class Lake(History):
             With ``since``: naming the partitions, who published them, and when.
         """
         run = run_id or self.scope.run_id
-        return publish(self._ledger, self.root, self.scope, list(staged), run_id=run, message=message, since=since)
+        return publish(self._ledger, self.store, self.scope, list(staged), run_id=run, message=message, since=since)
 
     def resolve(
         self, table: str, partitions: Iterable[str | None] | None = None, at: At = None, missing: Missing = "skip"
@@ -245,7 +261,7 @@ class Lake(History):
         found, newest = self._resolve(table, partitions, at, missing)
         if newest is None and columns:
             # A table that was never published has no schema to look the columns up in.
-            return Reading(self.root, (), arrow_schema(b""), None, partition_column)
+            return Reading(self.store, (), arrow_schema(b""), None, partition_column)
         return self._reading(found, newest, columns, partition_column)
 
     def read_versions(
@@ -269,7 +285,7 @@ class Lake(History):
         IntegrityError
             If the file is missing or is not what was published.
         """
-        return read_artifact(self.root, version if isinstance(version, Version) else self.version(version), name)
+        return read_artifact(self.store, version if isinstance(version, Version) else self.version(version), name)
 
     def diff(self, table: str, before: At, after: At, key: Sequence[str] = (), partitions: Iterable[str | None] | None = None) -> TableDiff:
         """Return what changed in a table between two commits; see :func:`ml_platform.lake.diff.diff_table`."""
@@ -281,7 +297,7 @@ class Lake(History):
         """Recompute the chain, every file and every content hash; return what is wrong."""
         from ml_platform.lake.verify import verify
 
-        return verify(self._ledger, self.root)
+        return verify(self._ledger, self.store)
 
     def create_branch(self, name: str, at: At = None) -> Branch:
         """Create a branch of this one as of a commit; see :func:`ml_platform.lake.branches.create_branch`."""
@@ -342,7 +358,7 @@ class Lake(History):
         self, found: Iterable[Version], newest: Version | None, columns: Sequence[str] | None, partition_column: str | None
     ) -> Reading:
         schema = arrow_schema(b"") if newest is None else newest.schema
-        return Reading(self.root, tuple(found), schema, None if columns is None else tuple(columns), partition_column)
+        return Reading(self.store, tuple(found), schema, None if columns is None else tuple(columns), partition_column)
 
 
 def _raise_absent(table: str, absent: Sequence[str | None], number: int) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import time
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 
 from ml_platform.core.errors import LakeError
+from ml_platform.lake.store import Store
 from ml_platform.lake.version import FileRef
 
 LEDGER_FILE = "ledger.sqlite"
@@ -79,9 +78,13 @@ def partition_folder(table: str, partition: str | None) -> str:
     return f"{DATA_FOLDER}/{table}" if partition is None else f"{DATA_FOLDER}/{table}/part={partition}"
 
 
-def are_whole(root: Path, files: Iterable[FileRef]) -> bool:
-    """Tell whether all files exist in the size they were written in (their bytes are compared by ``Lake.verify``)."""
-    try:
-        return all(os.stat(f"{root}/{file.path}").st_size == file.bytes for file in files)
-    except FileNotFoundError:
-        return False
+def whole_files(store: Store, files: Iterable[FileRef]) -> set[str]:
+    """Return the paths of the files that exist in the size they were written in (their bytes are compared by ``Lake.verify``)."""
+    wanted = {file.path: file.bytes for file in files}
+    found = store.sizes(wanted)
+    return {path for path, size in wanted.items() if found.get(path) == size}
+
+
+def are_whole(store: Store, files: Sequence[FileRef]) -> bool:
+    """Tell whether all files exist in the size they were written in."""
+    return whole_files(store, files) == {file.path for file in files}

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,11 +14,12 @@ from ml_platform.core.errors import LakeError
 from ml_platform.core.intervals import EPOCH, from_micros
 from ml_platform.lake.commit_log import NewCommit, insert_commit, last_commit, next_commit
 from ml_platform.lake.conflicts import check_kept, check_unmoved
-from ml_platform.lake.layout import are_whole
+from ml_platform.lake.layout import whole_files
 from ml_platform.lake.ledger import Ledger
 from ml_platform.lake.ledger_tables import files, inputs, versions
 from ml_platform.lake.lookup import Content, chunks, load_versions, newest_with_content
 from ml_platform.lake.scope import Scope, Visible, whole_branch
+from ml_platform.lake.store import Store
 from ml_platform.lake.version import REJECTED, Commit, FileRef, Staged, Version
 
 
@@ -47,24 +46,24 @@ class _Head:
 
 
 def publish(
-    ledger: Ledger, root: Path, scope: Scope, staged: Sequence[Staged], *, run_id: str, message: str, since: int | None = None
+    ledger: Ledger, store: Store, scope: Scope, staged: Sequence[Staged], *, run_id: str, message: str, since: int | None = None
 ) -> Commit:
     """Publish what was staged as one commit; see :meth:`ml_platform.lake.lake.Lake.publish`."""
-    _check(root, staged)
+    _check(store, staged)
     # A look before the lock: what is known already needs neither the lock nor the disk.
     with ledger.reading() as connection:
-        plan = _plan(connection, root, scope, staged)
-    synced = _sync_folders(root, _to_create(staged, plan), set())
+        plan = _plan(connection, store, scope, staged)
+    synced = _sync_folders(store, _to_create(staged, plan), set())
     commit = _commit_of(plan.last)
     created: dict[int, Version] = {}
     if len(plan.repeated) < len(staged):
         with ledger.writing() as connection:
-            plan = _plan(connection, root, scope, staged)
+            plan = _plan(connection, store, scope, staged)
             to_create = _to_create(staged, plan)
             check_kept(connection, to_create)
             if since is not None:
                 check_unmoved(connection, plan.seen, to_create, since, run_id)
-            _sync_folders(root, to_create, synced)
+            _sync_folders(store, to_create, synced)
             created = _new_versions(staged, plan, run_id, scope.branch)
             if created:
                 new = NewCommit(scope.branch, plan.seen.branch_id, run_id, message)
@@ -73,7 +72,7 @@ def publish(
             else:
                 commit = _commit_of(plan.last)
     answers = tuple(created[i] if i in created else plan.repeated[i] for i in range(len(staged)))
-    _remove_unused(ledger, root, staged, answers)
+    _remove_unused(ledger, store, staged, answers)
     return replace(commit, versions=answers, created=len(created))
 
 
@@ -87,11 +86,11 @@ class _Plan:
     shared: dict[int, tuple[FileRef, ...]]
 
 
-def _plan(connection: sa.Connection, root: Path, scope: Scope, staged: Sequence[Staged]) -> _Plan:
+def _plan(connection: sa.Connection, store: Store, scope: Scope, staged: Sequence[Staged]) -> _Plan:
     """Compare what was staged with what the branch has."""
     seen = whole_branch(connection, scope.branch)
     _check_inputs(connection, staged)
-    return _Plan(last_commit(connection), seen, *_known_contents(connection, root, seen, staged))
+    return _Plan(last_commit(connection), seen, *_known_contents(connection, store, seen, staged))
 
 
 def _to_create(staged: Sequence[Staged], plan: _Plan) -> list[Staged]:
@@ -104,15 +103,15 @@ def _commit_of(last: Any) -> Commit:
     return Commit(last.number, from_micros(last.time), (), 0, last.run_id, last.message, last.hash)
 
 
-def _check(root: Path, staged: Sequence[Staged]) -> None:
+def _check(store: Store, staged: Sequence[Staged]) -> None:
     """Refuse what was staged elsewhere, twice in one commit, or is gone from the disk."""
     seen: set[tuple[str, str | None, bool]] = set()
     for one in staged:
         if not isinstance(one, Staged):
             raise LakeError(f"Only what Lake.stage or Lake.stage_artifact returned can be published, not {type(one).__name__}.")
-        if one.root != str(root):
+        if one.root != store.url:
             raise LakeError(
-                f"{one.table!r}, partition {one.partition!r} was staged in the lake at {one.root}, not in {root}: publish it there."
+                f"{one.table!r}, partition {one.partition!r} was staged in the lake at {one.root}, not in {store.url}: publish it there."
             )
         address = (one.table, one.partition, one.kind == REJECTED)
         if address in seen:
@@ -120,22 +119,18 @@ def _check(root: Path, staged: Sequence[Staged]) -> None:
                 f"{one.table!r}, partition {one.partition!r} stands twice in one commit: publish one content of a partition at a time."
             )
         seen.add(address)
-        if not are_whole(root, one.files):
+    whole = whole_files(store, [file for one in staged for file in one.files])
+    for one in staged:
+        if any(file.path not in whole for file in one.files):
             paths = ", ".join(file.path for file in one.files)
-            raise LakeError(f"The staged files {paths} are gone from the lake at {root}: stage {one.table!r} again.")
+            raise LakeError(f"The staged files {paths} are gone from the lake at {store.url}: stage {one.table!r} again.")
 
 
-def _sync_folders(root: Path, staged: Iterable[Staged], synced: set[str]) -> set[str]:
+def _sync_folders(store: Store, staged: Iterable[Staged], synced: set[str]) -> set[str]:
     """Wait until the disk has the names of the files too, not only their bytes; return the folders that are safe."""
     folders = {os.path.dirname(file.path) for one in staged for file in one.files}
     folders |= {folder[:at] for folder in folders for at, sign in enumerate(folder) if sign == "/"}
-    # Windows cannot open a folder to sync it.
-    for folder in sorted(folders - synced, reverse=True) if os.name != "nt" else ():
-        descriptor = os.open(root / folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    store.settle(sorted(folders - synced, reverse=True))
     return synced | folders
 
 
@@ -148,17 +143,18 @@ def _check_inputs(connection: sa.Connection, staged: Sequence[Staged]) -> None:
 
 
 def _known_contents(
-    connection: sa.Connection, root: Path, seen: Visible, staged: Sequence[Staged]
+    connection: sa.Connection, store: Store, seen: Visible, staged: Sequence[Staged]
 ) -> tuple[dict[int, Version], dict[int, tuple[FileRef, ...]]]:
     """Return, by position, which staged contents are the head already, and which can share the files of an older version."""
     heads = _heads(connection, seen, staged)
     contents = [Content(one.table, one.partition or "", one.kind, one.data_hash) for one in staged]
     known = newest_with_content(connection, contents)
+    whole = whole_files(store, [file for version in known.values() for file in version.files])
     repeats: dict[int, int] = {}
     shared: dict[int, tuple[FileRef, ...]] = {}
     for position, (one, content) in enumerate(zip(staged, contents, strict=True)):
         # A file that was lost or cut short must not be taken up again: the new one replaces it.
-        if content not in known or not are_whole(root, known[content].files):
+        if content not in known or any(file.path not in whole for file in known[content].files):
             continue
         head = heads.get((one.table, one.partition or "", one.kind == REJECTED))
         if head is not None and head.is_repeated_by(one):
@@ -220,7 +216,7 @@ def _new_versions(staged: Sequence[Staged], plan: _Plan, run_id: str, branch: st
     return created
 
 
-def _remove_unused(ledger: Ledger, root: Path, staged: Sequence[Staged], answers: Iterable[Version]) -> None:
+def _remove_unused(ledger: Ledger, store: Store, staged: Sequence[Staged], answers: Iterable[Version]) -> None:
     """Remove staged files whose content was there already, after the transaction: a crash in between leaves orphans only."""
     unused: set[str] = set()
     for one, version in zip(staged, answers, strict=True):
@@ -232,10 +228,7 @@ def _remove_unused(ledger: Ledger, root: Path, staged: Sequence[Staged], answers
         for chunk in chunks(sorted(unused)):
             unused -= set(connection.execute(_PATHS, {"paths": chunk}).scalars())
     for path in unused:
-        (root / path).unlink(missing_ok=True)
-        if not path.endswith(".parquet"):
-            with suppress(OSError):  # an artifact's folder, once it is empty
-                (root / path).parent.rmdir()
+        store.delete(path)
 
 
 _EXISTING = sa.select(versions.c.id).where(versions.c.id.in_(sa.bindparam("ids", expanding=True)))

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.errors import IntegrityError, LakeError, did_you_mean
 from ml_platform.lake.artifact import check_kept
 from ml_platform.lake.evolution import check_evolution
+from ml_platform.lake.layout import whole_files
+from ml_platform.lake.store import Store
 from ml_platform.lake.version import ARTIFACT, Version
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Reading:
     A column that an older version does not have reads as null.
     """
 
-    root: Path
+    store: Store
     versions: tuple[Version, ...]
     table_schema: pa.Schema
     columns: tuple[str, ...] | None = None
@@ -53,8 +54,8 @@ class Reading:
 
     @property
     def files(self) -> list[str]:
-        """Return the absolute paths of the Parquet files, in the order of the versions."""
-        return [str(self.root / file.path) for version in self.versions for file in version.files]
+        """Return the absolute paths (or URLs) of the Parquet files, in the order of the versions."""
+        return [self.store.location(file.path) for version in self.versions for file in version.files]
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -85,10 +86,14 @@ class Reading:
 
     def relation(self, con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
         """Return the rows as a lazy DuckDB relation on ``con``; files are read when its result is."""
+        self.store.attach(con)
         return self._explained(lambda: con.sql(self.sql()))
 
     def sql(self) -> str:
-        """Return a SELECT for DuckDB that reads exactly these rows; the files stand in it by their absolute paths."""
+        """Return a SELECT for DuckDB that reads exactly these rows; the files stand in it by their absolute paths or URLs.
+
+        A connection can run it after ``Lake.attach``.
+        """
         from ml_platform.lake.duck import quote_name, quote_text, type_name
 
         self._check_rows()
@@ -100,7 +105,7 @@ class Reading:
             if self.partition_column is not None:
                 key = "nullif(regexp_extract(filename, 'part=([^/\\\\]+)[/\\\\][^/\\\\]+$', 1), '')"
                 cells.append(f"{key} AS {quote_name(self.partition_column)}")
-            paths = ", ".join(quote_text(str(self.root / file.path)) for version in run for file in version.files)
+            paths = ", ".join(quote_text(self.store.location(file.path)) for version in run for file in version.files)
             selects.append(f"SELECT {', '.join(cells)} FROM read_parquet([{paths}], hive_partitioning = false)")
         if selects:
             return " UNION ALL ".join(selects)
@@ -134,6 +139,7 @@ class Reading:
         import pyarrow as pa
 
         empty = pl.DataFrame(self._selected.empty_table())
+        options = self.store.polars_options()
         parts = []
         for present, run in self._runs():
             rows = sum(version.rows for version in run)
@@ -143,10 +149,10 @@ class Reading:
             if not present:
                 parts.append(pl.select(missing))
                 continue
-            paths = [str(self.root / file.path) for version in run for file in version.files]
+            paths = [self.store.location(file.path) for version in run for file in version.files]
             # Given the schema, Polars does not mind what else stands in the files, and reads no footer twice.
             stored = pl.DataFrame(pa.schema(present.items()).empty_table()).schema
-            scan = pl.scan_parquet(paths, schema=stored, extra_columns="ignore", hive_partitioning=False, glob=False)
+            scan = pl.scan_parquet(paths, schema=stored, extra_columns="ignore", hive_partitioning=False, glob=False, **options)
             cells = [pl.col(name).cast(kind) for name, kind in empty.schema.items() if name in present]
             parts.append(scan.select(cells).collect().with_columns(missing).select(empty.columns))
         whole = pl.concat(parts, rechunk=False) if parts else empty
@@ -162,7 +168,9 @@ class Reading:
         parts = []
         for version in self.versions:
             for file in version.files:
-                part = pq.ParquetFile(self.root / file.path).read(columns=[n for n in self._selected.names if n in version.schema.names])
+                part = pq.ParquetFile(self.store.source(file.path)).read(
+                    columns=[n for n in self._selected.names if n in version.schema.names]
+                )
                 columns = [
                     part.column(field.name).cast(field.type) if field.name in part.column_names else pa.nulls(part.num_rows, field.type)
                     for field in self._selected
@@ -196,7 +204,7 @@ class Reading:
         try:
             return read()
         except Exception as problem:
-            damaged = [str(path) for path in _damaged(self.root, self.versions)]
+            damaged = _damaged(self.store, self.versions)
             if not damaged:
                 raise
             raise IntegrityError(
@@ -216,14 +224,10 @@ def _cell(field: pa.Field, present: dict[str, pa.DataType]) -> str:
     return f"CAST({name if field.name in present else 'NULL'} AS {type_name(field.type)}) AS {name}"
 
 
-def _damaged(root: Path, versions: Sequence[Version]) -> list[Path]:
-    paths = []
-    for version in versions:
-        for file in version.files:
-            path = root / file.path
-            if not path.is_file() or path.stat().st_size != file.bytes:
-                paths.append(path)
-    return paths
+def _damaged(store: Store, versions: Sequence[Version]) -> list[str]:
+    files = [file for version in versions for file in version.files]
+    whole = whole_files(store, files)
+    return [store.location(file.path) for file in files if file.path not in whole]
 
 
 def _polars_keeps(schema: pa.Schema) -> bool:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml_platform.core.errors import LakeError
@@ -17,6 +15,7 @@ from ml_platform.lake.content_hash import files_hash, table_hash
 from ml_platform.lake.layout import are_whole, check_artifact_name, check_partition, check_table, new_file_id, partition_folder
 from ml_platform.lake.ledger import Ledger
 from ml_platform.lake.lookup import Content, newest_with_content
+from ml_platform.lake.store import Store
 from ml_platform.lake.version import ARTIFACT, FileRef, Staged
 
 if TYPE_CHECKING:
@@ -62,19 +61,19 @@ def origin(
 
 
 def stage_table(
-    ledger: Ledger, root: Path, of: Origin, rows: pa.Table, *, key: Sequence[str], schema: pa.Schema | None, kind: str
+    ledger: Ledger, store: Store, of: Origin, rows: pa.Table, *, key: Sequence[str], schema: pa.Schema | None, kind: str
 ) -> Staged:
     """Write the rows as one Parquet file under a new id; see :meth:`ml_platform.lake.lake.Lake.stage`."""
     rows = _ordered(cast_table(rows, schema, of.where), key, of.where)
     data_hash = table_hash(rows)
-    files = _stored_already(ledger, root, Content(of.table, of.partition or "", kind, data_hash))
+    files = _stored_already(ledger, store, Content(of.table, of.partition or "", kind, data_hash))
     if files is None:
         path = f"{partition_folder(of.table, of.partition)}/{new_file_id()}.parquet"
-        files = (_write(root, path, _parquet_bytes(rows), DATA_FILE, rows.num_rows),)
-    return _staged(root, of, kind, data_hash, files, rows.num_rows, rows.schema.serialize().to_pybytes())
+        files = (_write(store, path, _parquet_bytes(rows), DATA_FILE, rows.num_rows),)
+    return _staged(store, of, kind, data_hash, files, rows.num_rows, rows.schema.serialize().to_pybytes())
 
 
-def stage_files(ledger: Ledger, root: Path, of: Origin, contents: Mapping[str, bytes]) -> Staged:
+def stage_files(ledger: Ledger, store: Store, of: Origin, contents: Mapping[str, bytes]) -> Staged:
     """Write the files of an artifact into a new folder; see :meth:`ml_platform.lake.lake.Lake.stage_artifact`."""
     if not contents:
         raise LakeError(f"The artifact for {of.where} has no files. Hand over at least one, such as {{'model.txt': b'...'}}.")
@@ -83,16 +82,16 @@ def stage_files(ledger: Ledger, root: Path, of: Origin, contents: Mapping[str, b
         if not isinstance(content, bytes):
             raise LakeError(f"File {name!r} of the artifact for {of.where} is {type(content).__name__}, not bytes: encode it first.")
     data_hash = files_hash({name: hashlib.sha256(content).hexdigest() for name, content in contents.items()})
-    files = _stored_already(ledger, root, Content(of.table, of.partition or "", ARTIFACT, data_hash))
+    files = _stored_already(ledger, store, Content(of.table, of.partition or "", ARTIFACT, data_hash))
     if files is None:
         folder = f"{partition_folder(of.table, of.partition)}/{new_file_id()}"
-        files = tuple(_write(root, f"{folder}/{name}", contents[name], name, 0) for name in sorted(contents))
-    return _staged(root, of, ARTIFACT, data_hash, files, 0, b"")
+        files = _write_all(store, folder, contents)
+    return _staged(store, of, ARTIFACT, data_hash, files, 0, b"")
 
 
-def _staged(root: Path, of: Origin, kind: str, data_hash: str, files: tuple[FileRef, ...], rows: int, schema_ipc: bytes) -> Staged:
+def _staged(store: Store, of: Origin, kind: str, data_hash: str, files: tuple[FileRef, ...], rows: int, schema_ipc: bytes) -> Staged:
     return Staged(
-        root=str(root),
+        root=store.url,
         table=of.table,
         partition=of.partition,
         kind=kind,
@@ -107,11 +106,11 @@ def _staged(root: Path, of: Origin, kind: str, data_hash: str, files: tuple[File
     )
 
 
-def _stored_already(ledger: Ledger, root: Path, content: Content) -> tuple[FileRef, ...] | None:
+def _stored_already(ledger: Ledger, store: Store, content: Content) -> tuple[FileRef, ...] | None:
     """Return the files of a version with this very content: what is stored need not be written again."""
     with ledger.reading() as connection:
         known = newest_with_content(connection, [content]).get(content)
-    return known.files if known is not None and are_whole(root, known.files) else None
+    return known.files if known is not None and are_whole(store, known.files) else None
 
 
 def _ordered(rows: pa.Table, key: Sequence[str], where: str) -> pa.Table:
@@ -146,21 +145,22 @@ def _parquet_bytes(rows: pa.Table) -> pa.Buffer:
     return sink.getvalue()
 
 
-def _write(root: Path, relative: str, content: bytes | pa.Buffer, name: str, rows: int) -> FileRef:
-    """Create one file that did not exist, and wait until the disk has it."""
-    path = root / relative
+def _write(store: Store, path: str, content: bytes | pa.Buffer, name: str, rows: int) -> FileRef:
+    """Create one file that did not exist, and wait until it is safe."""
     view = memoryview(content)
+    store.create(path, view)
+    return FileRef(name=name, path=path, sha256=hashlib.sha256(view).hexdigest(), bytes=len(view), rows=rows)
+
+
+def _write_all(store: Store, folder: str, contents: Mapping[str, bytes]) -> tuple[FileRef, ...]:
+    """Create the files of an artifact; if one cannot be written, none stays."""
+    written: list[FileRef] = []
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "xb", buffering=0) as file:
-            written = 0
-            while written < len(view):
-                written += file.write(view[written:])
-            os.fsync(file.fileno())
-    except OSError as problem:
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
-        raise LakeError(
-            f"The lake cannot write {path}: {problem.strerror}. Make room or correct the rights there; nothing was published."
-        ) from problem
-    return FileRef(name=name, path=relative, sha256=hashlib.sha256(view).hexdigest(), bytes=len(view), rows=rows)
+        for name in sorted(contents):
+            written.append(_write(store, f"{folder}/{name}", contents[name], name, 0))
+    except LakeError:
+        for file in written:
+            with suppress(LakeError, OSError):
+                store.delete(file.path)
+        raise
+    return tuple(written)

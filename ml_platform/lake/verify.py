@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -17,6 +16,7 @@ from ml_platform.lake.content_hash import files_hash, table_hash
 from ml_platform.lake.ledger import Ledger
 from ml_platform.lake.ledger_tables import commits, files, inputs, schemas, versions
 from ml_platform.lake.lookup import branch_names, load_versions
+from ml_platform.lake.store import Store
 from ml_platform.lake.version import ARTIFACT, FileRef, Version
 
 
@@ -30,7 +30,7 @@ class Problem:
     path: str = ""
 
 
-def verify(ledger: Ledger, root: Path) -> list[Problem]:
+def verify(ledger: Ledger, store: Store) -> list[Problem]:
     """Return everything in a lake that is not as it was published, oldest first; an empty list is a sound lake.
 
     Every file is read in full, so this takes as long as reading the whole lake once. What the chain cannot show is that
@@ -51,7 +51,7 @@ def verify(ledger: Ledger, root: Path) -> list[Problem]:
             for version in stored:
                 # What retention has deleted is in the chain, but nowhere else; of what was redacted the rest is checked.
                 if version.gone is None:
-                    problems += _check_files(root, version, seen)
+                    problems += _check_files(store, version, seen)
             previous, expected, next_id = row.hash, row.number + 1, row.last_version + 1
     return problems
 
@@ -95,17 +95,17 @@ def _check_commit(connection: sa.Connection, row: Any, published: list[Version],
         yield Problem("chain", row.number, f"Commit {row.number}, a version, a file or an input of it was edited in the ledger.")
 
 
-def _check_files(root: Path, version: Version, seen: set[str]) -> Iterator[Problem]:
+def _check_files(store: Store, version: Version, seen: set[str]) -> Iterator[Problem]:
     where = f"version {version.id} of {version.table!r}, partition {version.partition!r}"
     for file in version.files:
         if file.path in seen:
             continue
         seen.add(file.path)
-        path = root / file.path
-        if not path.is_file():
+        try:
+            content = store.read(file.path)
+        except FileNotFoundError:
             yield Problem("missing file", version.commit, f"The file of {where} is gone.", file.path)
             continue
-        content = path.read_bytes()
         if hashlib.sha256(content).hexdigest() != file.sha256:
             yield Problem("changed file", version.commit, f"The file of {where} is not what was published.", file.path)
         elif version.kind != ARTIFACT:

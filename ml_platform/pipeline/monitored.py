@@ -91,6 +91,6 @@ def metadata_of(workspace: Workspace, watched: Watched, newest: Found | None, co
     }
     if has_page:
         page = commit.versions[-1]
-        metadata["report"] = f"{workspace.lake.root / page.files[0].path} (commit {page.commit})"
+        metadata["report"] = f"{workspace.lake.store.location(page.files[0].path)} (commit {page.commit})"
         metadata["evidently_drifted_share"] = page.properties["drifted_share"]
     return metadata

@@ -1,0 +1,133 @@
+"""The files of a lake in a folder of this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ml_platform.core.errors import LakeError
+from ml_platform.lake.store import StoredFile
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@dataclass(frozen=True)
+class LocalStore:
+    """A :class:`~ml_platform.lake.store.Store` in a local folder, which is made when the first file is."""
+
+    root: Path
+
+    @property
+    def url(self) -> str:
+        """Return the absolute path of the folder."""
+        return str(self.root)
+
+    @property
+    def folder(self) -> Path | None:
+        """Return the folder."""
+        return self.root
+
+    def create(self, path: str, content: Any) -> None:
+        """Write a new file and wait until the disk has its bytes; :meth:`settle` does the same for its name."""
+        target = self.root / path
+        created = False
+        try:
+            descriptor = _open_new(target)
+            created = True
+            try:
+                rest = memoryview(content)
+                while rest:
+                    rest = rest[os.write(descriptor, rest) :]
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as problem:
+            if created:
+                with suppress(OSError):
+                    self.delete(path)
+            raise LakeError(
+                f"The lake cannot write {target}: {problem.strerror}. Make room or correct the rights there; nothing was published."
+            ) from problem
+
+    def read(self, path: str) -> bytes:
+        """Return the content of a file."""
+        try:
+            return (self.root / path).read_bytes()
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            raise FileNotFoundError(f"{self.root / path} is not there.") from None
+        except OSError as problem:
+            raise LakeError(f"The lake cannot read {self.root / path}: {problem.strerror}. Correct the rights or the disk.") from problem
+
+    def sizes(self, paths: Iterable[str]) -> dict[str, int]:
+        """Return the sizes of files in bytes by path; a path without a file is left out."""
+        found = {}
+        for path in paths:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                found[path] = os.stat(f"{self.root}/{path}").st_size
+        return found
+
+    def delete(self, path: str) -> None:
+        """Remove a file and the folders that it empties."""
+        target = self.root / path
+        target.unlink(missing_ok=True)
+        for folder in target.parents:
+            if folder == self.root:
+                return
+            try:
+                folder.rmdir()
+            except OSError:  # not empty, or gone already
+                return
+
+    def list(self, prefix: str) -> Iterator[StoredFile]:
+        """Yield every file below a folder."""
+        for folder, _, names in os.walk(self.root / prefix):
+            for name in names:
+                file = Path(folder, name)
+                with suppress(FileNotFoundError):  # removed since
+                    state = file.stat()
+                    relative = file.relative_to(self.root).as_posix()
+                    yield StoredFile(relative, state.st_size, datetime.fromtimestamp(state.st_mtime, UTC))
+
+    def settle(self, folders: Sequence[str]) -> None:
+        """Wait until the disk has the names of the files in these folders too."""
+        # Windows cannot open a folder to sync it.
+        for folder in folders if os.name != "nt" else ():
+            descriptor = os.open(self.root / folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def location(self, path: str) -> str:
+        """Return the absolute path of a file."""
+        return f"{self.root}/{path}"
+
+    def source(self, path: str) -> str:
+        """Return the absolute path of a file."""
+        return self.location(path)
+
+    def polars_options(self) -> dict[str, Any]:
+        """Return nothing: a path is all that is needed."""
+        return {}
+
+    def attach(self, con: duckdb.DuckDBPyConnection) -> None:
+        """Do nothing: DuckDB opens paths as they are."""
+
+
+def _open_new(path: Path) -> int:
+    """Create a file that did not exist. Somebody else may remove its folder, while it is empty, at any moment."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    for _ in range(_ATTEMPTS):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            return os.open(path, flags, 0o666)
+    return os.open(path, flags, 0o666)
+
+
+_ATTEMPTS = 10
