@@ -123,6 +123,8 @@ def _add_stored(commands: argparse._SubParsersAction) -> None:
     )
     lake = _group(commands, "lake", "the lake as a whole")
     _add(lake, "verify", "stored:verify", "recompute the chain of commits, every file and every content hash")
+    move = _add(lake, "move-ledger", "moving:move_ledger", "copy the ledger into another, empty database, such as PostgreSQL")
+    move.add_argument("--to", metavar="VARIABLE", required=True, help="the environment variable that holds the new database's DSN")
 
 
 def _add_lineage(commands: argparse._SubParsersAction) -> None:
