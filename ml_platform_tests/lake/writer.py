@@ -19,9 +19,9 @@ def publish_pair(lake, partition, first):
     return lake.publish([lake.stage(table, partition, numbers(first)) for table in TABLES], run_id=str(first))
 
 
-def write_own_partition(root, writer, commits):
+def write_own_partition(root, writer, commits, ledger=None):
     """Publish ``commits`` contents to a partition that all writers share and to one of its own."""
-    lake = Lake.open(root)
+    lake = Lake.open(root, ledger)
     done = []
     for i in range(commits):
         first = writer * 1000 + i
