@@ -179,6 +179,7 @@ def _count_rows(sides: tuple[Reading, Reading], key: tuple[str, ...], common: tu
         GROUP BY 1
     """
     with connect() as con:
+        sides[0].store.attach(con)
         return {partition or None: tuple(numbers) for partition, *numbers in con.sql(query).fetchall()}
 
 

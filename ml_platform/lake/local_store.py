@@ -49,11 +49,9 @@ class LocalStore:
                 os.close(descriptor)
         except OSError as problem:
             if created:
-                with suppress(OSError):
+                with suppress(LakeError):
                     self.delete(path)
-            raise LakeError(
-                f"The lake cannot write {target}: {problem.strerror}. Make room or correct the rights there; nothing was published."
-            ) from problem
+            raise _failed("write", target, problem) from problem
 
     def read(self, path: str) -> bytes:
         """Return the content of a file."""
@@ -62,20 +60,27 @@ class LocalStore:
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             raise FileNotFoundError(f"{self.root / path} is not there.") from None
         except OSError as problem:
-            raise LakeError(f"The lake cannot read {self.root / path}: {problem.strerror}. Correct the rights or the disk.") from problem
+            raise _failed("read", self.root / path, problem) from problem
 
     def sizes(self, paths: Iterable[str]) -> dict[str, int]:
         """Return the sizes of files in bytes by path; a path without a file is left out."""
         found = {}
         for path in paths:
-            with suppress(FileNotFoundError, NotADirectoryError):
+            try:
                 found[path] = os.stat(f"{self.root}/{path}").st_size
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as problem:
+                raise _failed("look at", self.root / path, problem) from problem
         return found
 
     def delete(self, path: str) -> None:
         """Remove a file and the folders that it empties."""
         target = self.root / path
-        target.unlink(missing_ok=True)
+        try:
+            target.unlink(missing_ok=True)
+        except OSError as problem:
+            raise _failed("delete", target, problem) from problem
         for folder in target.parents:
             if folder == self.root:
                 return
@@ -98,11 +103,14 @@ class LocalStore:
         """Wait until the disk has the names of the files in these folders too."""
         # Windows cannot open a folder to sync it.
         for folder in folders if os.name != "nt" else ():
-            descriptor = os.open(self.root / folder, os.O_RDONLY)
             try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+                descriptor = os.open(self.root / folder, os.O_RDONLY)
+                try:
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+            except OSError as problem:
+                raise _failed("write", self.root / folder, problem) from problem
 
     def location(self, path: str) -> str:
         """Return the absolute path of a file."""
@@ -121,13 +129,21 @@ class LocalStore:
 
 
 def _open_new(path: Path) -> int:
-    """Create a file that did not exist. Somebody else may remove its folder, while it is empty, at any moment."""
+    """Create a file that did not exist, in a folder that whoever deletes its last file may remove at any moment."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-    for _ in range(_ATTEMPTS):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    for attempt in range(_ATTEMPTS):
         with suppress(FileNotFoundError):
             return os.open(path, flags, 0o666)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, FileNotFoundError):  # a folder that was there, and is gone; or a file in the way
+            if attempt == _ATTEMPTS - 1:
+                raise
     return os.open(path, flags, 0o666)
 
 
-_ATTEMPTS = 10
+def _failed(verb: str, path: Path, problem: OSError) -> LakeError:
+    return LakeError(f"The lake cannot {verb} {path}: {problem.strerror}. Make room or correct the rights there; nothing was published.")
+
+
+_ATTEMPTS = 100

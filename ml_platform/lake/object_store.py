@@ -76,6 +76,10 @@ class ObjectStore:
                 if bucket.get(path, options={"head": True}).attributes.get(_WRITER) == writer:
                     return
                 raise
+            except FileNotFoundError:
+                raise LakeError(
+                    f"The lake cannot write {self.location(path)}: there is no such bucket. Create it, or correct the root of the lake."
+                ) from None
 
     def read(self, path: str) -> bytes:
         """Return the content of an object."""
@@ -121,7 +125,7 @@ class ObjectStore:
     def polars_options(self) -> dict[str, Any]:
         """Return the settings of the environment as they are now: Polars keeps its clients by them."""
         settings = {name.lower(): value for name, value in os.environ.items() if name.startswith("AWS_")}
-        return {"storage_options": settings, "credential_provider": None}
+        return {"storage_options": {"max_retries": _RETRY["max_retries"], **settings}, "credential_provider": None}
 
     def attach(self, con: duckdb.DuckDBPyConnection) -> None:
         """Let a DuckDB connection read ``s3://`` through obstore: its own extension for that would have to be downloaded."""

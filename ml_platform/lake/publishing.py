@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -228,7 +229,9 @@ def _remove_unused(ledger: Ledger, store: Store, staged: Sequence[Staged], answe
         for chunk in chunks(sorted(unused)):
             unused -= set(connection.execute(_PATHS, {"paths": chunk}).scalars())
     for path in unused:
-        store.delete(path)
+        # The commit stands: what cannot be removed now is an orphan for the collector.
+        with suppress(LakeError):
+            store.delete(path)
 
 
 _EXISTING = sa.select(versions.c.id).where(versions.c.id.in_(sa.bindparam("ids", expanding=True)))

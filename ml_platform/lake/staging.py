@@ -160,7 +160,7 @@ def _write_all(store: Store, folder: str, contents: Mapping[str, bytes]) -> tupl
             written.append(_write(store, f"{folder}/{name}", contents[name], name, 0))
     except LakeError:
         for file in written:
-            with suppress(LakeError, OSError):
+            with suppress(LakeError):
                 store.delete(file.path)
         raise
     return tuple(written)

@@ -55,9 +55,7 @@ def _copy(table: sa.Table, read: sa.Connection, write: sa.Connection, place: str
         try:
             write.execute(table.insert(), [dict(row._mapping) for row in rows])
         except (DBAPIError, ValueError) as problem:
-            raise LakeError(
-                f"Rows of {table.name} cannot be copied into {place}: {str(problem.orig if isinstance(problem, DBAPIError) else problem).splitlines()[0]}. "
-                "Nothing was copied."
-            ) from problem
+            said = str(problem.orig if isinstance(problem, DBAPIError) else problem).splitlines()[0]
+            raise LakeError(f"Rows of {table.name} cannot be copied into {place}: {said}. Nothing was copied.") from problem
         count += len(rows)
     return count
