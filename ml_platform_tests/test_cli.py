@@ -142,7 +142,7 @@ def test_a_model_is_explained_down_to_the_landed_files(lake, capsys):
     assert [s["table"] for s in answer["made_from"]] == ["shop/raw/orders", "shop/training/churn"]
     assert [f["name"] for f in answer["landed_files"]] == ["orders/2024-01-01.csv"]
     code, out, _ = run(capsys, "explain", f"churn@{version}")
-    assert "2 versions, down to 1 landed files" in out
+    assert "2 versions, down to 1 landing file of 10 bytes" in out
     assert "customer_count_7d" in out
 
 
