@@ -133,6 +133,7 @@ def _add_lineage(commands: argparse._SubParsersAction) -> None:
         help="late_arrival@812 or late_arrival (the champion); predictions/late_arrival@2013-12-03",
     )
     explain.add_argument("--files", action="store_true", help="name every landing file with its size and digest")
+    explain.add_argument("--picture", metavar="FILE.svg", help="draw it there")
     explain.add_argument("--openlineage", metavar="FILE|-", help="write OpenLineage events there, one JSON value per line")
     explain.add_argument("--namespace", default="ml_platform", help="of jobs and datasets in these events (default: %(default)s)")
     used_by = _add(commands, "used-by", "used_by:used_by", "which models, predictions and other versions were made from a partition")

@@ -30,6 +30,7 @@ def explain(args: Namespace) -> Answer:
     if args.openlineage == STANDARD_OUTPUT:
         return _events_on_standard_output(args, lake, lineage)
     written = [_write_events(args, lake, lineage)] if args.openlineage else []
+    written += [_write_picture(Path(args.picture), lineage)] if args.picture else []
     data = _data(version, lineage)
     features = data["features"]
     sheets = [
@@ -141,11 +142,22 @@ def _events_on_standard_output(args: Namespace, lake: Lake, lineage: Lineage) ->
 def _write_events(args: Namespace, lake: Lake, lineage: Lineage) -> str:
     path = Path(args.openlineage)
     events = _events(args, lake, lineage)
-    try:
-        path.write_text(_lines(events), encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}. Name another file, or - for standard output.") from None
+    _write(path, _lines(events), "Name another file, or - for standard output.")
     return f"wrote {path}: {len(events)} OpenLineage events, one JSON value per line"
+
+
+def _write_picture(path: Path, lineage: Lineage) -> str:
+    from ml_platform.lineage.picture import draw
+
+    _write(path, draw(lineage), "Name another file.")
+    return f"wrote {path}"
+
+
+def _write(path: Path, text: str, otherwise: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}. {otherwise}") from None
 
 
 def _events(args: Namespace, lake: Lake, lineage: Lineage) -> list[dict[str, Any]]:

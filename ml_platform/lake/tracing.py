@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -32,6 +32,34 @@ def input_edges(lake: History, ids: Iterable[int]) -> dict[int, tuple[int, ...]]
             for version_id, input_id in connection.execute(query.where(inputs.c.version_id.in_(chunk))):
                 edges.setdefault(version_id, []).append(input_id)
     return {version_id: tuple(found) for version_id, found in edges.items()}
+
+
+def closure_until(lake: History, ids: Iterable[int], is_end: Callable[[Version], bool]) -> tuple[list[Version], dict[int, tuple[int, ...]]]:
+    """Return the closure of some versions and its edges, as far as versions at which it is to end: these are in it, their inputs are not.
+
+    Parameters
+    ----------
+    lake : History
+        Where they are.
+    ids : iterable of int
+        Where to start.
+    is_end : callable
+        Says of a version that its inputs are not to be followed.
+    """
+    found: dict[int, Version] = {}
+    edges: dict[int, list[int]] = {}
+    query = sa.select(inputs.c.version_id, inputs.c.input_id).order_by(inputs.c.version_id, inputs.c.input_id)
+    level = set(ids)
+    with lake._ledger.reading() as connection:
+        while level:
+            new = load_versions(connection, level)
+            found |= new
+            open_ids = sorted(i for i, version in new.items() if not is_end(version))
+            for chunk in chunks(open_ids):
+                for version_id, input_id in connection.execute(query.where(inputs.c.version_id.in_(chunk))):
+                    edges.setdefault(version_id, []).append(input_id)
+            level = {i for made in open_ids for i in edges.get(made, ())} - set(found)
+    return [version for _, version in sorted(found.items())], {made: tuple(ids) for made, ids in edges.items()}
 
 
 def users_of(lake: History, ids: Iterable[int]) -> list[Version]:

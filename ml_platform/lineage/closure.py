@@ -9,7 +9,7 @@ from functools import cached_property
 
 from ml_platform.core.names import LAYERS
 from ml_platform.lake.lake import Lake
-from ml_platform.lake.tracing import input_edges
+from ml_platform.lake.tracing import closure_until, input_edges
 from ml_platform.lake.version import Version
 
 
@@ -51,11 +51,15 @@ class TableUse:
 
 @dataclass(frozen=True, eq=False)
 class Lineage:
-    """The closure of ``subjects``: ``versions`` holds them and all they were made from, by id; ``edges`` the inputs of each of these."""
+    """The closure of ``subjects``: ``versions`` holds them and all they were made from, by id; ``edges`` the inputs of each of these.
+
+    ``ends`` names tables whose versions were not followed any further.
+    """
 
     subjects: tuple[Version, ...]
     versions: tuple[Version, ...]
     edges: Mapping[int, tuple[int, ...]]
+    ends: frozenset[str] = frozenset()
 
     @cached_property
     def sources(self) -> tuple[Version, ...]:
@@ -93,6 +97,15 @@ def lineage_of(lake: Lake, versions: Iterable[Version]) -> Lineage:
     subjects = tuple(versions)
     closure = tuple(lake.closure(subjects))
     return Lineage(subjects, closure, input_edges(lake, (version.id for version in closure)))
+
+
+def day_lineage_of(lake: Lake, version: Version) -> Lineage:
+    """Follow a day of predictions back to its own rows, and to the training set of the model that scored them, but not behind that.
+
+    A training set holds most of the lake: what the day itself was made from would be lost in it. The model's own lineage has the rest.
+    """
+    versions, edges = closure_until(lake, [version.id], lambda v: layer_of(v.table) == "training")
+    return Lineage((version,), tuple(versions), edges, frozenset(v.table for v in versions if layer_of(v.table) == "training"))
 
 
 def landed_files(version: Version) -> list[LandedFile]:

@@ -55,3 +55,9 @@ def test_a_file_that_cannot_be_written_is_one_message(shop, run):
     code, out, err = run("explain", "churn", "--openlineage", "nowhere/events.ndjson")
     assert (code, out) == (2, "")
     assert "nowhere/events.ndjson cannot be written: No such file or directory" in err
+
+
+def test_a_picture_goes_to_a_file(shop, run, tmp_path):
+    code, out, _ = run("explain", "churn", "--picture", "churn.svg")
+    assert (code, "wrote churn.svg" in out) == (0, True)
+    assert (tmp_path / "churn.svg").read_text().startswith("<svg ")
