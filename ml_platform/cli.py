@@ -128,8 +128,20 @@ def _add_stored(commands: argparse._SubParsersAction) -> None:
 
 
 def _add_lineage(commands: argparse._SubParsersAction) -> None:
-    explain = _add(commands, "explain", "lineage:explain", "what a model is and all it was made from")
-    explain.add_argument("model", metavar="MODEL[@VERSION]", help="late_arrival@812; without a version the champion")
+    explain = _add(commands, "explain", "explain:explain", "what a model, a day of predictions or any version was made from")
+    explain.add_argument(
+        "version",
+        metavar="NAME[@VERSION|@PARTITION]",
+        help="late_arrival@812 or late_arrival (the champion); predictions/late_arrival@2013-12-03",
+    )
+    explain.add_argument("--files", action="store_true", help="name every landing file with its size and digest")
+    explain.add_argument("--picture", metavar="FILE.svg", help="draw it there")
+    explain.add_argument("--openlineage", metavar="FILE|-", help="write OpenLineage events there, one JSON value per line")
+    explain.add_argument("--namespace", default="ml_platform", help="of jobs and datasets in these events (default: %(default)s)")
+    used_by = _add(commands, "used-by", "used_by:used_by", "which models, predictions and other versions were made from a partition")
+    used_by.add_argument("table", metavar="TABLE", help="arrivals, or layer/name: raw/arrivals, features/delays__origin")
+    used_by.add_argument("partition", nargs="?", metavar="PARTITION", help="YYYY-MM-DD, in all of its versions (default: all)")
+    used_by.add_argument("--version", type=int, metavar="ID", help="only this version")
     why = _add(commands, "why", "lineage:why", "why a feature has its value: the rows that were counted, and those not yet known")
     why.add_argument("problem", metavar="PROBLEM")
     why.add_argument("--row", required=True, metavar="KEY", help="key of the spine row; parts joined by a comma")

@@ -17,6 +17,7 @@ from ml_platform.models.card import write_card
 from ml_platform.models.fit import SEED, Fitted, fit
 from ml_platform.models.model_file import REFERENCE, ModelFile, read_model_files, write_model_files
 from ml_platform.pipeline.feature_values import resolve_features
+from ml_platform.pipeline.lineage_report import lineage_metadata
 from ml_platform.pipeline.model_card import card_of
 from ml_platform.pipeline.model_report import baseline_check, metadata_of, numbers_of
 from ml_platform.pipeline.outcome import Outcome, PartitionOutcome
@@ -132,7 +133,10 @@ def materialize_model(workspace: Workspace, problem_name: str, partitions: Seque
         else PartitionOutcome(day, published[day], numbers={**numbers_of(made[day].fitted), "cpu_seconds": round(made[day].seconds, 2)})
         for day in partitions
     )
-    metadata = metadata_of(made[max(made)].fitted, made[max(made)].card) if made else {}
+    metadata = {}
+    if made:
+        newest = max(made)
+        metadata = {**metadata_of(made[newest].fitted, made[newest].card), **lineage_metadata(workspace, published[newest])}
     return Outcome(commit, outcomes, (baseline_check({day: one.fitted for day, one in made.items()}),), metadata)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 
@@ -13,6 +14,7 @@ from ml_platform.features.definition import FeatureDefinition, definition_hash
 from ml_platform.lake.version import Commit, Staged, Version
 from ml_platform.pipeline.champion import current_champion
 from ml_platform.pipeline.feature_values import features_at
+from ml_platform.pipeline.lineage_report import lineage_metadata
 from ml_platform.pipeline.model import load_model
 from ml_platform.pipeline.outcome import Outcome, PartitionOutcome
 from ml_platform.pipeline.problem_rows import feature_versions_of, read_spine, spine_times, versions_of
@@ -71,7 +73,10 @@ def materialize_predictions(workspace: Workspace, problem_name: str, partitions:
         else PartitionOutcome(day, None, stopped=_why_empty(problem, found.spine, day, now))
         for day in partitions
     )
-    return Outcome(commit, outcomes, metadata={"champion": champion.version.id, "rows_scored": new.height})
+    metadata: dict[str, Any] = {"champion": champion.version.id, "rows_scored": new.height}
+    if versions:
+        metadata |= lineage_metadata(workspace, versions[max(versions)])
+    return Outcome(commit, outcomes, metadata=metadata)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -236,3 +237,14 @@ def test_a_grid_of_entities_is_scored_by_its_key(tmp_path, monkeypatch):
     rows = stage.rows()
     assert rows.columns[:3] == ["carrier", "_cutoff", "_score"]
     assert sorted(set(rows["_cutoff"])) == [like.utc(f"2013-02-08 {h}") for h in ("00:00", "06:00", "12:00")]
+
+
+def test_a_day_is_published_with_its_lineage_also_when_it_grows(stage):
+    champion = stage.promote(["delays"])
+    for now in ("2013-02-08T12:00", "2013-02-09T12:00"):
+        outcome = stage.score(now, DAY)
+        drawn = base64.b64decode(outcome.metadata["lineage_tables"].text.partition("base64,")[2].removesuffix(")")).decode()
+        assert f"{DAY}, version {outcome.partitions[0].version.id} was made from" in drawn
+        assert f"version {champion}" in outcome.metadata["lineage"].text
+    stage.promote(["delays"])
+    assert "lineage" not in stage.score("2013-02-01", "2013-02-07").metadata

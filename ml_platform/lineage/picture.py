@@ -1,0 +1,225 @@
+"""A lineage as a picture: SVG of our own, because open-source Dagster draws no lineage below its assets.
+
+``draw`` shows every table; ``sketch`` only the layers, small enough (below 1,000 characters as Markdown) for the UI to show it in place
+instead of behind "[Show Markdown]". Both bring their own background: a page may be light or dark.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import groupby
+from urllib.parse import quote
+
+from ml_platform.lineage.closure import Lineage, TableUse, flow_order, landed_files, layer_of, table_uses
+from ml_platform.lineage.layout import Box, Layout, Place, place
+
+# What the UI shows in place: MetadataEntry.tsx of dagster-webserver 1.13 compares the length of the Markdown with this.
+SHOWN_IN_PLACE = 1_000
+PAPER, INK, QUIET, LINE, EDGE = "#fcfcfd", "#1f2430", "#626a79", "#9aa6bf", "#c9d1e0"
+# One colour per layer, by its place in the flow, so that a glance finds the same layer in every picture.
+FILLS = {
+    "raw": "#f1f3f7", "tables": "#e8f1fb", "features": "#e7f6f2", "training": "#fdf3e1", "selected": "#fbeede",
+    "models": "#fde7df", "champion": "#f8e4ee", "predictions": "#eee9fb", "outcomes": "#e9ecfb", "monitoring": "#e6f0f5",
+}  # fmt: skip
+_OTHER = "#f4f4f6"
+_TITLE, _TEXT = 12, 10.5
+_MARGIN, _HEADER, _PADDING, _LINE_HEIGHT = 18, 30, 9, 14
+# Mean widths in ems, bold names first, as DejaVu Sans (the widest of the usual fonts) has them for such text: it must not leave its box.
+_NAME_LETTER, _LETTER = 0.6, 0.56
+# Of a sketch: the width of a letter, and of the column in which the UI shows it on a window of 1,600 pixels.
+_LETTER_WIDTH, _WIDEST_SKETCH = 7, 590
+_LONGEST_NAME = 34
+_IS_NAME = ' class="n"'
+
+
+def draw(lineage: Lineage) -> str:
+    """Draw every table of a lineage, layer by layer from left to right, with arrows from what was read to what was made.
+
+    Parameters
+    ----------
+    lineage : Lineage
+        The closure of some versions; their own boxes stand out, and the title names them.
+
+    Returns
+    -------
+    str
+        SVG, the same text for the same lineage.
+    """
+    uses = table_uses(lineage.versions)
+    title = _title(lineage)
+    files: dict[str, list[int]] = {}
+    for version in lineage.versions:
+        files.setdefault(version.table, []).extend(file.size for file in landed_files(version))
+    texts = {use.table: _texts(use, files[use.table]) for use in uses}
+    columns = _columns([use.table for use in uses], lineage.arrows)
+    numbers = {column: number for number, column in enumerate(sorted(set(columns.values())))}
+    boxes = [Box(use.table, numbers[columns[use.table]], _width(texts[use.table]), _height(texts[use.table])) for use in uses]
+    layout = place(boxes, [arrow for arrow in lineage.arrows if arrow[0] != arrow[1]])
+    width = max(layout.width + 2 * _MARGIN, round(len(title) * 14 * _NAME_LETTER) + 2 * _MARGIN)
+    top = _MARGIN + 2 * _HEADER
+    note = "Dashed: what that was made from is drawn with its model." if lineage.ends else ""
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{layout.height + top + _MARGIN}" '
+        f'viewBox="0 0 {width} {layout.height + top + _MARGIN}" font-family="system-ui,Helvetica,Arial,sans-serif" font-size="{_TEXT}">',
+        f"<style>text{{fill:{QUIET}}}.n{{fill:{INK};font-weight:600;font-size:{_TITLE}px}}</style>",
+        f'<rect width="100%" height="100%" fill="{PAPER}"/>',
+        f'<text x="{_MARGIN}" y="{_MARGIN + 8}" class="n" style="font-size:14px">{escape(title)}</text>',
+        f'<text x="{_MARGIN}" y="{_MARGIN + 24}">{note}</text>' if note else "",
+        f'<g transform="translate({_MARGIN} {top})">',
+        _headers(layout, columns),
+        _arrows(layout),
+        *(_box(layout.boxes[use.table], use, texts[use.table], lineage) for use in uses),
+        "</g></svg>",
+    ]
+    return "".join(parts)
+
+
+def sketch(lineage: Lineage) -> str:
+    """Draw one box per layer, in as few characters as can be: the text is two lines of equally wide letters, padded to the boxes."""
+    layers = [_Layer.of(name, list(found)) for name, found in groupby(table_uses(lineage.versions), key=lambda use: layer_of(use.table))]
+    boxes = names = texts = ""
+    x = 0
+    for layer in layers:
+        letters = max(len(layer.name), len(layer.text)) + 1
+        width = letters * _LETTER_WIDTH
+        line = "" if layer is layers[-1] else f"m{width} 18h{_LETTER_WIDTH}"
+        boxes += f"M{x} 0h{width}v36h-{width}z{line}"
+        names += layer.name.ljust(letters + 1)
+        texts += layer.text.ljust(letters + 1)
+        x += width + _LETTER_WIDTH
+    width = x - _LETTER_WIDTH + 8
+    shown = min(width, _WIDEST_SKETCH)
+    shape = f"x='4' xml:space='preserve' textLength='{x}'"
+    return (
+        f"<svg xmlns='http://www.w3.org/2000/svg' width='{shown}' height='{44 * shown // width}' viewBox='-4 -4 {width} 44' "
+        f"font-family='monospace' font-size='12'><path d='M-4-4H{x}v44H-4z' fill='{PAPER}'/>"
+        f"<path d='{boxes}' fill='#e8f1fb' stroke='{LINE}'/>"
+        f"<text y='15' {shape} font-weight='700'>{names}</text><text y='30' {shape}>{texts}</text></svg>"
+    )
+
+
+def as_markdown(svg: str) -> str:
+    """Return the picture as a Markdown image that carries itself."""
+    return f"![lineage](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})"
+
+
+def sketch_as_markdown(svg: str) -> str:
+    """Return a small picture as Markdown, with no more escapes than an address between angle brackets needs."""
+    return f"![lineage](<data:image/svg+xml,{quote(svg, safe=' ' + _SAFE)}>)"
+
+
+_SAFE = "!$&'()*+,-./:;=?@[]_~"
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """What a sketch says of one layer."""
+
+    name: str
+    text: str
+
+    @classmethod
+    def of(cls, name: str, uses: Sequence[TableUse]) -> _Layer:
+        days = max(use.partitions for use in uses)
+        rows = sum(use.rows for use in uses)
+        if len(uses) == 1 and days <= 1:
+            return cls(name, f"{rows:,} rows" if rows else f"version {uses[0].last_version}")
+        return cls(name, (f"{len(uses)} × " if len(uses) > 1 else "") + f"{days:,} days")
+
+
+def _columns(tables: Sequence[str], arrows: Sequence[tuple[str, str]]) -> dict[str, tuple[int, str, int]]:
+    """Return the column of each table: its layer, and how deep it lies inside its layer (a table derived from tables stands after them)."""
+    inputs: dict[str, list[str]] = {}
+    for source, target in arrows:
+        if source != target and layer_of(source) == layer_of(target):
+            inputs.setdefault(target, []).append(source)
+    depths: dict[str, int] = {}
+
+    def depth(table: str, seen: tuple[str, ...] = ()) -> int:
+        if table not in depths and table not in seen:
+            depths[table] = 1 + max((depth(other, (*seen, table)) for other in inputs.get(table, ())), default=-1)
+        return depths.get(table, 0)
+
+    return {table: (flow_order(table)[0], layer_of(table), depth(table)) for table in tables}
+
+
+def _texts(use: TableUse, files: Sequence[int]) -> tuple[str, ...]:
+    """Return the lines of a box: name, partitions, rows and commits; of raw tables the files, of models the version."""
+    lines = [_short(use.table.rpartition("/")[2])]
+    if use.partitions:
+        days = _days(str(use.first), str(use.last))
+        lines.append(days if use.partitions == 1 else f"{use.partitions:,} days, {days}")
+    commits = f"commit {use.first_commit}" if use.first_commit == use.last_commit else f"commits {use.first_commit}–{use.last_commit}"
+    what = f"{use.rows:,} rows" if use.rows else f"version {use.last_version}"
+    lines.append(f"{what} · {commits}")
+    if files:
+        lines.append(f"{len(files):,} {'files' if len(files) > 1 else 'file'}, {_size(sum(files))}")
+    if use.versions > max(1, use.partitions):
+        lines.append(f"{use.versions:,} versions")
+    return tuple(lines)
+
+
+def _title(lineage: Lineage) -> str:
+    named = [f"{v.table}{f', {v.partition}' if v.partition else ''}, version {v.id}" for v in lineage.subjects[:3]]
+    more = f" and {len(lineage.subjects) - 3} more" if len(lineage.subjects) > 3 else ""
+    return f"What {'; '.join(named)}{more} was made from"
+
+
+def _days(first: str, last: str) -> str:
+    if first == last:
+        return first
+    return f"{first} – {last[5:] if first[:5] == last[:5] and len(last) == 10 else last}"
+
+
+def _size(size: int) -> str:
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size} bytes"
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+
+
+def _width(texts: Sequence[str]) -> int:
+    return round(max(len(texts[0]) * _TITLE * _NAME_LETTER, *(len(text) * _TEXT * _LETTER for text in texts[1:]))) + 2 * _PADDING
+
+
+def _height(texts: Sequence[str]) -> int:
+    return len(texts) * _LINE_HEIGHT + 2 * _PADDING - 4
+
+
+def _headers(layout: Layout, columns: Mapping[str, tuple[int, str, int]]) -> str:
+    """Write the layer above its first column."""
+    firsts: dict[str, int] = {}
+    for table, (_, layer, _) in columns.items():
+        firsts[layer] = min(firsts.get(layer, layout.width), layout.boxes[table].x)
+    return "".join(f'<text x="{x}" y="-12" font-weight="600">{escape(layer.upper())}</text>' for layer, x in firsts.items())
+
+
+def _arrows(layout: Layout) -> str:
+    curves = []
+    for (x, y), (to_x, to_y) in layout.lines:
+        middle = (x + to_x) // 2
+        curves.append(f"M{x} {y}C{middle} {y} {middle} {to_y} {to_x} {to_y}")
+    straight = [f"M{x} {y}H{to_x}" for (x, y), (to_x, _) in layout.lanes]
+    ends = sorted({(p.x, p.middle) for p in layout.boxes.values()} & {end for _, end in layout.lines})
+    heads = [f"M{x} {y}l-7-4v8z" for x, y in ends]
+    return f'<path d="{"".join(curves + straight)}" fill="none" stroke="{LINE}"/><path d="{"".join(heads)}" fill="{LINE}"/>'
+
+
+def _box(at: Place, use: TableUse, texts: Sequence[str], lineage: Lineage) -> str:
+    own = any(version.table == use.table for version in lineage.subjects)
+    edge = f'stroke="{INK}" stroke-width="1.6"' if own else f'stroke="{EDGE}"'
+    if use.table in lineage.ends:
+        edge += ' stroke-dasharray="4 3"'
+    fill = FILLS.get(layer_of(use.table), _OTHER)
+    lines = ""
+    for number, text in enumerate(texts):
+        style = "" if number else _IS_NAME
+        lines += f'<text x="{at.x + _PADDING}" y="{at.y + _PADDING + 9 + _LINE_HEIGHT * number}"{style}>{escape(text)}</text>'
+    return f'<rect x="{at.x}" y="{at.y}" width="{at.width}" height="{at.height}" rx="5" fill="{fill}" {edge}/>{lines}'
