@@ -45,7 +45,10 @@ _INSTANCE = """\
 telemetry: {enabled: false}
 nux: {enabled: false}
 storage:
-  sqlite: {base_dir: data/.dagster}
+  custom:
+    module: ml_platform.components.local_storage
+    class: LocalStorage
+    config: {base_dir: data/.dagster}
 local_artifact_storage:
   module: dagster._core.storage.root
   class: LocalArtifactStorage
