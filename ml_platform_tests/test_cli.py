@@ -37,6 +37,7 @@ def lake(project) -> Lake:
     properties = {
         "training_date": "2024-02-01",
         "trainer": "lightgbm",
+        "baseline": "logistic",
         "metrics": {"auc": {"value": 0.71, "lower": 0.7, "upper": 0.72}},
         "baseline_metrics": {"auc": {"value": 0.65, "lower": None, "upper": None}},
         "features": ["customer_count_7d"],
@@ -152,9 +153,21 @@ def test_without_a_version_the_champion_is_explained(lake, capsys):
         in (run(capsys, "explain", "churn")[2])
     )
     version = lake.history("shop/models/churn")[0].id
-    judged = Judgement(from_micros(0), "2024-02-01", version, "promoted", version, 0.1, 0.05, 0.15, '{"reasons": []}')
+    assert json.loads(run(capsys, "explain", f"churn@{version}", "--json")[1])["serves"] == "no"
+    because = '{"reasons": ["It is better.", "And simpler."]}'
+    judged = Judgement(from_micros(0), "2024-02-01", version, "promoted", version, 0.1, 0.05, 0.15, because, "baseline")
     lake.publish([lake.stage("shop/champion/churn", None, to_arrow([judged]))])
-    assert json.loads(run(capsys, "explain", "churn", "--json")[1])["model"] == f"churn@{version}"
+    answer = json.loads(run(capsys, "explain", "churn", "--json")[1])
+    assert (answer["model"], answer["serves"]) == (f"churn@{version}", "yes: logistic (baseline), since 1970-01-01 00:00:00")
+    assert answer["verdicts"] == [
+        {
+            "decided at": from_micros(0).isoformat(),
+            "judged": "baseline",
+            "verdict": "promoted",
+            "reasons": ["It is better.", "And simpler."],
+        }
+    ]
+    assert "And simpler." in run(capsys, "explain", "churn")[1]
 
 
 @pytest.mark.parametrize(("version", "message"), [("best", "'best' is no version"), ("999", "has no model version 999. It has:")])

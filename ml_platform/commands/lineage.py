@@ -15,13 +15,16 @@ if TYPE_CHECKING:
     from ml_platform.lake.lake import Lake
     from ml_platform.lake.version import Version
     from ml_platform.pipeline.why import Why, WhyRow
+    from ml_platform.registry.pointer import Judgement
 
 
 def explain(args: Namespace) -> Answer:
     """Tell what a model is, and every version of every table and every landed file that it was made from."""
     lake = open_lake(args.project)
     name, _, wanted = args.model.partition("@")
-    model = _model(lake, find_table(lake, f"models/{name}"), wanted)
+    table = find_table(lake, f"models/{name}")
+    judged = judgements(lake, table)
+    model = _model(lake, table, wanted, judged)
     sources = [v for v in lake.closure([model]) if v.id != model.id]
     files = [dict(file, table=v.table) for v in sources for file in v.properties.get("files", ())]
     about = {
@@ -32,12 +35,15 @@ def explain(args: Namespace) -> Answer:
         "run": model.run_id,
     }
     about |= {k: v for k, v in model.properties.items() if isinstance(v, str | int | float) and not isinstance(v, bool)}
+    about["serves"] = _serves(model, judged)
+    verdicts = _verdicts(model, judged)
     metrics = _metrics(model.properties)
     features = list(model.properties.get("features", ()))
     grouped = _by_table(sources)
     data = {
         **about,
         "metrics": metrics,
+        "verdicts": verdicts,
         "features": features,
         "files_of_the_model": [{"name": f.name, "sha256": f.sha256, "bytes": f.bytes} for f in model.files],
         "made_from": [
@@ -48,6 +54,7 @@ def explain(args: Namespace) -> Answer:
     sheets = [
         Sheet(f"{name}@{model.id}", [{"what": k, "value": v} for k, v in about.items()]),
         Sheet("Metrics on rows that it had not seen", metrics),
+        Sheet("Verdicts", [{**row, "reasons": "\n".join(row["reasons"])} for row in verdicts]),
         Sheet("Made from", grouped, f"{len(sources)} versions, down to {len(files)} landed files; --json names each with its digest."),
     ]
     lines = (f"{len(features)} features: {', '.join(_name(f) for f in features)}",) if features else ()
@@ -80,7 +87,36 @@ def why(args: Namespace) -> Answer:
     return Answer(data, lines, tuple(sheets))
 
 
-def _model(lake: Lake, table: str, wanted: str) -> Version:
+def judgements(lake: Lake, models: str) -> tuple[Judgement, ...]:
+    """Return every judgement of the models of a table ``project/models/problem``, the oldest first."""
+    from ml_platform.registry.pointer import from_rows
+
+    try:
+        return from_rows(lake.read(models.replace("/models/", "/champion/"), missing="raise").arrow().to_pylist())
+    except UnknownTableError:
+        return ()
+
+
+def _serves(model: Version, judged: Sequence[Judgement]) -> str:
+    """Say which of the version's two models scores now, if one does."""
+    from ml_platform.pipeline.champion import name_of
+    from ml_platform.registry.pointer import last_promotion
+
+    champion = last_promotion(judged)
+    if champion is None or champion.model_version != model.id:
+        return "no" if champion is None else f"no: version {champion.model_version} of {champion.training_date} does"
+    return f"yes: {name_of(model, champion.role)}, since {as_text(champion.decided_at)}"
+
+
+def _verdicts(model: Version, judged: Sequence[Judgement]) -> list[dict[str, Any]]:
+    return [
+        {"decided at": j.decided_at, "judged": j.role, "verdict": j.verdict, "reasons": list(j.words)}
+        for j in judged
+        if j.model_version == model.id
+    ]
+
+
+def _model(lake: Lake, table: str, wanted: str, judged: Sequence[Judgement]) -> Version:
     """Return the model version that is wanted by its id, or the champion."""
     known = [v for v in lake.history(table) if v.kind == "artifact"]
     if wanted:
@@ -90,13 +126,9 @@ def _model(lake: Lake, table: str, wanted: str) -> Version:
         if found is None:
             raise LakeError(f"{table!r} has no model version {wanted}. It has: {', '.join(str(v.id) for v in known[:20])}.")
         return found
-    from ml_platform.registry.pointer import from_rows, last_promotion
+    from ml_platform.registry.pointer import last_promotion
 
-    try:
-        judged = lake.read(table.replace("/models/", "/champion/"), missing="raise").arrow().to_pylist()
-    except UnknownTableError:
-        judged = []
-    champion = last_promotion(from_rows(judged))
+    champion = last_promotion(judged)
     if champion is None:
         raise LakeError(f"No model of {table!r} was promoted yet. Name one of its versions: {', '.join(f'@{v.id}' for v in known[:20])}.")
     return lake.version(champion.model_version)

@@ -12,6 +12,7 @@ from ml_platform.core.errors import MlPlatformError
 from ml_platform.core.hashing import content_hash
 from ml_platform.features.definition import definition_hash
 from ml_platform.lake.version import ARTIFACT, Commit, Version
+from ml_platform.models.contender import Role
 from ml_platform.pipeline.feature_values import features_at, resolve_features
 from ml_platform.pipeline.model import LoadedModel, load_model
 from ml_platform.pipeline.outcome import Markdown, Outcome, PartitionOutcome, Rows
@@ -24,7 +25,7 @@ from ml_platform.training.spine import CUTOFF
 from ml_platform.training.splits import SPLIT
 
 # Part of the code version: raised when the rules of promotion change.
-RULES = 1
+RULES = 2
 # A text column with so few values names parts that a person cares about; with more it names single things.
 MAX_SLICES = 30
 SHOWN_JUDGEMENTS = 20
@@ -32,11 +33,17 @@ SHOWN_JUDGEMENTS = 20
 
 @dataclass(frozen=True)
 class Champion:
-    """The model version that scores, its training date, and since when (on the platform's clock)."""
+    """The model version that scores, its training date, since when (on the platform's clock), and which of its two models it is."""
 
     version: Version
     training_date: str
     since: datetime
+    role: Role = "model"
+
+    @property
+    def name(self) -> str:
+        """The serving model in words, such as ``lightgbm`` or ``logistic (baseline)``."""
+        return name_of(self.version, self.role)
 
 
 def current_champion(workspace: Workspace, problem: CompiledProblem | str) -> Champion | None:
@@ -45,7 +52,13 @@ def current_champion(workspace: Workspace, problem: CompiledProblem | str) -> Ch
     promoted = last_promotion(_history(workspace, name)[0])
     if promoted is None:
         return None
-    return Champion(workspace.lake.version(promoted.model_version), promoted.training_date, promoted.decided_at)
+    return Champion(workspace.lake.version(promoted.model_version), promoted.training_date, promoted.decided_at, promoted.role)
+
+
+def name_of(version: Version, role: Role) -> str:
+    """Return one of a version's two models in words, such as ``lightgbm`` or ``logistic (baseline)``."""
+    kind = version.properties.get("trainer" if role == "model" else "baseline", role)
+    return str(kind) if role == "model" else f"{kind} (baseline)"
 
 
 def champion_history(workspace: Workspace, problem_name: str) -> tuple[Judgement, ...]:
@@ -57,7 +70,8 @@ def materialize_champion(workspace: Workspace, problem_name: str) -> Outcome:
     """Judge the newest model that was not judged yet, and let it score if it deserves to.
 
     The model and the champion score the same rows: the test rows of the model's training set, which neither has seen. The champion is given
-    *its* features, computed by its own definitions where the training set does not hold them.
+    *its* features, computed by its own definitions where the training set does not hold them. Of a version's two fitted models, the
+    declared one and its baseline, the better one is judged and would serve.
 
     Parameters
     ----------
@@ -80,7 +94,7 @@ def materialize_champion(workspace: Workspace, problem_name: str) -> Outcome:
         if head is None:
             reason = f"There is no model of {problem_name!r} to judge. Materialize a partition of models/{problem_name} first."
             return Outcome(None, (PartitionOutcome(None, None, stopped=reason),))
-        return Outcome(None, (PartitionOutcome(None, head, numbers=_numbers(history)),), metadata=_metadata(history))
+        return _told(workspace, None, head, history)
     serving = last_promotion(history)
     decision, inputs = _judge(workspace, problem, candidate, serving)
     judgement = judgement_of(
@@ -93,7 +107,7 @@ def materialize_champion(workspace: Workspace, problem_name: str) -> Outcome:
     workspace.say(f"{problem_name}: the model of {candidate.partition} is {decision.verdict}. {decision.reasons[0]}")
     commit, history = _append(workspace, problem_name, judgement, inputs)
     _pin(workspace, problem_name, history)
-    return Outcome(commit, (PartitionOutcome(None, commit.versions[0], numbers=_numbers(history)),), metadata=_metadata(history))
+    return _told(workspace, commit, commit.versions[0], history)
 
 
 def _history(workspace: Workspace, problem_name: str) -> tuple[tuple[Judgement, ...], Version | None]:
@@ -119,19 +133,19 @@ def _judge(workspace: Workspace, problem: CompiledProblem, candidate: Version, s
     frame = workspace.lake.read_versions([training]).pl().filter(pl.col(SPLIT) == "test", pl.col(LABEL).is_not_null())
     rows = _judged_rows(frame, challenger)
     scores = challenger.predict(frame)
+    baseline, constant = (challenger.file.companions[role] for role in ("baseline", "constant"))
+    simpler, same_kind = baseline.predict(frame), baseline.kind == challenger.file.trained.kind
     if serving is None:
-        baseline, constant = (challenger.file.companions[role] for role in ("baseline", "constant"))
-        same_kind = baseline.kind == challenger.file.trained.kind
-        decision = decide_first(rows, scores, baseline.predict(frame), constant.predict(frame), same_kind=same_kind)
-        return decision, [candidate, training]
-    champion = load_model(workspace, serving.model_version)
+        return decide_first(rows, scores, simpler, constant.predict(frame), same_kind=same_kind), [candidate, training]
+    champion = load_model(workspace, serving.model_version, serving.role)
     inputs = [candidate, training, champion.version]
     try:
         rivals = champion.predict(_with_features(workspace, problem, frame, training, champion))
     except MlPlatformError as error:
         # A view or table that the champion reads may be gone; then nobody can compare, and nothing may be promoted unseen.
         return Decision("held", "champion", None, (f"Held: the champion cannot score these rows. {error}",)), inputs
-    return decide(rows, scores, rivals, margin=problem.problem.promote_margin), inputs
+    margin = problem.problem.promote_margin
+    return decide(rows, scores, rivals, margin=margin, baseline=simpler, same_kind=same_kind), inputs
 
 
 def _judged_rows(frame: pl.DataFrame, challenger: LoadedModel) -> JudgedRows:
@@ -193,11 +207,17 @@ def _pin(workspace: Workspace, problem_name: str, history: tuple[Judgement, ...]
             workspace.lake.pin(owner, workspace.lake.closure([judgement.model_version]))
 
 
-def _numbers(history: tuple[Judgement, ...]) -> dict[str, float | int | str]:
+def _told(workspace: Workspace, commit: Commit | None, version: Version, history: tuple[Judgement, ...]) -> Outcome:
+    """Return the outcome that tells of the newest judgement and of who serves."""
+    return Outcome(commit, (PartitionOutcome(None, version, numbers=_numbers(workspace, history)),), metadata=_metadata(history))
+
+
+def _numbers(workspace: Workspace, history: tuple[Judgement, ...]) -> dict[str, float | int | str]:
     newest, serving = history[-1], last_promotion(history)
-    numbers: dict[str, float | int | str] = {"verdict": newest.verdict, "judgements": len(history)}
+    numbers: dict[str, float | int | str] = {"verdict": newest.verdict, "judgements": len(history), "serves": "nothing"}
     if serving is not None:
-        numbers |= {"champion_version": serving.model_version, "champion_training_date": serving.training_date}
+        name = name_of(workspace.lake.version(serving.model_version), serving.role)
+        numbers |= {"serves": name, "champion_version": serving.model_version, "champion_training_date": serving.training_date}
     if newest.difference is not None:
         numbers["difference"] = newest.difference
     return numbers
@@ -212,6 +232,7 @@ def _metadata(history: tuple[Judgement, ...]) -> dict[str, Any]:
             "decided at": f"{judgement.decided_at:%Y-%m-%d %H:%M}",
             "training date": judgement.training_date,
             "model version": judgement.model_version,
+            "judged": judgement.role,
             "verdict": judgement.verdict,
             "champion after": judgement.champion_version,
             "better by": judgement.difference,
@@ -219,5 +240,5 @@ def _metadata(history: tuple[Judgement, ...]) -> dict[str, Any]:
         }
         for judgement in reversed(history[-SHOWN_JUDGEMENTS:])
     )
-    title = f"The model of {newest.training_date} (version {newest.model_version}) was **{newest.verdict}**."
+    title = f"The {newest.role} of {newest.training_date} (version {newest.model_version}) was **{newest.verdict}**."
     return {"decision": Markdown(f"{title}\n\n{reasons}"), "history": Rows(shown)}

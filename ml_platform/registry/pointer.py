@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from ml_platform.models.contender import Role
 from ml_platform.registry.promotion import Decision
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ class Judgement:
     """One row of the history: a model version was judged, and ``champion_version`` serves after that (None: nobody yet).
 
     ``difference``, ``lower`` and ``upper`` are against the champion of then, or against the constant where there was none; None where no
-    comparison was possible. ``reasons`` is the whole decision as JSON.
+    comparison was possible. ``reasons`` is the whole decision as JSON. ``role`` says which of the version's two fitted models was judged,
+    and serves if it was promoted.
     """
 
     decided_at: datetime
@@ -35,6 +37,7 @@ class Judgement:
     lower: float | None
     upper: float | None
     reasons: str
+    role: Role = "model"
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -57,6 +60,7 @@ def judgement_of(
         lower=compared.lower if compared else None,
         upper=compared.upper if compared else None,
         reasons=json.dumps(decision.to_mapping(), ensure_ascii=False, allow_nan=False),
+        role=decision.role,
     )
 
 
@@ -87,6 +91,7 @@ def schema() -> pa.Schema:
     fields = {
         "decided_at": pa.timestamp("us", tz="UTC"), "training_date": pa.string(), "model_version": pa.int64(), "verdict": pa.string(),
         "champion_version": pa.int64(), "difference": pa.float64(), "lower": pa.float64(), "upper": pa.float64(), "reasons": pa.string(),
+        "role": pa.string(),
     }  # fmt: skip
     return pa.schema(fields)
 
@@ -100,4 +105,10 @@ def to_arrow(history: Sequence[Judgement]) -> pa.Table:
 
 def from_rows(rows: Sequence[Mapping[str, Any]]) -> tuple[Judgement, ...]:
     """Read the history from its rows."""
-    return in_order(Judgement(**{name: row[name] for name in schema().names}) for row in rows)
+    return in_order(map(_from_row, rows))
+
+
+def _from_row(row: Mapping[str, Any]) -> Judgement:
+    # Rows of before a baseline could serve lack this column, or have no value in it.
+    values = {**row, "role": row.get("role") or "model"}
+    return Judgement(**{name: values[name] for name in schema().names})

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -38,6 +39,14 @@ def test_a_history_survives_as_a_table():
     assert in_order(set(HISTORY)) == HISTORY
 
 
+def test_a_row_of_before_a_baseline_could_serve_is_of_the_model():
+    older = to_arrow(HISTORY).drop_columns(["role"]).to_pylist()
+    assert from_rows(older) == HISTORY
+    assert from_rows([{**row, "role": None} for row in older]) == HISTORY
+    baseline = replace(HISTORY[1], role="baseline")
+    assert from_rows(to_arrow([baseline]).to_pylist()) == (baseline,)
+
+
 def test_only_models_that_are_newer_than_every_judged_one_are_due():
     assert is_due("2013-11-01", 2, ())
     assert not is_due("2013-12-10", 15, HISTORY)
@@ -63,3 +72,7 @@ def test_a_decision_becomes_a_row():
         promoted.comparison.difference, promoted.comparison.lower, promoted.comparison.upper,
     )  # fmt: skip
     assert json.loads(row.reasons)["comparisons"]["constant"]["clusters"] == 14
+    assert row.role == "model"
+    other = decide_first(rows, rng.random(700), labels * 0.5 + rng.random(700) / 2, np.full(700, 0.3))
+    row = judgement_of(other, decided_at=START, training_date="2013-12-01", model_version=8, champion_version=None)
+    assert (row.verdict, row.role) == ("promoted", "baseline")
