@@ -164,10 +164,21 @@ def test_without_a_version_the_champion_is_explained(lake, capsys):
             "decided at": from_micros(0).isoformat(),
             "judged": "baseline",
             "verdict": "promoted",
+            "by": "the rules",
             "reasons": ["It is better.", "And simpler."],
         }
     ]
     assert "And simpler." in run(capsys, "explain", "churn")[1]
+
+
+def test_a_decision_about_a_held_model_needs_who_why_and_a_version(lake, capsys):
+    with pytest.raises(SystemExit):
+        main(["approve", "churn@1"])
+    assert "the following arguments are required: --by, --reason" in capsys.readouterr().err
+    code, _, err = run(capsys, "reject", "churn", "--by", "Ada", "--reason", "no")
+    assert (code, err) == (
+        2, "ml-platform: 'churn' names no version. Write PROBLEM@VERSION; see versions with: ml-platform history models/churn\n",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(("version", "message"), [("best", "'best' is no version"), ("999", "has no model version 999. It has:")])
@@ -222,7 +233,7 @@ def test_every_command_names_a_function_that_exists():
             yield parser.get_default("command")
 
     names = set(commands(build_parser()))
-    assert len(names) == 11
+    assert len(names) == 13
     for name in names:
         module, function = name.split(":")
         assert callable(getattr(importlib.import_module(f"ml_platform.commands.{module}"), function)), name

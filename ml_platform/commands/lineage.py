@@ -110,7 +110,7 @@ def _serves(model: Version, judged: Sequence[Judgement]) -> str:
 
 def _verdicts(model: Version, judged: Sequence[Judgement]) -> list[dict[str, Any]]:
     return [
-        {"decided at": j.decided_at, "judged": j.role, "verdict": j.verdict, "reasons": list(j.words)}
+        {"decided at": j.decided_at, "judged": j.role, "verdict": j.verdict, "by": j.decided_by or "the rules", "reasons": list(j.words)}
         for j in judged
         if j.model_version == model.id
     ]

@@ -19,7 +19,7 @@ from ml_platform.pipeline.outcome import Markdown, Outcome, PartitionOutcome, Ro
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem
 from ml_platform.registry.pointer import KEY, Judgement, from_rows, in_order, is_due, judgement_of, last_promotion, to_arrow
-from ml_platform.registry.promotion import Decision, JudgedRows, decide, decide_first
+from ml_platform.registry.promotion import Decision, JudgedRows, decide, decide_first, decide_leaky
 from ml_platform.training.labels import LABEL
 from ml_platform.training.spine import CUTOFF
 from ml_platform.training.splits import SPLIT
@@ -49,7 +49,7 @@ class Champion:
 def current_champion(workspace: Workspace, problem: CompiledProblem | str) -> Champion | None:
     """Return the model that scores a problem now; None if none was ever promoted."""
     name = problem if isinstance(problem, str) else problem.name
-    promoted = last_promotion(_history(workspace, name)[0])
+    promoted = last_promotion(read_history(workspace, name)[0])
     if promoted is None:
         return None
     return Champion(workspace.lake.version(promoted.model_version), promoted.training_date, promoted.decided_at, promoted.role)
@@ -63,7 +63,7 @@ def name_of(version: Version, role: Role) -> str:
 
 def champion_history(workspace: Workspace, problem_name: str) -> tuple[Judgement, ...]:
     """Return every judgement of a problem's models, the oldest first."""
-    return _history(workspace, problem_name)[0]
+    return read_history(workspace, problem_name)[0]
 
 
 def materialize_champion(workspace: Workspace, problem_name: str) -> Outcome:
@@ -87,14 +87,14 @@ def materialize_champion(workspace: Workspace, problem_name: str) -> Outcome:
         written when there is nothing to judge.
     """
     problem = workspace.project.problem(problem_name)
-    history, head = _history(workspace, problem_name)
+    history, head = read_history(workspace, problem_name)
     candidate = _candidate(workspace, problem_name, history)
     if candidate is None:
-        _pin(workspace, problem_name, history)
+        pin_promoted(workspace, problem_name, history)
         if head is None:
             reason = f"There is no model of {problem_name!r} to judge. Materialize a partition of models/{problem_name} first."
             return Outcome(None, (PartitionOutcome(None, None, stopped=reason),))
-        return _told(workspace, None, head, history)
+        return champion_outcome(workspace, None, head, history)
     serving = last_promotion(history)
     decision, inputs = _judge(workspace, problem, candidate, serving)
     judgement = judgement_of(
@@ -105,13 +105,12 @@ def materialize_champion(workspace: Workspace, problem_name: str) -> Outcome:
         champion_version=serving.model_version if serving else None,
     )
     workspace.say(f"{problem_name}: the model of {candidate.partition} is {decision.verdict}. {decision.reasons[0]}")
-    commit, history = _append(workspace, problem_name, judgement, inputs)
-    _pin(workspace, problem_name, history)
-    return _told(workspace, commit, commit.versions[0], history)
+    commit, history = append_judgement(workspace, problem_name, judgement, inputs)
+    return champion_outcome(workspace, commit, commit.versions[0], history)
 
 
-def _history(workspace: Workspace, problem_name: str) -> tuple[tuple[Judgement, ...], Version | None]:
-    """Return all judgements and the version that holds them."""
+def read_history(workspace: Workspace, problem_name: str) -> tuple[tuple[Judgement, ...], Version | None]:
+    """Return all judgements, the oldest first, and the version that holds them."""
     heads = workspace.lake.resolve(workspace.table("champion", problem_name))
     if not heads:
         return (), None
@@ -127,9 +126,11 @@ def _candidate(workspace: Workspace, problem_name: str, history: tuple[Judgement
 
 def _judge(workspace: Workspace, problem: CompiledProblem, candidate: Version, serving: Judgement | None) -> tuple[Decision, list[Version]]:
     """Return the decision about a model and the versions that it was taken from."""
-    challenger = load_model(workspace, candidate)
     table = workspace.table("training", problem.name)
     training = next(version for version in workspace.lake.inputs(candidate.id) if version.table == table)
+    if suspicions := training.properties.get("leakage"):
+        return decide_leaky(suspicions), [candidate, training]
+    challenger = load_model(workspace, candidate)
     frame = workspace.lake.read_versions([training]).pl().filter(pl.col(SPLIT) == "test", pl.col(LABEL).is_not_null())
     rows = _judged_rows(frame, challenger)
     scores = challenger.predict(frame)
@@ -173,10 +174,15 @@ def _with_features(
     return features_at(workspace, frame.select(name for name in spine if name in frame.columns), champion.definitions)[0]
 
 
-def _append(workspace: Workspace, problem_name: str, judgement: Judgement, inputs: list[Version]) -> tuple[Commit, tuple[Judgement, ...]]:
-    """Add a judgement to the history; one that another process published in the same moment is kept."""
+def append_judgement(
+    workspace: Workspace, problem_name: str, judgement: Judgement, inputs: list[Version]
+) -> tuple[Commit, tuple[Judgement, ...]]:
+    """Add a judgement to the history and pin what a promoted model was made from.
+
+    A judgement that another process published in the same moment is kept.
+    """
     table = workspace.table("champion", problem_name)
-    history, head = _history(workspace, problem_name)
+    history, head = read_history(workspace, problem_name)
     rows = (*history, judgement)
     while True:
         promoted = last_promotion(rows)
@@ -193,12 +199,13 @@ def _append(workspace: Workspace, problem_name: str, judgement: Judgement, input
         published = commit.versions[0]
         before = next((version for version in workspace.lake.history(table, None) if version.id < published.id), None)
         if before == head:
+            pin_promoted(workspace, problem_name, rows)
             return commit, rows
         missed = from_rows(workspace.lake.read_versions([before]).arrow().to_pylist()) if before else ()
         rows, head = in_order({*missed, *rows}), published
 
 
-def _pin(workspace: Workspace, problem_name: str, history: tuple[Judgement, ...]) -> None:
+def pin_promoted(workspace: Workspace, problem_name: str, history: tuple[Judgement, ...]) -> None:
     """Pin what every promoted model was made from, also where a process died between a promotion and its pin."""
     pinned = workspace.lake.pins()
     for judgement in history:
@@ -207,7 +214,7 @@ def _pin(workspace: Workspace, problem_name: str, history: tuple[Judgement, ...]
             workspace.lake.pin(owner, workspace.lake.closure([judgement.model_version]))
 
 
-def _told(workspace: Workspace, commit: Commit | None, version: Version, history: tuple[Judgement, ...]) -> Outcome:
+def champion_outcome(workspace: Workspace, commit: Commit | None, version: Version, history: tuple[Judgement, ...]) -> Outcome:
     """Return the outcome that tells of the newest judgement and of who serves."""
     return Outcome(commit, (PartitionOutcome(None, version, numbers=_numbers(workspace, history)),), metadata=_metadata(history))
 
@@ -234,11 +241,13 @@ def _metadata(history: tuple[Judgement, ...]) -> dict[str, Any]:
             "model version": judgement.model_version,
             "judged": judgement.role,
             "verdict": judgement.verdict,
+            "decided by": judgement.decided_by or "the rules",
             "champion after": judgement.champion_version,
             "better by": judgement.difference,
             "lower bound": judgement.lower,
         }
         for judgement in reversed(history[-SHOWN_JUDGEMENTS:])
     )
-    title = f"The {newest.role} of {newest.training_date} (version {newest.model_version}) was **{newest.verdict}**."
+    by = f" by {newest.decided_by}" if newest.decided_by else ""
+    title = f"The {newest.role} of {newest.training_date} (version {newest.model_version}) was **{newest.verdict}**{by}."
     return {"decision": Markdown(f"{title}\n\n{reasons}"), "history": Rows(shown)}

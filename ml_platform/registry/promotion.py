@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -62,6 +62,13 @@ class Decision:
             "comparisons": {name: comparison.to_mapping() for name, comparison in self.comparisons.items()},
             "slices": [finding.to_mapping() for finding in self.slices],
         }
+
+
+def decide_leaky(suspicions: Sequence[str]) -> Decision:
+    """Refuse a model whose features seem to know the outcome: its figures are no evidence, and nobody could reach them when serving."""
+    found = "\n".join(f"  - {says}" for says in suspicions)
+    reason = f"Refused for leakage: something in the training set knows the outcome, so its figures prove nothing.\n{found}"
+    return Decision("refused", "leakage", None, (reason, "Correct the declaration of what is named above, and train again."))
 
 
 def decide_first(

@@ -175,7 +175,7 @@ def test_everything_that_a_promoted_model_was_made_from_is_pinned(workspace):
 
 
 def test_a_pin_that_was_lost_in_a_crash_is_set_by_the_next_run(workspace, monkeypatch):
-    monkeypatch.setattr(subject, "_pin", lambda *args: None)
+    monkeypatch.setattr(subject, "pin_promoted", lambda *args: None)
     materialize_champion(workspace, PROBLEM)
     monkeypatch.undo()
     assert workspace.lake.pins() == {}
@@ -245,7 +245,7 @@ def test_a_champion_that_cannot_score_holds_the_decision(workspace, monkeypatch)
 
 def test_a_judgement_of_the_same_moment_is_not_lost(workspace, monkeypatch):
     only_first(workspace, monkeypatch)
-    history, head = subject._history(workspace, PROBLEM)
+    history, head = subject.read_history(workspace, PROBLEM)
     candidate = model(workspace, SECOND)
     rival = replace(history[0], decided_at=day_start("2013-03-19"), verdict="refused", model_version=candidate.id)
     real, once = workspace.lake.publish, threading.Event()

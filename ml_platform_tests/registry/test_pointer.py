@@ -4,7 +4,17 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from ml_platform.registry.pointer import Judgement, from_rows, in_order, is_due, judgement_of, last_promotion, schema, to_arrow
+from ml_platform.registry.pointer import (
+    Judgement,
+    decided_by_hand,
+    from_rows,
+    in_order,
+    is_due,
+    judgement_of,
+    last_promotion,
+    schema,
+    to_arrow,
+)
 from ml_platform.registry.promotion import Decision, JudgedRows, decide_first
 
 START = datetime(2013, 12, 1, tzinfo=UTC)
@@ -40,9 +50,9 @@ def test_a_history_survives_as_a_table():
 
 
 def test_a_row_of_before_a_baseline_could_serve_is_of_the_model():
-    older = to_arrow(HISTORY).drop_columns(["role"]).to_pylist()
+    older = to_arrow(HISTORY).drop_columns(["role", "decided_by"]).to_pylist()
     assert from_rows(older) == HISTORY
-    assert from_rows([{**row, "role": None} for row in older]) == HISTORY
+    assert from_rows([{**row, "role": None, "decided_by": None} for row in older]) == HISTORY
     baseline = replace(HISTORY[1], role="baseline")
     assert from_rows(to_arrow([baseline]).to_pylist()) == (baseline,)
 
@@ -53,6 +63,18 @@ def test_only_models_that_are_newer_than_every_judged_one_are_due():
     assert is_due("2013-12-10", 16, HISTORY)
     assert is_due("2013-12-11", 3, HISTORY)
     assert not is_due("2013-12-09", 99, HISTORY)
+
+
+def test_a_person_decides_after_the_rules_even_at_the_same_moment():
+    held = HISTORY[-1]
+    approved = decided_by_hand(held, "promoted", by="Ada", reason="Two weeks are enough.", role="model", decided_at=held.decided_at)
+    assert in_order([approved, *HISTORY]) == (*HISTORY, approved)
+    assert from_rows(to_arrow([approved, *HISTORY]).to_pylist()) == (*HISTORY, approved)
+    assert last_promotion((*HISTORY, approved)) == approved
+    assert (approved.champion_version, approved.words) == (15, ("Approved by Ada: Two weeks are enough.", "because"))
+    rejected = decided_by_hand(held, "refused", by="Ada", reason="No.", role="model", decided_at=held.decided_at)
+    assert (rejected.champion_version, rejected.words[0]) == (9, "Rejected by Ada: No.")
+    assert not is_due("2013-12-10", 15, (*HISTORY, approved))
 
 
 def test_a_decision_becomes_a_row():

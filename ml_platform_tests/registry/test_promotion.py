@@ -5,7 +5,7 @@ import pytest
 
 from ml_platform.models.clustered import clustered_error
 from ml_platform.models.ranking import auc_influence
-from ml_platform.registry.promotion import JudgedRows, decide, decide_first
+from ml_platform.registry.promotion import JudgedRows, decide, decide_first, decide_leaky
 
 
 def days_of_rows(rng: np.random.Generator, days: int = 28, rows: int = 120) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -189,6 +189,13 @@ def test_a_later_baseline_takes_the_place_of_a_champion_that_it_beats():
     assert decide(rows, good, old, margin=0.002, baseline=worse).role == "model"
     assert decide(rows, worse, old, margin=0.002, baseline=worse, same_kind=True).role == "model"
     assert decide(rows, worse, good, margin=0.002, baseline=old).verdict == "refused"
+
+
+def test_leakage_refuses_whatever_the_figures():
+    decision = decide_leaky(["arr_delay alone predicts the label.", "tailnum is missing."])
+    assert (decision.verdict, decision.against, decision.comparison) == ("refused", "leakage", None)
+    assert decision.reasons[0].startswith("Refused for leakage: ")
+    assert "  - arr_delay alone predicts the label.\n  - tailnum is missing." in decision.reasons[0]
 
 
 def test_numbers_are_judged_by_their_squared_errors():
