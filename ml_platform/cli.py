@@ -142,6 +142,13 @@ def _add_lineage(commands: argparse._SubParsersAction) -> None:
     used_by.add_argument("table", metavar="TABLE", help="arrivals, or layer/name: raw/arrivals, features/delays__origin")
     used_by.add_argument("partition", nargs="?", metavar="PARTITION", help="YYYY-MM-DD, in all of its versions (default: all)")
     used_by.add_argument("--version", type=int, metavar="ID", help="only this version")
+    approve = _add(commands, "approve", "judging:approve", "let a model score that promotion held, such as for too few days")
+    reject = _add(commands, "reject", "judging:reject", "put a model aside that promotion held")
+    for command in (approve, reject):
+        command.add_argument("model", metavar="MODEL@VERSION", help="late_arrival@812; see ml-platform history models/late_arrival")
+        command.add_argument("--by", required=True, metavar="NAME", help="who decides; it stands in the history for good")
+        command.add_argument("--reason", required=True, metavar="TEXT", help="why; it stands in the history for good")
+    approve.add_argument("--serve", choices=("model", "baseline"), help="which of its two models scores (default: the one that was judged)")
     why = _add(commands, "why", "lineage:why", "why a feature has its value: the rows that were counted, and those not yet known")
     why.add_argument("problem", metavar="PROBLEM")
     why.add_argument("--row", required=True, metavar="KEY", help="key of the spine row; parts joined by a comma")

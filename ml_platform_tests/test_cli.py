@@ -37,6 +37,7 @@ def lake(project) -> Lake:
     properties = {
         "training_date": "2024-02-01",
         "trainer": "lightgbm",
+        "baseline": "logistic",
         "metrics": {"auc": {"value": 0.71, "lower": 0.7, "upper": 0.72}},
         "baseline_metrics": {"auc": {"value": 0.65, "lower": None, "upper": None}},
         "features": ["customer_count_7d"],
@@ -152,9 +153,32 @@ def test_without_a_version_the_champion_is_explained(lake, capsys):
         in (run(capsys, "explain", "churn")[2])
     )
     version = lake.history("shop/models/churn")[0].id
-    judged = Judgement(from_micros(0), "2024-02-01", version, "promoted", version, 0.1, 0.05, 0.15, '{"reasons": []}')
+    assert json.loads(run(capsys, "explain", f"churn@{version}", "--json")[1])["serves"] == "no"
+    because = '{"reasons": ["It is better.", "And simpler."]}'
+    judged = Judgement(from_micros(0), "2024-02-01", version, "promoted", version, 0.1, 0.05, 0.15, because, "baseline")
     lake.publish([lake.stage("shop/champion/churn", None, to_arrow([judged]))])
-    assert json.loads(run(capsys, "explain", "churn", "--json")[1])["model"] == f"churn@{version}"
+    answer = json.loads(run(capsys, "explain", "churn", "--json")[1])
+    assert (answer["model"], answer["serves"]) == (f"churn@{version}", "yes: logistic (baseline), since 1970-01-01 00:00:00")
+    assert answer["verdicts"] == [
+        {
+            "decided at": from_micros(0).isoformat(),
+            "judged": "baseline",
+            "verdict": "promoted",
+            "by": "the rules",
+            "reasons": ["It is better.", "And simpler."],
+        }
+    ]
+    assert "And simpler." in run(capsys, "explain", "churn")[1]
+
+
+def test_a_decision_about_a_held_model_needs_who_why_and_a_version(lake, capsys):
+    with pytest.raises(SystemExit):
+        main(["approve", "churn@1"])
+    assert "the following arguments are required: --by, --reason" in capsys.readouterr().err
+    code, _, err = run(capsys, "reject", "churn", "--by", "Ada", "--reason", "no")
+    assert (code, err) == (
+        2, "ml-platform: 'churn' names no version. Write PROBLEM@VERSION; see versions with: ml-platform history models/churn\n",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(("version", "message"), [("best", "'best' is no version"), ("999", "has no model version 999. It has:")])
@@ -209,7 +233,7 @@ def test_every_command_names_a_function_that_exists():
             yield parser.get_default("command")
 
     names = set(commands(build_parser()))
-    assert len(names) == 12
+    assert len(names) == 15
     for name in names:
         module, function = name.split(":")
         assert callable(getattr(importlib.import_module(f"ml_platform.commands.{module}"), function)), name

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ml_platform.commands.answer import Answer, Sheet
+from ml_platform.commands.answer import Answer, Sheet, as_text
 from ml_platform.commands.place import UsageError, landing_folder, open_lake
-from ml_platform.commands.versions import find_version
+from ml_platform.commands.versions import find_version, judgements
 from ml_platform.lineage.closure import Lineage, TableUse, layer_of, lineage_of, table_uses
 
 if TYPE_CHECKING:
@@ -31,11 +31,14 @@ def explain(args: Namespace) -> Answer:
         return _events_on_standard_output(args, lake, lineage)
     written = [_write_events(args, lake, lineage)] if args.openlineage else []
     written += [_write_picture(Path(args.picture), lineage)] if args.picture else []
-    data = _data(version, lineage)
+    about = _about(version) | _standing(lake, version)
+    data = _data(version, lineage) | about
     features = data["features"]
+    verdicts = about.pop("verdicts", [])
     sheets = [
-        Sheet(data["model" if "model" in data else "version"], [{"what": k, "value": v} for k, v in _about(version).items()]),
+        Sheet(data["model" if "model" in data else "version"], [{"what": k, "value": v} for k, v in about.items()]),
         Sheet("Metrics on rows that it had not seen", data["metrics"]),
+        Sheet("Verdicts", [{**row, "reasons": "\n".join(row["reasons"])} for row in verdicts]),
         Sheet("Made from", [_use_row(use) for use in table_uses(lineage.sources)], _how_far(lineage, args)),
     ]
     if args.files:
@@ -87,6 +90,29 @@ def _about(version: Version) -> dict[str, Any]:
     }
     plain = {k: v for k, v in version.properties.items() if isinstance(v, str | int | float) and not isinstance(v, bool) and k not in about}
     return about | plain
+
+
+def _standing(lake: Lake, version: Version) -> dict[str, Any]:
+    """Return whether a model scores now, by which of its two fitted models, and what was decided about it; nothing for other versions."""
+    if layer_of(version.table) != "models":
+        return {}
+    from ml_platform.pipeline.champion import name_of
+    from ml_platform.registry.pointer import last_promotion
+
+    judged = judgements(lake, version.table)
+    champion = last_promotion(judged)
+    if champion is None:
+        serves = "no"
+    elif champion.model_version != version.id:
+        serves = f"no: version {champion.model_version} of {champion.training_date} does"
+    else:
+        serves = f"yes: {name_of(version, champion.role)}, since {as_text(champion.decided_at)}"
+    verdicts = [
+        {"decided at": j.decided_at, "judged": j.role, "verdict": j.verdict, "by": j.decided_by or "the rules", "reasons": list(j.words)}
+        for j in judged
+        if j.model_version == version.id
+    ]
+    return {"serves": serves, "verdicts": verdicts}
 
 
 def _metrics(properties: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from ml_platform.lineage.closure import layer_of
 if TYPE_CHECKING:
     from ml_platform.lake.lake import Lake
     from ml_platform.lake.version import Version
+    from ml_platform.registry.pointer import Judgement
 
 
 def find_version(lake: Lake, text: str) -> Version:
@@ -61,14 +62,20 @@ def _newest(lake: Lake, table: str) -> Version:
     return heads[-1]
 
 
-def _champion(lake: Lake, table: str) -> Version:
-    from ml_platform.registry.pointer import from_rows, last_promotion
+def judgements(lake: Lake, models: str) -> tuple[Judgement, ...]:
+    """Return every judgement of the models of a table ``project/models/problem``, the oldest first."""
+    from ml_platform.registry.pointer import from_rows
 
     try:
-        judged = lake.read(table.replace("/models/", "/champion/"), missing="raise").arrow().to_pylist()
+        return from_rows(lake.read(models.replace("/models/", "/champion/"), missing="raise").arrow().to_pylist())
     except UnknownTableError:
-        judged = []
-    champion = last_promotion(from_rows(judged))
+        return ()
+
+
+def _champion(lake: Lake, table: str) -> Version:
+    from ml_platform.registry.pointer import last_promotion
+
+    champion = last_promotion(judgements(lake, table))
     if champion is None:
         raise LakeError(f"No model of {table!r} was promoted yet. Name one of its versions: {_some(lake.history(table))}.")
     return lake.version(champion.model_version)

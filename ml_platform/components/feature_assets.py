@@ -7,8 +7,8 @@ from ml_platform.components.automation import follows_landed_days
 from ml_platform.components.mappings import days_up, files_of_times
 from ml_platform.components.table_assets import raw_keys
 from ml_platform.core.durations import format_duration
-from ml_platform.core.hashing import content_hash
 from ml_platform.features.compile import CompiledView
+from ml_platform.features.definition import definition_hash
 from ml_platform.project.project import Project
 
 
@@ -57,8 +57,7 @@ def _plan(project: Project, view: CompiledView, entity: tuple[str, ...]) -> Asse
         owners=view.view.owners,
         tags=view.view.tags,
         kinds=("duckdb", "polars", "featuretools") if view.view.discover else ("duckdb", "polars"),
-        code_version=content_hash(
-            (view.view.features, view.view.windows, view.view.refresh, view.view.discover, view.view.sql, entity), length=8
-        ),
+        # What the definitions compute, a Python view's own source with it: no path, so a project that is moved keeps its versions.
+        code_version=definition_hash(view.definitions(entity))[:8],
         automation=follows_landed_days(raw_keys(project, list(view.reads))),
     )

@@ -23,7 +23,7 @@ TRAINING_POOL = "ml_platform_training"
 
 def assets_of(project: Project, problem: CompiledProblem) -> list[dg.AssetsDefinition]:
     """Return the assets of one problem, from training set to monitoring."""
-    plans = (_training, _selected, _model, _champion, _predictions, _outcomes, _monitoring)
+    plans = (_training, _selected, _model, champion_plan, _predictions, _outcomes, _monitoring)
     return [asset_of(plan(project, problem)) for plan in plans]
 
 
@@ -129,7 +129,9 @@ def _model(project: Project, problem: CompiledProblem) -> AssetPlan:
     )  # fmt: skip
 
 
-def _champion(project: Project, problem: CompiledProblem) -> AssetPlan:
+def champion_plan(project: Project, problem: CompiledProblem) -> AssetPlan:
+    """Return the plan of the pointer to the model that scores."""
+
     def run(workspace, _keys):
         from ml_platform.pipeline.champion import materialize_champion
 

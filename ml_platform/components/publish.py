@@ -46,29 +46,31 @@ def publish(context: dg.AssetExecutionContext, plan: "AssetPlan", outcome: Outco
     done = [p for p in outcome.partitions if p.version is not None and not p.stopped]
     if not done:
         return
-    shared = {name: metadata_value(value) for name, value in outcome.metadata.items()}
     cost = {"seconds": round(seconds, 3)}
     deferred = context.run.tags.get(EXTERNALLY_MANAGED_ASSETS_TAG) == "true"
     if len(outcome.partitions) == 1 and not deferred:
         yield dg.MaterializeResult(
             asset_key=plan.key,
-            metadata={**shared, **_numbers(done[0]), **cost},
+            metadata={**{n: metadata_value(v) for n, v in outcome.metadata.items()}, **_numbers(done[0]), **cost},
             data_version=dg.DataVersion(_data_version(done[0], plan)),
         )
         return
     for number, partition in enumerate(done, start=1):
         # Plots and tables describe the whole run: they stand once, at its newest partition.
-        extra = shared if number == len(done) else {}
-        context.log_event(
-            dg.AssetMaterialization(
-                plan.key,
-                partition=partition.partition,
-                metadata={**_numbers(partition), **cost, **extra},
-                tags=_version_tags(partition, plan),
-            )
-        )
+        extra = outcome.metadata if number == len(done) else {}
+        context.log_event(asset_materialization(plan, partition, {**cost, **extra}))
     with _reported_by_the_asset(context):
         yield dg.MaterializeResult(asset_key=plan.key)
+
+
+def asset_materialization(plan: "AssetPlan", partition: PartitionOutcome, extra: Mapping[str, Any]) -> dg.AssetMaterialization:
+    """Return the event of one partition with its numbers, its own data version, and what else is to be shown."""
+    return dg.AssetMaterialization(
+        plan.key,
+        partition=partition.partition,
+        metadata={**_numbers(partition), **{name: metadata_value(value) for name, value in extra.items()}},
+        tags=_version_tags(partition, plan),
+    )
 
 
 def check_result(check: CheckOutcome, key: dg.AssetKey) -> dg.AssetCheckResult:

@@ -8,7 +8,8 @@ from ml_platform.components.mappings import days_up, window
 from ml_platform.core.hashing import content_hash
 from ml_platform.project.project import Project
 from ml_platform.tables.contract import Contract
-from ml_platform.tables.table import AssetSource, FileSource, PythonSource, Table
+from ml_platform.tables.python_file import source_hash
+from ml_platform.tables.table import AssetSource, DerivedPythonSource, FileSource, PythonSource, Source, Table
 
 CONTRACT_CHECKS = {
     "contract": "Every row keeps the contract or is in quarantine with the rules it broke; a partition with too many is stopped.",
@@ -58,6 +59,7 @@ def _raw_plan(project: Project, table: Table) -> AssetPlan:
         return materialize_raw(workspace, table.name, keys)
 
     source = table.source
+    code = _code(project, source)
     told = f"from `{source.pattern}`" if isinstance(source, FileSource | AssetSource) else "from a function"
     deps = (Dep(dg.AssetKey(list(source.key))),) if isinstance(source, AssetSource) else ()
     return AssetPlan(
@@ -74,8 +76,13 @@ def _raw_plan(project: Project, table: Table) -> AssetPlan:
         owners=table.owners,
         tags=table.tags,
         kinds=(_kind(source), "parquet"),
-        code_version=content_hash(source, length=8),
+        code_version=content_hash((source, *code) if code else source, length=8),
     )
+
+
+def _code(project: Project, source: Source) -> tuple[str, ...]:
+    """Return the hash of the Python file behind a source, if there is one: its text is the code, its path only where it stands."""
+    return (source_hash(project.root, source.file),) if isinstance(source, PythonSource | DerivedPythonSource) else ()
 
 
 def _kind(source: object) -> str:
@@ -108,6 +115,8 @@ def _checked_plan(project: Project, table: Table, deps: tuple[Dep, ...], conditi
 
         return materialize_table(workspace, table.name, keys)
 
+    # Of a table that is fetched the function makes the raw rows; here it is their contract alone.
+    code = _code(project, table.source) if table.is_derived else ()
     key = f" One row per {', '.join(table.key)}." if table.key else ""
     return AssetPlan(
         project=project,
@@ -121,7 +130,7 @@ def _checked_plan(project: Project, table: Table, deps: tuple[Dep, ...], conditi
         owners=table.owners,
         tags=table.tags,
         kinds=("duckdb", "table"),
-        code_version=content_hash((table.contract, table.availability, table.delay, table.source), length=8),
+        code_version=content_hash((table.contract, table.availability, table.delay, table.source, *code), length=8),
         column_schema=column_schema(table.contract),
         automation=condition,
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ml_platform.models.contender import Role
 from ml_platform.models.evaluation import Evaluation
 
 NAMES = {
@@ -44,11 +45,12 @@ class Source:
 
 @dataclass(frozen=True)
 class CardFeature:
-    """A feature that the model uses: what it is in words, and its share of the importance."""
+    """A feature that the model uses: what it is in words, and its share of the importance in the model and in the baseline."""
 
     name: str
     sentence: str
     importance: float
+    baseline_importance: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -69,12 +71,13 @@ class Card:
     timeless: tuple[str, ...]
     made_from: tuple[Source, ...]
     limits: tuple[str, ...]
+    contender: Role = "model"
 
     def to_mapping(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         plain = {
             name: getattr(self, name)
-            for name in ("problem", "description", "label", "training_date", "trainer", "baseline", "candidates")
+            for name in ("problem", "description", "label", "training_date", "trainer", "baseline", "candidates", "contender")
         }  # fmt: skip
         return plain | {
             "splits": [asdict(split) for split in self.splits],
@@ -142,7 +145,12 @@ def _metrics(card: Card) -> str:
     heads = {"model": card.trainer, "baseline": f"{card.baseline} (baseline)"}
     rows = [{heads.get(name, name): value for name, value in row.items()} for row in metric_rows(roles)]
     note = f"Intervals: 95 %, clustered by the {card.model.days} days of the {card.model.rows:,} test rows."
-    return f"## On untouched rows\n\n{to_table(rows)}\n\n{note}"
+    contends = (
+        f"The {card.trainer} model contends for the champion's place."
+        if card.contender == "model"
+        else f"The {card.baseline} baseline is no worse on these rows, and simpler: it contends for the champion's place."
+    )
+    return f"## On untouched rows\n\n{to_table(rows)}\n\n{note} {contends}"
 
 
 def _calibration(evaluation: Evaluation) -> str:
@@ -152,7 +160,11 @@ def _calibration(evaluation: Evaluation) -> str:
 
 def _features(card: Card) -> str:
     ordered = sorted(card.features, key=lambda feature: -feature.importance)
-    rows = [{"feature": f"`{f.name}`", "importance": f"{f.importance:.1%}", "what it is": f.sentence} for f in ordered]
+    rows = [
+        {"feature": f"`{f.name}`", "importance": f"{f.importance:.1%}", f"in {card.baseline}": f"{f.baseline_importance:.1%}"}
+        | {"what it is": f.sentence}
+        for f in ordered
+    ]
     title = f"## Features: {len(rows)} of {card.candidates}"
     return f"{title}\n\n{to_table(rows)}" if rows else f"{title}\n\nNone."
 

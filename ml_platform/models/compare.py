@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from ml_platform.models.clustered import clustered_error, t_quantile, t_share_above
@@ -23,8 +23,8 @@ CONFIDENCE = 0.95
 class Comparison:
     """A paired difference, positive where the challenger is better.
 
-    ``lower`` and ``upper`` are one-sided 95 % bounds each (together a 90 % interval); ``by`` says whether days or weeks had the larger
-    error, and ``clusters`` how many of them there were.
+    ``lower`` and ``upper`` are one-sided bounds, each of ``confidence`` (95 % each are together a 90 % interval); ``by`` says whether days
+    or weeks had the larger error, and ``clusters`` how many of them there were.
     """
 
     measure: str
@@ -37,6 +37,12 @@ class Comparison:
     by: Literal["day", "week"]
     clusters: int
     rows: int
+    confidence: float = CONFIDENCE
+
+    def with_confidence(self, confidence: float) -> Comparison:
+        """Return the same difference with one-sided bounds of another confidence, in (0.5, 1)."""
+        half = t_quantile(confidence, self.clusters - 1) * self.error
+        return replace(self, lower=self.difference - half, upper=self.difference + half, confidence=confidence)
 
     def share_below(self, margin: float) -> float:
         """Return the one-sided p-value of "the true difference is at or above ``margin``", small if it is surely below."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ml_platform.core.errors import EmptySampleError
 from ml_platform.models.compare import Comparison, compare
 from ml_platform.models.constant import KIND as CONSTANT
+from ml_platform.models.contender import Role, contender
 from ml_platform.models.evaluation import Evaluation, evaluate
 from ml_platform.models.trained import Trained
 from ml_platform.models.trainers import baseline_of, train
@@ -46,6 +47,12 @@ class Fitted:
         """Whether it is better than the baseline in figures, or is the baseline itself."""
         found = self.comparisons["baseline"]
         return self.trained.kind == self.companions["baseline"].kind or (found is not None and found.difference > 0)
+
+    @property
+    def contender(self) -> Role:
+        """Which of the two, model or baseline, may become the champion."""
+        same_kind = self.trained.kind == self.companions["baseline"].kind
+        return contender(self.comparisons["baseline"], same_kind=same_kind)
 
 
 def fit(frame: pl.DataFrame, features: Sequence[str], model: Model, task: Task, *, label: str = "_label", seed: int = SEED) -> Fitted:

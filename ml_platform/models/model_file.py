@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.errors import ModelError
+from ml_platform.models.contender import Role
 from ml_platform.models.trained import Trained
 from ml_platform.models.trainers import load_trained
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 GOLDEN_ROWS = 50
 REFERENCE_ROWS = 20_000
 REFERENCE = "reference.parquet"
-SCORE = "_score"
+SCORE, BASELINE_SCORE = "_score", "_baseline_score"
 # Far below what any decision sees, above what another processor's exp may differ by.
 TOLERANCE = 1e-9
 # The models that are stored beside the model, by the prefix of their files.
@@ -35,6 +36,20 @@ class ModelFile:
     definitions: tuple[Mapping[str, Any], ...]
     card: Mapping[str, Any]
     card_text: str
+
+    def serving(self, role: Role) -> Trained:
+        """Return the model itself, or the baseline that was fitted beside it.
+
+        Raises
+        ------
+        ModelError
+            If the version holds no baseline.
+        """
+        if role == "model":
+            return self.trained
+        if role not in self.companions:
+            raise ModelError(f"The model version holds no {role}. It holds: model{''.join(f', {name}' for name in self.companions)}.")
+        return self.companions[role]
 
 
 def write_model_files(
@@ -71,8 +86,8 @@ def write_model_files(
     -------
     dict of str to bytes
         ``model.json`` (and what the trainer adds), the companions' files under their prefix, ``definitions.json``, ``card.json``,
-        ``card.md``, ``golden.json`` (up to 50 rows with their scores) and ``reference.parquet`` (up to 20,000 rows: features,
-        score, label).
+        ``card.md``, ``golden.json`` (up to 50 rows with the scores of model and baseline) and ``reference.parquet`` (up to
+        20,000 rows: features, label, both scores).
     """
     files = dict(trained.to_files())
     for role, companion in companions.items():
@@ -82,9 +97,9 @@ def write_model_files(
     names = [feature.name for feature in trained.features]
     drawn = np.random.default_rng(seed).permutation(rows.height)[:REFERENCE_ROWS]
     sampled = rows.select(*names, label)[drawn]
-    scores = trained.predict(sampled)
-    golden = _golden_values(sampled.head(GOLDEN_ROWS), trained)
-    files["golden.json"] = _json({"rows": golden, "scores": scores[:GOLDEN_ROWS].tolist()})
+    scores = {SCORE: trained.predict(sampled), BASELINE_SCORE: companions["baseline"].predict(sampled)}
+    golden = {"rows": _golden_values(sampled.head(GOLDEN_ROWS), trained), "scores": scores[SCORE][:GOLDEN_ROWS].tolist()}
+    files["golden.json"] = _json(golden | {"baseline_scores": scores[BASELINE_SCORE][:GOLDEN_ROWS].tolist()})
     files["definitions.json"] = _json([dict(definition) for definition in definitions])
     files["card.json"] = _json(card)
     files["card.md"] = card_text.encode()
@@ -118,6 +133,9 @@ def read_model_files(files: Mapping[str, bytes]) -> ModelFile:
     except ValueError as error:
         raise ModelError(f"The model cannot be loaded: a file beside it is damaged ({error}). Restore it, or train again.") from error
     check_golden(trained, golden)
+    # Versions of before the baseline could serve have no scores of it.
+    if "baseline_scores" in golden and "baseline" in companions:
+        check_golden(companions["baseline"], {"rows": golden["rows"], "scores": golden["baseline_scores"]})
     return ModelFile(trained, companions, definitions, card, card_text)
 
 
@@ -188,11 +206,11 @@ def _golden_frame(values: Mapping[str, list[Any]], trained: Trained, rows: int) 
     return pl.DataFrame(columns)
 
 
-def _parquet(sample: pl.DataFrame, scores: np.ndarray) -> bytes:
+def _parquet(sample: pl.DataFrame, scores: Mapping[str, np.ndarray]) -> bytes:
     import polars as pl
 
     buffer = io.BytesIO()
-    sample.with_columns(pl.Series(SCORE, scores)).write_parquet(buffer, compression="zstd")
+    sample.with_columns(pl.Series(name, values) for name, values in scores.items()).write_parquet(buffer, compression="zstd")
     return buffer.getvalue()
 
 

@@ -12,19 +12,20 @@ from ml_platform.core.errors import MlPlatformError
 from ml_platform.core.hashing import content_hash
 from ml_platform.features.definition import definition_hash
 from ml_platform.lake.version import ARTIFACT, Commit, Version
+from ml_platform.models.contender import Role
 from ml_platform.pipeline.feature_values import features_at, resolve_features
 from ml_platform.pipeline.model import LoadedModel, load_model
 from ml_platform.pipeline.outcome import Markdown, Outcome, PartitionOutcome, Rows
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem
 from ml_platform.registry.pointer import KEY, Judgement, from_rows, in_order, is_due, judgement_of, last_promotion, to_arrow
-from ml_platform.registry.promotion import Decision, JudgedRows, decide, decide_first
+from ml_platform.registry.promotion import Decision, JudgedRows, decide, decide_first, decide_leaky
 from ml_platform.training.labels import LABEL
 from ml_platform.training.spine import CUTOFF
 from ml_platform.training.splits import SPLIT
 
 # Part of the code version: raised when the rules of promotion change.
-RULES = 1
+RULES = 2
 # A text column with so few values names parts that a person cares about; with more it names single things.
 MAX_SLICES = 30
 SHOWN_JUDGEMENTS = 20
@@ -32,32 +33,45 @@ SHOWN_JUDGEMENTS = 20
 
 @dataclass(frozen=True)
 class Champion:
-    """The model version that scores, its training date, and since when (on the platform's clock)."""
+    """The model version that scores, its training date, since when (on the platform's clock), and which of its two models it is."""
 
     version: Version
     training_date: str
     since: datetime
+    role: Role = "model"
+
+    @property
+    def name(self) -> str:
+        """The serving model in words, such as ``lightgbm`` or ``logistic (baseline)``."""
+        return name_of(self.version, self.role)
 
 
 def current_champion(workspace: Workspace, problem: CompiledProblem | str) -> Champion | None:
     """Return the model that scores a problem now; None if none was ever promoted."""
     name = problem if isinstance(problem, str) else problem.name
-    promoted = last_promotion(_history(workspace, name)[0])
+    promoted = last_promotion(read_history(workspace, name)[0])
     if promoted is None:
         return None
-    return Champion(workspace.lake.version(promoted.model_version), promoted.training_date, promoted.decided_at)
+    return Champion(workspace.lake.version(promoted.model_version), promoted.training_date, promoted.decided_at, promoted.role)
+
+
+def name_of(version: Version, role: Role) -> str:
+    """Return one of a version's two models in words, such as ``lightgbm`` or ``logistic (baseline)``."""
+    kind = version.properties.get("trainer" if role == "model" else "baseline", role)
+    return str(kind) if role == "model" else f"{kind} (baseline)"
 
 
 def champion_history(workspace: Workspace, problem_name: str) -> tuple[Judgement, ...]:
     """Return every judgement of a problem's models, the oldest first."""
-    return _history(workspace, problem_name)[0]
+    return read_history(workspace, problem_name)[0]
 
 
 def materialize_champion(workspace: Workspace, problem_name: str) -> Outcome:
     """Judge the newest model that was not judged yet, and let it score if it deserves to.
 
     The model and the champion score the same rows: the test rows of the model's training set, which neither has seen. The champion is given
-    *its* features, computed by its own definitions where the training set does not hold them.
+    *its* features, computed by its own definitions where the training set does not hold them. Of a version's two fitted models, the
+    declared one and its baseline, the better one is judged and would serve.
 
     Parameters
     ----------
@@ -73,14 +87,14 @@ def materialize_champion(workspace: Workspace, problem_name: str) -> Outcome:
         written when there is nothing to judge.
     """
     problem = workspace.project.problem(problem_name)
-    history, head = _history(workspace, problem_name)
+    history, head = read_history(workspace, problem_name)
     candidate = _candidate(workspace, problem_name, history)
     if candidate is None:
-        _pin(workspace, problem_name, history)
+        pin_promoted(workspace, problem_name, history)
         if head is None:
             reason = f"There is no model of {problem_name!r} to judge. Materialize a partition of models/{problem_name} first."
             return Outcome(None, (PartitionOutcome(None, None, stopped=reason),))
-        return Outcome(None, (PartitionOutcome(None, head, numbers=_numbers(history)),), metadata=_metadata(history))
+        return champion_outcome(workspace, None, head, history)
     serving = last_promotion(history)
     decision, inputs = _judge(workspace, problem, candidate, serving)
     judgement = judgement_of(
@@ -91,13 +105,12 @@ def materialize_champion(workspace: Workspace, problem_name: str) -> Outcome:
         champion_version=serving.model_version if serving else None,
     )
     workspace.say(f"{problem_name}: the model of {candidate.partition} is {decision.verdict}. {decision.reasons[0]}")
-    commit, history = _append(workspace, problem_name, judgement, inputs)
-    _pin(workspace, problem_name, history)
-    return Outcome(commit, (PartitionOutcome(None, commit.versions[0], numbers=_numbers(history)),), metadata=_metadata(history))
+    commit, history = append_judgement(workspace, problem_name, judgement, inputs)
+    return champion_outcome(workspace, commit, commit.versions[0], history)
 
 
-def _history(workspace: Workspace, problem_name: str) -> tuple[tuple[Judgement, ...], Version | None]:
-    """Return all judgements and the version that holds them."""
+def read_history(workspace: Workspace, problem_name: str) -> tuple[tuple[Judgement, ...], Version | None]:
+    """Return all judgements, the oldest first, and the version that holds them."""
     heads = workspace.lake.resolve(workspace.table("champion", problem_name))
     if not heads:
         return (), None
@@ -113,25 +126,27 @@ def _candidate(workspace: Workspace, problem_name: str, history: tuple[Judgement
 
 def _judge(workspace: Workspace, problem: CompiledProblem, candidate: Version, serving: Judgement | None) -> tuple[Decision, list[Version]]:
     """Return the decision about a model and the versions that it was taken from."""
-    challenger = load_model(workspace, candidate)
     table = workspace.table("training", problem.name)
     training = next(version for version in workspace.lake.inputs(candidate.id) if version.table == table)
+    if suspicions := training.properties.get("leakage"):
+        return decide_leaky(suspicions), [candidate, training]
+    challenger = load_model(workspace, candidate)
     frame = workspace.lake.read_versions([training]).pl().filter(pl.col(SPLIT) == "test", pl.col(LABEL).is_not_null())
     rows = _judged_rows(frame, challenger)
     scores = challenger.predict(frame)
+    baseline, constant = (challenger.file.companions[role] for role in ("baseline", "constant"))
+    simpler, same_kind = baseline.predict(frame), baseline.kind == challenger.file.trained.kind
     if serving is None:
-        baseline, constant = (challenger.file.companions[role] for role in ("baseline", "constant"))
-        same_kind = baseline.kind == challenger.file.trained.kind
-        decision = decide_first(rows, scores, baseline.predict(frame), constant.predict(frame), same_kind=same_kind)
-        return decision, [candidate, training]
-    champion = load_model(workspace, serving.model_version)
+        return decide_first(rows, scores, simpler, constant.predict(frame), same_kind=same_kind), [candidate, training]
+    champion = load_model(workspace, serving.model_version, serving.role)
     inputs = [candidate, training, champion.version]
     try:
         rivals = champion.predict(_with_features(workspace, problem, frame, training, champion))
     except MlPlatformError as error:
         # A view or table that the champion reads may be gone; then nobody can compare, and nothing may be promoted unseen.
         return Decision("held", "champion", None, (f"Held: the champion cannot score these rows. {error}",)), inputs
-    return decide(rows, scores, rivals, margin=problem.problem.promote_margin), inputs
+    margin = problem.problem.promote_margin
+    return decide(rows, scores, rivals, margin=margin, baseline=simpler, same_kind=same_kind), inputs
 
 
 def _judged_rows(frame: pl.DataFrame, challenger: LoadedModel) -> JudgedRows:
@@ -159,10 +174,15 @@ def _with_features(
     return features_at(workspace, frame.select(name for name in spine if name in frame.columns), champion.definitions)[0]
 
 
-def _append(workspace: Workspace, problem_name: str, judgement: Judgement, inputs: list[Version]) -> tuple[Commit, tuple[Judgement, ...]]:
-    """Add a judgement to the history; one that another process published in the same moment is kept."""
+def append_judgement(
+    workspace: Workspace, problem_name: str, judgement: Judgement, inputs: list[Version]
+) -> tuple[Commit, tuple[Judgement, ...]]:
+    """Add a judgement to the history and pin what a promoted model was made from.
+
+    A judgement that another process published in the same moment is kept.
+    """
     table = workspace.table("champion", problem_name)
-    history, head = _history(workspace, problem_name)
+    history, head = read_history(workspace, problem_name)
     rows = (*history, judgement)
     while True:
         promoted = last_promotion(rows)
@@ -179,12 +199,13 @@ def _append(workspace: Workspace, problem_name: str, judgement: Judgement, input
         published = commit.versions[0]
         before = next((version for version in workspace.lake.latest().history(table, None) if version.id < published.id), None)
         if before == head:
+            pin_promoted(workspace, problem_name, rows)
             return commit, rows
         missed = from_rows(workspace.lake.read_versions([before]).arrow().to_pylist()) if before else ()
         rows, head = in_order({*missed, *rows}), published
 
 
-def _pin(workspace: Workspace, problem_name: str, history: tuple[Judgement, ...]) -> None:
+def pin_promoted(workspace: Workspace, problem_name: str, history: tuple[Judgement, ...]) -> None:
     """Pin what every promoted model was made from, also where a process died between a promotion and its pin."""
     pinned = workspace.lake.pins()
     for judgement in history:
@@ -193,11 +214,17 @@ def _pin(workspace: Workspace, problem_name: str, history: tuple[Judgement, ...]
             workspace.lake.pin(owner, workspace.lake.closure([judgement.model_version]))
 
 
-def _numbers(history: tuple[Judgement, ...]) -> dict[str, float | int | str]:
+def champion_outcome(workspace: Workspace, commit: Commit | None, version: Version, history: tuple[Judgement, ...]) -> Outcome:
+    """Return the outcome that tells of the newest judgement and of who serves."""
+    return Outcome(commit, (PartitionOutcome(None, version, numbers=_numbers(workspace, history)),), metadata=_metadata(history))
+
+
+def _numbers(workspace: Workspace, history: tuple[Judgement, ...]) -> dict[str, float | int | str]:
     newest, serving = history[-1], last_promotion(history)
-    numbers: dict[str, float | int | str] = {"verdict": newest.verdict, "judgements": len(history)}
+    numbers: dict[str, float | int | str] = {"verdict": newest.verdict, "judgements": len(history), "serves": "nothing"}
     if serving is not None:
-        numbers |= {"champion_version": serving.model_version, "champion_training_date": serving.training_date}
+        name = name_of(workspace.lake.version(serving.model_version), serving.role)
+        numbers |= {"serves": name, "champion_version": serving.model_version, "champion_training_date": serving.training_date}
     if newest.difference is not None:
         numbers["difference"] = newest.difference
     return numbers
@@ -212,12 +239,15 @@ def _metadata(history: tuple[Judgement, ...]) -> dict[str, Any]:
             "decided at": f"{judgement.decided_at:%Y-%m-%d %H:%M}",
             "training date": judgement.training_date,
             "model version": judgement.model_version,
+            "judged": judgement.role,
             "verdict": judgement.verdict,
+            "decided by": judgement.decided_by or "the rules",
             "champion after": judgement.champion_version,
             "better by": judgement.difference,
             "lower bound": judgement.lower,
         }
         for judgement in reversed(history[-SHOWN_JUDGEMENTS:])
     )
-    title = f"The model of {newest.training_date} (version {newest.model_version}) was **{newest.verdict}**."
+    by = f" by {newest.decided_by}" if newest.decided_by else ""
+    title = f"The {newest.role} of {newest.training_date} (version {newest.model_version}) was **{newest.verdict}**{by}."
     return {"decision": Markdown(f"{title}\n\n{reasons}"), "history": Rows(shown)}

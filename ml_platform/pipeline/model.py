@@ -14,6 +14,7 @@ from ml_platform.core.hashing import content_hash
 from ml_platform.features.definition import FeatureDefinition, definition_hash
 from ml_platform.lake.version import ARTIFACT, Staged, Version
 from ml_platform.models.card import write_card
+from ml_platform.models.contender import Role
 from ml_platform.models.fit import SEED, Fitted, fit
 from ml_platform.models.model_file import REFERENCE, ModelFile, read_model_files, write_model_files
 from ml_platform.pipeline.feature_values import resolve_features
@@ -36,11 +37,12 @@ RULES = 1
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
-    """A model version, verified and ready to score."""
+    """A model version, verified and ready to score; ``role`` says with which of its two fitted models."""
 
     version: Version
     file: ModelFile
     definitions: tuple[FeatureDefinition, ...]
+    role: Role = "model"
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -59,10 +61,10 @@ class LoadedModel:
 
     def predict(self, frame: pl.DataFrame) -> np.ndarray:
         """Score rows that hold its features; see `ml_platform.models.trained.Trained.predict`."""
-        return self.file.trained.predict(frame)
+        return self.file.serving(self.role).predict(frame)
 
 
-def load_model(workspace: Workspace, version: Version | int) -> LoadedModel:
+def load_model(workspace: Workspace, version: Version | int, role: Role = "model") -> LoadedModel:
     """Load a model version.
 
     Parameters
@@ -71,6 +73,8 @@ def load_model(workspace: Workspace, version: Version | int) -> LoadedModel:
         Its lake holds the version.
     version : Version or int
         A version of ``models/<problem>``, or its id.
+    role : str
+        ``model``, or ``baseline`` for the one that was fitted beside it.
 
     Raises
     ------
@@ -85,7 +89,8 @@ def load_model(workspace: Workspace, version: Version | int) -> LoadedModel:
         raise ModelError(f"Version {version.id} of {version.table!r} holds rows and no model. Name a version of models/<problem>.")
     names = [file.name for file in version.files if file.name != REFERENCE]
     loaded = read_model_files({name: workspace.lake.artifact(version, name) for name in names})
-    return LoadedModel(version, loaded, tuple(FeatureDefinition.from_dict(dict(plain)) for plain in loaded.definitions))
+    loaded.serving(role)
+    return LoadedModel(version, loaded, tuple(FeatureDefinition.from_dict(dict(plain)) for plain in loaded.definitions), role)
 
 
 def materialize_model(workspace: Workspace, problem_name: str, partitions: Sequence[str]) -> Outcome:
@@ -216,4 +221,5 @@ def _properties(fitted: Fitted, day: str, definitions: Sequence[FeatureDefinitio
         },
         "beats_constant": fitted.beats_constant,
         "beats_baseline": fitted.beats_baseline,
+        "contender": fitted.contender,
     }

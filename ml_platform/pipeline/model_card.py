@@ -48,7 +48,7 @@ def card_of(
     training, selected : Version
         What the model is made from.
     """
-    importance = fitted.trained.importance()
+    importance, simpler = fitted.trained.importance(), fitted.companions["baseline"].importance()
     declared = problem.problem
     splits = _splits(frame)
     return Card(
@@ -62,13 +62,14 @@ def card_of(
         trainer=fitted.trained.kind,
         baseline=fitted.companions["baseline"].kind,
         splits=splits,
-        features=tuple(CardFeature(d.name, d.description, importance.get(d.name, 0.0)) for d in definitions),
+        features=tuple(CardFeature(d.name, d.description, importance.get(d.name, 0.0), simpler.get(d.name, 0.0)) for d in definitions),
         candidates=len(training.properties["features"]),
         model=fitted.evaluation,
         against=fitted.against,
         timeless=timeless_tables(workspace, definitions),
         made_from=_sources(workspace, training, selected),
         limits=_limits(fitted.evaluation, frame, [d.name for d in definitions], splits, selected),
+        contender=fitted.contender,
     )
 
 

@@ -23,6 +23,7 @@ def numbers_of(fitted: Fitted) -> dict[str, float | int | str]:
         f"baseline_{first}": fitted.against["baseline"].numbers[first],
         "features": len(fitted.trained.features),
         "test_rows": fitted.evaluation.rows,
+        "contends": fitted.contender,
     }
 
 
@@ -42,7 +43,10 @@ def metadata_of(fitted: Fitted, card: str) -> dict[str, Any]:
 
 
 def baseline_check(fitted: Mapping[str, Fitted]) -> CheckOutcome:
-    """Judge the models of a run: an error if one does not beat the constant beyond chance, a warning if one does not beat the baseline."""
+    """Judge the models of a run: an error if one does not beat the constant beyond chance, a warning if one does not beat the baseline.
+
+    A model that does not beat its baseline is not lost: the baseline that was fitted beside it contends for the champion's place instead.
+    """
     rows = tuple({"training_date": day, **_row(found)} for day, found in sorted(fitted.items()))
     worthless = [day for day, found in sorted(fitted.items()) if not found.beats_constant]
     weak = [day for day, found in sorted(fitted.items()) if not found.beats_baseline]
@@ -54,7 +58,7 @@ def baseline_check(fitted: Mapping[str, Fitted]) -> CheckOutcome:
         return CheckOutcome("beats_baseline", False, "error", summary, rows, numbers)
     baseline = next(iter(fitted.values())).companions["baseline"].kind
     if weak:
-        summary = f"The model of {', '.join(weak)} is no better than the {baseline} baseline, which is simpler."
+        summary = f"The model of {', '.join(weak)} is no better than the {baseline} baseline, which is simpler and contends in its place."
         return CheckOutcome("beats_baseline", False, "warn", summary, rows, numbers)
     summary = f"Better than the constant beyond chance, and than the {baseline} baseline, on rows that nobody had seen."
     return CheckOutcome("beats_baseline", True, "warn", summary, rows, numbers)

@@ -9,6 +9,7 @@ from ml_platform.lake.version import Commit, Version
 from ml_platform.monitoring.drift import RULE, ColumnDrift
 from ml_platform.monitoring.findings import decision_text, drift_figure, drift_rows, score_figure
 from ml_platform.monitoring.monitored_day import MonitoredDay
+from ml_platform.pipeline.champion import name_of
 from ml_platform.pipeline.outcome import CheckOutcome, Markdown, Plot
 from ml_platform.pipeline.predictions import SCORE
 from ml_platform.pipeline.watched import Champion, Watched
@@ -88,6 +89,7 @@ def metadata_of(workspace: Workspace, watched: Watched, newest: Found | None, co
         "drift": Plot("drift", drift_figure(newest.verdicts, RULE.missing_effect)),
         "scores": Plot("scores", score_figure(champion.reference[SCORE].to_numpy(), scores)),
         "champion_version": champion.version.id,
+        "scored_by": name_of(champion.version, champion.role),
     }
     if has_page:
         page = commit.versions[-1]

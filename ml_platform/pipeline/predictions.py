@@ -12,7 +12,7 @@ import polars as pl
 from ml_platform.core.intervals import Interval, day_interval, day_start, spanned
 from ml_platform.features.definition import FeatureDefinition, definition_hash
 from ml_platform.lake.version import Commit, Staged, Version
-from ml_platform.pipeline.champion import current_champion
+from ml_platform.pipeline.champion import Champion, champion_history, current_champion
 from ml_platform.pipeline.feature_values import features_at
 from ml_platform.pipeline.lineage_report import lineage_metadata
 from ml_platform.pipeline.model import load_model
@@ -49,9 +49,7 @@ def materialize_predictions(workspace: Workspace, problem_name: str, partitions:
     problem = workspace.project.problem(problem_name)
     champion = current_champion(workspace, problem)
     if champion is None:
-        reason = (
-            f"Problem {problem_name!r} has no champion yet: no model was trained, or none was good enough (see champion/{problem_name})."
-        )
+        reason = _why_unscored(workspace, problem_name)
         return Outcome(None, tuple(PartitionOutcome(day, None, stopped=reason) for day in partitions))
     at, now = workspace.lake.head(), workspace.clock.now()
     heads = workspace.lake.resolve(workspace.table("predictions", problem_name), partitions=partitions, at=at)
@@ -62,7 +60,7 @@ def materialize_predictions(workspace: Workspace, problem_name: str, partitions:
     versions = {str(head.partition): head for head in heads}
     commit = None
     if new.height:
-        scoring = _score(workspace, problem, champion.version, new, found.versions, now=now, at=at)
+        scoring = _score(workspace, problem, champion, new, found.versions, now=now, at=at)
         commit = _publish(workspace, problem, scoring, versions)
         versions |= {str(v.partition): v for v in commit.versions}
         given = _given(workspace, problem, list(versions.values()), found.spine.rows)
@@ -73,7 +71,7 @@ def materialize_predictions(workspace: Workspace, problem_name: str, partitions:
         else PartitionOutcome(day, None, stopped=_why_empty(problem, found.spine, day, now))
         for day in partitions
     )
-    metadata: dict[str, Any] = {"champion": champion.version.id, "rows_scored": new.height}
+    metadata: dict[str, Any] = {"champion": champion.version.id, "scored_by": champion.name, "rows_scored": new.height}
     if versions:
         metadata |= lineage_metadata(workspace, versions[max(versions)])
     return Outcome(commit, outcomes, metadata=metadata)
@@ -94,7 +92,7 @@ class _Scoring:
 def _score(
     workspace: Workspace,
     problem: CompiledProblem,
-    version: Version,
+    champion: Champion,
     new: pl.DataFrame,
     spine_versions: Sequence[Version],
     *,
@@ -102,8 +100,9 @@ def _score(
     at: int,
 ) -> _Scoring:
     """Score rows with the features that the model was made with, whatever the views are today."""
-    model = load_model(workspace, version)
-    workspace.say(f"{problem.name}: {new.height:,} rows are scored by model version {version.id}")
+    version = champion.version
+    model = load_model(workspace, version, champion.role)
+    workspace.say(f"{problem.name}: {new.height:,} rows are scored by model version {version.id}, {champion.name}")
     values, ids = features_at(workspace, new.drop(_DAY), model.definitions, at=at)
     names = [d.name for d in model.definitions]
     key = row_columns(problem)
@@ -199,6 +198,18 @@ def _numbers(workspace: Workspace, given: pl.DataFrame, new: pl.DataFrame) -> di
     )
     fresh = dict(new.group_by(_DAY).len().iter_rows())
     return {(day := row.pop(_DAY)): {**row, "rows_new": fresh.get(day, 0)} for row in by_day.iter_rows(named=True)}
+
+
+def _why_unscored(workspace: Workspace, problem_name: str) -> str:
+    """Say why there is no champion."""
+    history = champion_history(workspace, problem_name)
+    if not history:
+        return f"Problem {problem_name!r} has no champion yet: no model was judged. Materialize training to champion for a date first."
+    newest = history[-1]
+    return (
+        f"Problem {problem_name!r} has no champion: of {len(history)} judged models none was promoted. The newest, of "
+        f"{newest.training_date}, was {newest.verdict}: {newest.words[-1]} See champion/{problem_name}."
+    )
 
 
 def _why_empty(problem: CompiledProblem, spine: SpineRows, day: str, now: datetime) -> str:

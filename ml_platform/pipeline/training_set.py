@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import polars as pl
 
@@ -67,7 +68,7 @@ def materialize_training(workspace: Workspace, problem_name: str, partitions: Se
             rows = choice.split.rows.join(values, on=SPINE_ROW, how="left", maintain_order="left")
             workspace.say(f"{problem_name}: training set of {day}, {rows.height:,} rows with {len(definitions)} features")
             reports[day] = _guarded(choice, values, definitions)
-            staged.append(_stage(workspace, problem, day, rows, choice, read, definitions, versions))
+            staged.append(_stage(workspace, problem, _Set(day, rows, choice, reports[day]), read, definitions, versions))
     commit = workspace.lake.publish(staged, run_id=workspace.run_id, message=f"training {problem_name}") if staged else None
     published = dict(zip(chosen, commit.versions if commit else (), strict=True))
     outcomes = tuple(
@@ -102,17 +103,26 @@ def _guarded(choice: ChosenRows, values: pl.DataFrame, definitions: Sequence[Fea
     return LeakageReport(found.features, found.rows, (*choice.population.suspicions, *found.suspicions))
 
 
+@dataclass(frozen=True)
+class _Set:
+    """One training set: its rows with features, what they were chosen from, and what the guards say about it."""
+
+    day: str
+    rows: pl.DataFrame
+    choice: ChosenRows
+    report: LeakageReport
+
+
 def _stage(
     workspace: Workspace,
     problem: CompiledProblem,
-    day: str,
-    rows: pl.DataFrame,
-    choice: ChosenRows,
+    made: _Set,
     read: ReadRows,
     definitions: Sequence[FeatureDefinition],
     feature_versions: Sequence[Version],
 ) -> Staged:
     """Write one training set with everything it was made from."""
+    day, choice = made.day, made.choice
     names = [d.name for d in definitions]
     # A feature may be called like a column that identifies the row (schedule.carrier): it stands once, as the feature.
     spine = [name for name in read.columns if name in problem.spine_key or name not in names]
@@ -120,7 +130,7 @@ def _stage(
     return workspace.lake.stage(
         workspace.table("training", problem.name),
         day,
-        rows.select(*spine, SPLIT, LABEL, *(n for n in names if n not in spine)).to_arrow(),
+        made.rows.select(*spine, SPLIT, LABEL, *(n for n in names if n not in spine)).to_arrow(),
         key=[CUTOFF, *problem.spine_key],
         inputs=_inputs(workspace, problem, day, choice, read, definitions, feature_versions),
         code_version=content_hash((definition_hash(definitions), problem.problem.spine, problem.problem.label, problem.problem.training)),
@@ -131,6 +141,7 @@ def _stage(
             "definitions": definition_hash(definitions),
             "splits": {name: getattr(bounds, name).isoformat() for name in ("start", "validate", "test", "end")},
             "numbers": choice.numbers,
+            "leakage": [suspicion.says for suspicion in made.report.suspicions],
         },
     )
 

@@ -15,10 +15,12 @@ from ml_platform.core.errors import ModelError
 from ml_platform.core.intervals import DAY, shift_day
 from ml_platform.lake.duck import connect
 from ml_platform.lake.version import Version
-from ml_platform.models.model_file import REFERENCE
+from ml_platform.models.contender import Role
+from ml_platform.models.model_file import BASELINE_SCORE, REFERENCE
 from ml_platform.models.task import Task
 from ml_platform.monitoring.performance import Performance, realized
 from ml_platform.monitoring.profile import Layout, Profile, added, layout_of, profile_of, profiles_by
+from ml_platform.pipeline.champion import champion_history
 from ml_platform.pipeline.predictions import MODEL_VERSION, SCORE, SCORED_AT
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem
@@ -31,10 +33,12 @@ PARTITION = "_partition"
 class Champion:
     """The model whose scores are watched, with a sample of the rows it was trained on.
 
-    ``importance`` is by feature, in any unit; ``scale`` the standard deviation of the training labels (1 for classes).
+    ``role`` says which of the version's two fitted models gave the scores; ``importance`` is by feature, in any unit; ``scale`` the
+    standard deviation of the training labels (1 for classes).
     """
 
     version: Version
+    role: Role
     training_date: str
     importance: Mapping[str, float]
     reference: pl.DataFrame
@@ -143,7 +147,8 @@ def read_watched(workspace: Workspace, problem: CompiledProblem, days: Sequence[
     predictions = _heads(workspace, "predictions", problem, shift_day(min(days), 1 - window_days), max(days), at)
     outcomes = _heads(workspace, "outcomes", problem, shift_day(min(days), 1 - outcome_days - maturity_days), max(days), at)
     holds, scored_by = _scored_by(workspace, predictions)
-    champions = {model: read_champion(workspace, model) for model in holds}
+    roles: dict[int, Role] = {j.model_version: j.role for j in champion_history(workspace, problem.name) if j.verdict == "promoted"}
+    champions = {model: read_champion(workspace, model, roles.get(model, "model")) for model in holds}
     return Watched(
         workspace, window_days, outcome_days, maturity_days, predictions, scored_by, champions,
         {model: _profiles(workspace, champions[model], [predictions[day] for day in found]) for model, found in holds.items()},
@@ -151,8 +156,8 @@ def read_watched(workspace: Workspace, problem: CompiledProblem, days: Sequence[
     )  # fmt: skip
 
 
-def read_champion(workspace: Workspace, version_id: int) -> Champion:
-    """Read of a model version what monitoring compares with.
+def read_champion(workspace: Workspace, version_id: int, role: Role = "model") -> Champion:
+    """Read of a model version what monitoring compares with: the training rows, with the scores of the one that serves.
 
     Raises
     ------
@@ -166,24 +171,38 @@ def read_champion(workspace: Workspace, version_id: int) -> Champion:
             f"Model version {version_id} of {version.table!r} has no {REFERENCE} or no training date: its scores cannot be compared "
             "with anything. Materialize the model's partition again, and promote that version."
         )
-    reference = pl.read_parquet(io.BytesIO(workspace.lake.artifact(version, REFERENCE)))
+    reference = _scored_by_role(pl.read_parquet(io.BytesIO(workspace.lake.artifact(version, REFERENCE))), version, role)
     card = _card(workspace, version)
     task: Task = card["model"]["task"]
     with connect() as con:
         rows = con.from_arrow(reference.drop(LABEL).to_arrow())
         layout = layout_of(rows)
         profile = profile_of(rows, layout)
+    weight = "importance" if role == "model" else "baseline_importance"
     spread = reference[LABEL].cast(pl.Float64).std() if task == "regression" else 1.0
     return Champion(
         version=version,
+        role=role,
         training_date=training_date,
-        importance={feature["name"]: max(feature["importance"], 0.0) for feature in card["features"]},
+        importance={feature["name"]: max(feature[weight], 0.0) for feature in card["features"]},
         reference=reference,
         layout=layout,
         profile=profile,
         task=task,
         scale=float(spread) if isinstance(spread, float) and spread > 0 else 1.0,
     )
+
+
+def _scored_by_role(reference: pl.DataFrame, version: Version, role: Role) -> pl.DataFrame:
+    """Return the reference rows with the scores of one of the version's two models as their only score."""
+    if role == "model":
+        return reference.drop(BASELINE_SCORE, strict=False)
+    if BASELINE_SCORE not in reference.columns:
+        raise ModelError(
+            f"Model version {version.id} of {version.table!r} was made before its baseline could serve, and has no scores of it to compare "
+            "with. Materialize the model's partition again, and promote that version."
+        )
+    return reference.drop(SCORE).rename({BASELINE_SCORE: SCORE})
 
 
 def _card(workspace: Workspace, model: Version | int) -> dict[str, Any]:

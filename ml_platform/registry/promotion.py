@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from ml_platform.models.compare import Comparison, compare, compare_log_loss
+from ml_platform.models.contender import Role, contender
 from ml_platform.registry.slices import SliceFinding, judge_slices
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ MIN_DAYS = 10
 MIN_SPAN_DAYS = 14
 # A first champion replaces nothing; a few days show whether it knows more than the constant.
 MIN_DAYS_FIRST = 3
+# A baseline contends because the same rows showed it to be the better of two: the second candidate of a judgement has half the chance of
+# error (Bonferroni); the first keeps the usual one, so that looking at two costs the model no power.
+CONFIDENCE = {"model": 0.95, "baseline": 0.975}
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,10 @@ class JudgedRows:
 
 @dataclass(frozen=True)
 class Decision:
-    """A verdict, the comparison that decided it (None where none was possible), and the reasons in words and numbers."""
+    """A verdict, the comparison that decided it (None where none was possible), and the reasons in words and numbers.
+
+    ``role`` says which of the version's two fitted models was judged: the better one, the baseline where they are alike.
+    """
 
     verdict: Verdict
     against: str
@@ -43,16 +50,25 @@ class Decision:
     reasons: tuple[str, ...]
     slices: tuple[SliceFinding, ...] = ()
     comparisons: Mapping[str, Comparison] = field(default_factory=dict)
+    role: Role = "model"
 
     def to_mapping(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         return {
             "verdict": self.verdict,
+            "role": self.role,
             "against": self.against,
             "reasons": list(self.reasons),
             "comparisons": {name: comparison.to_mapping() for name, comparison in self.comparisons.items()},
             "slices": [finding.to_mapping() for finding in self.slices],
         }
+
+
+def decide_leaky(suspicions: Sequence[str]) -> Decision:
+    """Refuse a model whose features seem to know the outcome: its figures are no evidence, and nobody could reach them when serving."""
+    found = "\n".join(f"  - {says}" for says in suspicions)
+    reason = f"Refused for leakage: something in the training set knows the outcome, so its figures prove nothing.\n{found}"
+    return Decision("refused", "leakage", None, (reason, "Correct the declaration of what is named above, and train again."))
 
 
 def decide_first(
@@ -72,29 +88,40 @@ def decide_first(
     Returns
     -------
     Decision
-        ``promoted`` if it is better than the constant beyond chance (one-sided 95 %, clustered) and not worse than the baseline in
-        figures; ``held`` with fewer than three days of rows.
+        ``promoted`` if the better of model and baseline is better than the constant beyond chance (one-sided 95 %, of the baseline
+        97.5 %, clustered); ``held`` with fewer than three days of rows.
     """
     import numpy as np
 
     days = int(np.unique(rows.days).size)
     if days < MIN_DAYS_FIRST:
         return Decision("held", "constant", None, (_too_few(days, MIN_DAYS_FIRST),))
-    to_constant = compare(rows.labels, challenger, constant, rows.days, rows.task)
     to_baseline = compare(rows.labels, challenger, baseline, rows.days, rows.task)
+    role = contender(to_baseline, same_kind=same_kind)
+    scores = challenger if role == "model" else baseline
+    to_constant = compare(rows.labels, scores, constant, rows.days, rows.task).with_confidence(CONFIDENCE[role])
     beats_constant = to_constant.lower > 0
-    beats_baseline = to_baseline.difference > 0 or (same_kind and to_baseline.difference == 0)
-    reasons = (
-        "There is no champion: the model must beat the constant beyond chance, and the baseline.",
-        _sentence(to_constant, "the constant", 0.0, beats_constant),
-        f"Against the baseline: {_figures(to_baseline)}; "
-        + ("better in figures." if to_baseline.difference > 0 else "the same." if beats_baseline else "no better, and it is simpler."),
-    )
-    verdict: Verdict = "promoted" if beats_constant and beats_baseline else "refused"
-    return Decision(verdict, "constant", to_constant, reasons, (), {"constant": to_constant, "baseline": to_baseline})
+    reasons = [
+        "There is no champion: the better of model and baseline must beat the constant beyond chance.",
+        _contends(to_baseline, role),
+        _sentence(to_constant, role, "the constant", 0.0, beats_constant),
+    ]
+    if not beats_constant:
+        reasons.append("So nothing serves yet: neither of the two is known to be worth more than the constant.")
+    verdict: Verdict = "promoted" if beats_constant else "refused"
+    comparisons = {"constant": to_constant, "baseline": to_baseline}
+    return Decision(verdict, "constant", to_constant, tuple(reasons), (), comparisons, role)
 
 
-def decide(rows: JudgedRows, challenger: np.ndarray, champion: np.ndarray, *, margin: float) -> Decision:
+def decide(
+    rows: JudgedRows,
+    challenger: np.ndarray,
+    champion: np.ndarray,
+    *,
+    margin: float,
+    baseline: np.ndarray | None = None,
+    same_kind: bool = False,
+) -> Decision:
     """Decide whether a challenger takes the champion's place.
 
     Parameters
@@ -105,33 +132,45 @@ def decide(rows: JudgedRows, challenger: np.ndarray, champion: np.ndarray, *, ma
         Their scores of these rows.
     margin : float
         By how much the challenger must be better beyond chance: AUC, or for a regression a share of the champion's squared error.
+    baseline : ndarray of float64, shape (rows,), optional
+        The scores of the baseline that was fitted beside the challenger; where it is no worse in figures, it contends instead.
+    same_kind : bool
+        Whether the challenger is made by the baseline's own trainer.
 
     Returns
     -------
     Decision
-        ``promoted`` if the lower one-sided 95 % bound of the paired, clustered difference is above ``margin``, its log-loss is not worse,
-        and no part of the rows is harmed beyond chance; ``held`` where the rows are too few to say; else ``refused``.
+        ``promoted`` if the lower one-sided bound (95 %, of a baseline 97.5 %) of the paired, clustered difference is above ``margin``, its
+        log-loss is not worse, and no part of the rows is harmed beyond chance; ``held`` where the rows are too few to say; else
+        ``refused``.
     """
     import numpy as np
 
     days, span = int(np.unique(rows.days).size), int(rows.days.max() - rows.days.min() + 1) if rows.days.size else 0
     if days < MIN_DAYS or span < MIN_SPAN_DAYS:
         return Decision("held", "champion", None, (_too_few(days, MIN_DAYS, span),))
-    compared = compare(rows.labels, challenger, champion, rows.days, rows.task)
+    to_baseline = None if baseline is None else compare(rows.labels, challenger, baseline, rows.days, rows.task)
+    role = contender(to_baseline, same_kind=same_kind)
+    scores = challenger if role == "model" or baseline is None else baseline
+    compared = compare(rows.labels, scores, champion, rows.days, rows.task).with_confidence(CONFIDENCE[role])
     asked = margin if rows.task == "classification" else margin * compared.champion
     is_better = compared.lower > asked
     comparisons = {"champion": compared}
-    reasons = [_sentence(compared, "the champion", asked, is_better)]
+    reasons = [_sentence(compared, role, "the champion", asked, is_better)]
+    if to_baseline is not None:
+        comparisons["baseline"] = to_baseline
+        reasons.append(_contends(to_baseline, role))
     if rows.task == "classification":
-        losses = compare_log_loss(rows.labels, challenger, champion, rows.days)
+        losses = compare_log_loss(rows.labels, scores, champion, rows.days)
         comparisons["champion, log-loss"] = losses
         is_as_likely = losses.difference >= 0
         reasons.append(f"Probabilities: {_figures(losses)}: they fit {'no worse' if is_as_likely else 'less well'}.")
         is_better = is_better and is_as_likely
-    slices = judge_slices(rows.labels, challenger, champion, rows.days, rows.slices, rows.task)
+    slices = judge_slices(rows.labels, scores, champion, rows.days, rows.slices, rows.task)
     reasons += _about_slices(slices)
     harmed = any(finding.finding == "harmed" for finding in slices)
-    return Decision("promoted" if is_better and not harmed else "refused", "champion", compared, tuple(reasons), slices, comparisons)
+    verdict: Verdict = "promoted" if is_better and not harmed else "refused"
+    return Decision(verdict, "champion", compared, tuple(reasons), slices, comparisons, role)
 
 
 def _too_few(days: int, needed: int, span: int | None = None) -> str:
@@ -150,12 +189,19 @@ def _figures(compared: Comparison) -> str:
     )
 
 
-def _sentence(compared: Comparison, opponent: str, asked: float, is_better: bool) -> str:
+def _sentence(compared: Comparison, role: Role, opponent: str, asked: float, is_better: bool) -> str:
     verdict = "better beyond chance" if is_better else "not better beyond chance"
     return (
-        f"Against {opponent} on {compared.rows:,} untouched rows: {_figures(compared)} (one-sided 95 % bounds, errors clustered by "
-        f"{compared.clusters} {compared.by}s); the lower bound must be above {asked:+.4f}: {verdict}."
+        f"{'Against' if role == 'model' else 'The baseline against'} {opponent} on {compared.rows:,} untouched rows: {_figures(compared)} "
+        f"(one-sided {100 * compared.confidence:g} % bounds, errors clustered by {compared.clusters} {compared.by}s); the lower bound must "
+        f"be above {asked:+.4f}: {verdict}."
     )
+
+
+def _contends(to_baseline: Comparison, role: Role) -> str:
+    """Say which of the version's two contends, and why."""
+    why = "it contends" if role == "model" else "the baseline contends: it is no worse, and simpler"
+    return f"The model against its baseline: {_figures(to_baseline)}; {why}."
 
 
 def _about_slices(slices: tuple[SliceFinding, ...]) -> list[str]:

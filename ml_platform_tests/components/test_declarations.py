@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from ml_platform.components.opening import open_project
+from ml_platform.features.definition import definition_hash
+from ml_platform.pipeline.derived import derived_code_version
+from ml_platform.pipeline.raw import raw_code_version
 from ml_platform_tests.components.shop import tree_of, write_project
 
 _NUMBER = itertools.count()
@@ -62,6 +66,82 @@ def test_the_shop_itself_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     definitions = compile_bent(tmp_path, monkeypatch, None)
     keys = {k.to_user_string() for k in definitions.resolve_asset_graph().get_all_asset_keys()}
     assert {"shop/raw/orders", "shop/tables/orders", "shop/features/spending__customer", "shop/champion/buys_again"} <= keys
+
+
+PYTHON = """
+---
+type: ml_platform.Table
+attributes:
+  name: rates
+  source: {python: "code/feeds.py:rates"}
+  partitions: {start: "2024-01-01", end: "2024-03-01"}
+  contract: {columns: {customer: {type: string}, rate: {type: float64}, known_at: {type: timestamp}}}
+  key: [customer]
+  available_at: known_at
+---
+type: ml_platform.Table
+attributes:
+  name: large_orders
+  source: {python: "code/feeds.py:large", reads: {orders: 0d}}
+  partitions: {start: "2024-01-01", end: "2024-03-01"}
+  contract: {columns: {order_id: {type: int64}, customer: {type: string}}}
+  key: [order_id]
+---
+type: ml_platform.FeatureView
+attributes:
+  name: habits
+  python: "code/feeds.py:habits"
+  reads: {orders: 7d}
+  entities: [[customer]]
+  features: [{name: biggest}]
+"""
+FEEDS = """
+def rates(day):
+    return None
+
+
+def large(tables):
+    return tables["orders"].head(0).select("order_id", "customer")
+
+
+def habits(tables, cutoff):
+    return tables["orders"].group_by("customer").agg(biggest=tables["orders"]["amount"].max())
+"""
+OWN_CODE = ("shop/raw/rates", "shop/tables/large_orders", "shop/features/habits__customer")
+
+
+def code_versions(root: Path, monkeypatch: pytest.MonkeyPatch, feeds: str) -> dict[str, str]:
+    """Write the shop with functions of its own into a folder and return the code version of every asset, and of what the lake stores."""
+    package = f"shop_{next(_NUMBER)}"
+    write_project(root, package=package)
+    folder = root / package / "defs" / "shop"
+    with (folder / "defs.yaml").open("a") as declarations:
+        declarations.write(PYTHON)
+    (folder / "code").mkdir()
+    (folder / "code" / "feeds.py").write_text(feeds)
+    monkeypatch.syspath_prepend(str(root))
+    specs = tree_of(root).build_defs().resolve_all_asset_specs()
+    found = {spec.key.to_user_string(): str(spec.code_version) for spec in specs}
+    session = open_project(root)
+    project = session.project
+    found |= {
+        "lake raw/rates": raw_code_version(project.table("rates"), project.root),
+        "lake tables/large_orders": derived_code_version(session.workspace, project.table("large_orders")),
+        "lake features/habits": definition_hash(project.view("habits").definitions(("customer",))),
+    }
+    return found
+
+
+def test_a_project_that_is_moved_keeps_its_code_versions_and_an_edited_function_changes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = code_versions(tmp_path / "here", monkeypatch, FEEDS)
+    there = code_versions(tmp_path / "somewhere" / "else", monkeypatch, FEEDS)
+    assert set(OWN_CODE) <= set(here)
+    assert there == here
+    edited = code_versions(tmp_path / "edited", monkeypatch, FEEDS.replace(".max()", ".min()"))
+    changed = {name for name in here if edited[name] != here[name]}
+    assert changed == {*OWN_CODE, "lake raw/rates", "lake tables/large_orders", "lake features/habits"}
 
 
 @pytest.mark.parametrize(("swap", "told"), [w[1:] for w in WRONG], ids=[w[0] for w in WRONG])

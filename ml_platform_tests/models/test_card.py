@@ -18,7 +18,10 @@ CARD = Card(
     trainer="lightgbm",
     baseline="logistic",
     splits=(Split("train", 1200, "2013-04-05 10:00", "2013-10-01 23:59", 0.2512),),
-    features=(CardFeature("carrier", "carrier of schedule | as known", 0.1), CardFeature("origin_late_share_7d", "Share late", 0.9)),
+    features=(
+        CardFeature("carrier", "carrier of schedule | as known", 0.1, 0.25),
+        CardFeature("origin_late_share_7d", "Share late", 0.9, 0.75),
+    ),
     candidates=150,
     model=MODEL,
     against={"baseline": CONSTANT, "constant": CONSTANT},
@@ -40,7 +43,9 @@ def test_the_card_tells_what_a_reader_asks():
     assert "| train | 1,200 | 2013-04-05 10:00 | 2013-10-01 23:59 | 0.2512 |" in text
     assert "clustered by the 10 days of the 400 test rows" in text
     assert "## Features: 2 of 150" in text
-    assert text.index("`origin_late_share_7d` | 90.0%") < text.index("`carrier` | 10.0% | carrier of schedule / as known")
+    assert "| feature | importance | in logistic | what it is |" in text
+    assert text.index("`origin_late_share_7d` | 90.0% | 75.0%") < text.index("`carrier` | 10.0% | 25.0% | carrier of schedule / as known")
+    assert "The lightgbm model contends for the champion's place." in text
     assert "| flights/tables/arrivals | 240 | 2013-04-05 to 2013-11-30 | 190,000 |" in text
     assert "declared timeless): planes." in text
     assert "- It knows rows from 2013-04-05 to 2013-11-29 only." in text
@@ -54,6 +59,12 @@ def test_what_is_not_there_leaves_no_empty_heading():
     assert "\n\n\n" not in text
 
 
+def test_the_card_says_which_of_the_two_contends():
+    text = write_card(replace(CARD, contender="baseline"))
+    assert "The logistic baseline is no worse on these rows, and simpler: it contends for the champion's place." in text
+    assert replace(CARD, contender="baseline").to_mapping()["contender"] == "baseline"
+
+
 def test_figures_without_interval_stand_alone():
     one_day = evaluate(LABELS, np.full(400, 0.3), DAYS * 0, "classification")
     rows = {row["metric"]: row["model"] for row in metric_rows({"model": one_day})}
@@ -64,5 +75,10 @@ def test_figures_without_interval_stand_alone():
 def test_the_mapping_is_json():
     plain = json.loads(json.dumps(CARD.to_mapping(), allow_nan=False))
     assert plain["model"]["task"] == "classification"
-    assert plain["features"][0] == {"name": "carrier", "sentence": "carrier of schedule | as known", "importance": 0.1}
+    assert plain["features"][0] == {
+        "name": "carrier",
+        "sentence": "carrier of schedule | as known",
+        "importance": 0.1,
+        "baseline_importance": 0.25,
+    }
     assert set(plain["against"]) == {"baseline", "constant"}

@@ -93,3 +93,14 @@ def test_one_day_cannot_be_compared():
     labels, good, poor, days = drawn()
     with pytest.raises(EmptySampleError, match="at least two clusters"):
         compare(labels, good, poor, days * 0, "classification")
+
+
+def test_other_bounds_of_the_same_difference():
+    rng = np.random.default_rng(4)
+    labels, days = (rng.random(2000) < 0.3).astype(float), np.repeat(np.arange(20), 100)
+    found = compare(labels, rng.random(2000) + labels, rng.random(2000) + labels / 2, days, "classification")
+    wider = found.with_confidence(0.975)
+    half = stats.t.ppf(0.975, found.clusters - 1) * found.error
+    assert (wider.lower, wider.upper) == pytest.approx((found.difference - half, found.difference + half), rel=1e-12)
+    assert (wider.difference, wider.confidence, found.confidence) == (found.difference, 0.975, 0.95)
+    assert wider.with_confidence(0.95) == found

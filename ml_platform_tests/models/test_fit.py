@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -54,6 +56,15 @@ def test_the_baseline_cannot_beat_itself_but_is_good_enough():
     fitted = fit(ROWS, FEATURES, Model(trainer="logistic"), "classification")
     assert fitted.comparisons["baseline"].difference == 0  # type: ignore[union-attr]
     assert fitted.beats_baseline
+    assert fitted.contender == "model"
+
+
+def test_where_the_trees_are_no_better_the_baseline_contends():
+    fitted = fit(ROWS, FEATURES, Model(params={"max_trees": 1, "num_leaves": 2}), "classification")
+    assert fitted.comparisons["baseline"].difference < 0  # type: ignore[union-attr]
+    assert (fitted.beats_baseline, fitted.contender) == (False, "baseline")
+    first = fit(ROWS, FEATURES, replace(SMALL, baseline="constant"), "classification")
+    assert (first.beats_baseline, first.contender) == (True, "model")
 
 
 def test_a_regression_is_measured_by_its_errors_against_ridge():

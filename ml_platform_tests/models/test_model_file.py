@@ -52,10 +52,12 @@ def test_no_file_holds_code(files):
 
 def test_the_reference_holds_training_rows_with_their_scores(files):
     reference = pl.read_parquet(io.BytesIO(files["reference.parquet"]))
-    assert reference.columns == [*features_of(ROWS), "_label", "_score"]
+    assert reference.columns == [*features_of(ROWS), "_label", "_score", "_baseline_score"]
     assert reference.height == LEARNT.height
-    trained = read_model_files(files).trained
-    np.testing.assert_array_equal(reference["_score"].to_numpy(), trained.predict(reference))
+    found = read_model_files(files)
+    np.testing.assert_array_equal(reference["_score"].to_numpy(), found.serving("model").predict(reference))
+    np.testing.assert_array_equal(reference["_baseline_score"].to_numpy(), found.serving("baseline").predict(reference))
+    assert (found.serving("model").kind, found.serving("baseline").kind) == ("lightgbm", "logistic")
     assert reference["_label"].sum() == LEARNT["_label"].sum()
 
 
@@ -66,6 +68,21 @@ def test_a_model_whose_scores_have_changed_is_refused(files):
     changed = text[: leaf.end() - 1] + str((int(text[leaf.end() - 1]) + 1) % 10) + text[leaf.end() :]
     with pytest.raises(ModelError, match="does not give the scores that it was stored with"):
         read_model_files({**files, "model.txt": changed.encode()})
+
+
+def test_a_baseline_whose_scores_have_changed_is_refused_as_well(files):
+    golden = json.loads(files["golden.json"])
+    golden["baseline_scores"][3] += 1e-6
+    with pytest.raises(ModelError, match=r"1 of 50 golden rows differ \(golden row 3"):
+        read_model_files({**files, "golden.json": json.dumps(golden).encode()})
+    del golden["baseline_scores"]
+    assert read_model_files({**files, "golden.json": json.dumps(golden).encode()}).trained.kind == "lightgbm"
+
+
+def test_a_version_without_a_baseline_cannot_serve_it(files):
+    alone = read_model_files({name: content for name, content in files.items() if name != "baseline_model.json"})
+    with pytest.raises(ModelError, match=r"holds no baseline\. It holds: model, constant"):
+        alone.serving("baseline")
 
 
 def test_golden_rows_catch_a_change_beyond_a_billionth(files):

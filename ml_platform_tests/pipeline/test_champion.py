@@ -10,9 +10,12 @@ from ml_platform.models.trainers import train
 from ml_platform.pipeline import champion as subject
 from ml_platform.pipeline.champion import champion_history, current_champion, materialize_champion
 from ml_platform.pipeline.model import load_model, materialize_model
+from ml_platform.pipeline.monitoring import materialize_monitoring
 from ml_platform.pipeline.outcome import Markdown, Rows
+from ml_platform.pipeline.predictions import materialize_predictions
 from ml_platform.pipeline.selected import materialize_selected
 from ml_platform.pipeline.training_set import materialize_training
+from ml_platform.pipeline.watched import read_champion
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.training.problem import Model
 from ml_platform_tests.pipeline.modelled_world import DECLARED, FIRST, PROBLEM, SECOND, modelled, training_rows
@@ -48,6 +51,58 @@ def test_the_newest_model_becomes_the_first_champion(workspace):
     assert row.champion_version == row.model_version == champion.version.id
     assert row.lower > 0  # type: ignore[operator]
     assert "must beat the constant beyond chance" in row.words[0]
+
+
+def test_where_logistic_wins_it_is_the_baseline_that_scores(tmp_path):
+    # On flights that are made by odds that add up, no tree beats the logistic baseline.
+    workspace = modelled(tmp_path, problem=replace(DECLARED, model=Model(params={"max_trees": 20})))
+    materialize_model(workspace, PROBLEM, [SECOND])
+    version = model(workspace, SECOND)
+    assert version.properties["contender"] == "baseline"
+    outcome = materialize_champion(workspace, PROBLEM)
+    champion = current_champion(workspace, PROBLEM)
+    assert champion is not None
+    assert (champion.version, champion.role, champion.name) == (version, "baseline", "logistic (baseline)")
+    assert outcome.partitions[0].numbers["serves"] == "logistic (baseline)"
+    assert outcome.metadata["history"].rows[0]["judged"] == "baseline"
+    assert "The baseline of 2013-03-15" in outcome.metadata["decision"].text
+
+    day = "2013-03-16"
+    scored = materialize_predictions(workspace, PROBLEM, [day])
+    assert scored.metadata["scored_by"] == "logistic (baseline)"
+    rows = workspace.lake.read(workspace.table("predictions", PROBLEM), [day], missing="raise").pl()
+    loaded = load_model(workspace, version, "baseline")
+    assert loaded.file.serving("baseline").kind == "logistic"
+    assert rows["_score"].to_list() == loaded.predict(rows).tolist()
+    assert rows["_score"].to_list() != load_model(workspace, version).predict(rows).tolist()
+
+    # What is watched is compared with the baseline's own scores and importance, not with those of the model beside it.
+    watched = read_champion(workspace, version.id, "baseline")
+    assert watched.reference["_score"].to_list() == loaded.predict(watched.reference).tolist()
+    assert "_baseline_score" not in watched.columns
+    assert watched.importance == pytest.approx(loaded.file.serving("baseline").importance())
+    found = materialize_monitoring(workspace, PROBLEM, [day], report="never")
+    assert found.metadata["scored_by"] == "logistic (baseline)"
+    table = workspace.lake.read(workspace.table("monitoring", PROBLEM), [day], missing="raise").pl()
+    weights = dict(table.select("column", "importance").drop_nulls().iter_rows())
+    assert weights == pytest.approx(watched.importance)
+
+
+def test_where_neither_beats_the_constant_nothing_serves_and_that_is_said(tmp_path):
+    # Whether a delay is an even number of minutes is known to no feature.
+    label = replace(DECLARED.label, sql="max(arr_delay) % 2 = 0")
+    workspace = modelled(tmp_path, problem=replace(DECLARED, label=label, model=Model(params={"max_trees": 20})))
+    for materialize in (materialize_training, materialize_selected, materialize_model):
+        assert materialize(workspace, PROBLEM, [SECOND]).partitions[0].stopped is None
+    outcome = materialize_champion(workspace, PROBLEM)
+    assert current_champion(workspace, PROBLEM) is None
+    assert (outcome.partitions[0].numbers["verdict"], outcome.partitions[0].numbers["serves"]) == ("refused", "nothing")
+    assert "So nothing serves yet: neither of the two is known to be worth more than the constant." in outcome.metadata["decision"].text
+    stopped = materialize_predictions(workspace, PROBLEM, ["2013-03-16"]).partitions[0].stopped
+    assert stopped == (
+        "Problem 'late_arrival' has no champion: of 1 judged models none was promoted. The newest, of 2013-03-15, was refused: So nothing "
+        "serves yet: neither of the two is known to be worth more than the constant. See champion/late_arrival."
+    )
 
 
 def test_there_is_nothing_to_do_twice(workspace):
@@ -120,7 +175,7 @@ def test_everything_that_a_promoted_model_was_made_from_is_pinned(workspace):
 
 
 def test_a_pin_that_was_lost_in_a_crash_is_set_by_the_next_run(workspace, monkeypatch):
-    monkeypatch.setattr(subject, "_pin", lambda *args: None)
+    monkeypatch.setattr(subject, "pin_promoted", lambda *args: None)
     materialize_champion(workspace, PROBLEM)
     monkeypatch.undo()
     assert workspace.lake.pins() == {}
@@ -190,7 +245,7 @@ def test_a_champion_that_cannot_score_holds_the_decision(workspace, monkeypatch)
 
 def test_a_judgement_of_the_same_moment_is_not_lost(workspace, monkeypatch):
     only_first(workspace, monkeypatch)
-    history, head = subject._history(workspace, PROBLEM)
+    history, head = subject.read_history(workspace, PROBLEM)
     candidate = model(workspace, SECOND)
     rival = replace(history[0], decided_at=day_start("2013-03-19"), verdict="refused", model_version=candidate.id)
     real, once = workspace.lake.publish, threading.Event()

@@ -64,7 +64,7 @@ def test_the_reference_is_of_rows_that_were_learnt_from(workspace):
     reference = pl.read_parquet(io.BytesIO(workspace.lake.artifact(head(workspace), "reference.parquet")))
     model = load_model(workspace, head(workspace))
     learnt = training_rows(workspace, FIRST).filter(pl.col("_split") != "test")
-    assert reference.columns == [*model.features, "_label", "_score"]
+    assert reference.columns == [*model.features, "_label", "_score", "_baseline_score"]
     assert reference.height == learnt.height
     np.testing.assert_array_equal(model.predict(reference), reference["_score"].to_numpy())
 

@@ -29,6 +29,8 @@ class Model:
     version: Version
     definitions: tuple[FeatureDefinition, ...]
     plus: float
+    role: str = "model"
+    name: str = "a feature"
 
     @property
     def features(self):
@@ -44,7 +46,7 @@ class Stage:
     def __init__(self, world, monkeypatch):
         self.world, self.models, self.champion = world, {}, None
         monkeypatch.setattr(predictions, "current_champion", lambda workspace, problem: self.champion)
-        monkeypatch.setattr(predictions, "load_model", lambda workspace, version: self.models[version.id])
+        monkeypatch.setattr(predictions, "load_model", lambda workspace, version, role: self.models[version.id])
 
     def promote(self, features, plus=0.0, trained="2013-02-01"):
         workspace = self.world.workspace
@@ -82,7 +84,7 @@ def test_without_a_champion_nothing_is_scored_and_the_reason_is_plain(stage):
     outcome = stage.score("2013-02-10 00:00")
     assert outcome.commit is None
     assert outcome.partitions[0].stopped == (
-        "Problem 'late_arrival' has no champion yet: no model was trained, or none was good enough (see champion/late_arrival)."
+        "Problem 'late_arrival' has no champion yet: no model was judged. Materialize training to champion for a date first."
     )
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from ml_platform.models.clustered import clustered_error
 from ml_platform.models.ranking import auc_influence
-from ml_platform.registry.promotion import JudgedRows, decide, decide_first
+from ml_platform.registry.promotion import JudgedRows, decide, decide_first, decide_leaky
 
 
 def days_of_rows(rng: np.random.Generator, days: int = 28, rows: int = 120) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -123,7 +123,7 @@ def test_a_model_against_itself_is_refused():
     assert decide(judged(day, labels), scores, scores, margin=0.0).verdict == "refused"
 
 
-def test_the_first_champion_must_beat_the_constant_and_the_baseline():
+def test_the_first_champion_must_beat_the_constant():
     rng = np.random.default_rng(7)
     day, signal, labels = days_of_rows(rng, days=14)
     good, poor, constant = model_of(rng, signal, day, 0.3), model_of(rng, signal, day, 1.0), np.full(day.size, 0.4)
@@ -131,10 +131,71 @@ def test_the_first_champion_must_beat_the_constant_and_the_baseline():
     first = decide_first(rows, good, poor, constant)
     assert first.verdict == "promoted"
     assert set(first.comparisons) == {"constant", "baseline"}
-    assert decide_first(rows, poor, good, constant).verdict == "refused"
-    assert decide_first(rows, rng.random(day.size), rng.random(day.size), constant).verdict == "refused"
-    assert decide_first(rows, poor, poor, constant).verdict == "refused"
-    assert decide_first(rows, poor, poor, constant, same_kind=True).verdict == "promoted"
+    assert first.role == "model"
+    worthless = decide_first(rows, rng.random(day.size), rng.random(day.size), constant)
+    assert worthless.verdict == "refused"
+    assert worthless.reasons[-1] == "So nothing serves yet: neither of the two is known to be worth more than the constant."
+    assert decide_first(rows, poor, poor, constant, same_kind=True).role == "model"
+
+
+def test_where_the_baseline_is_no_worse_it_becomes_the_first_champion():
+    rng = np.random.default_rng(7)
+    day, signal, labels = days_of_rows(rng, days=14)
+    good, poor, constant = model_of(rng, signal, day, 0.3), model_of(rng, signal, day, 1.0), np.full(day.size, 0.4)
+    rows = judged(day, labels)
+    decision = decide_first(rows, poor, good, constant)
+    assert (decision.verdict, decision.role, decision.against) == ("promoted", "baseline", "constant")
+    # The figures that decided are the baseline's, by the stricter bound of a second candidate.
+    auc = decide_first(rows, good, poor, constant).comparison
+    found = decision.comparison
+    assert auc is not None
+    assert found is not None
+    assert found.challenger == auc.challenger
+    assert (found.confidence, auc.confidence) == (0.975, 0.95)
+    assert found.lower < auc.lower
+    assert decision.reasons[1].endswith("the baseline contends: it is no worse, and simpler.")
+    assert decision.reasons[2].startswith("The baseline against the constant on 1,680 untouched rows")
+    assert "one-sided 97.5 % bounds" in decision.reasons[2]
+    assert decide_first(rows, poor, poor, constant).role == "baseline"
+
+
+def test_a_baseline_that_clears_only_the_bound_of_a_first_candidate_is_refused():
+    # Few noisy days: the difference is above zero by 95 %, not by 97.5 %.
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        day, signal, labels = days_of_rows(rng, days=4, rows=60)
+        weak = model_of(rng, signal, day, 3.0)
+        decision = decide_first(judged(day, labels), 1 - weak, weak, np.full(day.size, 0.4))
+        found = decision.comparison
+        assert found is not None
+        if decision.role == "baseline" and found.lower <= 0 < found.with_confidence(0.95).lower:
+            assert decision.verdict == "refused"
+            break
+    else:
+        raise AssertionError("no trial fell between the two bounds")
+
+
+def test_a_later_baseline_takes_the_place_of_a_champion_that_it_beats():
+    rng = np.random.default_rng(1)
+    day, signal, labels = days_of_rows(rng)
+    good, worse, old = (model_of(rng, signal, day, error) for error in (0.3, 0.9, 1.5))
+    rows = judged(day, labels)
+    decision = decide(rows, worse, old, margin=0.002, baseline=good)
+    assert (decision.verdict, decision.role) == ("promoted", "baseline")
+    assert decision.comparison is not None
+    assert decision.comparison.confidence == 0.975
+    assert decision.comparison.challenger == decide(rows, good, old, margin=0.002).comparison.challenger  # type: ignore[union-attr]
+    assert set(decision.comparisons) == {"champion", "baseline", "champion, log-loss"}
+    assert decide(rows, good, old, margin=0.002, baseline=worse).role == "model"
+    assert decide(rows, worse, old, margin=0.002, baseline=worse, same_kind=True).role == "model"
+    assert decide(rows, worse, good, margin=0.002, baseline=old).verdict == "refused"
+
+
+def test_leakage_refuses_whatever_the_figures():
+    decision = decide_leaky(["arr_delay alone predicts the label.", "tailnum is missing."])
+    assert (decision.verdict, decision.against, decision.comparison) == ("refused", "leakage", None)
+    assert decision.reasons[0].startswith("Refused for leakage: ")
+    assert "  - arr_delay alone predicts the label.\n  - tailnum is missing." in decision.reasons[0]
 
 
 def test_numbers_are_judged_by_their_squared_errors():

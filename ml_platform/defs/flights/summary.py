@@ -9,7 +9,6 @@ from ml_platform.core.names import LAYERS
 
 if TYPE_CHECKING:
     from ml_platform.components.opening import Session
-    from ml_platform.lake.version import Version
 
 NEXT_STEPS = (
     "source .venv/bin/activate                         so that ml-platform is found",
@@ -46,21 +45,17 @@ def built(session: Session) -> list[dict[str, Any]]:
 
 
 def champion_metrics(session: Session, problem: str) -> list[dict[str, Any]]:
-    """Return the champion's metrics on rows that neither selection nor training had seen, beside the baseline's."""
-    version = champion_version(session, problem)
-    if version is None:
-        return []
-    properties = version.properties
-    ours, baseline = properties.get("metrics", {}), properties.get("baseline_metrics", {})
-    return [{"metric": name, "champion": _value(ours[name]), "baseline": _value(baseline.get(name))} for name in ours]
-
-
-def champion_version(session: Session, problem: str) -> Version | None:
-    """Return the lake version of the model that scores now."""
+    """Return the champion's metrics on rows that neither selection nor training had seen, beside those of the one it left behind."""
     from ml_platform.pipeline.champion import current_champion
 
     champion = current_champion(session.workspace, problem)
-    return None if champion is None else champion.version
+    if champion is None:
+        return []
+    properties = champion.version.properties
+    figures = {"model": properties.get("metrics", {}), "baseline": properties.get("baseline_metrics", {})}
+    other = "baseline" if champion.role == "model" else "model"
+    ours = figures[champion.role]
+    return [{"metric": name, "champion": _value(ours[name]), other: _value(figures[other].get(name))} for name in ours]
 
 
 def decisions(session: Session, problem: str) -> list[dict[str, Any]]:
@@ -69,7 +64,7 @@ def decisions(session: Session, problem: str) -> list[dict[str, Any]]:
     frame = session.lake.read(table, missing="skip").pl() if table in session.lake.tables() else None
     if frame is None:
         return []
-    columns = [c for c in ("decided_at", "training_date", "verdict", "difference", "lower", "upper") if c in frame.columns]
+    columns = [c for c in ("decided_at", "training_date", "role", "verdict", "difference", "lower", "upper") if c in frame.columns]
     return frame.select(columns).to_dicts()
 
 

@@ -1,0 +1,44 @@
+"""``ml-platform approve | reject``: a person's word on a model that the rules held."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Mapping
+from typing import Literal
+
+from ml_platform.commands.answer import Answer
+from ml_platform.commands.place import UsageError, project_root
+
+
+def approve(args: Namespace) -> Answer:
+    """Let a held model score from now on."""
+    return _decide(args, "promoted")
+
+
+def reject(args: Namespace) -> Answer:
+    """Put a held model aside."""
+    return _decide(args, "refused")
+
+
+def _decide(args: Namespace, verdict: Literal["promoted", "refused"]) -> Answer:
+    from ml_platform.components.opening import open_project
+    from ml_platform.components.runless import report_champion
+    from ml_platform.pipeline.approval import decide_held
+
+    name, _, version = args.model.partition("@")
+    if not version.isdecimal():
+        raise UsageError(f"{args.model!r} names no version. Write PROBLEM@VERSION; see versions with: ml-platform history models/{name}")
+    session = open_project(args.project)
+    role = getattr(args, "serve", None)
+    outcome = decide_held(session.workspace, name, int(version), verdict, by=args.by, reason=args.reason, role=role)
+    is_shown = report_champion(project_root(args.project), session.project, name, outcome)
+    numbers = outcome.partitions[0].numbers
+    done = "approved and scores from now on" if verdict == "promoted" else "rejected"
+    lines = [f"{args.model} is {done}. Problem {name} is served by: {_served(numbers)}."]
+    if not is_shown:
+        lines.append(f"Dagster keeps no history here: materialize champion/{name} to see it in the UI.")
+    return Answer({"model": args.model, "verdict": verdict, "by": args.by, "reason": args.reason, **numbers}, tuple(lines))
+
+
+def _served(numbers: Mapping[str, object]) -> str:
+    return f"version {numbers['champion_version']}, {numbers['serves']}" if "champion_version" in numbers else "nothing"

@@ -1,0 +1,44 @@
+"""Events of what happened outside of a run: a person's decision stands on the asset's page like any other."""
+
+from contextlib import chdir
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from ml_platform.components.publish import asset_materialization
+from ml_platform.project.project import Project
+
+if TYPE_CHECKING:
+    from ml_platform.pipeline.outcome import Outcome
+
+
+def report_champion(root: Path, project: Project, problem: str, outcome: "Outcome") -> bool:
+    """Report a judgement that no run made as a materialization of the champion.
+
+    Parameters
+    ----------
+    root : Path
+        The folder of the dg project, whose ``dagster.yaml`` says where history is kept.
+    project : Project
+        The project.
+    problem : str
+        The problem.
+    outcome : Outcome
+        Of ``champion/<problem>``.
+
+    Returns
+    -------
+    bool
+        False where Dagster keeps no history: there is no ``dagster.yaml``, and nothing to report to.
+    """
+    from ml_platform.components.problem_assets import champion_plan
+
+    if not (root / "dagster.yaml").is_file():
+        return False
+    plan = champion_plan(project, project.problem(problem))
+    # The paths of dagster.yaml are relative to the folder that Dagster is started in.
+    with chdir(root), dg.DagsterInstance.from_config(str(root)) as instance:
+        for partition in outcome.partitions:
+            instance.report_runless_asset_event(asset_materialization(plan, partition, outcome.metadata))
+    return True
