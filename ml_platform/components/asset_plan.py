@@ -74,7 +74,7 @@ def asset_of(plan: AssetPlan) -> dg.AssetsDefinition:
             check_history(context.instance)
             workspace = context.resources.platform.workspace(plan.project, context.run.run_id, context.log.info)
             outcome = plan.run(workspace, keys)
-            yield from publish(context, plan, outcome, time.perf_counter() - start)
+            yield from publish(context, plan, outcome, workspace.lake, time.perf_counter() - start)
         except MlPlatformError as error:
             # What is wrong stays wrong: a retry would only repeat it.
             raise dg.Failure(description=str(error), allow_retries=False) from error
