@@ -31,7 +31,7 @@ def _decide(args: Namespace, verdict: Literal["promoted", "refused"]) -> Answer:
     session = open_project(args.project)
     role = getattr(args, "serve", None)
     outcome = decide_held(session.workspace, name, int(version), verdict, by=args.by, reason=args.reason, role=role)
-    is_shown = report_champion(project_root(args.project), session.project, name, outcome)
+    is_shown = report_champion(project_root(args.project), session.project, name, outcome, session.lake)
     numbers = outcome.partitions[0].numbers
     done = "approved and scores from now on" if verdict == "promoted" else "rejected"
     lines = [f"{args.model} is {done}. Problem {name} is served by: {_served(numbers)}."]

@@ -7,10 +7,13 @@ from typing import Any
 
 import dagster as dg
 
-from ml_platform.components.branch_guard import check_history
 from ml_platform.components.mappings import daily
 from ml_platform.components.publish import publish
+from ml_platform.components.step import begin_step
+from ml_platform.components.version_events import BRANCH_METADATA
 from ml_platform.core.errors import MlPlatformError
+from ml_platform.lake.settings import branch_name
+from ml_platform.lake.version import MAIN
 from ml_platform.project.project import Project
 from ml_platform.tables.table import DailyPartitions
 
@@ -71,10 +74,9 @@ def asset_of(plan: AssetPlan) -> dg.AssetsDefinition:
         keys = list(context.partition_keys) if context.has_partition_key or context.has_partition_key_range else [None]
         start = time.perf_counter()
         try:
-            check_history(context.instance)
-            workspace = context.resources.platform.workspace(plan.project, context.run.run_id, context.log.info)
+            workspace = begin_step(context, plan.project)
             outcome = plan.run(workspace, keys)
-            yield from publish(context, plan, outcome, time.perf_counter() - start)
+            yield from publish(context, plan, outcome, workspace.lake, time.perf_counter() - start)
         except MlPlatformError as error:
             # What is wrong stays wrong: a retry would only repeat it.
             raise dg.Failure(description=str(error), allow_retries=False) from error
@@ -86,10 +88,14 @@ def _spec(plan: AssetPlan, partitions_def: dg.PartitionsDefinition | None) -> dg
     metadata: dict[str, Any] = {"dagster/table_name": plan.project.lake_table(plan.layer, plan.name)}
     if plan.column_schema is not None:
         metadata["dagster/column_schema"] = plan.column_schema
+    description, branch = plan.description, branch_name()
+    if branch != MAIN:
+        metadata[BRANCH_METADATA] = branch
+        description = f"On branch **{branch}**: what is made here is not seen on any other.\n\n{description}"
     return dg.AssetSpec(
         key=plan.key,
         deps=[dg.AssetDep(d.key, partition_mapping=d.mapping) for d in plan.deps],
-        description=plan.description,
+        description=description,
         metadata=metadata,
         group_name=f"{plan.project.name}_{plan.layer}",
         owners=list(plan.owners),

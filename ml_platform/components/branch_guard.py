@@ -29,7 +29,7 @@ def check_history(instance: Any, branch: str | None = None) -> None:
     kept = instance.run_storage.get_cursor_values({_KEY}).get(_KEY)
     if kept is None:
         # A history that was begun before there were branches is that of `main`.
-        kept = branch if branch == MAIN or not instance.get_runs_count() else MAIN
+        kept = branch if branch == MAIN or not _has_history(instance) else MAIN
         if kept == branch:
             instance.run_storage.set_cursor_values({_KEY: branch})
     if kept != branch:
@@ -40,9 +40,16 @@ def check_history(instance: Any, branch: str | None = None) -> None:
         )
 
 
+def _has_history(instance: Any) -> bool:
+    """Tell whether anything was ever materialized; the run that asks is in the instance already."""
+    keys = instance.get_asset_keys()
+    return any(record.asset_entry.last_materialization_record is not None for record in instance.get_asset_records(keys))
+
+
 def history_folder(root: Path, branch: str) -> Path:
     """Return the ``DAGSTER_HOME`` of a branch: the project itself for ``main``, else a folder under ``data/.dagster/branches``."""
-    return root if branch == MAIN else root / "data" / ".dagster" / "branches" / branch.replace("/", "__")
+    # No branch has a plus in its name: two branches never share a folder, nor does one's folder hold another's.
+    return root if branch == MAIN else root / "data" / ".dagster" / "branches" / branch.replace("/", "+")
 
 
 def write_history_settings(root: Path, branch: str) -> Path:
@@ -54,8 +61,10 @@ def write_history_settings(root: Path, branch: str) -> Path:
         return home
     source = root / "dagster.yaml"
     settings = yaml.safe_load(source.read_text(encoding="utf-8")) if source.is_file() else {}
+    storage = _with_folder(settings.get("storage", {}), str(home))
     settings |= {
-        "storage": {"sqlite": {"base_dir": str(home)}},
+        # A database server holds the history of `main`, and a branch gets files of its own.
+        "storage": storage or {"sqlite": {"base_dir": str(home)}},
         "local_artifact_storage": {
             "module": "dagster._core.storage.root", "class": "LocalArtifactStorage", "config": {"base_dir": str(home)},
         },
@@ -67,3 +76,13 @@ def write_history_settings(root: Path, branch: str) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     (home / "dagster.yaml").write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
     return home
+
+
+def _with_folder(settings: dict[str, Any], folder: str) -> dict[str, Any]:
+    """Return settings with their ``base_dir``, wherever it stands, replaced; nothing if they have none."""
+    if "base_dir" in settings:
+        return {**settings, "base_dir": folder}
+    for name, inner in settings.items():
+        if isinstance(inner, dict) and (moved := _with_folder(inner, folder)):
+            return {**settings, name: moved}
+    return {}

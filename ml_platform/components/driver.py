@@ -16,8 +16,10 @@ from dagster._core.definitions.asset_daemon_cursor import AssetDaemonCursor
 from dagster._core.storage.tags import EXTERNALLY_MANAGED_ASSETS_TAG
 from dagster_shared.serdes import deserialize_value, serialize_value
 
+from ml_platform.components.branch_guard import check_history
 from ml_platform.core.errors import MlPlatformError
 from ml_platform.core.intervals import shift_day
+from ml_platform.lake.settings import open_lake
 
 # One landing moves down the graph in a few ticks; a graph that never comes to rest is a fault, not a reason to go on.
 MOST_TICKS = 40
@@ -44,6 +46,9 @@ class Driver:
     _automation: Any = None
 
     def __post_init__(self) -> None:
+        check_history(self.instance)
+        self._platform = (self.definitions.resources or {})["platform"]
+        self._lake = open_lake(self._platform.root)
         self._job = self.definitions.resolve_implicit_global_asset_job_def()
         self._graph = self.definitions.resolve_asset_graph()
         # A process that was killed leaves its run behind as if it still ran, with its places in the pools.
@@ -96,6 +101,7 @@ class Driver:
             instance=self.instance, asset_selection=list(keys), tags=extra, raise_on_error=False, run_config=QUIET, **chosen
         )
         self.runs.append(result)
+        self._lake.end_run(result.run_id)
         if not result.success:
             for event in result.all_events:
                 if event.is_step_failure and event.step_failure_data.error is not None:
@@ -117,7 +123,7 @@ class Driver:
     def _sensor(self, which: str) -> int:
         name = f"{self.project}_{which}"
         sensor = self.definitions.resolve_sensor_def(name)
-        platform = {"platform": (self.definitions.resources or {})["platform"]}
+        platform = {"platform": self._platform}
         context = dg.build_sensor_context(self.instance, cursor=self._cursors.get(name), resources=platform, definitions=self.definitions)
         with context:
             data = sensor.evaluate_tick(context)

@@ -135,7 +135,7 @@ class Session:
         return OpenView(self.workspace, self.project.view(name).view.name)
 
 
-def open_project(path_or_name: str | Path | None = None) -> Session:
+def open_project(path_or_name: str | Path | None = None, *, branch: str | None = None) -> Session:
     """Open a project by the folder of its dg project, by its name, or by where you stand.
 
     Parameters
@@ -143,6 +143,8 @@ def open_project(path_or_name: str | Path | None = None) -> Session:
     path_or_name : str or Path, optional
         A folder inside a dg project, or the name of a project that is declared in the one around the working directory.
         Without it: the only project there.
+    branch : str, optional
+        The branch of the lake to read and write, instead of ``ML_PLATFORM_BRANCH`` (or ``main``).
 
     Returns
     -------
@@ -169,7 +171,7 @@ def open_project(path_or_name: str | Path | None = None) -> Session:
         project = next(iter(projects.values()))
     else:
         raise UnknownNameError(f"Say which project: {', '.join(sorted(projects)) or 'none is declared there'}.")
-    return Session(project, Platform(root=str(root)).workspace(project))
+    return Session(project, Platform(root=str(root)).workspace(project, branch=branch))
 
 
 def _dg_root(start: Path) -> Path:

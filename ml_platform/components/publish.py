@@ -6,24 +6,25 @@ done: the run is marked, for that one moment, as one whose events are reported b
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
+from dagster._core.definitions.data_version import DEFAULT_DATA_VERSION
 from dagster._core.storage.tags import EXTERNALLY_MANAGED_ASSETS_TAG
 
+from ml_platform.components.version_events import POINTER_VERSION, version_metadata, version_tags
 from ml_platform.core.errors import MlPlatformError
 from ml_platform.pipeline.outcome import CheckOutcome, Markdown, Outcome, PartitionOutcome, Plot, Rows
 
 if TYPE_CHECKING:
     from ml_platform.components.asset_plan import AssetPlan
+    from ml_platform.lake.lake import Lake
+    from ml_platform.lake.provenance import InputTable
 
-# Scoring reads the champion by pointer: a promotion must not make a year of predictions stale.
-POINTER_VERSION = "pointer"
 
-
-def publish(context: dg.AssetExecutionContext, plan: "AssetPlan", outcome: Outcome, seconds: float) -> Iterator[Any]:
+def publish(context: dg.AssetExecutionContext, plan: "AssetPlan", outcome: Outcome, lake: "Lake", seconds: float) -> Iterator[Any]:
     """Yield the events of one materialization: checks first, then what became readable.
 
     Parameters
@@ -34,6 +35,8 @@ def publish(context: dg.AssetExecutionContext, plan: "AssetPlan", outcome: Outco
         The asset.
     outcome : Outcome
         What the materialization did; partitions without a version were stopped and get no event.
+    lake : Lake
+        Knows what each version was made from.
     seconds : float
         Wall time of the materialization itself, without Dagster's share; for all of its partitions together.
     """
@@ -46,30 +49,42 @@ def publish(context: dg.AssetExecutionContext, plan: "AssetPlan", outcome: Outco
     done = [p for p in outcome.partitions if p.version is not None and not p.stopped]
     if not done:
         return
-    cost = {"seconds": round(seconds, 3)}
+    made_from = lake.inputs_by_table([p.version for p in done if p.version is not None])
     deferred = context.run.tags.get(EXTERNALLY_MANAGED_ASSETS_TAG) == "true"
     if len(outcome.partitions) == 1 and not deferred:
         yield dg.MaterializeResult(
             asset_key=plan.key,
-            metadata={**{n: metadata_value(v) for n, v in outcome.metadata.items()}, **_numbers(done[0]), **cost},
+            metadata={
+                **{name: metadata_value(value) for name, value in outcome.metadata.items()},
+                **_metadata(done[0], made_from),
+                "seconds": round(seconds, 3),
+            },
             data_version=dg.DataVersion(_data_version(done[0], plan)),
         )
         return
+    cost = {"seconds": round(seconds, 3), "partitions_of_the_run": len(outcome.partitions)}
+    inputs = _inputs_read(context, plan)
     for number, partition in enumerate(done, start=1):
         # Plots and tables describe the whole run: they stand once, at its newest partition.
         extra = outcome.metadata if number == len(done) else {}
-        context.log_event(asset_materialization(plan, partition, {**cost, **extra}))
+        context.log_event(asset_materialization(plan, partition, made_from, {**cost, **extra}, inputs))
     with _reported_by_the_asset(context):
         yield dg.MaterializeResult(asset_key=plan.key)
 
 
-def asset_materialization(plan: "AssetPlan", partition: PartitionOutcome, extra: Mapping[str, Any]) -> dg.AssetMaterialization:
-    """Return the event of one partition with its numbers, its own data version, and what else is to be shown."""
+def asset_materialization(
+    plan: "AssetPlan",
+    partition: PartitionOutcome,
+    made_from: Mapping[int, Sequence["InputTable"]],
+    extra: Mapping[str, Any],
+    inputs: Mapping[dg.AssetKey, tuple[str, int | None]] | None = None,
+) -> dg.AssetMaterialization:
+    """Return the event of one partition with its numbers, what it was made from, its own data version, and what else is to be shown."""
     return dg.AssetMaterialization(
         plan.key,
         partition=partition.partition,
-        metadata={**_numbers(partition), **{name: metadata_value(value) for name, value in extra.items()}},
-        tags=_version_tags(partition, plan),
+        metadata={**_metadata(partition, made_from), **{name: metadata_value(value) for name, value in extra.items()}},
+        tags=version_tags(_data_version(partition, plan), plan.code_version, inputs or {}),
     )
 
 
@@ -132,19 +147,12 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def _numbers(partition: PartitionOutcome) -> Mapping[str, Any]:
+def _metadata(partition: PartitionOutcome, made_from: Mapping[int, Sequence["InputTable"]]) -> dict[str, Any]:
     version = partition.version
     if version is None:
         return {}
-    counts = {"dagster/partition_row_count": version.rows} if partition.partition else {"dagster/row_count": version.rows}
-    return {
-        **counts,
-        **{name: metadata_value(value) for name, value in partition.numbers.items()},
-        "lake/commit": version.commit,
-        "lake/version": version.id,
-        "lake/content": version.data_hash[:16],
-        "dagster/uri": f"lake://{version.table}{f'/{partition.partition}' if partition.partition else ''}@{version.commit}",
-    }
+    numbers = {name: metadata_value(value) for name, value in partition.numbers.items()}
+    return {**numbers, **version_metadata(version, made_from.get(version.id, ()))}
 
 
 def _data_version(partition: PartitionOutcome, plan: "AssetPlan") -> str:
@@ -153,9 +161,15 @@ def _data_version(partition: PartitionOutcome, plan: "AssetPlan") -> str:
     return partition.version.data_hash if partition.version is not None else ""
 
 
-def _version_tags(partition: PartitionOutcome, plan: "AssetPlan") -> dict[str, str]:
-    tags = {"dagster/data_version": _data_version(partition, plan), "dagster/data_version_is_user_provided": "true"}
-    return tags if plan.code_version is None else {**tags, "dagster/code_version": plan.code_version}
+def _inputs_read(context: dg.AssetExecutionContext, plan: "AssetPlan") -> dict[dg.AssetKey, tuple[str, int | None]]:
+    """Return what Dagster itself would write beside a result: per upstream asset its data version and newest event, as the step began."""
+    step = context.get_step_execution_context()
+    found: dict[dg.AssetKey, tuple[str, int | None]] = {}
+    for dep in plan.deps:
+        info = step.maybe_fetch_and_get_input_asset_version_info(dep.key)
+        version = DEFAULT_DATA_VERSION if info is None or info.data_version is None else info.data_version
+        found[dep.key] = (version.value, None if info is None else info.storage_id)
+    return found
 
 
 @contextmanager

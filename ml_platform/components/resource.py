@@ -22,14 +22,17 @@ class Platform(dg.ConfigurableResource):
 
     root: str = Field(description="The folder of the dg project.")
 
-    def workspace(self, project: Any, run_id: str = "", say: Callable[[str], None] | None = None) -> Any:
-        """Return what one materialization of ``project`` works with; all steps of a run read one commit, and what the run wrote."""
+    def workspace(self, project: Any, run_id: str = "", say: Callable[[str], None] | None = None, *, branch: str | None = None) -> Any:
+        """Return what one materialization of ``project`` works with; all steps of a run read one commit, and what the run wrote.
+
+        ``branch`` takes the place of the one in the settings.
+        """
         from ml_platform.lake.settings import open_lake
         from ml_platform.pipeline.workspace import Workspace
 
         root = Path(self.root)
         landing = settings.landing_root(root)
-        lake = open_lake(root)
+        lake = open_lake(root, branch)
         extra = {} if say is None else {"say": say}
         return Workspace(
             project=project,

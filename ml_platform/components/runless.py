@@ -10,10 +10,11 @@ from ml_platform.components.publish import asset_materialization
 from ml_platform.project.project import Project
 
 if TYPE_CHECKING:
+    from ml_platform.lake.lake import Lake
     from ml_platform.pipeline.outcome import Outcome
 
 
-def report_champion(root: Path, project: Project, problem: str, outcome: "Outcome") -> bool:
+def report_champion(root: Path, project: Project, problem: str, outcome: "Outcome", lake: "Lake") -> bool:
     """Report a judgement that no run made as a materialization of the champion.
 
     Parameters
@@ -26,6 +27,8 @@ def report_champion(root: Path, project: Project, problem: str, outcome: "Outcom
         The problem.
     outcome : Outcome
         Of ``champion/<problem>``.
+    lake : Lake
+        Knows what the judgement was made from.
 
     Returns
     -------
@@ -36,9 +39,10 @@ def report_champion(root: Path, project: Project, problem: str, outcome: "Outcom
 
     if not (root / "dagster.yaml").is_file():
         return False
+    made_from = lake.inputs_by_table([p.version for p in outcome.partitions if p.version is not None])
     plan = champion_plan(project, project.problem(problem))
     # The paths of dagster.yaml are relative to the folder that Dagster is started in.
     with chdir(root), dg.DagsterInstance.from_config(str(root)) as instance:
         for partition in outcome.partitions:
-            instance.report_runless_asset_event(asset_materialization(plan, partition, outcome.metadata))
+            instance.report_runless_asset_event(asset_materialization(plan, partition, made_from, outcome.metadata))
     return True

@@ -8,7 +8,10 @@ import dagster as dg
 
 from ml_platform.components.branch_guard import check_history
 from ml_platform.components.mappings import daily
+from ml_platform.components.step import release_ended
 from ml_platform.core.intervals import shift_day
+from ml_platform.lake.settings import branch_name
+from ml_platform.lake.version import MAIN
 from ml_platform.project.project import Project
 
 LANDING_SECONDS = 30
@@ -18,11 +21,19 @@ RETRAINED_LAYERS = ("training", "selected", "models", "champion")
 
 
 def sensors_of(project: Project) -> list[dg.SensorDefinition]:
-    """Return the landing, automation and retraining sensor of one project; all run by default."""
+    """Return the landing, automation and retraining sensor of one project.
+
+    All run by default on ``main``. On a branch they are stopped until somebody starts them: a branch answers a question, and what lands
+    or drifts meanwhile is the business of its parent.
+    """
     sensors = [_landing_sensor(project), _automation_sensor(project)]
     if project.problems:
         sensors.append(_retraining_sensor(project))
     return sensors
+
+
+def _default_status() -> dg.DefaultSensorStatus:
+    return dg.DefaultSensorStatus.RUNNING if branch_name() == MAIN else dg.DefaultSensorStatus.STOPPED
 
 
 def _selection(project: Project, layers: Iterable[str]) -> dg.AssetSelection:
@@ -45,7 +56,7 @@ def _landing_sensor(project: Project) -> dg.SensorDefinition:
         name=f"{project.name}_landing",
         target=_selection(project, ["raw"]),
         minimum_interval_seconds=LANDING_SECONDS,
-        default_status=dg.DefaultSensorStatus.RUNNING,
+        default_status=_default_status(),
         required_resource_keys={"platform"},
         description="Looks at the landing zone and requests exactly the partitions whose files are new or changed.",
     )
@@ -54,6 +65,7 @@ def _landing_sensor(project: Project) -> dg.SensorDefinition:
 
         check_history(context.instance)
         workspace = context.resources.platform.workspace(project)
+        release_ended(context.instance, workspace.lake)
         found = scan(workspace)
         changed = new_deliveries(workspace, found, json.loads(context.cursor) if context.cursor else {})
         requests = list(_requests(project, changed))
@@ -103,7 +115,7 @@ def _automation_sensor(project: Project) -> dg.SensorDefinition:
         f"{project.name}_automation",
         target=_selection(project, _layers(project)),
         minimum_interval_seconds=AUTOMATION_SECONDS,
-        default_status=dg.DefaultSensorStatus.RUNNING,
+        default_status=_default_status(),
         description="Carries every landed day down the graph, to predictions, outcomes and monitoring.",
     )
 
@@ -113,7 +125,7 @@ def _retraining_sensor(project: Project) -> dg.SensorDefinition:
         name=f"{project.name}_retraining",
         target=_selection(project, RETRAINED_LAYERS),
         minimum_interval_seconds=RETRAINING_SECONDS,
-        default_status=dg.DefaultSensorStatus.RUNNING,
+        default_status=_default_status(),
         required_resource_keys={"platform"},
         description="Turns each recorded decision to retrain into one run of its training date. It computes nothing and decides nothing.",
     )

@@ -14,6 +14,7 @@ from ml_platform.lake import ledger_tables as book
 from ml_platform.lake import lookup, provenance
 from ml_platform.lake.layout import check_partition, check_table
 from ml_platform.lake.ledger import Ledger
+from ml_platform.lake.provenance import InputTable
 from ml_platform.lake.scope import Scope, visible
 from ml_platform.lake.store import Store
 from ml_platform.lake.version import MAIN, Commit, Version
@@ -118,6 +119,11 @@ class History:
         with self._ledger.reading() as connection:
             self._load(connection, {version_id})
             return self._sorted(connection, provenance.direct_inputs(connection, version_id))
+
+    def inputs_by_table(self, ids: Iterable[int | Version]) -> dict[int, list[InputTable]]:
+        """Return, by version id, what each version was made from in one step, counted per table."""
+        with self._ledger.reading() as connection:
+            return provenance.inputs_by_table(connection, version_ids(ids))
 
     def closure(self, ids: Iterable[int | Version]) -> list[Version]:
         """Return the versions themselves and everything they were made from in any number of steps, by id."""

@@ -14,7 +14,7 @@ from ml_platform.lake.branches import Branch, Change, Merge, branch_changes, cre
 from ml_platform.lake.engines import sqlite_dsn
 from ml_platform.lake.history import History, version_ids
 from ml_platform.lake.layout import LEDGER_FILE, check_partition, check_table
-from ml_platform.lake.leases import lease, release
+from ml_platform.lake.leases import lease, leased_runs, release
 from ml_platform.lake.ledger import Ledger
 from ml_platform.lake.publishing import publish
 from ml_platform.lake.reading import Reading
@@ -84,6 +84,10 @@ class Lake(History):
     def latest(self) -> Lake:
         """Return the same lake and branch with all that others publish meanwhile: for pointers, which are added to and not rebuilt."""
         return Lake(self.store, self._ledger, Scope(self.branch))
+
+    def leased_runs(self) -> list[str]:
+        """Return the runs that retention keeps a commit for."""
+        return leased_runs(self._ledger)
 
     def end_run(self, run_id: str) -> None:
         """Let go of the commit that a run was reading."""

@@ -48,6 +48,12 @@ def lease(ledger: Ledger, scope: Scope, run_id: str, *, now: datetime | None = N
     return replace(scope, run_id=run_id, read_commit=known.commit_number, read_version=known.last_version)
 
 
+def leased_runs(ledger: Ledger) -> list[str]:
+    """Return the runs that hold a commit, in no order."""
+    with ledger.reading() as connection:
+        return list(connection.execute(sa.select(leases.c.run_id)).scalars())
+
+
 def release(ledger: Ledger, run_id: str) -> None:
     """Let go of what a run that has ended was reading."""
     with ledger.writing() as connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
@@ -17,6 +18,7 @@ from ml_platform.pipeline.outcome import CheckOutcome, Markdown, Outcome, Partit
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import Project
 from ml_platform.tables.table import DailyPartitions
+from ml_platform_tests.components.staleness import stale_reasons
 
 DAYS = ["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-04"]
 PARTITIONS = DailyPartitions(date(2024, 1, 1), date(2024, 1, 5))
@@ -24,11 +26,11 @@ PROJECT = Project("shop", Path())
 STOPPED = "2024-01-03"
 
 
-def make(workspace: Workspace, keys: Sequence[str | None]) -> Outcome:
-    """Publish one row per day that names the day, and stop one day."""
+def make(workspace: Workspace, keys: Sequence[str | None], more: int = 0) -> Outcome:
+    """Publish one row per day that names the day (and ``more``), and stop one day."""
     good = [k for k in keys if k != STOPPED]
     table = workspace.table("tables", "orders")
-    commit = workspace.lake.publish([workspace.lake.stage(table, k, pa.table({"day": [k]})) for k in good]) if good else None
+    commit = workspace.lake.publish([workspace.lake.stage(table, k, pa.table({"day": [k] * (1 + more)})) for k in good]) if good else None
     versions = {v.partition: v for v in commit.versions} if commit else {}
     return Outcome(
         commit,
@@ -41,20 +43,36 @@ def make(workspace: Workspace, keys: Sequence[str | None]) -> Outcome:
     )
 
 
+def copied(workspace: Workspace, keys: Sequence[str | None]) -> Outcome:
+    """Publish each day's orders again as features made from them."""
+    heads = workspace.lake.heads(workspace.table("tables", "orders"))
+    table = workspace.table("features", "spending")
+    here = [k for k in keys if k in heads]
+    commit = workspace.lake.publish(
+        [workspace.lake.stage(table, k, workspace.lake.read_versions([heads[k]]).arrow(), inputs=[heads[k]]) for k in here]
+    )
+    return Outcome(commit, tuple(PartitionOutcome(k, v) for k, v in zip(here, commit.versions, strict=True)))
+
+
+def made_again(workspace: Workspace, keys: Sequence[str | None]) -> Outcome:
+    """Publish orders of the days that were not stopped."""
+    return make(workspace, [k for k in keys if k != STOPPED])
+
+
 def fail(workspace: Workspace, keys: Sequence[str | None]) -> Outcome:
     """Break."""
     raise ContractBrokenError("orders 2024-01-01 has no column 'amount'. Deliver it again.")
 
 
-def graph(tmp_path: Path, run=make, *, pointer: bool = False) -> dg.Definitions:
+def graph(tmp_path: Path, run=make, *, below=made_again, pointer: bool = False) -> dg.Definitions:
     """Return the asset made by ``run`` and one of somebody else below it."""
     plan = AssetPlan(
         project=PROJECT, layer="tables", name="orders", run=run, description="Orders.", partitions=PARTITIONS,
         checks={"contract": "Rows keep it."}, code_version="abc", pointer=pointer,
     )  # fmt: skip
-    below = AssetPlan(
-        project=PROJECT, layer="features", name="spending", run=lambda workspace, keys: make(workspace, [k for k in keys if k != STOPPED]),
-        description="Spending.", partitions=PARTITIONS, deps=(Dep(plan.key),), checks={"contract": "Rows keep it."},
+    features = AssetPlan(
+        project=PROJECT, layer="features", name="spending", run=below, description="Spending.", partitions=PARTITIONS,
+        deps=(Dep(plan.key),), checks={"contract": "Rows keep it."}, code_version="def",
     )  # fmt: skip
 
     @dg.asset(deps=[plan.key], partitions_def=dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-01-05"),
@@ -63,16 +81,19 @@ def graph(tmp_path: Path, run=make, *, pointer: bool = False) -> dg.Definitions:
         """Somebody else's asset in the same run."""
 
     return dg.Definitions(
-        assets=[asset_of(plan), asset_of(below), theirs], resources=resources_at(str(tmp_path)), executor=dg.in_process_executor
+        assets=[asset_of(plan), asset_of(features), theirs], resources=resources_at(str(tmp_path)), executor=dg.in_process_executor
     )
 
 
-def execute(definitions: dg.Definitions, instance: dg.DagsterInstance, days: list[str]) -> dg.ExecuteInProcessResult:
+def execute(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, days: list[str], only: dg.AssetKey | None = None
+) -> dg.ExecuteInProcessResult:
     job = definitions.resolve_implicit_global_asset_job_def()
+    chosen = {"asset_selection": None if only is None else [only], "instance": instance, "raise_on_error": False}
     if len(days) == 1:
-        return job.execute_in_process(instance=instance, partition_key=days[0], raise_on_error=False)
+        return job.execute_in_process(partition_key=days[0], **chosen)
     tags = {"dagster/asset_partition_range_start": days[0], "dagster/asset_partition_range_end": days[-1]}
-    return job.execute_in_process(instance=instance, tags=tags, raise_on_error=False)
+    return job.execute_in_process(tags=tags, **chosen)
 
 
 def events(instance: dg.DagsterInstance, *key: str) -> dict[str | None, dg.AssetMaterialization]:
@@ -94,6 +115,24 @@ def test_a_range_run_gives_each_partition_its_own_content_version_and_leaves_a_s
         assert check is not None
         assert sorted(events(instance, "shop", "features", "spending")) == [d for d in DAYS if d != STOPPED], "what is below ran"
         assert sorted(events(instance, "theirs")) == DAYS, "the events of other people's assets in the same run are not held back"
+
+
+@pytest.mark.parametrize("days", [DAYS, DAYS[:1]])
+def test_every_partition_says_what_it_was_made_from_and_is_fresh_until_that_changes(tmp_path: Path, days: list[str]) -> None:
+    with dg.instance_for_test() as instance:
+        definitions = graph(tmp_path, below=copied)
+        execute(definitions, instance, days)
+        orders, spending = (dg.AssetKey(["shop", *name]) for name in (("tables", "orders"), ("features", "spending")))
+        made = events(instance, *spending.path)[DAYS[0]]
+        assert made.metadata["lake/input_versions"].value == 1
+        rows = [record.data for record in made.metadata["lake/inputs"].value.records]
+        assert rows == [{"table": "shop/tables/orders", "versions": 1, "partitions": DAYS[0], "newest commit": 1}]
+        assert "lake/inputs" not in events(instance, *orders.path)[DAYS[0]].metadata, "it was made from nothing of the lake"
+        assert [stale_reasons(definitions, instance, key, DAYS[0]) for key in (orders, spending)] == [[], []]
+        # The same day with other rows: only what was made from the old ones is stale.
+        execute(graph(tmp_path, partial(make, more=1)), instance, days, only=orders)
+        assert stale_reasons(definitions, instance, orders, DAYS[0]) == []
+        assert stale_reasons(definitions, instance, spending, DAYS[0]) == ["has a new dependency data version"]
 
 
 def test_a_run_over_a_range_and_one_over_a_day_give_the_same_data_version(tmp_path: Path) -> None:

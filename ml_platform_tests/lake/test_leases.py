@@ -71,5 +71,8 @@ def test_leases_are_renewed_and_released(lake):
     leases.lease(lake._ledger, Scope(), "r1", now=start + timedelta(hours=20))
     assert held()[0][:2] == ("r1", 1)
     assert held()[0][2] > before[0][2]
+    lake.for_run("r2")
+    assert sorted(lake.leased_runs()) == ["r1", "r2"]
     lake.end_run("r1")
-    assert held() == []
+    lake.end_run("never heard of")
+    assert lake.leased_runs() == ["r2"]

@@ -28,5 +28,11 @@ def test_closures_are_those_of_a_loop(tmp_path_factory, made_from, data):
     back = [(there, here) for here, there in edges]
     assert [v.id for v in lake.used_by(one)] == sorted(reach(back, {one}) - {one})
     assert [v.id for v in lake.used_by(one, direct=True)] == sorted({there for here, there in back if here == one})
+    counted = lake.inputs_by_table(range(1, len(made_from) + 1))
+    for i, tables in counted.items():
+        direct = lake.inputs(i)
+        assert [(t.table, t.versions, t.commit) for t in tables] == [("p/tables/a", len(direct), max(v.commit for v in direct))]
+        assert (tables[0].first, tables[0].last) == (min(v.partition for v in direct), max(v.partition for v in direct))
+    assert set(counted) == {here for here, _ in edges}
     assert [v.id for v in lake.inputs(one)] == sorted({there for here, there in edges if here == one})
     lake.close()

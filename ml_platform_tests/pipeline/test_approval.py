@@ -155,7 +155,7 @@ def test_the_page_of_the_champion_shows_the_decision(workspace, tmp_path):
         "local_artifact_storage: {module: dagster._core.storage.root, class: LocalArtifactStorage, config: {base_dir: history}}\n"
     )
     outcome = decide_held(workspace, PROBLEM, held_version(workspace), "promoted", by="Ada", reason="Two days look right.")
-    assert report_champion(tmp_path, workspace.project, PROBLEM, outcome)
+    assert report_champion(tmp_path, workspace.project, PROBLEM, outcome, workspace.lake)
     key = dg.AssetKey(["flights", "champion", PROBLEM])
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)
@@ -186,6 +186,6 @@ def test_the_command_line_says_what_serves(workspace, monkeypatch, capsys):
 
 def test_without_a_history_of_dagster_nothing_is_reported(workspace, tmp_path):
     outcome = decide_held(workspace, PROBLEM, held_version(workspace), "refused", by="Ada", reason="No.")
-    assert not report_champion(tmp_path, workspace.project, PROBLEM, outcome)
+    assert not report_champion(tmp_path, workspace.project, PROBLEM, outcome, workspace.lake)
     rows = workspace.lake.read(workspace.table("champion", PROBLEM)).pl()
     assert rows.select("verdict", "decided_by").rows() == [("held", ""), ("refused", "Ada")]

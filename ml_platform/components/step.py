@@ -1,0 +1,52 @@
+"""What every step of ours does before it touches the lake: it looks whose history this is, and takes the commit that its run reads."""
+
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from dagster._core.storage.dagster_run import FINISHED_STATUSES
+
+from ml_platform.components.branch_guard import check_history
+from ml_platform.lake.settings import branch_name
+from ml_platform.lake.version import MAIN
+
+if TYPE_CHECKING:
+    from ml_platform.lake.lake import Lake
+
+BRANCH_TAG = "ml_platform/branch"
+
+
+def begin_step(context: dg.AssetExecutionContext, project: Any) -> Any:
+    """Return the workspace of a step: the project, the lake as its run sees it, clock and landing zone.
+
+    Raises
+    ------
+    MlPlatformError
+        If the instance holds the history of another branch than the one that the settings name; nothing was run.
+    """
+    check_history(context.instance)
+    _name_branch(context)
+    workspace = context.resources.platform.workspace(project, context.run.run_id, context.log.info)
+    release_ended(context.instance, workspace.lake)
+    return workspace
+
+
+def release_ended(instance: dg.DagsterInstance, lake: "Lake") -> list[str]:
+    """Let go of the commits of runs that have ended, and return these runs; those of other instances are not known here and stay.
+
+    Called by every step, by every tick of the landing sensor and by those who drive runs themselves: a commit is held as long as its run
+    goes on and a moment longer, whether or not a daemon is there to notice the end.
+    """
+    holding = lake.leased_runs()
+    if not holding:
+        return []
+    ended = [run.run_id for run in instance.get_runs(dg.RunsFilter(run_ids=holding, statuses=list(FINISHED_STATUSES)))]
+    for run_id in ended:
+        lake.end_run(run_id)
+    return ended
+
+
+def _name_branch(context: dg.AssetExecutionContext) -> None:
+    """Tag the run with its branch, however it was launched."""
+    branch = branch_name()
+    if branch != MAIN and context.run.tags.get(BRANCH_TAG) != branch:
+        context.instance.add_run_tags(context.run.run_id, {BRANCH_TAG: branch})
