@@ -125,6 +125,9 @@ def _add_stored(commands: argparse._SubParsersAction) -> None:
     _add(lake, "verify", "stored:verify", "recompute the chain of commits, every file and every content hash")
     move = _add(lake, "move-ledger", "moving:move_ledger", "copy the ledger into another, empty database, such as PostgreSQL")
     move.add_argument("--to", metavar="VARIABLE", required=True, help="the environment variable that holds the new database's DSN")
+    publish = _add(lake, "publish", "publication:publish", "register a table's files as a Delta table, for other engines to read")
+    publish.add_argument("table", metavar="TABLE", help="arrivals, or layer/name: features/delays__origin")
+    publish.add_argument("--to", metavar="DIR", help="a folder of its own, of hard links (default: the table's folder in the lake)")
 
 
 def _add_lineage(commands: argparse._SubParsersAction) -> None:

@@ -1,0 +1,107 @@
+"""What another table format must be told to read a table of the lake in its own way: the same files, not copies.
+
+A ``Catalog`` registers a ``Publication``; Delta is the one there is (``lake/delta.py``). It needs nothing of the ledger, so that a second
+format is one more class and no change to the lake.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from ml_platform.core.errors import LakeError
+from ml_platform.lake.lake import Lake
+from ml_platform.lake.layout import DATA_FOLDER
+from ml_platform.lake.version import ARTIFACT
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# As the folders of partitions are named: readers that take columns from folders find the one they know.
+PARTITION_COLUMN = "part"
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """One Parquet file: ``name`` is its path below the table's folder, ``path`` where it is; ``partition`` None without partitions.
+
+    ``schema`` is what it was written with, which may be older than the publication's.
+    """
+
+    name: str
+    path: Path
+    partition: str | None
+    bytes: int
+    rows: int
+    schema: pa.Schema
+
+
+@dataclass(frozen=True)
+class Publication:
+    """The readable rows of a table as of a commit, in the newest schema; a column that a file does not have is null in it."""
+
+    table: str
+    commit: int
+    folder: Path
+    schema: pa.Schema
+    partitioned: bool
+    files: tuple[PublishedFile, ...]
+
+
+@dataclass(frozen=True)
+class Registered:
+    """What a catalog did: its own ``version`` after that, and how many files it was told of and told to forget."""
+
+    place: Path
+    version: int
+    commit: int
+    added: int
+    removed: int
+    files: int
+    rows: int
+
+
+class Catalog(Protocol):
+    """Registers files as a table of its format; the same publication again changes nothing."""
+
+    def register(self, publication: Publication) -> Registered:
+        """Make the catalog's table hold exactly the files of the publication, in one step."""
+        ...
+
+
+def publication_of(lake: Lake, table: str) -> Publication:
+    """Return the readable rows of a table as of now.
+
+    Parameters
+    ----------
+    lake : Lake
+        Where it is.
+    table : str
+        ``project/layer/name``.
+
+    Raises
+    ------
+    UnknownTableError, UnknownPartitionError
+        If there is no such table, or nothing of it can be read.
+    LakeError
+        If it is an artifact, has a column called like the partition column, or its partitions cannot be read as one table.
+    """
+    commit = lake.head()
+    reading = lake.read(table, at=commit, missing="raise")
+    if any(version.kind == ARTIFACT for version in reading.versions):
+        raise LakeError(f"{table!r} holds artifacts, not rows: there is no table to publish.")
+    keys = {version.partition for version in reading.versions}
+    if len(keys) > 1 and None in keys:
+        raise LakeError(f"{table!r} has rows with and without a partition, which no other format can tell apart: nothing was published.")
+    if keys != {None} and PARTITION_COLUMN in reading.table_schema.names:
+        raise LakeError(
+            f"{table!r} has a column {PARTITION_COLUMN!r}, which is what its partitions are called when published. Rename the column."
+        )
+    folder = f"{DATA_FOLDER}/{table}"
+    files = tuple(
+        PublishedFile(file.path.removeprefix(f"{folder}/"), lake.root / file.path, version.partition, file.bytes, file.rows, version.schema)
+        for version in reading.versions
+        for file in version.files
+    )
+    return Publication(table, commit, lake.root / folder, reading.table_schema, keys != {None}, files)
