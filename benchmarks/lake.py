@@ -1,15 +1,12 @@
 """What versioning costs: a year of daily partitions in the lake, and the same Parquet files written plainly beside it.
 
-Run it with ``python benchmarks/lake.py``. Medians of wall time, and CPU seconds of the process beside them.
+Run it with ``python benchmarks/lake.py``. ``lake_write.py`` and ``lake_read.py`` hold the large figures.
 """
 
 from __future__ import annotations
 
 import os
-import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +15,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from timing import measure
 
 from ml_platform.lake.door import open_views
 from ml_platform.lake.duck import connect
@@ -51,20 +49,6 @@ def a_day(i: int) -> pa.Table:
     )
 
 
-def measure(label: str, work: Callable[[], Any], *, times: int = 1, per: int = 1) -> Any:
-    """Run ``work``, print its median wall and CPU time per piece, and return its last result."""
-    walls, cpus, result = [], [], None
-    for _ in range(times):
-        wall, cpu = time.perf_counter(), time.process_time()
-        result = work()
-        walls.append(time.perf_counter() - wall)
-        cpus.append(time.process_time() - cpu)
-    wall, cpu = (1e3 * statistics.median(values) for values in (walls, cpus))
-    each = f"   {wall / per:7.2f} ms each" if per > 1 else ""
-    print(f"  {label:<66}{wall:9.2f} ms {cpu:9.2f} ms CPU{each}")
-    return result
-
-
 def disk_use(folder: Path) -> int:
     """Return the bytes of all data files below a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*.parquet"))
@@ -88,7 +72,7 @@ def write(root: Path, days: list[pa.Table]) -> tuple[Lake, list[str]]:
     """Print what writing costs."""
 
     def stage() -> list[Any]:
-        return [lake.stage(TABLE, key, rows, key=["flight_id"]) for key, rows in zip(KEYS, days, strict=True)]
+        return lake.stage_partitions(TABLE, dict(zip(KEYS, days, strict=True)), key=["flight_id"])
 
     print(f"\nWriting {DAYS} partitions of {ROWS} rows")
     lake = measure("open a lake", lambda: Lake.open(root / "lake"), times=5)

@@ -9,6 +9,7 @@ Negative zero stays apart from zero: a reader must get back what was written.
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.errors import LakeError
@@ -59,6 +60,7 @@ class _NoCanonicalFormError(Exception):
     """The type of a value that this module cannot lay out canonically."""
 
 
+@lru_cache(maxsize=1024)
 def _type_text(kind: pa.DataType) -> str:
     """Return the name of a type without what depends on the writer: widths of offsets, names of list items."""
     import pyarrow as pa

@@ -19,7 +19,8 @@ from ml_platform.lake.ledger import Ledger
 from ml_platform.lake.publishing import publish
 from ml_platform.lake.reading import Reading
 from ml_platform.lake.scope import At, Scope, visible
-from ml_platform.lake.staging import origin, stage_files, stage_table
+from ml_platform.lake.splitting import split_rows
+from ml_platform.lake.staging import Part, origin, stage_files, stage_tables
 from ml_platform.lake.store import open_store
 from ml_platform.lake.tags import Tag, create_tag, drop_tag, list_tags
 from ml_platform.lake.version import DATA, MAIN, REJECTED, Commit, Staged, Version, arrow_schema
@@ -139,10 +140,55 @@ class Lake(History):
         LakeError
             If a name is impossible, a cast would lose something, or a key column is missing.
         """
+        return self.stage_partitions(
+            table, {partition: rows}, key=key, schema=schema, inputs=inputs, code_version=code_version, kind=kind, properties=properties
+        )[0]
+
+    def stage_partitions(
+        self,
+        table: str,
+        rows: pa.Table | Mapping[str | None, pa.Table],
+        partition_column: str | None = None,
+        *,
+        key: Sequence[str] = (),
+        schema: pa.Schema | None = None,
+        inputs: Iterable[int | Version] | Callable[[str | None], Iterable[int | Version]] = (),
+        code_version: str = "",
+        kind: Literal["data", "rejected"] = DATA,
+        properties: Mapping[str, object] | Callable[[str | None], Mapping[str, object]] | None = None,
+    ) -> list[Staged]:
+        """Write the rows of many partitions in one pass, on several threads; each is what :meth:`stage` would have made of it.
+
+        Parameters
+        ----------
+        table, key, schema, code_version, kind
+            As of :meth:`stage`.
+        rows : pyarrow.Table or mapping of str or None to pyarrow.Table
+            The rows of all partitions in any order, or those of each by its key.
+        partition_column : str, optional
+            The column of a table that holds the key of each row, as text or as a date; it is stored only if ``schema`` has it.
+        inputs, properties
+            As of :meth:`stage`, for all partitions, or as a function of the key.
+
+        Returns
+        -------
+        list of Staged
+            A table's partitions in the order of their keys, a mapping's in its own.
+
+        Raises
+        ------
+        LakeError
+            As of :meth:`stage`, or if a row has no key; nothing of the range stays behind.
+        """
         if kind not in (DATA, REJECTED):
             raise LakeError(f"{kind!r} is no kind of rows: use 'data' or 'rejected' (files are staged with stage_artifact).")
-        of = origin(table, partition, version_ids(inputs), code_version, properties)
-        return stage_table(self._ledger, self.store, of, rows, key=key, schema=schema, kind=kind)
+        shared = () if callable(inputs) else version_ids(inputs)
+        parts = []
+        for partition, cut in split_rows(check_table(table), rows, partition_column, schema).items():
+            ids = version_ids(inputs(partition)) if callable(inputs) else shared
+            values = properties(partition) if callable(properties) else properties
+            parts.append(Part(origin(table, partition, ids, code_version, values), cut))
+        return stage_tables(self._ledger, self.store, parts, key=key, schema=schema, kind=kind)
 
     def stage_artifact(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from ml_platform.core.errors import LakeError
 from ml_platform.lake.store import Store
@@ -83,8 +83,3 @@ def whole_files(store: Store, files: Iterable[FileRef]) -> set[str]:
     wanted = {file.path: file.bytes for file in files}
     found = store.sizes(wanted)
     return {path for path, size in wanted.items() if found.get(path) == size}
-
-
-def are_whole(store: Store, files: Sequence[FileRef]) -> bool:
-    """Tell whether all files exist in the size they were written in."""
-    return whole_files(store, files) == {file.path for file in files}

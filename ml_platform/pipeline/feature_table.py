@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -28,8 +27,6 @@ from ml_platform.tables.types import arrow_type, available_at_names, polars_type
 # Properties of a feature partition: the hash of each definition that it stores, of the contents that it was made from, and how many
 # seconds before its day those reach.
 DEFINITIONS, MADE_FROM, REACH = "definitions", "made_from", "reach_seconds"
-
-_STAGING_THREADS = 2
 
 
 @dataclass(frozen=True)
@@ -177,20 +174,16 @@ def _stage(task: Task, parts: dict[str, pl.DataFrame], inputs: dict[str, list[Ve
     code_version = definition_hash(task.definitions)
     reach = int(longest_reach(task.definitions).total_seconds())
 
-    def stage(day: str) -> Staged:
-        return task.workspace.lake.stage(
-            lake_table,
-            day,
-            parts[day].select(schema.names).to_arrow(),
-            key=[*task.entity, VALID_FROM],
-            schema=schema,
-            inputs=inputs[day],
-            code_version=code_version,
-            properties={DEFINITIONS: hashes, MADE_FROM: made_from(inputs[day]), REACH: reach},
-        )
-
-    with ThreadPoolExecutor(_STAGING_THREADS) as pool:
-        return dict(zip(parts, pool.map(stage, parts), strict=True))
+    staged = task.workspace.lake.stage_partitions(
+        lake_table,
+        {day: part.select(schema.names).to_arrow() for day, part in parts.items()},
+        key=[*task.entity, VALID_FROM],
+        schema=schema,
+        inputs=lambda day: inputs[str(day)],
+        code_version=code_version,
+        properties=lambda day: {DEFINITIONS: hashes, MADE_FROM: made_from(inputs[str(day)]), REACH: reach},
+    )
+    return dict(zip(parts, staged, strict=True))
 
 
 def _outcome(day: str, version: Version | None, entities: int, tables: Sequence[str]) -> PartitionOutcome:

@@ -48,7 +48,7 @@ def materialize_outcomes(workspace: Workspace, problem_name: str, partitions: Se
     until = answers_until(workspace, problem, at=at)
     scored = _scored(workspace, problem, list(heads.values()))
     mature = scored.filter(is_mature(problem.maturity, until))
-    staged: dict[str, Staged] = {}
+    days: dict[str | None, pl.DataFrame] = {}
     numbers: dict[str, Mapping[str, float | int | str]] = {}
     if mature.height:
         read = read_label_rows(workspace, problem, spanned(list(heads)), at=at)
@@ -58,11 +58,12 @@ def materialize_outcomes(workspace: Workspace, problem_name: str, partitions: Se
         for (day,), rows in answered.group_by(_DAY, maintain_order=True):
             kept = rows if problem.problem.label.without_rows == "null" else rows.filter(pl.col(LABEL).is_not_null())
             numbers[str(day)] = _numbers(rows, kept, counts[day] - rows.height)
-            staged[str(day)] = _stage(workspace, problem, str(day), kept, heads[str(day)], read.versions)
+            days[str(day)] = kept
     commit = None
-    if staged:
-        commit = workspace.lake.publish(list(staged.values()), run_id=workspace.run_id, message=f"outcomes {problem_name}")
-    versions = dict(zip(staged, commit.versions if commit else (), strict=True))
+    if mature.height:
+        staged = _stage(workspace, problem, days, heads, read.versions)
+        commit = workspace.lake.publish(staged, run_id=workspace.run_id, message=f"outcomes {problem_name}")
+    versions = dict(zip(days, commit.versions if commit else (), strict=True))
     outcomes = tuple(
         PartitionOutcome(day, versions[day], numbers=numbers[day])
         if day in versions
@@ -80,15 +81,23 @@ def _scored(workspace: Workspace, problem: CompiledProblem, heads: Sequence[Vers
 
 
 def _stage(
-    workspace: Workspace, problem: CompiledProblem, day: str, rows: pl.DataFrame, scored: Version, versions: Sequence[Version]
-) -> Staged:
+    workspace: Workspace,
+    problem: CompiledProblem,
+    days: Mapping[str | None, pl.DataFrame],
+    scored: Mapping[str, Version],
+    versions: Sequence[Version],
+) -> list[Staged]:
     label = problem.problem.label
-    return workspace.lake.stage(
+
+    def inputs(day: str | None) -> list[Version]:
+        return [scored[str(day)], *versions_of(workspace, versions, label_times(problem, day_interval(str(day))))]
+
+    columns = [*row_columns(problem), CUTOFF, LABEL, SCORE, MODEL_VERSION]
+    return workspace.lake.stage_partitions(
         workspace.table("outcomes", problem.name),
-        day,
-        rows.select(*row_columns(problem), CUTOFF, LABEL, SCORE, MODEL_VERSION).to_arrow(),
+        {day: rows.select(columns).to_arrow() for day, rows in days.items()},
         key=[CUTOFF, *problem.spine_key],
-        inputs=[scored, *versions_of(workspace, versions, label_times(problem, day_interval(day)))],
+        inputs=inputs,
         code_version=content_hash((label, problem.label_table.delay)),
     )
 

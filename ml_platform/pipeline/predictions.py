@@ -127,7 +127,7 @@ def _publish(workspace: Workspace, problem: CompiledProblem, scoring: _Scoring, 
     expected = {day: heads.get(day) for day in by_day}
     published: dict[str, Version] = {}
     while True:
-        staged = [_stage(workspace, problem, day, by_day[day], kept[day], scoring) for day in expected]
+        staged = _stage(workspace, problem, {day: by_day[day] for day in expected}, kept, scoring)
         commit = workspace.lake.publish(staged, run_id=workspace.run_id, message=f"predictions {problem.name}")
         published |= zip(expected, commit.versions, strict=True)
         before = {day: _before(workspace, table, published[day]) for day in expected}
@@ -154,29 +154,40 @@ def _given(workspace: Workspace, problem: CompiledProblem, heads: Sequence[Versi
 
 
 def _stage(
-    workspace: Workspace, problem: CompiledProblem, day: str, rows: pl.DataFrame, kept: Sequence[Version], scoring: _Scoring
-) -> Staged:
-    """Write the rows of one day that have a score already, as they are, and the new ones; features that a row lacks are NULL."""
-    inputs = [
-        scoring.model,
-        *versions_of(workspace, scoring.spine_versions, spine_times(problem, day_interval(day))),
-        *feature_versions_of(workspace, problem, scoring.definitions, scoring.feature_versions, rows),
-        *kept,
-    ]
-    if kept:
-        given = [workspace.lake.read_versions([version]).pl() for version in kept]
-        # Of two scores of one row the first that was given stands.
-        same = [*problem.spine_key, CUTOFF]
-        rows = pl.concat([*given, rows], how="diagonal_relaxed").unique(same, keep="first", maintain_order=True)
-    return workspace.lake.stage(
+    workspace: Workspace,
+    problem: CompiledProblem,
+    new: Mapping[str, pl.DataFrame],
+    kept: Mapping[str, Sequence[Version]],
+    scoring: _Scoring,
+) -> list[Staged]:
+    """Write the rows of each day that have a score already, as they are, and the new ones; features that a row lacks are NULL."""
+    days: dict[str | None, pl.DataFrame] = {day: _with_given(workspace, problem, rows, kept[day]) for day, rows in new.items()}
+
+    def inputs(day: str | None) -> list[Version]:
+        return [
+            scoring.model,
+            *versions_of(workspace, scoring.spine_versions, spine_times(problem, day_interval(str(day)))),
+            *feature_versions_of(workspace, problem, scoring.definitions, scoring.feature_versions, new[str(day)]),
+            *kept[str(day)],
+        ]
+
+    return workspace.lake.stage_partitions(
         workspace.table("predictions", problem.name),
-        day,
-        rows.to_arrow(),
+        {day: rows.to_arrow() for day, rows in days.items()},
         key=[CUTOFF, *problem.spine_key],
         inputs=inputs,
         code_version=scoring.code_version,
-        properties={"model_versions": rows[MODEL_VERSION].unique().sort().to_list()},
+        properties=lambda day: {"model_versions": days[day][MODEL_VERSION].unique().sort().to_list()},
     )
+
+
+def _with_given(workspace: Workspace, problem: CompiledProblem, new: pl.DataFrame, kept: Sequence[Version]) -> pl.DataFrame:
+    if not kept:
+        return new
+    given = [workspace.lake.read_versions([version]).pl() for version in kept]
+    # Of two scores of one row the first that was given stands.
+    same = [*problem.spine_key, CUTOFF]
+    return pl.concat([*given, new], how="diagonal_relaxed").unique(same, keep="first", maintain_order=True)
 
 
 def _numbers(workspace: Workspace, given: pl.DataFrame, new: pl.DataFrame) -> dict[str, Mapping[str, float | int | str]]:

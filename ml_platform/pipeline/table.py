@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -25,8 +24,6 @@ from ml_platform.tables.types import available_at_names, stored_schema
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
-
-_THREADS = 4
 
 
 @dataclass
@@ -126,14 +123,15 @@ def judge_rows(
     schema = stored_schema(table)
     good = [p for p in sources if p not in verdicts.stopped]
 
-    def stage_kept(partition: str | None) -> Staged:
-        content = kept.get(partition or "", rows.slice(0, 0)).drop_columns(["_partition"]).select(schema.names)
-        return stage(
-            here, partition, content, key=table.key, schema=schema, inputs=sources[partition], properties=properties[partition or ""]
-        )
-
-    with ThreadPoolExecutor(_THREADS) as pool:
-        verdicts.kept += pool.map(stage_kept, good)
+    verdicts.kept += workspace.lake.stage_partitions(
+        here,
+        {partition: kept.get(partition or "", rows.slice(0, 0)).select(schema.names) for partition in good},
+        key=table.key,
+        schema=schema,
+        inputs=sources.__getitem__,
+        code_version=code_version,
+        properties=lambda partition: properties[partition or ""],
+    )
     for partition in [p for p in sources if p in verdicts.stopped]:
         content = con.sql(
             "SELECT * EXCLUDE (_partition, _current) FROM raw WHERE _current AND _partition = $p", params={"p": partition or ""}

@@ -1,10 +1,15 @@
+from dataclasses import replace
+
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml_platform.core.errors import LakeError
+from ml_platform.lake.lake import Lake
+from ml_platform.lake.local_store import LocalStore
 from ml_platform.lake.staging import _ordered
 
 ROWS = pa.table({"k": [2, 1, 2, 1], "v": ["a", "b", "c", "d"]})
@@ -63,3 +68,79 @@ def test_kinds_and_properties_are_checked(lake):
         lake.stage("p/tables/a", None, ROWS, kind="artifact")
     with pytest.raises(LakeError, match=r"properties for 'p/tables/a', partition None cannot be written as JSON"):
         lake.stage("p/tables/a", None, ROWS, properties={"f": object()})
+
+
+KEYS = st.sampled_from(["2013-06-01", "2013-06-02", "2013-06-03"])
+CELLS = st.tuples(KEYS, st.none() | st.integers(0, 3), st.none() | st.floats(), st.none() | st.sampled_from(["a", "ü", ""]))
+
+
+@settings(max_examples=30)
+@given(st.lists(CELLS, max_size=30), st.booleans())
+def test_many_partitions_in_one_pass_are_what_each_alone_would_be(tmp_path_factory, cells, declared):
+    lake = Lake.open(tmp_path_factory.mktemp("lake"))
+    rows = pa.Table.from_pylist(
+        [dict(zip("pkxs", cell, strict=True)) for cell in cells],
+        pa.schema([("p", pa.string()), ("k", pa.int64()), ("x", pa.float64()), ("s", pa.string())]),
+    )
+    schema = pa.schema([("s", pa.string()), ("k", pa.int16()), ("x", pa.float64())]) if declared else None
+    keys = sorted(set(rows["p"].to_pylist()))
+    options = {"key": ["k"], "schema": schema, "code_version": "c"}
+    alone = [lake.stage("p/tables/a", key, rows.filter(pc.equal(rows["p"], key)).drop(["p"]), **options) for key in keys]
+    together = lake.stage_partitions("p/tables/a", rows, "p", **options)
+    assert [replace(one, files=()) for one in together] == [replace(one, files=()) for one in alone]
+    assert [one.files[0].sha256 for one in together] == [one.files[0].sha256 for one in alone]
+    by_key = {key: rows.filter(pc.equal(rows["p"], key)).drop(["p"]) for key in reversed(keys)}
+    assert [one.data_hash for one in lake.stage_partitions("p/tables/a", by_key, **options)] == [one.data_hash for one in alone][::-1]
+    lake.close()
+
+
+def days(n, first=0):
+    return {f"d{i:03d}": pa.table({"x": [first + i, i]}) for i in range(n)}
+
+
+def test_a_range_is_published_once_and_repeating_it_adds_no_byte(any_lake):
+    lake = any_lake
+    commit = lake.publish(lake.stage_partitions("p/tables/a", days(70)))
+    assert (commit.created, [v.partition for v in commit.versions]) == (70, sorted(days(70)))
+    before = {file.path for file in lake.store.list("data")}
+    staged = lake.stage_partitions("p/tables/a", {**days(70), "d005": pa.table({"x": [9]})})
+    assert {file.path for file in lake.store.list("data")} - before == {staged[5].files[0].path}
+    again = lake.publish(staged)
+    assert (again.number, again.created) == (2, 1)
+    assert lake.read("p/tables/a", ["d004", "d005"]).arrow()["x"].to_pylist() == [4, 4, 9]
+    assert lake.verify() == []
+
+
+def test_what_is_recorded_may_differ_by_partition(lake):
+    base = lake.publish([lake.stage("p/raw/a", key, rows) for key, rows in days(3).items()]).versions
+    of = {version.partition: version for version in base}
+    staged = lake.stage_partitions("p/tables/a", days(3), inputs=lambda p: [of[p]], properties=lambda p: {"from": p})
+    assert [one.inputs for one in staged] == [(version.id,) for version in base]
+    assert [one.properties for one in staged] == [f'{{"from":"d00{i}"}}' for i in range(3)]
+    shared = lake.stage_partitions("p/tables/a", days(2), inputs=iter(base), properties={"n": 1}, kind="rejected")
+    assert [(one.inputs, one.properties, one.kind) for one in shared] == [((1, 2, 3), '{"n":1}', "rejected")] * 2
+
+
+def test_a_range_that_cannot_be_written_leaves_nothing(lake, monkeypatch):
+    lake.publish([lake.stage("p/tables/a", "d001", days(2)["d001"])])
+    before = [file.path for file in lake.store.list("data")]
+    with pytest.raises(LakeError, match=r"rows for 'p/tables/a', partition 'd050' do not fit"):
+        lake.stage_partitions("p/tables/a", {**days(50), "d050": pa.table({"x": ["text"]})}, schema=pa.schema([("x", pa.int64())]))
+    create, written = LocalStore.create, []
+
+    def full(store, path, content):
+        if len(written) == 40:
+            raise LakeError("The disk is full.")
+        written.append(path)
+        create(store, path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalStore, "create", full)
+        with pytest.raises(LakeError, match="The disk is full"):
+            lake.stage_partitions("p/tables/a", days(60))
+    assert len(written) == 40
+    assert [file.path for file in lake.store.list("data")] == before
+    with pytest.raises(LakeError, match="cannot be the key of a partition"):
+        lake.stage_partitions("p/tables/a", {**days(3), "../x": days(1)["d000"]})
+    assert lake.stage_partitions("p/tables/a", {}) == []
+    assert lake.stage_partitions("p/tables/a", pa.table({"p": pa.array([], pa.string()), "x": []}), "p") == []
