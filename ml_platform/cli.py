@@ -64,6 +64,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_declaring(commands)
     _add_stored(commands)
     _add_lineage(commands)
+    _add_branches(commands)
+    _add_tags(commands)
     return parser
 
 
@@ -128,6 +130,33 @@ def _add_stored(commands: argparse._SubParsersAction) -> None:
     publish = _add(lake, "publish", "publication:publish", "register a table's files as a Delta table, for other engines to read")
     publish.add_argument("table", metavar="TABLE", help="arrivals, or layer/name: features/delays__origin")
     publish.add_argument("--to", metavar="DIR", help="a folder of its own, of hard links (default: the table's folder in the lake)")
+
+
+def _add_branches(commands: argparse._SubParsersAction) -> None:
+    branch = _group(commands, "branch", "branches of the lake: environments that read their parent without a copy and write to themselves")
+    create = _add(branch, "create", "branch:create", "make a branch; nothing is copied")
+    _add(branch, "list", "branch:list_all", "all branches, what each has changed, and what it takes on the disk")
+    diff = _add(branch, "diff", "branch:diff", "what a branch would change in its parent: rows, features, models, bytes")
+    merge = _add(branch, "merge", "branch:merge", "publish in the parent what a branch has made; what was decided or scored stays on it")
+    drop = _add(branch, "drop", "branch:drop", "let go of a branch and its Dagster history")
+    for command in (create, diff, merge, drop):
+        command.add_argument("name", metavar="BRANCH", help="such as dev/new-windows")
+    create.add_argument("--of", metavar="BRANCH", help="the parent (default: ML_PLATFORM_BRANCH, or main)")
+    create.add_argument("--at", metavar="COMMIT|TIME|TAG", help="the state of the parent to start from (default: now)")
+    for command in (diff, merge):
+        command.add_argument("--tables", nargs="+", metavar="PATTERN", help="only these, such as 'features/*' (default: all)")
+    merge.add_argument("--message", help="written beside the commit")
+
+
+def _add_tags(commands: argparse._SubParsersAction) -> None:
+    tag = _group(commands, "tag", "names for commits that must stay readable")
+    create = _add(tag, "create", "tag:create", "name a commit for good")
+    _add(tag, "list", "tag:list_all", "all tags")
+    drop = _add(tag, "drop", "tag:drop", "let go of a tag; the commit stays")
+    for command in (create, drop):
+        command.add_argument("name", metavar="TAG", help="such as audit-2013")
+    create.add_argument("--at", metavar="COMMIT|TIME|TAG", help="the commit to name (default: the newest)")
+    create.add_argument("--message", help="why it has a name")
 
 
 def _add_lineage(commands: argparse._SubParsersAction) -> None:

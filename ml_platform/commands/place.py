@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,6 +85,31 @@ def find_table(lake: Lake, name: str) -> str:
         raise UnknownTableError(f"{name!r} is the name of {len(exact)} tables. Say which: {', '.join(exact)}.")
     short = {t.split("/", 1)[1].removeprefix("tables/") for t in known}
     raise UnknownTableError(f"The lake has no table {name!r}. {did_you_mean(name, short)}")
+
+
+def short_name(table: str) -> str:
+    """Return a lake table's name without its project, as commands show and take it.
+
+    Examples
+    --------
+    >>> short_name("flights/features/delays__origin")
+    'features/delays__origin'
+    """
+    return table.split("/", 1)[-1]
+
+
+def table_filter(patterns: Sequence[str] | None) -> Callable[[str], bool] | None:
+    """Return what tells the tables that any of the patterns names, in full or without their project; None without patterns.
+
+    Examples
+    --------
+    >>> wanted = table_filter(["features/*"])
+    >>> wanted("flights/features/delays__origin"), wanted("flights/tables/arrivals")
+    (True, False)
+    """
+    if not patterns:
+        return None
+    return lambda table: any(fnmatchcase(name, pattern) for pattern in patterns for name in (table, short_name(table)))
 
 
 def parse_time(text: str) -> datetime:

@@ -161,7 +161,7 @@ def open_project(path_or_name: str | Path | None = None, *, branch: str | None =
     is_folder = path_or_name is not None and Path(path_or_name).is_dir()
     start = Path(path_or_name).resolve() if is_folder else Path.cwd()  # type: ignore[arg-type]
     root = _dg_root(start)
-    projects = {name: project for name, (project, _) in projects_of(ComponentTree.for_project(root)).items()}
+    projects = open_projects(root)
     if path_or_name is not None and not is_folder:
         name = str(path_or_name)
         if name not in projects:
@@ -172,6 +172,11 @@ def open_project(path_or_name: str | Path | None = None, *, branch: str | None =
     else:
         raise UnknownNameError(f"Say which project: {', '.join(sorted(projects)) or 'none is declared there'}.")
     return Session(project, Platform(root=str(root)).workspace(project, branch=branch))
+
+
+def open_projects(root: Path) -> dict[str, Project]:
+    """Return every project that is declared in the dg project at ``root``, compiled, by name."""
+    return {name: project for name, (project, _) in projects_of(ComponentTree.for_project(root)).items()}
 
 
 def _dg_root(start: Path) -> Path:

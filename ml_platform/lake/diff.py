@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -103,6 +103,23 @@ def diff_table(
     new = {version.partition: version for version in lake.resolve(table, wanted, at=after)}
     if not old and not new:
         lake.history(table)  # says so if there is no such table
+    return diff_versions(lake, table, old, new, key=key, before=before, after=after)
+
+
+def diff_versions(
+    lake: Lake,
+    table: str,
+    old: Mapping[str | None, Version],
+    new: Mapping[str | None, Version],
+    *,
+    key: Sequence[str] = (),
+    before: At = None,
+    after: At = None,
+) -> TableDiff:
+    """Compare two states of a table that are given as a version per partition, whichever branches those stand on.
+
+    See :func:`diff_table`; ``before`` and ``after`` are only told on.
+    """
     both = [k for k in sorted(old.keys() & new.keys(), key=lambda k: k or "") if _has_changed(old[k], new[k])]
     counts: dict[str | None, tuple[int, int, int]] = {}
     columns = _Columns((), (), (), ())

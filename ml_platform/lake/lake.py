@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from ml_platform.core.errors import LakeError, UnknownPartitionError
 from ml_platform.lake import lookup
 from ml_platform.lake.artifact import read_artifact
+from ml_platform.lake.branch_size import OwnFiles, own_files
 from ml_platform.lake.branches import Branch, Change, Merge, branch_changes, create_branch, drop_branch, list_branches, merge_branch
 from ml_platform.lake.engines import sqlite_dsn
 from ml_platform.lake.history import History, version_ids
@@ -364,6 +365,10 @@ class Lake(History):
     def changes(self, wanted: Callable[[str], bool] | None = None) -> list[Change]:
         """Return what this branch has published and not merged yet; see :func:`ml_platform.lake.branches.branch_changes`."""
         return branch_changes(self._ledger, self.branch, wanted)
+
+    def own_files(self) -> dict[str, OwnFiles]:
+        """Return, by table, the files that only this branch holds; see :func:`ml_platform.lake.branch_size.own_files`."""
+        return own_files(self._ledger, self.branch)
 
     def merge(self, name: str, *, wanted: Callable[[str], bool] | None = None, run_id: str = "", message: str = "") -> Merge:
         """Publish in its parent what branch ``name`` has published; see :func:`ml_platform.lake.branches.merge_branch`."""

@@ -1,0 +1,32 @@
+"""Which columns tell the rows of a stored table apart, by its declaration."""
+
+from __future__ import annotations
+
+from ml_platform.features.definition import CUTOFF, VALID_FROM, feature_table_name
+from ml_platform.project.project import Project
+
+
+def row_key(project: Project, table: str) -> tuple[str, ...]:
+    """Return the declared key of a lake table's rows inside a partition; none for what is not declared or has no key.
+
+    Parameters
+    ----------
+    project : Project
+        Whose declarations are asked.
+    table : str
+        ``project/layer/name``.
+    """
+    owner, _, rest = table.partition("/")
+    layer, _, name = rest.partition("/")
+    if owner != project.name:
+        return ()
+    if layer == "tables" and name in project.tables:
+        return project.tables[name].key
+    if layer == "features":
+        for view in project.views.values():
+            for entity in view.view.entities:
+                if feature_table_name(view.name, entity) == name:
+                    return (*entity, VALID_FROM)
+    if layer in ("training", "predictions", "outcomes") and name in project.problems:
+        return (CUTOFF, *project.problems[name].spine_key)
+    return ("feature",) if layer == "selected" else ()
