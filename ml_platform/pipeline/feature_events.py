@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
+import numpy as np
 import polars as pl
 
 from ml_platform.core.hashing import content_hash
-from ml_platform.core.intervals import DAY, Interval, day_start
+from ml_platform.core.intervals import DAY, Interval, day_start, to_micros
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.functions import engine_type
 from ml_platform.lake.duck import connect, quote_name
@@ -36,16 +38,30 @@ class TableHeads:
         """
         if self.table.partitions is None:
             return list(self.versions)
-        keys = [v.partition for v in self.versions if v.partition is not None]
-        if not keys:
+        days, latest = self._times
+        if not len(days):
             return []
         # Nothing lies outside of what has landed, however far the interval goes.
         landed = Interval(
-            day_start(min(keys)) + self.table.partitions.first * DAY, day_start(max(keys)) + self.table.partitions.after * DAY
+            _midnight(days.min()) + self.table.partitions.first * DAY, _midnight(days.max()) + self.table.partitions.after * DAY
         )
+        # Asked once for each day of a backfill: whatever depends on the versions alone is in ``_times``.
+        chosen = (days < np.datetime64(interval.end.date())) & (latest >= to_micros(interval.start))
         start, end = max(interval.start, landed.start), min(interval.end, landed.end)
-        days = set(self.workspace.project.file_days(self.table, Interval(start, end))) if start < end else set()
-        return [v for v in self.versions if v.partition in days or _reaches(v, interval)]
+        files = self.workspace.project.file_days(self.table, Interval(start, end)) if start < end else []
+        if files:
+            chosen |= (days >= np.datetime64(files[0])) & (days <= np.datetime64(files[-1]))
+        return [self._keyed[i] for i in np.flatnonzero(chosen)]
+
+    @cached_property
+    def _keyed(self) -> list[Version]:
+        return [v for v in self.versions if v.partition is not None]
+
+    @cached_property
+    def _times(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the day of each keyed version, and when the last of its rows became available (microseconds; least if untold)."""
+        days = np.array([v.partition for v in self._keyed], dtype="datetime64[D]")
+        return days, np.array([_last_available(v) for v in self._keyed], dtype=np.int64)
 
 
 def heads_of(workspace: Workspace, names: Iterable[str], at: int) -> list[TableHeads]:
@@ -130,10 +146,12 @@ def evaluate(rows: pl.DataFrame, expressions: dict[str, str]) -> pl.DataFrame:
         return relation.project(casts).pl()
 
 
-def _reaches(version: Version, interval: Interval) -> bool:
-    """Whether rows of an earlier partition became available as late as in the interval, by the times that the version records."""
-    if version.partition is None or version.partition >= interval.end.date().isoformat():
-        return False
+def _last_available(version: Version) -> int:
+    """Return by when all rows of a version were available, by the times that it records."""
     times = version.properties.get("times", {})
     latest = [ends[1] for column, ends in times.items() if column.startswith(AVAILABLE_AT) and ends[1] is not None]
-    return any(datetime.fromisoformat(last) >= interval.start for last in latest)
+    return max((to_micros(datetime.fromisoformat(last)) for last in latest), default=np.iinfo(np.int64).min)
+
+
+def _midnight(day: np.datetime64) -> datetime:
+    return day_start(str(day))

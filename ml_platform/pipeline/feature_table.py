@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
@@ -153,17 +154,14 @@ def _runs(days: Sequence[str], reach: timedelta) -> list[list[str]]:
 
 def _cut(history: pl.DataFrame, days: Sequence[str]) -> dict[str, pl.DataFrame]:
     """Return the rows of each day, of a history in order of entity and ``valid_from``."""
-    micros = history[VALID_FROM].to_physical()
+    micros = history[VALID_FROM].to_physical().to_numpy()
     # What lies before the first of the days belongs to it (only the project's first day has any).
-    cells = ((micros - to_micros(day_start(days[0]))) // (DAY // timedelta(microseconds=1))).clip(0)
-    ordered = history.with_columns(cells.alias("_cell")).sort("_cell", maintain_order=True)
-    bounds = ordered["_cell"]
-    parts = {}
-    for day in days:
-        cell = (day_start(day) - day_start(days[0])) // DAY
-        first, after = bounds.search_sorted(cell, side="left"), bounds.search_sorted(cell, side="right")
-        parts[day] = ordered.slice(int(first), int(after) - int(first)).drop("_cell")
-    return parts
+    cells = np.maximum((micros - to_micros(day_start(days[0]))) // (DAY // timedelta(microseconds=1)), 0)
+    order = np.argsort(cells, kind="stable")
+    ordered = history[order]
+    wanted = np.array([(day_start(day) - day_start(days[0])) // DAY for day in days])
+    first, after = (np.searchsorted(cells[order], wanted, side=side) for side in ("left", "right"))
+    return {day: ordered.slice(int(f), int(a - f)) for day, f, a in zip(days, first, after, strict=True)}
 
 
 def _stage(task: Task, parts: dict[str, pl.DataFrame], inputs: dict[str, list[Version]]) -> dict[str, Staged]:

@@ -22,6 +22,7 @@ from ml_platform.monitoring.performance import Performance, realized
 from ml_platform.monitoring.profile import Layout, Profile, added, layout_of, profile_of, profiles_by
 from ml_platform.pipeline.champion import champion_history
 from ml_platform.pipeline.predictions import MODEL_VERSION, SCORE, SCORED_AT
+from ml_platform.pipeline.remembered import Remembered
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem
 from ml_platform.training.labels import LABEL
@@ -51,6 +52,10 @@ class Champion:
     def columns(self) -> list[str]:
         """The watched columns: the model's features and its score."""
         return [name for name in self.reference.columns if name != LABEL]
+
+
+_CHAMPIONS: Remembered[Champion] = Remembered(most=4)
+_PROFILES: Remembered[Profile] = Remembered(most=500)
 
 
 @dataclass(frozen=True)
@@ -165,10 +170,14 @@ def read_champion(workspace: Workspace, version_id: int, role: Role = "model") -
         If the model has no sample of its training rows, or no training date.
     """
     version = workspace.lake.version(version_id)
+    return _CHAMPIONS.get(version, lambda: _read_champion(workspace, version))
+
+
+def _read_champion(workspace: Workspace, version: Version) -> Champion:
     training_date = version.properties.get("training_date", version.partition)
     if REFERENCE not in {file.name for file in version.files} or not training_date:
         raise ModelError(
-            f"Model version {version_id} of {version.table!r} has no {REFERENCE} or no training date: its scores cannot be compared "
+            f"Model version {version.id} of {version.table!r} has no {REFERENCE} or no training date: its scores cannot be compared "
             "with anything. Materialize the model's partition again, and promote that version."
         )
     reference = _scored_by_role(pl.read_parquet(io.BytesIO(workspace.lake.artifact(version, REFERENCE))), version, role)
@@ -235,10 +244,15 @@ def _scored_by(workspace: Workspace, predictions: Mapping[str, Version]) -> tupl
 
 
 def _profiles(workspace: Workspace, champion: Champion, versions: Sequence[Version]) -> dict[str, Profile]:
-    with connect() as con:
-        reading = workspace.lake.read_versions(versions, columns=[*champion.columns, MODEL_VERSION], partition_column=PARTITION)
-        rows = reading.relation(con).filter(f"{MODEL_VERSION} = {champion.version.id}")
-        return profiles_by(rows, champion.layout, PARTITION)
+    """Return the profile of each day's rows that this model scored; the days of a window come again the day after."""
+    new = [version for version in versions if (champion.version, version) not in _PROFILES]
+    counted: dict[str, Profile] = {}
+    if new:
+        with connect() as con:
+            reading = workspace.lake.read_versions(new, columns=[*champion.columns, MODEL_VERSION], partition_column=PARTITION)
+            rows = reading.relation(con).filter(f"{MODEL_VERSION} = {champion.version.id}")
+            counted = profiles_by(rows, champion.layout, PARTITION)
+    return {day: _PROFILES.get((champion.version, v), lambda day=day: counted[day]) for v in versions if (day := str(v.partition))}
 
 
 def _outcome_rows(workspace: Workspace, outcomes: Mapping[str, Version]) -> dict[str, pl.DataFrame]:
