@@ -1,0 +1,204 @@
+"""Back up and restore a lake while runs go on: first the ledger as of one moment, then every file that it names.
+
+A file that a ledger names is whole and never changes, so what is published meanwhile is simply not in this backup, and what was copied
+once need not be copied again. The ledger comes into its place last: a backup that was interrupted is still the backup before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import sqlite3
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from ml_platform.core.errors import IntegrityError, LakeError
+from ml_platform.lake.lake import Lake
+from ml_platform.lake.layout import LEDGER_FILE
+from ml_platform.lake.verify import Problem
+
+# Copying waits for disks most of the time.
+_THREADS = 8
+_PIECE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Backup:
+    """What was done: the newest commit that is in it, and the files it names, of which ``copied`` were new here."""
+
+    place: Path
+    commit: int
+    files: int
+    bytes: int
+    copied: int
+    copied_bytes: int
+
+
+class _File(NamedTuple):
+    """One file as the ledger has it."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+
+def back_up(lake: Lake, to: str | Path, *, link: bool = False) -> Backup:
+    """Copy a lake into a folder, or bring an earlier copy there up to date: a file that is there in its size is not read again.
+
+    Parameters
+    ----------
+    lake : Lake
+        May be written to by any process at the same time.
+    to : str or Path
+        A folder that holds nothing but backups of this lake; it is a lake itself, to be looked into but not to be written to.
+    link : bool
+        Give the files a second name instead of copying them: takes no time and no space, and protects from deletion, not from the disk.
+
+    Returns
+    -------
+    Backup
+
+    Raises
+    ------
+    IntegrityError
+        If a file of the lake is missing or is not what was published; the backup before stays as it was.
+    LakeError
+        If the folder is the lake's own, holds another lake, or cannot be written.
+    """
+    target = Path(to).expanduser().resolve()
+    if target == lake.root or target.is_relative_to(lake.root):
+        raise LakeError(f"{target} lies in the lake that is to be backed up. Name a folder elsewhere, best on another disk.")
+    _check_same_lake(lake.root, target)
+    return _copy(lake.root, target, link=link)
+
+
+def restore(backup: str | Path, to: str | Path) -> tuple[Backup, list[Problem]]:
+    """Copy a backup to where a lake is to be, and verify everything there.
+
+    Parameters
+    ----------
+    backup : str or Path
+        A folder that :func:`back_up` wrote.
+    to : str or Path
+        Where no lake is yet.
+
+    Returns
+    -------
+    Backup
+        What was copied.
+    list of Problem
+        What is not as it was published; empty for a sound lake.
+
+    Raises
+    ------
+    IntegrityError
+        If a file of the backup is missing or damaged: nothing can be opened as a lake then.
+    LakeError
+        If there is no backup, or a lake is there already.
+    """
+    source, target = Path(backup).expanduser().resolve(), Path(to).expanduser().resolve()
+    if not (source / LEDGER_FILE).is_file():
+        raise LakeError(f"{source} holds no backup: there is no {LEDGER_FILE}. Name the folder that `lake backup` wrote to.")
+    if (target / LEDGER_FILE).exists():
+        raise LakeError(f"There is a lake at {target} already. Move it away first, or restore to another folder; nothing was changed.")
+    done = _copy(source, target, link=False)
+    lake = Lake.open(target)
+    problems = lake.verify()
+    lake.close()
+    return done, problems
+
+
+def _copy(source: Path, target: Path, *, link: bool) -> Backup:
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        ledger = target / f".{LEDGER_FILE}.{secrets.token_hex(6)}"
+        try:
+            commit, files = _copy_ledger(source / LEDGER_FILE, ledger)
+            with ThreadPoolExecutor(_THREADS) as pool:
+                copied = list(pool.map(lambda file: _bring(source, target, file, link=link), files))
+            _put_in_place(ledger, target / LEDGER_FILE)
+        finally:
+            for left in target.glob(f"{ledger.name}*"):
+                left.unlink()
+    except OSError as problem:
+        raise LakeError(f"{source} cannot be copied to {target}: {problem.strerror} ({problem.filename}).") from problem
+    except sqlite3.Error as problem:
+        raise LakeError(f"The ledger of {source} cannot be copied to {target}: {problem}. Nothing there was changed.") from problem
+    new = [file.bytes for file, was_new in zip(files, copied, strict=True) if was_new]
+    return Backup(target, commit, len(files), sum(file.bytes for file in files), len(new), sum(new))
+
+
+def _copy_ledger(source: Path, target: Path) -> tuple[int, Sequence[_File]]:
+    """Copy the ledger as of one moment, without keeping anybody from writing; return its newest commit and the files it names."""
+    with closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as here, closing(sqlite3.connect(target)) as there:
+        here.backup(there)
+        # The copy is one file, not three: nobody writes to it.
+        there.execute("PRAGMA journal_mode = DELETE")
+        commit = there.execute("SELECT max(number) FROM commits").fetchone()[0] or 0
+        rows = there.execute("SELECT DISTINCT path, sha256, bytes FROM files ORDER BY path").fetchall()
+    return commit, [_File(*row) for row in rows]
+
+
+def _bring(source: Path, target: Path, file: _File, *, link: bool) -> bool:
+    """Bring one file to its place; False if it is there. It appears there whole, and only if it is what was published."""
+    here, there = source / file.path, target / file.path
+    if there.exists() and there.stat().st_size == file.bytes:
+        return False
+    there.parent.mkdir(parents=True, exist_ok=True)
+    written = there.with_name(f".{there.name}.{secrets.token_hex(6)}")
+    try:
+        if link:
+            os.link(here, written)
+            whole = here.stat().st_size == file.bytes
+        else:
+            whole = _copy_file(here, written) == file.sha256
+        if not whole:
+            raise IntegrityError(
+                f"{here} is not what was published. Find out with `ml-platform lake verify` what else is damaged; the backup before stays."
+            )
+        os.replace(written, there)
+    except FileNotFoundError:
+        raise IntegrityError(f"{here} is gone. Find out with `ml-platform lake verify` what else is; the backup before stays.") from None
+    finally:
+        written.unlink(missing_ok=True)
+    return True
+
+
+def _copy_file(here: Path, there: Path) -> str:
+    """Copy a file, wait until the disk has it, and return the digest of what was read."""
+    digest = hashlib.sha256()
+    with open(here, "rb") as source, open(there, "xb") as copy:
+        while piece := source.read(_PIECE):
+            digest.update(piece)
+            copy.write(piece)
+        copy.flush()
+        os.fsync(copy.fileno())
+    return digest.hexdigest()
+
+
+def _put_in_place(ledger: Path, place: Path) -> None:
+    """Let the copied ledger take the place of the one before, and of what a reader of that has left beside it."""
+    with open(ledger, "rb") as file:
+        os.fsync(file.fileno())
+    for left in (f"{place}-wal", f"{place}-shm"):
+        Path(left).unlink(missing_ok=True)
+    os.replace(ledger, place)
+
+
+def _check_same_lake(root: Path, target: Path) -> None:
+    """Refuse a folder with another lake: one that does not begin with the same commit, or knows commits that this one does not have."""
+    if not (target / LEDGER_FILE).is_file():
+        return
+    with closing(sqlite3.connect(f"file:{target / LEDGER_FILE}?mode=ro", uri=True)) as there:
+        newest = there.execute("SELECT number, hash FROM commits ORDER BY number DESC LIMIT 1").fetchone()
+    if newest is None:
+        return
+    with closing(sqlite3.connect(f"file:{root / LEDGER_FILE}?mode=ro", uri=True)) as here:
+        same = here.execute("SELECT hash FROM commits WHERE number = ?", (newest[0],)).fetchone()
+    if same is None or same[0] != newest[1]:
+        raise LakeError(f"{target} holds a lake with a history of its own (commit {newest[0]} is not one of {root}). Name another folder.")
