@@ -170,10 +170,10 @@ def read_champion(workspace: Workspace, version_id: int, role: Role = "model") -
         If the model has no sample of its training rows, or no training date.
     """
     version = workspace.lake.version(version_id)
-    return _CHAMPIONS.get(version, lambda: _read_champion(workspace, version))
+    return _CHAMPIONS.get((version, role), lambda: _read_champion(workspace, version, role))
 
 
-def _read_champion(workspace: Workspace, version: Version) -> Champion:
+def _read_champion(workspace: Workspace, version: Version, role: Role) -> Champion:
     training_date = version.properties.get("training_date", version.partition)
     if REFERENCE not in {file.name for file in version.files} or not training_date:
         raise ModelError(
