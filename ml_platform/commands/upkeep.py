@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_platform.commands.answer import Answer, Sheet
 from ml_platform.commands.place import open_lake, project_root
-from ml_platform.components.settings import lake_root
+from ml_platform.lake.settings import lake_root
 
 if TYPE_CHECKING:
     from ml_platform.lake.backup import Backup

@@ -25,6 +25,18 @@ from ml_platform.lake.verify import Problem
 # Copying waits for disks most of the time.
 _THREADS = 8
 _PIECE = 1 << 20
+# Retention may delete a file between the copy of the ledger and that of the file: then the ledger is copied again.
+_TRIES = 3
+# What retention has deleted is in no backup; of what was redacted there is what is left.
+_KEPT_FILES = """
+    SELECT path, sha256, bytes FROM files
+    WHERE version_id NOT IN (SELECT version_id FROM collected) AND version_id NOT IN (SELECT version_id FROM redactions)
+    UNION
+    SELECT path, sha256, bytes FROM replaced_files AS now
+    WHERE version_id NOT IN (SELECT version_id FROM collected)
+        AND number = (SELECT max(number) FROM redactions WHERE redactions.version_id = now.version_id)
+    ORDER BY path
+"""
 
 
 @dataclass(frozen=True)
@@ -45,6 +57,10 @@ class _File(NamedTuple):
     path: str
     sha256: str
     bytes: int
+
+
+class _GoneError(IntegrityError):
+    """A file that the ledger names is not there (any more)."""
 
 
 def back_up(lake: Lake, to: str | Path, *, link: bool = False) -> Backup:
@@ -71,6 +87,11 @@ def back_up(lake: Lake, to: str | Path, *, link: bool = False) -> Backup:
         If the folder is the lake's own, holds another lake, or cannot be written.
     """
     target = Path(to).expanduser().resolve()
+    if not (lake.root / LEDGER_FILE).is_file():
+        raise LakeError(
+            f"The lake at {lake.url} keeps its ledger in a database server: back that up with its own means (pg_dump) first, then copy the "
+            "folder data/ of the lake, whose files never change."
+        )
     if target == lake.root or target.is_relative_to(lake.root):
         raise LakeError(f"{target} lies in the lake that is to be backed up. Name a folder elsewhere, best on another disk.")
     _check_same_lake(lake.root, target)
@@ -118,9 +139,15 @@ def _copy(source: Path, target: Path, *, link: bool) -> Backup:
         target.mkdir(parents=True, exist_ok=True)
         ledger = target / f".{LEDGER_FILE}.{secrets.token_hex(6)}"
         try:
-            commit, files = _copy_ledger(source / LEDGER_FILE, ledger)
-            with ThreadPoolExecutor(_THREADS) as pool:
-                copied = list(pool.map(lambda file: _bring(source, target, file, link=link), files))
+            for left in range(_TRIES - 1, -1, -1):
+                commit, files = _copy_ledger(source / LEDGER_FILE, ledger)
+                try:
+                    with ThreadPoolExecutor(_THREADS) as pool:
+                        copied = list(pool.map(lambda file: _bring(source, target, file, link=link), files))
+                    break
+                except _GoneError:
+                    if not left:
+                        raise
             _put_in_place(ledger, target / LEDGER_FILE)
         finally:
             for left in target.glob(f"{ledger.name}*"):
@@ -140,7 +167,9 @@ def _copy_ledger(source: Path, target: Path) -> tuple[int, Sequence[_File]]:
         # The copy is one file, not three: nobody writes to it.
         there.execute("PRAGMA journal_mode = DELETE")
         commit = there.execute("SELECT max(number) FROM commits").fetchone()[0] or 0
-        rows = there.execute("SELECT DISTINCT path, sha256, bytes FROM files ORDER BY path").fetchall()
+        # A ledger of the first format knows neither retention nor redaction.
+        knows = there.execute("SELECT count(*) FROM sqlite_master WHERE name = 'collected'").fetchone()[0]
+        rows = there.execute(_KEPT_FILES if knows else "SELECT DISTINCT path, sha256, bytes FROM files ORDER BY path").fetchall()
     return commit, [_File(*row) for row in rows]
 
 
@@ -163,7 +192,7 @@ def _bring(source: Path, target: Path, file: _File, *, link: bool) -> bool:
             )
         os.replace(written, there)
     except FileNotFoundError:
-        raise IntegrityError(f"{here} is gone. Find out with `ml-platform lake verify` what else is; the backup before stays.") from None
+        raise _GoneError(f"{here} is gone. Find out with `ml-platform lake verify` what else is; the backup before stays.") from None
     finally:
         written.unlink(missing_ok=True)
     return True
