@@ -57,7 +57,7 @@ $(STAMP): pyproject.toml constraints.txt
 		|| { command -v $(PYTHON) >/dev/null || echo "There is no $(PYTHON). Install Python 3.11 or newer, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
 	@echo "==> Making the virtual environment $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV) || { echo "Python cannot make a virtual environment here. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
-	@echo "==> Installing the pinned packages (187 of them, about a minute on a good line)"
+	@echo "==> Installing the pinned packages (some 180 of them, about a minute on a good line)"
 	@$(PIP) install -c constraints.txt hatchling editables setuptools
 	@$(PIP) install -c constraints.txt --no-build-isolation -e '.[demo,dev]'
 	@touch $(STAMP)

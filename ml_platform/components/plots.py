@@ -1,4 +1,4 @@
-"""Small plots for the UI: ``draw`` turns the data of a ``Plot`` into a Markdown image that carries itself (a PNG of about 10 KB).
+"""Small plots for the UI: ``draw`` turns the data of a ``Plot`` into a Markdown image that is short enough to be shown in place.
 
 Keys of ``Plot.data`` by kind (after a semicolon: those that may be left out); lists of one kind are of one length, a value that is
 None or not finite is not drawn:
@@ -14,25 +14,24 @@ None or not finite is not drawn:
 
 from __future__ import annotations
 
-import base64
-import io
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
+from ml_platform.components.inline_svg import INLINE_LIMIT, WIDTH, Picture, bars, dots, line, thinned
 from ml_platform.core.errors import MlPlatformError, did_you_mean
 from ml_platform.pipeline.outcome import Plot
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+LONGEST_NAME = 34
+# Where bars begin, beside their names; the rows of a bar chart, and its first row.
+BAR_X, ROW, FIRST_ROW = 200, 12, 22
+# The field of a plot with two axes, in picture units; y grows downwards.
+LEFT, RIGHT, TOP, BOTTOM = 30, WIDTH, 18, 130
+HEIGHT = 158
+MOST_DRIFT = 6.0
+BLUE, ORANGE, QUIET = "royalblue", "chocolate", "silver"
 
-WIDTH, HEIGHT, DPI = 7.0, 3.4, 110
-MOST_BARS = 16
-LONGEST_NAME = 44
-COLOURS = 48
-
-# The UI may be light or dark: the plot brings its own background.
-PAPER, INK, QUIET, BLUE, ORANGE, GRID = "#fcfcfd", "#1f2430", "#8a91a0", "#3b6fd4", "#e0702b", "#e3e6ec"
+Drawing = Callable[[Mapping[str, Any], int], Picture]
 
 
 def draw(plot: Plot) -> str:
@@ -46,7 +45,8 @@ def draw(plot: Plot) -> str:
     Returns
     -------
     str
-        Markdown: an image with its data in the address, or a sentence where there is nothing to draw.
+        Markdown below 1,000 characters: an image that is its own address, with as many bars or points as fit, or a sentence where there is
+        nothing to draw.
 
     Raises
     ------
@@ -55,59 +55,15 @@ def draw(plot: Plot) -> str:
     """
     if plot.kind not in _DRAWINGS:
         raise MlPlatformError(f"No plot is called {plot.kind!r}. {did_you_mean(plot.kind, _DRAWINGS)}")
-    drawing, *forms = _DRAWINGS[plot.kind]
+    drawing, details, *forms = _DRAWINGS[plot.kind]
     keys = next((form for form in forms if all(key in plot.data for key in form)), None)
     if keys is None:
         needed = ", or ".join(", ".join(form) for form in forms)
         raise MlPlatformError(f"A plot of kind {plot.kind!r} needs {needed}; its data has {', '.join(plot.data) or 'nothing'}.")
     if not len(plot.data[keys[0]]):
         return f"_No data for the plot of {plot.kind.replace('_', ' ')} yet._"
-    return f"![{plot.kind}](data:image/png;base64,{base64.b64encode(to_png(plot, drawing)).decode()})"
-
-
-def to_png(plot: Plot, drawing: Callable[[Axes, Mapping[str, Any]], None]) -> bytes:
-    """Draw with ``drawing`` on a figure of its own (no state is shared between threads) and return the PNG."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from PIL import Image
-
-    bars = len(plot.data["features" if plot.kind == "importance" else "columns"]) if plot.kind in ("importance", "drift") else 0
-    height = max(HEIGHT, 0.9 + 0.22 * min(bars, MOST_BARS))
-    figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor=PAPER)
-    figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.1)
-    canvas = FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    _style(axes)
-    drawing(axes, plot.data)
-    canvas.draw()
-    # Few colours make a quarter of the bytes, and a plot has few: the image is stored in every event that shows it.
-    image = (
-        Image.frombuffer("RGBA", canvas.get_width_height(), bytes(canvas.buffer_rgba()), "raw", "RGBA", 0, 1)
-        .convert("RGB")
-        .quantize(COLOURS)
-    )
-    written = io.BytesIO()
-    image.save(written, format="PNG", optimize=True)
-    return written.getvalue()
-
-
-def _style(axes: Axes) -> None:
-    axes.set_facecolor(PAPER)
-    axes.tick_params(colors=INK, labelsize=8.5, length=0)
-    axes.grid(color=GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
-    for side in axes.spines.values():
-        side.set_visible(False)
-
-
-def _say(axes: Axes, title: str, x: str = "", y: str = "") -> None:
-    axes.set_title(title, color=INK, fontsize=10.5, loc="left", fontweight="bold")
-    axes.set_xlabel(x, color=INK, fontsize=9)
-    axes.set_ylabel(y, color=INK, fontsize=9)
-
-
-def _legend(axes: Axes, **options: Any) -> None:
-    axes.legend(frameon=False, fontsize=8.5, labelcolor=INK, **options)
+    written = (drawing(plot.data, detail).to_markdown(plot.kind.replace("_", " ")) for detail in details)
+    return next(text for text in written if len(text) < INLINE_LIMIT)
 
 
 def _number(value: Any) -> float:
@@ -120,133 +76,194 @@ def _numbers(values: Sequence[Any]) -> list[float]:
     return [_number(value) for value in values]
 
 
-def _short(name: Any) -> str:
+def _or_zero(value: float) -> float:
+    return 0.0 if math.isnan(value) else value
+
+
+def _short(name: Any, longest: int = LONGEST_NAME) -> str:
     text = str(name)
-    return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 1]}…"
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
-def _importance(axes: Axes, data: Mapping[str, Any]) -> None:
-    values = [0.0 if math.isnan(v) else v for v in _numbers(data["values"])]
+def _titled(title: str, height: int = HEIGHT) -> Picture:
+    picture = Picture(height)
+    picture.text(0, 11, title, font_weight="bold")
+    return picture
+
+
+class _Field:
+    """Where values of two axes lie in the picture."""
+
+    def __init__(self, xs: Iterable[float], ys: Iterable[float]) -> None:
+        self.x0, self.x1 = _ends(xs)
+        self.y0, self.y1 = _ends(ys)
+
+    def x(self, value: float) -> float:
+        return LEFT + (RIGHT - LEFT) * (value - self.x0) / (self.x1 - self.x0)
+
+    def y(self, value: float) -> float:
+        return BOTTOM - (BOTTOM - TOP) * (value - self.y0) / (self.y1 - self.y0)
+
+    def points(self, xs: Sequence[float], ys: Sequence[float]) -> list[tuple[float, float]]:
+        return [(self.x(x), self.y(y)) for x, y in zip(xs, ys, strict=True)]
+
+    def frame(self, picture: Picture, below: str, *, beside: str = "", form: str = ".3g") -> None:
+        """Draw the axes with their ends, and what lies on them."""
+        picture.curve(f"M{LEFT} {TOP}V{BOTTOM}H{RIGHT}", "black")
+        picture.text(0, TOP + 6, f"{self.y1:{form}}")
+        picture.text(0, BOTTOM, f"{self.y0:{form}}")
+        picture.text(LEFT, BOTTOM + 12, f"{self.x0:{form}}")
+        picture.text(RIGHT, BOTTOM + 12, f"{self.x1:{form}}", text_anchor="end")
+        picture.text(LEFT, BOTTOM + 24, f"{below}{f'; upwards: {beside}' if beside else ''}")
+
+
+def _ends(values: Iterable[float]) -> tuple[float, float]:
+    known = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
+    low, high = min(known), max(known)
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def _importance(data: Mapping[str, Any], rows: int) -> Picture:
+    values = [_or_zero(value) for value in _numbers(data["values"])]
     total = sum(values) or 1.0
-    shown = sorted(zip(data["features"], values, strict=True), key=lambda pair: -pair[1])[:MOST_BARS]
-    axes.barh(range(len(shown)), [100 * value / total for _, value in shown], color=BLUE, height=0.7)
-    axes.set_yticks(range(len(shown)), [_short(name) for name, _ in shown])
-    axes.invert_yaxis()
-    axes.grid(visible=False, axis="y")
-    rest = f", {MOST_BARS} of {len(values)} features" if len(values) > MOST_BARS else ""
-    _say(axes, f"Importance in the model{rest}", x="share of all importance (%)")
-
-
-def _calibration(axes: Axes, data: Mapping[str, Any]) -> None:
-    predicted, observed, rows = _numbers(data["predicted"]), _numbers(data["observed"]), _numbers(data["rows"])
-    most = max((r for r in rows if not math.isnan(r)), default=1.0) or 1.0
-    known = [v for v in (*predicted, *observed) if not math.isnan(v)] or [0.0, 1.0]
-    ends = [min(*known, 0.0), max(known) * 1.05]
-    axes.plot(ends, ends, color=QUIET, linewidth=1, linestyle="--", label="perfect")
-    axes.plot(predicted, observed, color=BLUE, linewidth=1.2)
-    axes.scatter(predicted, observed, s=[0.0 if math.isnan(r) else 12 + 60 * r / most for r in rows], color=BLUE, label="this model")
-    classified = data.get("task", "classification") == "classification"
-    x, y = ("mean predicted probability", "observed share") if classified else ("mean prediction", "mean of what happened")
-    _say(axes, "Calibration: what was predicted, and what happened", x=x, y=y)
-    _legend(axes, loc="upper left")
-
-
-def _roc(axes: Axes, data: Mapping[str, Any]) -> None:
-    axes.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle="--", label="chance (0.500)")
-    curves = data.get("curves") or [data]
-    for place, curve in enumerate(curves):
-        found, name = _number(curve["auc"]), curve.get("name", "this model")
-        axes.plot(
-            _numbers(curve["false_positive_rate"]), _numbers(curve["true_positive_rate"]),
-            color=BLUE if place == 0 else QUIET, linewidth=1.8 if place == 0 else 1.2, linestyle="-" if place == 0 else ":",
-            label=name if math.isnan(found) else f"{name} ({found:.3f})",
-        )  # fmt: skip
-    _say(axes, "ROC curve (area under it in brackets)", x="false positive rate", y="true positive rate")
-    _legend(axes, loc="lower right")
-
-
-def _size_curve(axes: Axes, data: Mapping[str, Any]) -> None:
-    sizes, found = _numbers(data["sizes"]), _numbers(data["quality"] if "quality" in data else data["auc"])
-    errors = [0.0 if math.isnan(e) else e for e in _numbers(data.get("error", [None] * len(sizes)))]
-    axes.errorbar(sizes, found, yerr=errors, color=BLUE, linewidth=1.6, marker="o", markersize=5, elinewidth=1, label="best by rank")
-    baseline, chosen, noise = (_number(data.get(key)) for key in ("baseline", "chosen", "before_noise"))
-    if not math.isnan(baseline):
-        axes.axhline(baseline, color=QUIET, linewidth=1, linestyle="--", label=f"baseline ({baseline:.3f})")
-    if not math.isnan(noise):
-        axes.axvline(noise, color=QUIET, linewidth=1, linestyle=":", label=f"first noise probe after {noise:.0f}")
-    at = [value for size, value in zip(sizes, found, strict=True) if size == chosen]
-    if at:
-        axes.scatter([chosen], at, s=110, facecolors="none", edgecolors=ORANGE, linewidths=2, label=f"chosen: {chosen:.0f}", zorder=3)
-    axes.set_xticks(sizes, [f"{size:.0f}" for size in sizes])
-    _say(
-        axes,
-        "How many features are enough",
-        x="number of features",
-        y="AUC on validation rows" if "auc" in data else "Gini (or R²) on validation rows",
+    ranked = sorted(zip(data["features"], (value / total for value in values), strict=True), key=lambda pair: -pair[1])
+    shown = ranked[:rows]
+    picture = _titled(f"Importance{f', {rows} of {len(ranked)} features' if len(ranked) > rows else ''}", FIRST_ROW + ROW * len(shown))
+    most = max(share for _, share in shown) or 1.0
+    picture.path(
+        bars([(WIDTH - BAR_X) * share / most for _, share in shown], x=BAR_X, first=FIRST_ROW, step=ROW), stroke=BLUE, stroke_width=8
     )
-    _legend(axes, loc="lower right")
+    for place, (name, share) in enumerate(shown):
+        picture.text(0, FIRST_ROW + 3 + ROW * place, f"{_short(name)} {share:.0%}")
+    return picture
 
 
-def _drift(axes: Axes, data: Mapping[str, Any]) -> None:
-    shown = list(zip(data["columns"], _numbers(data["effects"]), data["drifted"], data["importance"], strict=True))
-    shown.sort(key=lambda row: (not row[2], -(row[3] or 0.0), -(0.0 if math.isnan(row[1]) else row[1])))
-    columns, kept = len(shown), shown[:MOST_BARS]
-    reach = 6.0
-    axes.barh(
-        range(len(kept)), [min(e, reach) if not math.isnan(e) else 0 for _, e, _, _ in kept],
-        color=[ORANGE if drifted else BLUE for _, _, drifted, _ in kept], height=0.7,
-    )  # fmt: skip
-    for place, (_, effect, _, _) in enumerate(kept):
-        if effect > reach:
-            axes.text(reach, place, f" {effect:.0f}", va="center", fontsize=8, color=INK)
-    axes.axvline(1, color=INK, linewidth=1, linestyle="--")
-    names = [f"{_short(name)}{'' if weight is None else f' ({weight:.0%})'}" for name, _, _, weight in kept]
-    axes.set_yticks(range(len(kept)), names)
-    axes.invert_yaxis()
-    axes.grid(visible=False, axis="y")
-    moved = sum(bool(d) for d in data["drifted"])
-    _say(
-        axes,
-        f"Drift: {moved} of {columns} columns (orange)",
-        x="multiple of the change that matters (in brackets: importance)",
-    )
+def _drift(data: Mapping[str, Any], rows: int) -> Picture:
+    found = list(zip(data["columns"], (_or_zero(e) for e in _numbers(data["effects"])), data["drifted"], data["importance"], strict=True))
+    found.sort(key=lambda row: (not row[2], -(row[3] or 0.0), -row[1]))
+    shown, moved = found[:rows], sum(bool(d) for d in data["drifted"])
+    picture = _titled(f"Drift: {moved} of {len(found)} columns; the line is what matters", FIRST_ROW + ROW * len(shown))
+    unit = (WIDTH - BAR_X) / MOST_DRIFT
+    for colour, is_moved in ((ORANGE, True), (BLUE, False)):
+        lengths = [unit * min(effect, MOST_DRIFT) if bool(drifted) is is_moved else 0.0 for _, effect, drifted, _ in shown]
+        picture.path(bars(lengths, x=BAR_X, first=FIRST_ROW, step=ROW), stroke=colour, stroke_width=8)
+    picture.path(f"M{round(BAR_X + unit)} {FIRST_ROW - ROW // 2}v{ROW * len(shown)}", stroke="black")
+    for place, (name, _, _, weight) in enumerate(shown):
+        picture.text(0, FIRST_ROW + 3 + ROW * place, _short(name) if weight is None else f"{_short(name)} {weight:.0%}")
+    return picture
 
 
-def _scores(axes: Axes, data: Mapping[str, Any]) -> None:
-    edges = _numbers(data["edges"])
-    for name, colour, label in (("reference", QUIET, "training rows"), ("current", BLUE, "this window")):
-        shares = [100 * value for value in _numbers(data[name])]
-        axes.stairs(
-            shares, edges, color=colour, linewidth=1.8, label=label, fill=name == "reference", alpha=0.35 if name == "reference" else 1
+def _calibration(data: Mapping[str, Any], points: int) -> Picture:
+    triples = list(zip(_numbers(data["predicted"]), _numbers(data["observed"]), _numbers(data["rows"]), strict=True))
+    shown = thinned([t for t in triples if not any(map(math.isnan, t[:2]))], points)
+    predicted, observed = [t[0] for t in shown], [t[1] for t in shown]
+    known = [*predicted, *observed] or [0.0, 1.0]
+    ends = [min(0.0, *known), max(known)]
+    field = _Field(ends, ends)
+    picture = _titled("Calibration: what was predicted, and what happened")
+    field.frame(picture, "mean prediction", beside="what happened", form=".2g")
+    picture.path(line(field.points(ends, ends)), stroke=QUIET)
+    placed = field.points(predicted, observed)
+    picture.curve(line(placed), BLUE)
+    most = max((_or_zero(rows) for *_, rows in triples), default=0.0)
+    # Bins with less than a quarter of the largest one's rows are drawn smaller: they can lie off by chance.
+    few = [_or_zero(rows) < most / 4 for *_, rows in shown]
+    for is_few, size in ((False, 7), (True, 4)):
+        picture.path(
+            dots(p for p, small in zip(placed, few, strict=True) if small is is_few), stroke=BLUE, stroke_width=size, stroke_linecap="round"
         )
-    _say(axes, "Scores that were given", x="score", y="share of rows (%)")
-    _legend(axes)
+    return picture
 
 
-def _rejected(axes: Axes, data: Mapping[str, Any]) -> None:
-    delivered, rejected = _numbers(data["rows"]), _numbers(data["rejected"])
-    shares = [100 * bad / rows if rows else 0.0 for rows, bad in zip(delivered, rejected, strict=True)]
-    places = range(len(shares))
-    axes.bar(places, shares, color=ORANGE, width=0.8)
-    names = [str(key) if key is not None else "all" for key in data["partitions"]]
-    every = max(1, math.ceil(len(names) / 8))
-    axes.set_xticks(list(places)[::every], names[::every])
-    axes.set_ylim(bottom=0, top=None if any(shares) else 1)
-    total = sum(r for r in rejected if not math.isnan(r))
-    _say(
-        axes,
-        f"Rejected: {total:,.0f} rows of {sum(d for d in delivered if not math.isnan(d)):,.0f} delivered",
-        y="share of the delivered rows (%)",
-    )
+def _roc(data: Mapping[str, Any], points: int) -> Picture:
+    curves = data.get("curves") or [data]
+    field = _Field([0, 1], [0, 1])
+    picture = _titled(f"ROC, area {', '.join(map(_area, curves))}")
+    field.frame(picture, "false positive rate", beside="true positive rate", form="g")
+    picture.path(line(field.points([0, 1], [0, 1])), stroke=QUIET)
+    for place, curve in reversed(list(enumerate(curves))):
+        pairs = thinned(list(zip(_numbers(curve["false_positive_rate"]), _numbers(curve["true_positive_rate"]), strict=True)), points)
+        picture.curve(line(field.points([p[0] for p in pairs], [p[1] for p in pairs])), "gray" if place else BLUE)
+    return picture
 
 
-# Per kind: how it is drawn, and the keys that it needs (of several forms, one).
+def _area(curve: Mapping[str, Any]) -> str:
+    found = _number(curve["auc"])
+    name = f"{_short(curve['name'], 20)} " if "name" in curve else ""
+    return name + ("not known" if math.isnan(found) else f"{found:.3f}")
+
+
+def _size_curve(data: Mapping[str, Any], points: int) -> Picture:
+    sizes, quality = _numbers(data["sizes"]), _numbers(data["quality"] if "quality" in data else data["auc"])
+    errors = [_or_zero(e) for e in _numbers(data.get("error", [None] * len(sizes)))]
+    baseline, chosen, noise = (_number(data.get(key)) for key in ("baseline", "chosen", "before_noise"))
+    spread = [q + sign * e for q, e in zip(quality, errors, strict=True) for sign in (-1, 1)]
+    field = _Field([*sizes, noise], [*spread, baseline])
+    picture = _titled(f"How many features are enough: {chosen:.0f}" if chosen in sizes else "How many features are enough")
+    field.frame(picture, "features", beside="AUC on validation rows" if "auc" in data else "Gini or R² on validation rows")
+    rows = thinned(list(zip(sizes, quality, errors, strict=True)), points)
+    placed = field.points([r[0] for r in rows], [r[1] for r in rows])
+    picture.curve(line(placed), BLUE)
+    picture.path("".join(line(field.points([s, s], [q - e, q + e])) for s, q, e in rows if e), stroke=BLUE)
+    picture.path(dots(placed), stroke=BLUE, stroke_width=5, stroke_linecap="round")
+    if not math.isnan(baseline):
+        picture.path(line(field.points([field.x0, field.x1], [baseline] * 2)), stroke=QUIET)
+    if not math.isnan(noise):
+        picture.path(line(field.points([noise] * 2, [field.y0, field.y1])), stroke=ORANGE)
+        picture.text(field.x(noise) + 2, TOP + 6, "noise")
+    at = dict(zip(sizes, quality, strict=True)).get(chosen, math.nan)
+    picture.path(dots(field.points([chosen], [at])) if not math.isnan(at) else "", stroke=ORANGE, stroke_width=9, stroke_linecap="round")
+    return picture
+
+
+def _scores(data: Mapping[str, Any], bins: int) -> Picture:
+    edges = _numbers(data["edges"])
+    sides = [[_or_zero(share) for share in _numbers(data[name])] for name in ("reference", "current")]
+    group = math.ceil(len(sides[0]) / bins)
+    sides = [[sum(side[n : n + group]) for n in range(0, len(side), group)] for side in sides]
+    starts = [*edges[:-1][::group], edges[-1]]
+    field = _Field(edges, [0.0, *(share for side in sides for share in side)])
+    picture = _titled("Scores: training rows (grey), this window (blue)")
+    field.frame(picture, "score", beside="share of rows", form=".2g")
+    for side, colour in zip(sides, (QUIET, BLUE), strict=True):
+        steps = "".join(f"V{round(field.y(share))}H{round(field.x(end))}" for share, end in zip(side, starts[1:], strict=True))
+        closed = f"M{LEFT} {BOTTOM}{steps}V{BOTTOM}"
+        if colour == QUIET:
+            picture.path(closed, fill="lightgray")
+        else:
+            picture.curve(closed, colour)
+    return picture
+
+
+def _rejected(data: Mapping[str, Any], columns: int) -> Picture:
+    delivered, rejected = ([_or_zero(value) for value in _numbers(data[name])] for name in ("rows", "rejected"))
+    group = math.ceil(len(delivered) / columns)
+    sums = [(sum(rejected[n : n + group]), sum(delivered[n : n + group])) for n in range(0, len(delivered), group)]
+    shares = [bad / rows if rows else 0.0 for bad, rows in sums]
+    picture = _titled(f"Rejected: {sum(rejected):,.0f} rows of {sum(delivered):,.0f} delivered")
+    top = max(shares) or 0.01
+    width = (RIGHT - LEFT) / len(shares)
+    heights = [round((BOTTOM - TOP) * share / top) for share in shares]
+    d = "".join(f"M{round(LEFT + width * (n + 0.5))} {BOTTOM}v-{height}" for n, height in enumerate(heights) if height)
+    picture.path(d, stroke=ORANGE, stroke_width=max(1, round(width * 0.8)))
+    picture.curve(f"M{LEFT} {TOP}V{BOTTOM}H{RIGHT}", "black")
+    picture.text(0, TOP + 6, f"{top:.1%}")
+    names = ["all" if key is None else str(key) for key in data["partitions"]]
+    picture.text(LEFT, BOTTOM + 12, names[0])
+    if len(names) > 1:
+        picture.text(RIGHT, BOTTOM + 12, names[-1], text_anchor="end")
+    return picture
+
+
+# Per kind: how it is drawn, in how many bars or points at most (fewer where the names are long), and the keys that it needs (of several
+# forms, one).
+_ROWS = range(14, 0, -1)
 _DRAWINGS: dict[str, tuple[Any, ...]] = {
-    "importance": (_importance, ("features", "values")),
-    "calibration": (_calibration, ("predicted", "observed", "rows")),
-    "roc": (_roc, ("curves",), ("false_positive_rate", "true_positive_rate", "auc")),
-    "size_curve": (_size_curve, ("sizes", "quality", "chosen"), ("sizes", "auc", "chosen")),
-    "drift": (_drift, ("columns", "effects", "drifted", "importance")),
-    "scores": (_scores, ("edges", "reference", "current")),
-    "rejected": (_rejected, ("partitions", "rows", "rejected")),
+    "importance": (_importance, _ROWS, ("features", "values")),
+    "calibration": (_calibration, range(20, 1, -1), ("predicted", "observed", "rows")),
+    "roc": (_roc, range(40, 1, -2), ("curves",), ("false_positive_rate", "true_positive_rate", "auc")),
+    "size_curve": (_size_curve, range(20, 1, -1), ("sizes", "quality", "chosen"), ("sizes", "auc", "chosen")),
+    "drift": (_drift, _ROWS, ("columns", "effects", "drifted", "importance")),
+    "scores": (_scores, range(24, 1, -1), ("edges", "reference", "current")),
+    "rejected": (_rejected, range(60, 1, -4), ("partitions", "rows", "rejected")),
 }

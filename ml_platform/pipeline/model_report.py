@@ -38,7 +38,9 @@ def metadata_of(fitted: Fitted, card: str) -> dict[str, Any]:
     }
     if fitted.evaluation.task == "classification":
         found["calibration"] = Plot("calibration", _calibration_figure(fitted.evaluation))
-        found["roc"] = Plot("roc", _roc_figure(fitted.evaluation))
+        baseline = fitted.companions["baseline"].kind
+        both = {fitted.trained.kind: fitted.evaluation, f"{baseline} (baseline)": fitted.against["baseline"]}
+        found["roc"] = Plot("roc", {"curves": [_roc_curve(name, one) for name, one in both.items()]})
     return found
 
 
@@ -70,9 +72,9 @@ def _others(fitted: Fitted) -> dict[str, Evaluation]:
     return {kind if kind != fitted.trained.kind else "baseline": fitted.against["baseline"], "constant": fitted.against["constant"]}
 
 
-def _roc_figure(evaluation: Evaluation) -> dict[str, Any]:
+def _roc_curve(name: str, evaluation: Evaluation) -> dict[str, Any]:
     false, found = evaluation.roc
-    return {"false_positive_rate": list(false), "true_positive_rate": list(found), "auc": evaluation.numbers["auc"]}
+    return {"name": name, "false_positive_rate": list(false), "true_positive_rate": list(found), "auc": evaluation.numbers["auc"]}
 
 
 def _calibration_figure(evaluation: Evaluation) -> dict[str, Any]:
