@@ -44,7 +44,8 @@ def diff(args: Namespace) -> Answer:
     found = lake.diff(table, parse_at(args.before), parse_at(args.after), key=args.key or _key(args.project, table))
     rows = [_diff_row(part) for part in found.different]
     same = len(found.partitions) - len(rows)
-    columns = {"added": found.columns_added, "removed": found.columns_removed, "retyped": found.columns_retyped}
+    changes = ("added", "removed", "retyped", "renamed")
+    columns = {how: getattr(found, f"columns_{how}") for how in changes}
     lines = tuple(f"Columns {how}: {', '.join(names)}" for how, names in columns.items() if names)
     data = {"table": table, "key": found.key, "partitions": rows, "same": same, "columns": columns}
     title = f"{table} from {args.before} to {args.after}"

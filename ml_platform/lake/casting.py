@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ml_platform.core.errors import LakeError
+from ml_platform.lake.evolution import check_former_names, former_names, was
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,13 +27,13 @@ def cast_table(rows: pa.Table, schema: pa.Schema | None, where: str) -> pa.Table
     Returns
     -------
     pyarrow.Table
-        The same rows in the same order; schema metadata is dropped.
+        The same rows in the same order; of the schema's metadata only the former names of columns are kept.
 
     Raises
     ------
     LakeError
-        If columns are missing, too many or double, if a value does not survive the cast, or if a column that is
-        declared as never null holds a null. All such columns are named.
+        If columns are missing, too many or double, if a former name is a column's name as well, if a value does not survive the cast,
+        or if a column that is declared as never null holds a null. All such columns are named.
     """
     import pyarrow as pa
 
@@ -43,7 +44,8 @@ def cast_table(rows: pa.Table, schema: pa.Schema | None, where: str) -> pa.Table
     if schema is None:
         declared = pa.schema([pa.field(field.name, stored_type(field.type), field.nullable) for field in rows.schema])
     else:
-        declared = pa.schema([field.remove_metadata() for field in schema])
+        check_former_names(schema, where)
+        declared = pa.schema([was(field, former_names(field)) for field in schema])
     _check_columns(names, declared.names, where)
     columns, problems = [], []
     for field in declared:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from ml_platform.core.errors import LakeError, did_you_mean
 from ml_platform.lake.duck import connect, quote_name, quote_text
-from ml_platform.lake.evolution import can_become
+from ml_platform.lake.evolution import can_become, in_new_names
 from ml_platform.lake.reading import Reading
 from ml_platform.lake.scope import At
 from ml_platform.lake.version import ARTIFACT, Version
@@ -42,6 +42,7 @@ class PartitionDiff:
 class TableDiff:
     """The difference of one table between two states, one entry per partition, by key.
 
+    ``columns_renamed`` reads ``old -> new``; they are compared like all others.
     ``columns_added``, ``columns_removed`` and ``columns_retyped`` (their types cannot be compared) are left out of the
     comparison of rows: a row that only gained a column does not count as changed.
     """
@@ -54,6 +55,7 @@ class TableDiff:
     columns_added: tuple[str, ...] = ()
     columns_removed: tuple[str, ...] = ()
     columns_retyped: tuple[str, ...] = ()
+    columns_renamed: tuple[str, ...] = ()
 
     @property
     def different(self) -> tuple[PartitionDiff, ...]:
@@ -122,15 +124,20 @@ def diff_versions(
     """
     both = [k for k in sorted(old.keys() & new.keys(), key=lambda k: k or "") if _has_changed(old[k], new[k])]
     counts: dict[str | None, tuple[int, int, int]] = {}
-    columns = _Columns((), (), (), ())
+    columns, renamed = _Columns((), (), (), ()), ()
     if both:
         sides = lake.read_versions([old[k] for k in both]), lake.read_versions([new[k] for k in both])
-        columns = _compare_columns(sides[0].schema, sides[1].schema)
+        before_schema = in_new_names(sides[0].table_schema, sides[1].table_schema)
+        renamed = tuple(
+            f"{name} -> {now}" for name, now in zip(sides[0].table_schema.names, before_schema.names, strict=True) if name != now
+        )
+        sides = replace(sides[0], table_schema=before_schema), sides[1]
+        columns = _compare_columns(before_schema, sides[1].table_schema)
         _check_key(table, key, columns.common)
         counts = _count_rows(sides, tuple(key), columns.common)
     keys = sorted(old.keys() | new.keys(), key=lambda k: k or "")
     found = tuple(_partition_diff(k, old.get(k), new.get(k), counts) for k in keys)
-    return TableDiff(table, before, after, tuple(key), found, columns.added, columns.removed, columns.retyped)
+    return TableDiff(table, before, after, tuple(key), found, columns.added, columns.removed, columns.retyped, renamed)
 
 
 @dataclass(frozen=True)
@@ -202,10 +209,11 @@ def _count_rows(sides: tuple[Reading, Reading], key: tuple[str, ...], common: tu
 
 def _numbered(side: Reading, identity: Sequence[str], values: Sequence[str]) -> str:
     """Return a SELECT of one side's compared columns with its partition ('' without) and a number among twins."""
-    reading = Reading(side.store, side.versions, side.table_schema, (*identity, *values), _PARTITION)
+    columns = tuple(dict.fromkeys((*identity, *values)))
+    reading = Reading(side.store, side.versions, side.table_schema, columns, _PARTITION)
     by = ", ".join([_PARTITION, *map(quote_name, identity)])
     order = f" ORDER BY {', '.join(map(quote_name, values))}" if values else ""
-    cells = ", ".join(map(quote_name, (*identity, *values)))
+    cells = ", ".join(map(quote_name, columns))
     return (
         f"SELECT {cells}, {_PARTITION}, row_number() OVER (PARTITION BY {by}{order}) AS {_TWIN} "
         f"FROM (SELECT * REPLACE (coalesce({_PARTITION}, {quote_text('')}) AS {_PARTITION}) FROM ({reading.sql()}))"
