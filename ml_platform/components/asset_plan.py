@@ -71,7 +71,8 @@ def asset_of(plan: AssetPlan) -> dg.AssetsDefinition:
         required_resource_keys={"platform"},
     )
     def body(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        keys = list(context.partition_keys) if context.has_partition_key or context.has_partition_key_range else [None]
+        # A table without partitions may stand in the run of a day.
+        keys: list[str | None] = [None] if plan.partitions is None else list(context.partition_keys)
         start = time.perf_counter()
         try:
             workspace = begin_step(context, plan.project)
