@@ -75,7 +75,7 @@ def asset_of(plan: AssetPlan) -> dg.AssetsDefinition:
         keys: list[str | None] = [None] if plan.partitions is None else list(context.partition_keys)
         start = time.perf_counter()
         try:
-            workspace = begin_step(context, plan.project)
+            workspace = begin_step(context, context.resources.platform, plan.project)
             outcome = plan.run(workspace, keys)
             yield from publish(context, plan, outcome, workspace.lake, time.perf_counter() - start)
         except MlPlatformError as error:
