@@ -8,10 +8,11 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from ml_platform.components.in_process import QUIET, execute_assets
 from ml_platform.components.step import release_ended
 from ml_platform_tests.components import intruded
 from ml_platform_tests.components.intruded import OTHER, OWN, ROOT, SEEN, definitions, lake_at
-from ml_platform_tests.components.landed_shop import DAYS, landed_shop, on_branch
+from ml_platform_tests.components.landed_shop import DAYS, failure, key, landed_shop, on_branch
 
 
 @pytest.fixture
@@ -59,6 +60,32 @@ def test_every_step_in_a_process_of_its_own_reads_the_same_commit(root: Path) ->
             run_id = result.run_id
         check_run(root, run_id)
         assert release_ended(instance, lake_at(root)) == [run_id]
+
+
+@pytest.mark.parametrize("policy", ["strict", "last"])
+def test_a_run_of_a_strict_table_is_refused_once_what_was_published_since_it_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy: str
+) -> None:
+    shop = landed_shop(tmp_path, monkeypatch, swap=("  key: [order_id]", f"  key: [order_id]\n  publish: {policy}"))
+    raw = [key("raw/orders")]
+    with on_branch(None), dg.instance_for_test() as instance:
+        job = shop.definitions().resolve_implicit_global_asset_job_def()
+        # The run has begun, and before it reads what has landed somebody else publishes that day.
+        began = "7d0c5e3a-4d55-4f0a-9f39-3f4f5b8a0a01"
+        shop.lake.for_run(began)
+        night = execute_assets(job, instance, raw, DAYS[:1])
+        shop.land(DAYS[:1], count=9)
+        result = job.execute_in_process(
+            instance=instance, asset_selection=raw, partition_key=DAYS[0], run_id=began, raise_on_error=False, run_config=QUIET
+        )
+        version = shop.lake.heads("shop/raw/orders")[DAYS[0]]
+        if policy == "last":
+            assert result.success
+            assert (version.rows, version.run_id) == (9, began)
+            return
+        assert (version.rows, version.run_id) == (20, night.run_id)
+        assert f"'shop/raw/orders', partition '{DAYS[0]}' by run {night.run_id} at " in failure(result)
+        assert not [event for event in result.all_events if event.is_step_up_for_retry]
 
 
 def test_a_run_that_goes_on_keeps_its_commit(root: Path) -> None:
