@@ -15,9 +15,6 @@ export DO_NOT_TRACK := 1
 # Threads of LightGBM that wait sleep: on a busy machine spinning ones take half of the CPU from what runs beside them.
 export OMP_WAIT_POLICY := passive
 
-# `dagster dev` keeps its history without this (see dagster.yaml), but says that it would not; and it advertises its successor.
-DEV := DAGSTER_HOME="$(CURDIR)" PYTHONWARNINGS='ignore:Function `dev_command` is superseded'
-
 .DEFAULT_GOAL := help
 .PHONY: help demo dev test check venv format clean
 
@@ -27,9 +24,8 @@ help: ## Say what there is
 demo: $(STAMP) ## Build the whole pipeline on real flights, then show what was built (minutes the first time, seconds after)
 	@$(BIN)/ml-platform demo
 
-dev: $(STAMP) ## Start the Dagster UI on the same data: http://127.0.0.1:3000 (Ctrl-C stops it)
-	@echo "==> Starting the Dagster UI; it is ready in about half a minute at http://127.0.0.1:3000"
-	@$(DEV) $(BIN)/dagster dev
+dev: $(STAMP) ## Start the Dagster UI on the same data: http://127.0.0.1:3000 (Ctrl-C stops it; ML_PLATFORM_BRANCH=NAME: on a branch)
+	@DAGSTER_HOME="$(CURDIR)" $(BIN)/ml-platform branch dev
 
 test: $(STAMP) ## Run all checks and tests: format, lint, layers, types, pytest
 	@echo "==> ruff format"  && $(BIN)/ruff format --check .

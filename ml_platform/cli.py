@@ -146,8 +146,18 @@ def _add_branches(commands: argparse._SubParsersAction) -> None:
     diff = _add(branch, "diff", "branch:diff", "what a branch would change in its parent: rows, features, models, bytes")
     merge = _add(branch, "merge", "branch:merge", "publish in the parent what a branch has made; what was decided or scored stays on it")
     drop = _add(branch, "drop", "branch:drop", "let go of a branch and its Dagster history")
-    for command in (create, diff, merge, drop):
+    run = _add(branch, "run", "branch_run:run", "materialize assets on a branch, in this process and without a UI")
+    dev = _add(branch, "dev", "branch_run:dev", "open a branch in the Dagster UI, with a history of its own")
+    for command in (create, diff, merge, drop, run):
         command.add_argument("name", metavar="BRANCH", help="such as dev/new-windows")
+    dev.add_argument("name", metavar="BRANCH", nargs="?", help="such as dev/new-windows (default: ML_PLATFORM_BRANCH, or main)")
+    dev.add_argument("--port", type=int, default=3000, help="of the UI on this machine (default: %(default)s)")
+    run.add_argument(
+        "--select", nargs="+", required=True, metavar="ASSET", help="layer/name, 'features/*', or a selection as Dagster has it"
+    )
+    when = run.add_mutually_exclusive_group()
+    when.add_argument("--partition", metavar="DAY", help="one day, YYYY-MM-DD")
+    when.add_argument("--range", nargs=2, metavar=("FIRST", "LAST"), help="consecutive days, as one run")
     create.add_argument("--of", metavar="BRANCH", help="the parent (default: ML_PLATFORM_BRANCH, or main)")
     create.add_argument("--at", metavar="COMMIT|TIME|TAG", help="the state of the parent to start from (default: now)")
     for command in (diff, merge):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_platform.commands.answer import Answer, Sheet
 from ml_platform.commands.place import open_lake, parse_at, project_root, short_name, table_filter
-from ml_platform.components.branch_guard import history_folder
+from ml_platform.components.history import history_folder
 from ml_platform.core.errors import ConflictError, LakeError
 from ml_platform.lake.version import MAIN
 

@@ -71,10 +71,11 @@ def asset_of(plan: AssetPlan) -> dg.AssetsDefinition:
         required_resource_keys={"platform"},
     )
     def body(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        keys = list(context.partition_keys) if context.has_partition_key or context.has_partition_key_range else [None]
+        # A table without partitions may stand in the run of a day.
+        keys: list[str | None] = [None] if plan.partitions is None else list(context.partition_keys)
         start = time.perf_counter()
         try:
-            workspace = begin_step(context, plan.project)
+            workspace = begin_step(context, context.resources.platform, plan.project)
             outcome = plan.run(workspace, keys)
             yield from publish(context, plan, outcome, workspace.lake, time.perf_counter() - start)
         except MlPlatformError as error:

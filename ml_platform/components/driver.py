@@ -13,10 +13,10 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.asset_daemon_cursor import AssetDaemonCursor
-from dagster._core.storage.tags import EXTERNALLY_MANAGED_ASSETS_TAG
 from dagster_shared.serdes import deserialize_value, serialize_value
 
 from ml_platform.components.branch_guard import check_history
+from ml_platform.components.in_process import execute_assets
 from ml_platform.core.errors import MlPlatformError
 from ml_platform.core.intervals import shift_day
 from ml_platform.lake.settings import open_lake
@@ -24,8 +24,6 @@ from ml_platform.lake.settings import open_lake
 # One landing moves down the graph in a few ticks; a graph that never comes to rest is a fault, not a reason to go on.
 MOST_TICKS = 40
 DRIVEN = "ml_platform/driven"
-# The console has the driver's own lines; every event is in the instance.
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @dataclass
@@ -85,21 +83,9 @@ class Driver:
 
     def run(self, keys: Sequence[dg.AssetKey], days: Sequence[str] = (), tags: dict[str, str] | None = None) -> dg.ExecuteInProcessResult:
         """Run assets for consecutive days (none: assets without partitions) as one run of the instance."""
-        extra = {**(tags or {}), DRIVEN: self.project}
-        chosen: dict[str, Any] = {}
-        if len(days) == 1:
-            chosen["partition_key"] = days[0]
-        elif days:
-            # All assets of a project report their own events: Dagster need not announce each day of each asset beforehand, which is half
-            # of what a year's events cost.
-            extra |= {
-                "dagster/asset_partition_range_start": days[0],
-                "dagster/asset_partition_range_end": days[-1],
-                EXTERNALLY_MANAGED_ASSETS_TAG: "true",
-            }
-        result = self._job.execute_in_process(
-            instance=self.instance, asset_selection=list(keys), tags=extra, raise_on_error=False, run_config=QUIET, **chosen
-        )
+        own = {**(tags or {}), DRIVEN: self.project}
+        # All assets of a project report their own events.
+        result = execute_assets(self._job, self.instance, keys, days, own, all_ours=True)
         self.runs.append(result)
         self._lake.end_run(result.run_id)
         if not result.success:

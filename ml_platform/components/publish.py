@@ -6,33 +6,45 @@ done: the run is marked, for that one moment, as one whose events are reported b
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import dagster as dg
 from dagster._core.definitions.data_version import DEFAULT_DATA_VERSION
-from dagster._core.storage.tags import EXTERNALLY_MANAGED_ASSETS_TAG
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_START_TAG, EXTERNALLY_MANAGED_ASSETS_TAG
 
 from ml_platform.components.version_events import POINTER_VERSION, version_metadata, version_tags
 from ml_platform.core.errors import MlPlatformError
 from ml_platform.pipeline.outcome import CheckOutcome, Markdown, Outcome, PartitionOutcome, Plot, Rows
 
 if TYPE_CHECKING:
-    from ml_platform.components.asset_plan import AssetPlan
     from ml_platform.lake.lake import Lake
     from ml_platform.lake.provenance import InputTable
 
 
-def publish(context: dg.AssetExecutionContext, plan: "AssetPlan", outcome: Outcome, lake: "Lake", seconds: float) -> Iterator[Any]:
+class Told(Protocol):
+    """What is told of an asset: its key and code version, its checks by name, and whether it is read by pointer."""
+
+    @property
+    def key(self) -> dg.AssetKey: ...  # noqa: D102
+    @property
+    def code_version(self) -> str | None: ...  # noqa: D102
+    @property
+    def checks(self) -> Collection[str]: ...  # noqa: D102
+    @property
+    def pointer(self) -> bool: ...  # noqa: D102
+
+
+def publish(context: dg.AssetExecutionContext, plan: Told, outcome: Outcome, lake: "Lake", seconds: float) -> Iterator[Any]:
     """Yield the events of one materialization: checks first, then what became readable.
 
     Parameters
     ----------
     context : AssetExecutionContext
         Of the running step.
-    plan : AssetPlan
-        The asset.
+    plan : Told
+        The asset: its plan, or what is known of one that is written by hand.
     outcome : Outcome
         What the materialization did; partitions without a version were stopped and get no event.
     lake : Lake
@@ -51,7 +63,8 @@ def publish(context: dg.AssetExecutionContext, plan: "AssetPlan", outcome: Outco
         return
     made_from = lake.inputs_by_table([p.version for p in done if p.version is not None])
     deferred = context.run.tags.get(EXTERNALLY_MANAGED_ASSETS_TAG) == "true"
-    if len(outcome.partitions) == 1 and not deferred:
+    ranged = ASSET_PARTITION_RANGE_START_TAG in context.run.tags and done[0].partition is not None
+    if not ranged and not deferred:
         yield dg.MaterializeResult(
             asset_key=plan.key,
             metadata={
@@ -111,7 +124,7 @@ def metadata_value(value: Any) -> Any:
         return dg.MetadataValue.md(draw(value))
     if isinstance(value, bool | int | float | str):
         return _finite(value)
-    return str(value)
+    return value if isinstance(value, dg.MetadataValue) else str(value)
 
 
 def _table(value: Rows) -> Any:
@@ -155,20 +168,20 @@ def _metadata(partition: PartitionOutcome, made_from: Mapping[int, Sequence["Inp
     return {**numbers, **version_metadata(version, made_from.get(version.id, ()))}
 
 
-def _data_version(partition: PartitionOutcome, plan: "AssetPlan") -> str:
+def _data_version(partition: PartitionOutcome, plan: Told) -> str:
     if plan.pointer:
         return POINTER_VERSION
     return partition.version.data_hash if partition.version is not None else ""
 
 
-def _inputs_read(context: dg.AssetExecutionContext, plan: "AssetPlan") -> dict[dg.AssetKey, tuple[str, int | None]]:
+def _inputs_read(context: dg.AssetExecutionContext, plan: Told) -> dict[dg.AssetKey, tuple[str, int | None]]:
     """Return what Dagster itself would write beside a result: per upstream asset its data version and newest event, as the step began."""
     step = context.get_step_execution_context()
     found: dict[dg.AssetKey, tuple[str, int | None]] = {}
-    for dep in plan.deps:
-        info = step.maybe_fetch_and_get_input_asset_version_info(dep.key)
+    for key in step.job_def.asset_layer.get(plan.key).parent_keys:
+        info = step.maybe_fetch_and_get_input_asset_version_info(key)
         version = DEFAULT_DATA_VERSION if info is None or info.data_version is None else info.data_version
-        found[dep.key] = (version.value, None if info is None else info.storage_id)
+        found[key] = (version.value, None if info is None else info.storage_id)
     return found
 
 

@@ -1,6 +1,6 @@
 """The platform as a Dagster resource, and the SQL door over its lake."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 from dagster_duckdb import DuckDBResource
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from ml_platform.components import settings
 from ml_platform.core.clock import LandedClock
@@ -43,17 +43,66 @@ class Platform(dg.ConfigurableResource):
             **extra,
         )
 
+    def publish(
+        self,
+        context: dg.AssetExecutionContext,
+        rows: Any,
+        *,
+        key: Sequence[str] = (),
+        schema: Any = None,
+        metadata: Mapping[str, Any] | None = None,
+        strict: bool = False,
+    ) -> Iterator[Any]:
+        """Publish the rows of a hand-written asset with all that it was made from: ``yield from platform.publish(context, rows)``.
+
+        The rows become a version of the lake table that is called like the asset's key. Every visible version of its declared dependencies
+        is recorded as an input of it, partition by partition as the partition mappings say, whether it was read by SQL or otherwise.
+
+        Parameters
+        ----------
+        context : AssetExecutionContext
+            Of the asset; its key has three parts (``project/layer/name``) if it is to have a view in the SQL door.
+        rows : Arrow table, Polars or pandas frame, DuckDB relation, or a mapping of partition to one of these
+            The whole content of the partition; the mapping is for runs over several partitions, and leaves out those that have nothing.
+        key : sequence of str
+            Columns to order the rows by.
+        schema : pyarrow.Schema, optional
+            The rows are cast to it where nothing is lost.
+        metadata : mapping, optional
+            Shown with the materialization.
+        strict : bool
+            Refuse if somebody else has published one of the partitions since the run began.
+
+        Yields
+        ------
+        MaterializeResult
+            With commit, version, inputs and the content hash as data version; for several partitions one event each.
+
+        Raises
+        ------
+        Failure
+            Without retries, if the rows cannot be published; nothing was.
+        """
+        from ml_platform.components.handwritten import publish_rows
+
+        yield from publish_rows(context, self, rows, key=key, schema=schema, metadata=metadata, strict=strict)
+
 
 class LakeDuckDB(DuckDBResource):
     """``DuckDBResource`` whose connection is in memory and shows one view per lake table, read only, at one commit.
 
-    The stock resource opens a database file for writing and keeps its lock when user code raises; this one holds no lock and closes
-    whatever happens.
+    Inside a run that is the commit that all its steps read, with what the run itself has published. The stock resource opens a database
+    file for writing and keeps its lock when user code raises; this one holds no lock and closes whatever happens.
     """
 
     database: str = Field(default=":memory:", description="Always in memory: the rows stay in the lake's files.")
     root: str = Field(description="The folder of the dg project.")
-    at: int | None = Field(default=None, description="The commit to look at; the newest when left out.")
+    at: int | None = Field(default=None, description="The commit to look at; that of the run, or else the newest, when left out.")
+    _run_id: str = PrivateAttr(default="")
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Remember the run, whose steps all read one commit."""
+        self._run_id = context.run.run_id if context.run is not None else ""
 
     @contextmanager
     def get_connection(self) -> Iterator[Any]:  # type: ignore[override]
@@ -62,9 +111,10 @@ class LakeDuckDB(DuckDBResource):
         from ml_platform.lake.door import open_views
         from ml_platform.lake.settings import open_lake
 
+        lake = open_lake(self.root)
         connection = duck.connect()
         try:
-            open_views(connection, open_lake(self.root), at=self.at)
+            open_views(connection, lake.for_run(self._run_id) if self._run_id else lake, at=self.at)
             yield connection
         finally:
             connection.close()

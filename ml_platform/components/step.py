@@ -10,13 +10,23 @@ from ml_platform.lake.settings import branch_name
 from ml_platform.lake.version import MAIN
 
 if TYPE_CHECKING:
+    from ml_platform.components.resource import Platform
     from ml_platform.lake.lake import Lake
 
 BRANCH_TAG = "ml_platform/branch"
 
 
-def begin_step(context: dg.AssetExecutionContext, project: Any) -> Any:
+def begin_step(context: dg.AssetExecutionContext, platform: "Platform", project: Any = None) -> Any:
     """Return the workspace of a step: the project, the lake as its run sees it, clock and landing zone.
+
+    Parameters
+    ----------
+    context : AssetExecutionContext
+        Of the running step.
+    platform : Platform
+        The resource.
+    project : Project, optional
+        Whose asset it is; None for an asset that is written by hand.
 
     Raises
     ------
@@ -25,7 +35,7 @@ def begin_step(context: dg.AssetExecutionContext, project: Any) -> Any:
     """
     check_history(context.instance)
     _name_branch(context)
-    workspace = context.resources.platform.workspace(project, context.run.run_id, context.log.info)
+    workspace = platform.workspace(project, context.run.run_id, context.log.info)
     release_ended(context.instance, workspace.lake)
     return workspace
 

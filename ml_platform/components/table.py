@@ -10,7 +10,7 @@ from pydantic import Field
 from ml_platform.components.declared import Declared
 from ml_platform.components.project_definitions import definitions_of
 from ml_platform.core.durations import parse_duration
-from ml_platform.core.errors import DeclarationError
+from ml_platform.core.errors import DeclarationError, did_you_mean
 from ml_platform.core.names import check_name
 from ml_platform.tables import table as core
 from ml_platform.tables.contract import Contract
@@ -58,6 +58,9 @@ class Table(Declared):
     late_after: Annotated[
         str, Field(description="A new row delivered later than this after its availability counts from its delivery.")
     ] = "1d"
+    publish: Annotated[
+        str, Field(description="Two runs at once: `last` stands (default), or `strict` refuses the second, saying who published when.")
+    ] = "last"
     timeless: Annotated[bool, Field(description="The rows hold for all times; the model card says so.")] = False
 
     def to_core(self) -> core.Table:
@@ -70,6 +73,8 @@ class Table(Declared):
         """
         where = self.where
         source = self._source(where)
+        if self.publish not in ("last", "strict"):
+            raise DeclarationError(f"{where}: publish {self.publish!r} is not known. {did_you_mean(self.publish, ('last', 'strict'))}")
         return core.Table(
             name=check_name(self.name, "table"),
             source=source,
@@ -81,6 +86,7 @@ class Table(Declared):
             delay=parse_duration(self.delay, what=f"delay of {where}"),
             late_after=parse_duration(self.late_after, what=f"late_after of {where}"),
             timeless=self.timeless,
+            publish=self.publish,
             owners=tuple(self.owners),
             tags=dict(self.tags),
             where=where,

@@ -68,6 +68,7 @@ def materialize_raw(workspace: Workspace, table_name: str, partitions: Sequence[
     """
     table = workspace.project.table(table_name)
     raw_table = workspace.table("raw", table.name)
+    since = workspace.strict_since(table)
     code_version = raw_code_version(table, workspace.project.root)
     heads = workspace.lake.heads(raw_table)
     keys = list(dict.fromkeys(partitions))
@@ -80,7 +81,9 @@ def materialize_raw(workspace: Workspace, table_name: str, partitions: Sequence[
     with ThreadPoolExecutor(_THREADS) as pool:
         done = list(pool.map(work, keys))
     staged = [raw.staged for raw in done if raw.staged is not None]
-    commit = workspace.lake.publish(staged, run_id=workspace.run_id, message=f"raw {table.name}") if staged else None
+    commit = None
+    if staged:
+        commit = workspace.lake.publish(staged, run_id=workspace.run_id, message=f"raw {table.name}", since=since)
     published = iter(commit.versions if commit else ())
     outcomes = []
     for raw in done:

@@ -59,14 +59,14 @@ def materialize_table(workspace: Workspace, table_name: str, partitions: Sequenc
     """
     table = workspace.project.table(table_name)
     keys = list(dict.fromkeys(partitions))
-    verdicts = Verdicts()
+    verdicts, since = Verdicts(), workspace.strict_since(table)
     if table.is_derived:
         from ml_platform.pipeline.derived import judge_derived
 
         judge_derived(workspace, table, keys, verdicts)
     else:
         _judge_delivered(workspace, table, keys, verdicts)
-    return _published(workspace, table, keys, verdicts)
+    return _published(workspace, table, keys, verdicts, since)
 
 
 def table_code_version(table: Table, **code: str) -> str:
@@ -239,9 +239,11 @@ def _references(workspace: Workspace, table: Table, con: duckdb.DuckDBPyConnecti
     return found
 
 
-def _published(workspace: Workspace, table: Table, keys: Sequence[str | None], verdicts: Verdicts) -> Outcome:
+def _published(workspace: Workspace, table: Table, keys: Sequence[str | None], verdicts: Verdicts, since: int | None) -> Outcome:
     staged = [*verdicts.kept, *verdicts.beside]
-    commit = workspace.lake.publish(staged, run_id=workspace.run_id, message=f"table {table.name}") if staged else None
+    commit = None
+    if staged:
+        commit = workspace.lake.publish(staged, run_id=workspace.run_id, message=f"table {table.name}", since=since)
     versions = {v.partition: v for v in commit.versions[: len(verdicts.kept)]} if commit else {}
     why = {**verdicts.absent, **verdicts.stopped}
     outcomes = tuple(

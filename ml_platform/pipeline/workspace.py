@@ -9,6 +9,7 @@ from pathlib import Path
 from ml_platform.core.clock import Clock
 from ml_platform.lake.lake import Lake
 from ml_platform.project.project import Project
+from ml_platform.tables.table import Table
 
 
 def _silent(text: str) -> None:
@@ -32,3 +33,10 @@ class Workspace:
     def table(self, layer: str, name: str) -> str:
         """Return the lake's name of a table of this project."""
         return self.project.lake_table(layer, name)
+
+    def strict_since(self, table: Table) -> int | None:
+        """Return the commit after which nobody else may have published a strict table; None for one of which the last writer stands.
+
+        Asked for before anything is read.
+        """
+        return self.lake.read_commit if table.publish == "strict" else None

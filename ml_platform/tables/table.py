@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from typing import Literal
 
 from ml_platform.tables.contract import Contract
 
@@ -90,6 +91,7 @@ class Table:
     ``availability`` is empty only for tables that are read as of their delivery, or for ever when ``timeless``.
     ``delay`` is added to every availability. ``late_after``: a new row that is delivered in a later file of its partition
     more than this after its declared availability counts from its delivery instead; a corrected row always does.
+    ``publish``: of two runs that make a partition at once the ``last`` one stands, or the second is refused (``strict``).
     """
 
     name: str
@@ -102,6 +104,7 @@ class Table:
     delay: timedelta = timedelta(0)
     late_after: timedelta = timedelta(days=1)
     timeless: bool = False
+    publish: Literal["last", "strict"] = "last"
     owners: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     where: str = ""  # file and line of the declaration, for messages

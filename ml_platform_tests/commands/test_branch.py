@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from ml_platform.cli import main
-from ml_platform.components.branch_guard import history_folder, write_history_settings
+from ml_platform.components.history import history_folder, write_history_settings
 from ml_platform.lake.lake import Lake
 from ml_platform_tests.components.landed_shop import DAYS, landed_shop, on_branch
 

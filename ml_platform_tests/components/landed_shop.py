@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,13 +14,13 @@ from unittest import mock
 import dagster as dg
 import pytest
 
+from ml_platform.components.in_process import execute_assets
 from ml_platform.core.intervals import shift_day
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.settings import BRANCH
 from ml_platform_tests.components.shop import tree_of, write_project
 
 DAYS = [shift_day("2024-01-01", n) for n in range(6)]
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _NUMBER = itertools.count()
 
 
@@ -67,11 +68,7 @@ class LandedShop:
     ) -> dg.ExecuteInProcessResult:
         """Run assets for some days as one run."""
         job = self.definitions().resolve_implicit_global_asset_job_def()
-        span = {"dagster/asset_partition_range_start": days[0], "dagster/asset_partition_range_end": days[-1]}
-        chosen = {"partition_key": days[0]} if len(days) == 1 else {"tags": span}
-        return job.execute_in_process(
-            instance=instance, asset_selection=[key(name) for name in names], raise_on_error=False, run_config=QUIET, **chosen
-        )
+        return execute_assets(job, instance, [key(name) for name in names], days)
 
     def heads(self, branch: str = "main") -> dict[tuple[str, str | None], int]:
         """Return the version id of every readable head."""
@@ -88,6 +85,7 @@ def landed_shop(folder: Path, monkeypatch: pytest.MonkeyPatch, swap: tuple[str, 
     """Write the shop with six days of orders, under a package name of its own."""
     package = f"landed_shop_{next(_NUMBER)}"
     root = write_project(folder / package, package=package, swap=swap)
+    shutil.copy(Path(__file__).parents[2] / "dagster.yaml", root / "dagster.yaml")
     monkeypatch.syspath_prepend(str(root))
     shop = LandedShop(root)
     shop.land()

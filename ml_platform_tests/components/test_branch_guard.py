@@ -6,13 +6,10 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-import yaml
 
-from ml_platform.components.branch_guard import check_history, history_folder, write_history_settings
+from ml_platform.components.branch_guard import check_history
 from ml_platform.core.errors import MlPlatformError
 from ml_platform_tests.components.landed_shop import DAYS, LandedShop, failure, key, landed_shop, on_branch
-
-STOCK = {"storage": {"sqlite": {"base_dir": "data/.dagster"}}, "telemetry": {"enabled": False}}
 
 
 @pytest.fixture
@@ -88,40 +85,6 @@ def test_a_history_that_nobody_noted_anything_in_is_that_of_main() -> None:
         with pytest.raises(MlPlatformError, match="holds the history of branch 'main'"):
             check_history(instance, "dev/x")
         check_history(instance, "main")
-
-
-@pytest.mark.parametrize(
-    "storage",
-    [
-        STOCK["storage"],
-        {
-            "custom": {
-                "module": "dagster._core.storage.sqlite_storage",
-                "class": "DagsterSqliteStorage",
-                "config": {"base_dir": "data/.dagster"},
-            }
-        },
-        {"postgres": {"postgres_url": "postgresql://user:secret@host/dagster"}},
-        None,
-    ],
-    ids=["sqlite", "custom", "a database server", "none"],
-)
-def test_a_branch_has_a_history_of_its_own(tmp_path: Path, storage: dict | None) -> None:
-    settings = {**STOCK, "storage": storage} if storage else {"telemetry": {"enabled": False}}
-    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(settings))
-    home = write_history_settings(tmp_path, "dev/x")
-    assert home == history_folder(tmp_path, "dev/x") == tmp_path / "data" / ".dagster" / "branches" / "dev+x"
-    with dg.DagsterInstance.from_config(str(home)) as instance:
-        assert instance.telemetry_enabled is False
-        instance.report_runless_asset_event(dg.AssetMaterialization("a"))
-        assert Path(instance.storage_directory()).is_relative_to(home)
-    assert list(home.rglob("runs.db"))
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["dagster.yaml", "data"]
-
-
-def test_main_keeps_the_settings_of_the_project(tmp_path: Path) -> None:
-    assert write_history_settings(tmp_path, "main") == tmp_path
-    assert list(tmp_path.iterdir()) == []
 
 
 def _tick(shop: LandedShop, instance: dg.DagsterInstance, name: str) -> object:

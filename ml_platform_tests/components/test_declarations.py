@@ -41,6 +41,7 @@ WRONG = [
     ("a pattern without its day", ("orders/{day}.csv", "orders/all.csv"), r"no \{day\}"),
     ("two sources", ('source: {files: "orders/{day}.csv"}', 'source: {files: "orders/{day}.csv", sql: select 1}'), r"exactly one of"),
     ("a name that SQL cannot hold", ("name: spending", "name: Spending"), r"'Spending' cannot be the name"),
+    ("an unknown way to publish", ("  key: [order_id]", "  publish: strikt\n  key: [order_id]"), r"'strikt'.*mean 'strict'"),
     ("a missing contract", ("contract: orders.contract.yaml", "contract: order.contract.yaml"), r"not beside the declaration"),
 ]  # fmt: skip
 

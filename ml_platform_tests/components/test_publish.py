@@ -144,6 +144,29 @@ def test_a_run_over_a_range_and_one_over_a_day_give_the_same_data_version(tmp_pa
         assert again["dagster/data_version"] == before
 
 
+def test_a_table_without_partitions_in_the_run_of_a_day_is_made_as_a_whole(tmp_path: Path) -> None:
+    seen: list[str | None] = []
+
+    def whole(workspace: Workspace, keys: Sequence[str | None]) -> Outcome:
+        seen.extend(keys)
+        return make(workspace, keys)
+
+    plan = AssetPlan(
+        project=PROJECT, layer="tables", name="orders", run=whole, description="Whole.", checks={"contract": "Rows keep it."}
+    )  # fmt: skip
+    days = dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-01-05")
+
+    @dg.asset(partitions_def=days)
+    def theirs() -> None:
+        """Somebody else's daily asset."""
+
+    definitions = dg.Definitions(assets=[asset_of(plan), theirs], resources=resources_at(str(tmp_path)))
+    with dg.instance_for_test() as instance:
+        assert execute(definitions, instance, DAYS[:1]).success
+        assert seen == [None]
+        assert list(events(instance, "shop", "tables", "orders")) == [None]
+
+
 def test_a_day_that_was_stopped_is_not_materialized_and_stops_what_follows(tmp_path: Path) -> None:
     with dg.instance_for_test() as instance:
         result = execute(graph(tmp_path), instance, [STOPPED])

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+REPOSITORY = Path(__file__).parents[2]
 START_SECONDS = 180
 RUN_SECONDS = 180
 LAUNCH = """mutation L($p: ExecutionParams!) { launchPipelineExecution(executionParams: $p) {
@@ -132,15 +133,18 @@ def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
 
 
 @contextmanager
-def serve(root: Path, module: str, location: str) -> Iterator[Webserver]:
-    """Run ``dagster dev`` of the project in ``root`` on a free loopback port, and stop all its processes in the end."""
+def serve(root: Path, module: str, location: str, command: Sequence[str] | None = None) -> Iterator[Webserver]:
+    """Run ``dagster dev`` of the project in ``root`` on a free loopback port, and stop all its processes in the end.
+
+    ``command`` takes its place: arguments of Python, to which the port is added.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = {k: v for k, v in os.environ.items() if k != "DAGSTER_HOME"} | {"PYTHONPATH": f"{root}{os.pathsep}{os.getcwd()}"}
+    environment = {k: v for k, v in os.environ.items() if k != "DAGSTER_HOME"} | {"PYTHONPATH": f"{root}{os.pathsep}{REPOSITORY}"}
     log = (root / "dev.log").open("wb")
     process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "dagster", "dev", "-m", module, "-h", "127.0.0.1", "-p", str(port)],
+        [sys.executable, "-W", "ignore", *(command or ("-m", "dagster", "dev", "-m", module, "-h", "127.0.0.1")), "--port", str(port)],
         cwd=root, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
         # A process started without a terminal ignores SIGINT, and dagster dev would then not stop its children.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 - one thread so far

@@ -1,0 +1,149 @@
+"""``ml-platform branch run | dev``: assets of a branch, materialized here or opened in the Dagster UI, with a history of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ml_platform.commands.answer import Answer, Sheet
+from ml_platform.commands.place import UsageError, project_root
+from ml_platform.core.intervals import day_interval
+from ml_platform.lake.settings import BRANCH, branch_name, open_lake
+from ml_platform.lake.version import MAIN
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+# What `dagster dev` says of its successor, which does not know DAGSTER_HOME any better.
+QUIET = "ignore:Function `dev_command` is superseded"
+
+
+def run(args: Namespace) -> Answer:
+    """Materialize assets on a branch, in this process; the runs stay in the branch's history."""
+    root, days = project_root(args.project), _days(args)
+    _check_branch(root, args.name)
+    with _settings_of(args.name):
+        from ml_platform.components.code_location import load_definitions
+        from ml_platform.components.history import open_history
+        from ml_platform.components.in_process import execute_assets, runs_of, select_assets
+
+        lake = open_lake(root)
+        before = lake.head()
+        definitions = load_definitions(root)
+        job = definitions.resolve_implicit_global_asset_job_def()
+        rows: list[dict[str, Any]] = []
+        failed: list[str] = []
+        with open_history(root, args.name) as instance:
+            for keys, of_run in list(runs_of(definitions, select_assets(definitions, args.select), days)):
+                _say(f"{', '.join('/'.join(key.path[1:]) for key in keys)}{f' of {_span(of_run)}' if of_run else ''}")
+                result = execute_assets(job, instance, keys, of_run)
+                lake.end_run(result.run_id)
+                rows += _made(result, keys, before)
+                failed += _failures(result)
+                if not result.success:
+                    break
+    data = {"branch": args.name, "from commit": before, "commit": lake.head(), "assets": rows, "failed": failed}
+    sheet = Sheet(f"Materialized on {args.name}", rows, "Content that was there already is not written again.")
+    return Answer(data, sheets=(sheet,), code=1 if failed else 0, then=tuple(f"failed: {told}" for told in failed))
+
+
+def dev(args: Namespace) -> Answer:
+    """Become ``dagster dev`` of a branch; this process does not come back."""
+    root, name = project_root(args.project), args.name or branch_name()
+    _check_branch(root, name)
+    command, environment = dev_process(root, name, args.port)
+    on = "" if name == MAIN else f" of branch {name}"
+    _say(f"Starting the Dagster UI{on}; it is ready in about half a minute at http://127.0.0.1:{args.port}")
+    os.chdir(root)
+    os.execve(command[0], command, environment)  # noqa: S606 - our own interpreter
+
+
+def dev_process(root: Path, branch: str, port: int) -> tuple[list[str], dict[str, str]]:
+    """Return command and environment of the UI of a branch: it reads and writes the branch, and keeps a history of its own."""
+    from ml_platform.components.history import HOME, history_home
+
+    environment = {"PYTHONWARNINGS": QUIET, **os.environ, BRANCH: branch, HOME: str(history_home(root, branch))}
+    return [sys.executable, "-m", "dagster", "dev", "--port", str(port)], environment
+
+
+def _check_branch(root: Path, name: str) -> None:
+    """Say at once if the branch is not there; ``main`` always is, even where there is no lake yet."""
+    if name != MAIN:
+        open_lake(root, name).tables()
+
+
+@contextmanager
+def _settings_of(branch: str) -> Iterator[None]:
+    """Let the settings name the branch: definitions, resources and runs all look there."""
+    before = os.environ.get(BRANCH)
+    os.environ[BRANCH] = branch
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[BRANCH]
+        else:
+            os.environ[BRANCH] = before
+
+
+def _days(args: Namespace) -> Sequence[str]:
+    if args.range is None:
+        return [args.partition] if args.partition else []
+    first, last = args.range
+    try:
+        days = list(day_interval(first, last).days()) if first <= last else []
+    except ValueError:
+        days = []
+    if not days:
+        raise UsageError(f"--range {first} {last} is no range of days. Write the first and the last, such as 2013-06-01 2013-06-14.")
+    return days
+
+
+def _span(days: Sequence[str]) -> str:
+    return days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+
+
+def _made(result: dg.ExecuteInProcessResult, keys: Sequence[dg.AssetKey], before: int) -> list[dict[str, Any]]:
+    """Return per asset how many of its partitions were written, were there already, and which checks failed."""
+    made: dict[dg.AssetKey, list[dict[str, Any]]] = {key: [] for key in keys}
+    for event in result.get_asset_materialization_events():
+        one = event.step_materialization_data.materialization
+        # A range run ends each asset with an event of its own that names no partition and no version.
+        if "lake/commit" in one.metadata:
+            made[one.asset_key].append({name: value.value for name, value in one.metadata.items()})
+    checks: dict[dg.AssetKey, list[str]] = {}
+    for check in result.get_asset_check_evaluations():
+        if not check.passed:
+            checks.setdefault(check.asset_key, []).append(check.check_name)
+    return [
+        {
+            "asset": "/".join(key.path[1:]),
+            "written": sum(one["lake/commit"] > before for one in found),
+            "unchanged": sum(one["lake/commit"] <= before for one in found),
+            "rows": sum(one.get("dagster/partition_row_count", one.get("dagster/row_count", 0)) for one in found),
+            "seconds": max((one.get("seconds", 0.0) for one in found), default=0.0),
+            "checks that failed": ", ".join(checks.get(key, ())),
+        }
+        for key, found in made.items()
+    ]
+
+
+def _failures(result: dg.ExecuteInProcessResult) -> list[str]:
+    found = []
+    for event in result.all_events:
+        if event.is_step_failure and event.step_failure_data.error is not None:
+            user = event.step_failure_data.user_failure_data
+            told = user.description if user and user.description else event.step_failure_data.error.message
+            found.append(f"{event.step_key}: {told.strip()}")
+    return found or ([] if result.success else [f"run {result.run_id} failed before its first step; see it in the UI"])
+
+
+def _say(text: str) -> None:
+    # Progress goes to standard error, so that --json stays one value.
+    sys.stderr.write(f"==> {text}\n")
+    sys.stderr.flush()

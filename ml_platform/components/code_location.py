@@ -1,0 +1,48 @@
+"""The definitions of the dg project in a folder, as Dagster itself would load them."""
+
+import importlib
+import sys
+import tomllib
+from pathlib import Path
+
+import dagster as dg
+from dagster._core.workspace.autodiscovery import loadable_targets_from_loaded_module
+from dagster.components.definitions import LazyDefinitions
+
+from ml_platform.core.errors import DeclarationError
+
+
+def load_definitions(root: Path) -> dg.Definitions:
+    """Load the code location of a dg project.
+
+    Parameters
+    ----------
+    root : Path
+        Its folder; the package below it need not be installed.
+
+    Raises
+    ------
+    DeclarationError
+        If the project does not name its package, or its module of definitions has none.
+    """
+    module = definitions_module(root)
+    folder = str(root / "src" if (root / "src").is_dir() else root)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    for target in loadable_targets_from_loaded_module(importlib.import_module(module)):
+        found = target.target_definition
+        if isinstance(found, LazyDefinitions):
+            found = found()
+        if isinstance(found, dg.Definitions):
+            return found
+    raise DeclarationError(f"{module} holds no dagster.Definitions. Write a function with @dg.definitions that returns them.")
+
+
+def definitions_module(root: Path) -> str:
+    """Return the module that the project's settings name, or the ``definitions`` of its package."""
+    toml = root / "dg.toml" if (root / "dg.toml").is_file() else root / "pyproject.toml"
+    settings = tomllib.loads(toml.read_text(encoding="utf-8"))
+    project = (settings if toml.name == "dg.toml" else settings.get("tool", {}).get("dg", {})).get("project", {})
+    if not project.get("root_module"):
+        raise DeclarationError(f"{toml} does not say which package holds the definitions: add root_module under [tool.dg.project].")
+    return project.get("code_location_target_module") or f"{project['root_module']}.definitions"
