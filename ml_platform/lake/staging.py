@@ -68,9 +68,14 @@ def stage_table(
     data_hash = table_hash(rows)
     files = _stored_already(ledger, store, Content(of.table, of.partition or "", kind, data_hash))
     if files is None:
-        path = f"{partition_folder(of.table, of.partition)}/{new_file_id()}.parquet"
-        files = (_write(store, path, _parquet_bytes(rows), DATA_FILE, rows.num_rows),)
+        files = (write_rows(store, of.table, of.partition, rows),)
     return _staged(store, of, kind, data_hash, files, rows.num_rows, rows.schema.serialize().to_pybytes())
+
+
+def write_rows(store: Store, table: str, partition: str | None, rows: pa.Table) -> FileRef:
+    """Write rows, as they are, to a new file of a partition."""
+    path = f"{partition_folder(table, partition)}/{new_file_id()}.parquet"
+    return _write(store, path, _parquet_bytes(rows), DATA_FILE, rows.num_rows)
 
 
 def stage_files(ledger: Ledger, store: Store, of: Origin, contents: Mapping[str, bytes]) -> Staged:
@@ -109,7 +114,8 @@ def _staged(store: Store, of: Origin, kind: str, data_hash: str, files: tuple[Fi
 def _stored_already(ledger: Ledger, store: Store, content: Content) -> tuple[FileRef, ...] | None:
     """Return the files of a version with this very content: what is stored need not be written again."""
     with ledger.reading() as connection:
-        known = newest_with_content(connection, [content]).get(content)
+        # What retention has marked may be collected before this is published.
+        known = newest_with_content(connection, [content], to_stay=True).get(content)
     return known.files if known is not None and are_whole(store, known.files) else None
 
 
