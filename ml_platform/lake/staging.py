@@ -147,8 +147,21 @@ def _parquet_bytes(rows: pa.Table) -> pa.Buffer:
     import pyarrow.parquet as pq
 
     sink = pa.BufferOutputStream()
-    pq.write_table(rows, sink, compression="zstd", use_dictionary=rows.num_rows >= _DICTIONARY_FROM_ROWS)
+    large = rows.num_rows >= _DICTIONARY_FROM_ROWS
+    pq.write_table(rows, sink, compression="zstd", use_dictionary=large, write_statistics=large or _with_statistics(rows.schema))
     return sink.getvalue()
+
+
+def _with_statistics(schema: pa.Schema) -> list[str] | bool:
+    """Return the columns of a file without dictionaries whose least and greatest values are written.
+
+    DuckDB 2.0.0 takes a text that is both for the value of every row: ``WHERE c IS NULL`` then returns rows that are not null, and
+    coalesce(c, ...) is wrong. In one small row group the bounds of a text skip nothing worth having.
+    """
+    import pyarrow as pa
+
+    plain = (pa.types.is_integer, pa.types.is_floating, pa.types.is_temporal, pa.types.is_decimal, pa.types.is_boolean)
+    return [field.name for field in schema if any(is_kind(field.type) for is_kind in plain)] or False
 
 
 def _write(store: Store, path: str, content: bytes | pa.Buffer, name: str, rows: int) -> FileRef:

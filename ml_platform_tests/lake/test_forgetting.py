@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from ml_platform.core.errors import CollectedError, ConflictError, IntegrityError, LakeError, UnknownTableError
-from ml_platform.lake import forgetting, redacting
+from ml_platform.lake import forgetting, redacting, staging
 from ml_platform.lake.ledger_tables import commits, redactions, replaced_files, versions
 from ml_platform.lake.local_store import LocalStore
 from ml_platform.lake.retention import Rule
@@ -103,6 +103,13 @@ def test_a_condition_takes_what_it_is_true_for_and_leaves_nulls(lake):
     put(lake, pa.table({"tailnum": ["N2"], "n": [3], "extra": [1]}), partition="d2")
     done = lake.forget(table=A, where="extra = 1", reason=WHY)
     assert (done.rows, [v.partition for v in done.unread]) == (1, ["d1"])
+
+
+def test_files_of_an_older_lake_lose_no_rows_that_are_only_null_to_duckdb(lake, monkeypatch):
+    monkeypatch.setattr(staging, "_with_statistics", lambda schema: True)
+    put(lake, planes("N1", None, "N1"))
+    assert lake.forget(table=A, where="tailnum IS NULL", reason=WHY).rows == 1
+    assert lake.read(A).arrow().column("delay").to_pylist() == [0, 2]
 
 
 def test_all_branches_and_what_merged_with_them_are_rewritten(lake):
