@@ -86,7 +86,7 @@ def publish(context: dg.AssetExecutionContext, plan: Told, outcome: Outcome, lak
 
 
 def asset_materialization(
-    plan: "AssetPlan",
+    plan: Told,
     partition: PartitionOutcome,
     made_from: Mapping[int, Sequence["InputTable"]],
     extra: Mapping[str, Any],

@@ -23,10 +23,11 @@ def last_commit(connection: sa.Connection) -> Any:
     return connection.execute(sa.select(commits).order_by(commits.c.number.desc()).limit(1)).one_or_none()
 
 
-def next_commit(last: Any) -> tuple[int, datetime, int]:
-    """Return number and time of the commit after ``last``, and the id of its first version."""
+def next_commit(last: Any, now: datetime | None = None) -> tuple[int, datetime, int]:
+    """Return number and time of the commit after ``last``, and the id of its first version; ``now`` is the machine's time."""
     # Commit times grow even if the machine's clock is set back: "as of a time" means one state.
-    time = datetime.now(UTC) if last is None else max(datetime.now(UTC), from_micros(last.time + 1))
+    now = now or datetime.now(UTC)
+    time = now if last is None else max(now, from_micros(last.time + 1))
     return (1, time, 1) if last is None else (last.number + 1, time, last.last_version + 1)
 
 

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
 from ml_platform.core.errors import ConflictError, LakeError
 from ml_platform.core.intervals import from_micros
-from ml_platform.lake.ledger_tables import collected, commits, files, versions
+from ml_platform.lake.layout import file_time
+from ml_platform.lake.ledger_tables import commits, versions
+from ml_platform.lake.live_files import dead_paths, known_paths
 from ml_platform.lake.lookup import chunks
 from ml_platform.lake.scope import Visible
+from ml_platform.lake.store import Store
 from ml_platform.lake.version import Staged
+
+# Far less than the grace after which a file that belongs to nothing is an orphan.
+_FRESH = timedelta(hours=1)
 
 
 def check_unmoved(connection: sa.Connection, seen: Visible, staged: Sequence[Staged], since: int, run_id: str) -> None:
@@ -46,20 +53,27 @@ def check_unmoved(connection: sa.Connection, seen: Visible, staged: Sequence[Sta
         )
 
 
-def check_kept(connection: sa.Connection, staged: Sequence[Staged]) -> None:
-    """Refuse staged content that counts on the file of an older version which retention has collected in the meantime."""
-    paths = sorted({file.path for one in staged for file in one.files})
-    gone: set[str] = set()
-    for chunk in chunks(paths):
-        gone |= set(connection.execute(_COLLECTED_PATHS, {"paths": chunk}).scalars())
-        gone -= set(connection.execute(_LIVE_PATHS, {"paths": chunk}).scalars())
+def check_kept(connection: sa.Connection, store: Store, staged: Sequence[Staged]) -> None:
+    """Refuse staged content whose file has been deleted in the meantime, or is about to be.
+
+    That is the file of an older version which retention has collected or a redaction has replaced, or one that was staged so long ago
+    that it may have passed for an orphan; those are deleted under the lock that is held here.
+
+    Raises
+    ------
+    LakeError
+        Naming one of the files.
+    """
+    paths = {file.path for one in staged for file in one.files}
+    known = known_paths(connection, paths)
+    gone = dead_paths(connection, known)
+    # Counted both ways: a clock that was set back makes an old file look young.
+    old = {path for path in paths - known if _is_long_ago(path)}
+    gone |= old - set(store.sizes(old))
     if gone:
-        raise LakeError(f"The staged file {min(gone)} was collected by retention before it was published: stage it again.")
+        raise LakeError(f"The staged file {min(gone)} was deleted by retention before it was published: stage it again.")
 
 
-_COLLECTED_PATHS = sa.select(files.c.path).where(
-    files.c.path.in_(sa.bindparam("paths", expanding=True)), files.c.version_id.in_(sa.select(collected.c.version_id))
-)
-_LIVE_PATHS = sa.select(files.c.path).where(
-    files.c.path.in_(sa.bindparam("paths", expanding=True)), files.c.version_id.not_in(sa.select(collected.c.version_id))
-)
+def _is_long_ago(path: str) -> bool:
+    staged = file_time(path)
+    return staged is None or abs(datetime.now(UTC) - staged) > _FRESH

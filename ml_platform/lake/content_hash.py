@@ -9,6 +9,7 @@ Negative zero stays apart from zero: a reader must get back what was written.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -36,8 +37,26 @@ def table_hash(table: pa.Table) -> str:
     LakeError
         If a column's type has no canonical form (unions, run-end encoding, views of lists).
     """
-    digest = hashlib.sha256(f"rows:{table.num_rows}\n".encode())
-    for name, column in zip(table.column_names, table.columns, strict=True):
+    return columns_hash(table.num_rows, zip(table.column_names, table.columns, strict=True))
+
+
+def columns_hash(rows: int, columns: Iterable[tuple[str, pa.ChunkedArray]]) -> str:
+    """Return the hash of a table that is handed over column by column, so that one column at a time must fit into memory.
+
+    Parameters
+    ----------
+    rows : int
+        Number of rows.
+    columns : iterable of (str, pyarrow.ChunkedArray)
+        In their order.
+
+    Returns
+    -------
+    str
+        The same as :func:`table_hash` of the whole table.
+    """
+    digest = hashlib.sha256(f"rows:{rows}\n".encode())
+    for name, column in columns:
         try:
             values = _canonical(_one_chunk(column))
             digest.update(f"column:{name!r}:{_type_text(values.type)}\n".encode())

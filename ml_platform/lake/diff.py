@@ -149,7 +149,7 @@ class _Columns:
 
 
 def _has_changed(old: Version, new: Version) -> bool:
-    return old.data_hash != new.data_hash and ARTIFACT not in (old.kind, new.kind)
+    return old.stored_hash != new.stored_hash and ARTIFACT not in (old.kind, new.kind)
 
 
 def _compare_columns(old: pa.Schema, new: pa.Schema) -> _Columns:
@@ -179,7 +179,7 @@ def _partition_diff(
         status, (added, removed, changed) = "added", (rows_after, 0, 0)
     elif new is None:
         status, (added, removed, changed) = "removed", (0, rows_before, 0)
-    elif old.data_hash == new.data_hash:
+    elif old.stored_hash == new.stored_hash:
         status, (added, removed, changed) = "same", (0, 0, 0)
     else:
         status, (added, removed, changed) = "changed", counts.get(partition, (0, 0, 0))

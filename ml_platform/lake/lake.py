@@ -13,7 +13,7 @@ from ml_platform.lake.artifact import read_artifact
 from ml_platform.lake.branch_size import OwnFiles, own_files
 from ml_platform.lake.branches import Branch, Change, Merge, branch_changes, create_branch, drop_branch, list_branches, merge_branch
 from ml_platform.lake.engines import sqlite_dsn
-from ml_platform.lake.history import History, version_ids
+from ml_platform.lake.history import version_ids
 from ml_platform.lake.layout import LEDGER_FILE, check_partition, check_table
 from ml_platform.lake.leases import lease, leased_runs, release
 from ml_platform.lake.ledger import Ledger
@@ -24,6 +24,7 @@ from ml_platform.lake.splitting import split_rows
 from ml_platform.lake.staging import Part, origin, stage_files, stage_tables
 from ml_platform.lake.store import open_store
 from ml_platform.lake.tags import Tag, create_tag, drop_tag, list_tags
+from ml_platform.lake.upkeep import Upkeep
 from ml_platform.lake.version import DATA, MAIN, REJECTED, Commit, Staged, Version, arrow_schema
 
 if TYPE_CHECKING:
@@ -31,12 +32,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from ml_platform.lake.diff import TableDiff
-    from ml_platform.lake.verify import Problem
 
 Missing = Literal["skip", "raise"]
 
 
-class Lake(History):
+class Lake(Upkeep):
     """Immutable files below ``data/`` in a local folder or an object store, and the ledger that says what they are.
 
     Safe to use from several threads, and to hand to other processes (pickled or forked): each opens its own connections.
@@ -343,12 +343,6 @@ class Lake(History):
         from ml_platform.lake.diff import diff_table
 
         return diff_table(self, table, before, after, key=key, partitions=partitions)
-
-    def verify(self) -> list[Problem]:
-        """Recompute the chain, every file and every content hash; return what is wrong."""
-        from ml_platform.lake.verify import verify
-
-        return verify(self._ledger, self.store)
 
     def create_branch(self, name: str, at: At = None) -> Branch:
         """Create a branch of this one as of a commit; see :func:`ml_platform.lake.branches.create_branch`."""

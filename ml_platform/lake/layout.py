@@ -6,6 +6,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from ml_platform.core.errors import LakeError
 from ml_platform.lake.store import Store
@@ -15,6 +16,7 @@ LEDGER_FILE = "ledger.sqlite"
 DATA_FOLDER = "data"
 _TABLE = re.compile(r"[a-z][a-z0-9_]{0,199}(/[a-z0-9][a-z0-9_]{0,199})*")
 _PARTITION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,127}")
+_FILE_ID = re.compile(r"/([0-9a-f]{16})[0-9a-f]{12}(?![0-9a-f])[^/]*(?:/|$)")
 _ARTIFACT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}(/[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})*")
 
 
@@ -71,6 +73,17 @@ def check_artifact_name(name: object) -> str:
 def new_file_id() -> str:
     """Return an id that no other process draws; ids of one process sort by the time they were drawn."""
     return f"{time.time_ns():016x}{secrets.token_hex(6)}"
+
+
+def file_time(path: str) -> datetime | None:
+    """Return when the id in a file's path was drawn; None for a file that the lake did not name."""
+    found = _FILE_ID.search(path)
+    if found is None:
+        return None
+    try:
+        return datetime.fromtimestamp(int(found[1], 16) / 1e9, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def partition_folder(table: str, partition: str | None) -> str:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 
 from ml_platform.core.intervals import to_micros
+from ml_platform.lake.commit_log import last_commit
 from ml_platform.lake.ledger import Ledger
 from ml_platform.lake.ledger_tables import leases
 from ml_platform.lake.scope import Scope, commit_at, visible
@@ -36,7 +37,9 @@ def lease(ledger: Ledger, scope: Scope, run_id: str, *, now: datetime | None = N
     if known is None or known.expires < to_micros(now + LEASE / 2):
         with ledger.writing() as connection:
             known = connection.execute(_LEASE, {"run": run_id}).one_or_none()
-            expires = to_micros(now + LEASE)
+            # A clock that was set back must not end the lease early: commit times never go back.
+            newest = last_commit(connection)
+            expires = max(to_micros(now), 0 if newest is None else newest.time) + LEASE // timedelta(microseconds=1)
             if known is None:
                 seen = visible(connection, Scope(scope.branch))
                 _, last = commit_at(connection, seen.number)

@@ -10,7 +10,18 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from ml_platform.core.intervals import from_micros
-from ml_platform.lake.ledger_tables import MAIN_ID, branches, collected, commits, files, redactions, replaced_files, schemas, versions
+from ml_platform.lake.ledger_tables import (
+    MAIN_ID,
+    branches,
+    collected,
+    commits,
+    doomed,
+    files,
+    redactions,
+    replaced_files,
+    schemas,
+    versions,
+)
 from ml_platform.lake.scope import Visible
 from ml_platform.lake.version import MAIN, REJECTED, Collection, FileRef, Redaction, Version
 
@@ -54,12 +65,13 @@ def newest_id(connection: sa.Connection, table: str, seen: Visible) -> int | Non
     return None
 
 
-def newest_with_content(connection: sa.Connection, contents: Iterable[Content]) -> dict[Content, Version]:
-    """Return, for each content that some version of its partition has already, the newest such version."""
+def newest_with_content(connection: sa.Connection, contents: Iterable[Content], *, to_stay: bool = False) -> dict[Content, Version]:
+    """Return, for each content that some version of its partition has already, the newest such version (that is not about to go)."""
+    query = _CONTENTS.where(versions.c.id.not_in(sa.select(doomed.c.version_id))) if to_stay else _CONTENTS
     wanted = set(contents)
     newest: dict[Content, int] = {}
     for chunk in chunks(sorted({content.data_hash for content in wanted})):
-        for *address, version_id in connection.execute(_CONTENTS, {"hashes": chunk}):
+        for *address, version_id in connection.execute(query, {"hashes": chunk}):
             newest[Content(*address)] = version_id
     known = load_versions(connection, [version_id for content, version_id in newest.items() if content in wanted])
     return {content: known[version_id] for content, version_id in newest.items() if content in wanted}

@@ -61,7 +61,7 @@ def publish(
         with ledger.writing() as connection:
             plan = _plan(connection, store, scope, staged)
             to_create = _to_create(staged, plan)
-            check_kept(connection, to_create)
+            check_kept(connection, store, to_create)
             if since is not None:
                 check_unmoved(connection, plan.seen, to_create, since, run_id)
             _sync_folders(store, to_create, synced)
@@ -131,7 +131,10 @@ def _sync_folders(store: Store, staged: Iterable[Staged], synced: set[str]) -> s
     """Wait until the disk has the names of the files too, not only their bytes; return the folders that are safe."""
     folders = {os.path.dirname(file.path) for one in staged for file in one.files}
     folders |= {folder[:at] for folder in folders for at, sign in enumerate(folder) if sign == "/"}
-    store.settle(sorted(folders - synced, reverse=True))
+    try:
+        store.settle(sorted(folders - synced, reverse=True))
+    except FileNotFoundError as problem:
+        raise LakeError(f"A staged file is gone from the lake, with its folder {problem.filename}: stage it again.") from None
     return synced | folders
 
 

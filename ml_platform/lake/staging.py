@@ -84,8 +84,7 @@ def stage_tables(
     def write(part: Part, content: tuple[pa.Table, str], known: tuple[FileRef, ...] | None) -> Staged:
         of, (rows, data_hash), files = part.of, content, known
         if files is None:
-            path = f"{partition_folder(of.table, of.partition)}/{new_file_id()}.parquet"
-            files = (_write(store, path, parquet_bytes(rows), DATA_FILE, rows.num_rows),)
+            files = (write_rows(store, of.table, of.partition, rows),)
             written.extend(files)
         return _staged(store, of, kind, data_hash, files, rows.num_rows, rows.schema.serialize().to_pybytes())
 
@@ -124,6 +123,12 @@ def _pieces(parts: Sequence[Part]) -> Iterator[Sequence[Part]]:
     return (parts[start : start + _PIECE] for start in range(0, len(parts), _PIECE))
 
 
+def write_rows(store: Store, table: str, partition: str | None, rows: pa.Table) -> FileRef:
+    """Write rows, as they are, to a new file of a partition."""
+    path = f"{partition_folder(table, partition)}/{new_file_id()}.parquet"
+    return _write(store, path, parquet_bytes(rows), DATA_FILE, rows.num_rows)
+
+
 def stage_files(ledger: Ledger, store: Store, of: Origin, contents: Mapping[str, bytes]) -> Staged:
     """Write the files of an artifact into a new folder; see :meth:`ml_platform.lake.lake.Lake.stage_artifact`."""
     if not contents:
@@ -160,7 +165,8 @@ def _staged(store: Store, of: Origin, kind: str, data_hash: str, files: tuple[Fi
 def _stored_already(ledger: Ledger, store: Store, contents: Sequence[Content]) -> list[tuple[FileRef, ...] | None]:
     """Return the files of a version with each very content, or None: what is stored need not be written again."""
     with ledger.reading() as connection:
-        known = newest_with_content(connection, contents)
+        # What retention has marked may be collected before this is published.
+        known = newest_with_content(connection, contents, to_stay=True)
     whole = whole_files(store, [file for version in known.values() for file in version.files])
     found = {content: version.files for content, version in known.items() if all(file.path in whole for file in version.files)}
     return [found.get(content) for content in contents]

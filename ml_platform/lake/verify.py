@@ -1,9 +1,12 @@
-"""Recompute everything that the ledger claims: the chain, every file, every content hash."""
+"""Recompute everything that the ledger claims: the chain, every file, every content hash, and what was deleted."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import io
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,64 +14,98 @@ import sqlalchemy as sa
 
 from ml_platform.core.errors import LakeError
 from ml_platform.core.intervals import from_micros
+from ml_platform.lake.audit import ledger_problems
 from ml_platform.lake.chain import FIRST, commit_hash
-from ml_platform.lake.content_hash import files_hash, table_hash
+from ml_platform.lake.content_hash import columns_hash, files_hash, table_hash
 from ml_platform.lake.ledger import Ledger
-from ml_platform.lake.ledger_tables import commits, files, inputs, schemas, versions
+from ml_platform.lake.ledger_tables import commits, inputs, versions
+from ml_platform.lake.live_files import dead_paths
 from ml_platform.lake.lookup import branch_names, load_versions
 from ml_platform.lake.store import Store
 from ml_platform.lake.version import ARTIFACT, FileRef, Version
+
+Progress = Callable[[int, int], None]
+_COMMITS = 200
+_THREADS = 2
+# So many files are handed to the threads ahead of the one that is waited for.
+_AHEAD = 8
 
 
 @dataclass(frozen=True)
 class Problem:
     """One thing that is not as it was published; ``commit`` is where it was, ``path`` the file if it is one."""
 
-    kind: Literal["chain", "ledger", "missing file", "changed file", "changed content"]
+    kind: Literal["chain", "ledger", "missing file", "changed file", "changed content", "kept file"]
     commit: int
     text: str
     path: str = ""
 
 
-def verify(ledger: Ledger, store: Store) -> list[Problem]:
+def verify(ledger: Ledger, store: Store, *, progress: Progress | None = None) -> list[Problem]:
     """Return everything in a lake that is not as it was published, oldest first; an empty list is a sound lake.
 
-    Every file is read in full, so this takes as long as reading the whole lake once. What the chain cannot show is that
-    the newest commits were cut off at once: keep the hash of a commit elsewhere to prove that.
+    Every file is read in full, so this takes as long as reading the whole lake once; one column of a file is in memory per thread.
+    What is published meanwhile is not looked at. What the chain cannot show is that the newest commits were cut off at once: keep the
+    hash of a commit elsewhere to prove that.
+
+    Parameters
+    ----------
+    ledger, store : Ledger, Store
+        Of the lake.
+    progress : callable, optional
+        Called with the commits that are done and those that there are.
     """
-    problems: list[Problem] = []
-    seen: set[str] = set()
-    previous, expected, next_id = FIRST, 1, 1
     with ledger.reading() as connection:
-        problems += _stray_rows(connection)
-        for row in connection.execute(sa.select(commits).order_by(commits.c.number)).all():
-            if row.number != expected:
-                problems.append(Problem("chain", row.number, f"Commit {expected} is missing before commit {row.number}."))
-            published, stored = _versions_of(connection, row.number, problems)
-            if [version.id for version in published] != list(range(next_id, row.last_version + 1)):
-                problems.append(Problem("ledger", row.number, f"The versions of commit {row.number} are not those it published."))
-            problems += _check_commit(connection, row, published, previous)
-            for version in stored:
-                # What retention has deleted is in the chain, but nowhere else; of what was redacted the rest is checked.
-                if version.gone is None:
-                    problems += _check_files(store, version, seen)
-            previous, expected, next_id = row.hash, row.number + 1, row.last_version + 1
-    return problems
+        problems = [Problem("ledger", *finding) for finding in ledger_problems(connection)]
+        head = connection.execute(sa.select(sa.func.max(commits.c.number))).scalar() or 0
+    seen: set[str] = set()
+    link = _Link(FIRST, 1, 1)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for first in range(1, head + 1, _COMMITS):
+            last = min(first + _COMMITS - 1, head)
+            # One short transaction per stretch: commits are only ever added, and nobody waits for the files to be read.
+            with ledger.reading() as connection:
+                stored, dead = _check_stretch(connection, first, last, link, problems)
+            new = [(version, file) for version in stored for file in version.files if file.path not in seen and not seen.add(file.path)]
+            for found in _in_order(pool, (lambda v=version, f=file: _check_file(store, v, f) for version, file in new)):
+                problems += found
+            problems += _check_artifacts(stored)
+            problems += _kept_files(store, dead)
+            if progress is not None:
+                progress(last, head)
+    return sorted(_still_true(ledger, store, problems), key=lambda problem: problem.commit)
 
 
-def _stray_rows(connection: sa.Connection) -> Iterator[Problem]:
-    """Yield what no commit accounts for, and schemas that are not what they are called."""
-    known = sa.select(versions.c.id)
-    for table, column in ((files, files.c.version_id), (inputs, inputs.c.version_id)):
-        count = connection.execute(sa.select(sa.func.count()).select_from(table).where(column.not_in(known))).scalar()
-        if count:
-            yield Problem("ledger", 0, f"{count} row(s) of {table.name} belong to no version.")
-    orphans = sa.select(sa.func.count()).select_from(versions).where(versions.c.commit_number.not_in(sa.select(commits.c.number)))
-    if count := connection.execute(orphans).scalar():
-        yield Problem("ledger", 0, f"{count} version(s) belong to no commit.")
-    for row in connection.execute(sa.select(schemas)):
-        if hashlib.sha256(row.arrow).hexdigest() != row.hash:
-            yield Problem("ledger", 0, f"The schema {row.hash} was changed.")
+@dataclass
+class _Link:
+    """What the next commit must follow."""
+
+    previous: str
+    number: int
+    next_id: int
+
+
+def _check_stretch(
+    connection: sa.Connection, first: int, last: int, link: _Link, problems: list[Problem]
+) -> tuple[list[Version], dict[str, Version]]:
+    """Check some commits; return their versions as they are stored now, and the files that must not be there any more."""
+    stored: list[Version] = []
+    over: dict[str, Version] = {}
+    query = sa.select(commits).where(commits.c.number >= first, commits.c.number <= last).order_by(commits.c.number)
+    for row in connection.execute(query).all():
+        if row.number != link.number:
+            problems.append(Problem("chain", row.number, f"Commit {link.number} is missing before commit {row.number}."))
+        published, now = _versions_of(connection, row.number, problems)
+        if [version.id for version in published] != list(range(link.next_id, row.last_version + 1)):
+            problems.append(Problem("ledger", row.number, f"The versions of commit {row.number} are not those it published."))
+        problems += _check_commit(connection, row, published, link.previous)
+        # What retention has deleted is in the chain, but nowhere else; of what was redacted the rest is checked.
+        stored += [version for version in now if version.gone is None]
+        over |= {file.path: v for v in now if v.gone is not None for file in v.files}
+        over |= {file.path: v for v in published if v.id in {n.id for n in now if n.redacted is not None} for file in v.files}
+        link.previous, link.number, link.next_id = row.hash, row.number + 1, row.last_version + 1
+    dead = dead_paths(connection, over)
+    return stored, {path: version for path, version in over.items() if path in dead}
 
 
 def _versions_of(connection: sa.Connection, number: int, problems: list[Problem]) -> tuple[list[Version], list[Version]]:
@@ -76,7 +113,7 @@ def _versions_of(connection: sa.Connection, number: int, problems: list[Problem]
     ids = connection.execute(sa.select(versions.c.id).where(versions.c.commit_number == number)).scalars().all()
     try:
         published, stored = load_versions(connection, ids, as_published=True), load_versions(connection, ids)
-    except (ValueError, KeyError) as problem:  # properties that are no JSON, a schema that is gone
+    except (ValueError, KeyError) as problem:  # properties that are no JSON, a schema or a branch that is gone
         problems.append(Problem("ledger", number, f"The versions of commit {number} cannot be read: {problem}."))
         return [], []
     return [published[i] for i in sorted(published)], [stored[i] for i in sorted(stored)]
@@ -95,34 +132,75 @@ def _check_commit(connection: sa.Connection, row: Any, published: list[Version],
         yield Problem("chain", row.number, f"Commit {row.number}, a version, a file or an input of it was edited in the ledger.")
 
 
-def _check_files(store: Store, version: Version, seen: set[str]) -> Iterator[Problem]:
-    where = f"version {version.id} of {version.table!r}, partition {version.partition!r}"
-    for file in version.files:
-        if file.path in seen:
-            continue
-        seen.add(file.path)
-        try:
-            content = store.read(file.path)
-        except FileNotFoundError:
-            yield Problem("missing file", version.commit, f"The file of {where} is gone.", file.path)
-            continue
-        if hashlib.sha256(content).hexdigest() != file.sha256:
-            yield Problem("changed file", version.commit, f"The file of {where} is not what was published.", file.path)
-        elif version.kind != ARTIFACT:
-            yield from _check_rows(content, version, file, where)
-    if version.kind == ARTIFACT and files_hash({file.name: file.sha256 for file in version.files}) != version.stored_hash:
-        yield Problem("changed content", version.commit, f"The files of {where} are not those it was published with.")
+def _in_order(pool: ThreadPoolExecutor, tasks: Iterable[Callable[[], list[Problem]]]) -> Iterator[list[Problem]]:
+    """Yield the results in order while a few tasks run ahead."""
+    running: deque[Future[list[Problem]]] = deque()
+    for task in tasks:
+        running.append(pool.submit(task))
+        if len(running) > _AHEAD:
+            yield running.popleft().result()
+    while running:
+        yield running.popleft().result()
 
 
-def _check_rows(content: bytes, version: Version, file: FileRef, where: str) -> Iterator[Problem]:
+def _check_file(store: Store, version: Version, file: FileRef) -> list[Problem]:
+    try:
+        source = store.source(file.path)
+        with open(source, "rb") if isinstance(source, str) else io.BytesIO(source.getbuffer()) as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return [Problem("missing file", version.commit, f"The file of {version.where} is gone.", file.path)]
+    except OSError as problem:  # a bad block: the others are still worth a look
+        return [Problem("changed file", version.commit, f"The file of {version.where} cannot be read: {problem}.", file.path)]
+    if digest != file.sha256:
+        return [Problem("changed file", version.commit, f"The file of {version.where} is not what was published.", file.path)]
+    return [] if version.kind == ARTIFACT else _check_rows(source, version, file)
+
+
+def _check_rows(source: Any, version: Version, file: FileRef) -> list[Problem]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        rows = pq.ParquetFile(pa.BufferReader(content)).read()
-        sound = rows.num_rows == file.rows == version.rows and table_hash(rows) == version.stored_hash
-    except (pa.ArrowException, LakeError) as problem:
-        yield Problem("changed content", version.commit, f"The file of {where} cannot be read: {problem}.", file.path)
-        return
-    if not sound:
-        yield Problem("changed content", version.commit, f"The rows of {where} do not have the hash they were published with.", file.path)
+        with pq.ParquetFile(source) as opened:
+            rows = opened.metadata.num_rows
+            names = opened.schema_arrow.names
+            if names and not any("." in name for name in names):
+                found = columns_hash(rows, ((name, opened.read(columns=[name]).column(0)) for name in names))
+            else:  # the reader takes a point for the way into a struct
+                found = table_hash(opened.read())
+        sound = rows == file.rows == version.rows and found == version.stored_hash
+    except (pa.ArrowException, LakeError, OSError) as problem:
+        return [Problem("changed content", version.commit, f"The file of {version.where} cannot be read: {problem}.", file.path)]
+    if sound:
+        return []
+    return [
+        Problem("changed content", version.commit, f"The rows of {version.where} do not have the hash they were published with.", file.path)
+    ]
+
+
+def _check_artifacts(stored: Iterable[Version]) -> Iterator[Problem]:
+    for version in stored:
+        if version.kind == ARTIFACT and files_hash({file.name: file.sha256 for file in version.files}) != version.stored_hash:
+            text = f"The files of {version.where} are not those it was published with."
+            yield Problem("changed content", version.commit, text)
+
+
+def _kept_files(store: Store, dead: dict[str, Version]) -> Iterator[Problem]:
+    for path in sorted(store.sizes(dead)):
+        what = "was collected" if dead[path].gone is not None else "was redacted"
+        text = f"The old file of {dead[path].where}, which {what}, is still there: ml-platform lake gc deletes it."
+        yield Problem("kept file", dead[path].commit, text, path)
+
+
+def _still_true(ledger: Ledger, store: Store, problems: list[Problem]) -> list[Problem]:
+    """Leave out files that retention or a redaction has deleted since they were looked for."""
+    missing = [problem.path for problem in problems if problem.kind == "missing file"]
+    kept = [problem.path for problem in problems if problem.kind == "kept file"]
+    if not missing and not kept:
+        return problems
+    with ledger.reading() as connection:
+        dead = dead_paths(connection, missing)
+    there = set(store.sizes(kept))
+    over = {"missing file": dead, "kept file": set(kept) - there}
+    return [problem for problem in problems if problem.path not in over.get(problem.kind, set())]

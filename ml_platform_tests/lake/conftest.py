@@ -20,7 +20,18 @@ def postgres_server():
 
 
 # What these hold is the same on both databases; the others never look at the ledger itself.
-ON_BOTH = {"test_branches", "test_history", "test_lake", "test_ledger", "test_leases", "test_provenance", "test_publishing", "test_tags"}
+ON_BOTH = {
+    "test_branches",
+    "test_collecting",
+    "test_forgetting",
+    "test_history",
+    "test_lake",
+    "test_ledger",
+    "test_leases",
+    "test_provenance",
+    "test_publishing",
+    "test_tags",
+}
 
 
 def pytest_generate_tests(metafunc):

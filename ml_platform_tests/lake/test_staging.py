@@ -1,3 +1,4 @@
+import itertools
 from dataclasses import replace
 
 import pyarrow as pa
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml_platform.core.errors import LakeError
+from ml_platform.lake.duck import connect
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.local_store import LocalStore
 from ml_platform.lake.staging import _ordered
@@ -47,6 +49,30 @@ def test_keys_that_are_not_there_or_cannot_be_ordered_are_named(lake):
         lake.stage("p/tables/a", None, ROWS, key=["k", "x"])
     with pytest.raises(LakeError, match="cannot be ordered by 's'"):
         lake.stage("p/tables/a", None, pa.table({"s": [[1], [2]]}), key=["s"])
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize(
+    "kind",
+    [pa.string(), pa.binary(), pa.binary(1), pa.int64(), pa.float64(), pa.bool_(), pa.date32()],
+    ids=str,
+)
+def test_duckdb_finds_the_nulls_of_a_small_file(lake, kind, nested):
+    # DuckDB 2.0.0 takes least = greatest for the value of every row, also of those that are null.
+    values = {"string": "a", "binary": b"a", "fixed_size_binary[1]": b"a", "bool": True}
+    value, column = values.get(str(kind), 1), "c"
+    for number, pattern in enumerate(itertools.product([value, None], repeat=3)):
+        cells = pa.array(pattern, kind)
+        if nested:
+            cells, column = pa.StructArray.from_arrays([cells], ["f"]), "c.f"
+        lake.publish([lake.stage("p/tables/a", None, pa.table({"c": cells, "i": [0, 1, 2], "n": [number] * 3}))])
+        with connect() as con:
+            reading = lake.read("p/tables/a")
+            nulls = [i for i, one in enumerate(pattern) if one is None]
+            assert [row[1] for row in reading.relation(con).filter(f"{column} IS NULL").order("i").fetchall()] == nulls
+            assert [row[1] for row in reading.relation(con).filter(f"{column} IS NOT NULL").order("i").fetchall()] == sorted(
+                {0, 1, 2} - set(nulls)
+            )
 
 
 def test_a_disk_that_cannot_be_written_is_said(lake):

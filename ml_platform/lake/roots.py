@@ -1,0 +1,135 @@
+"""What holds versions, whatever a rule says: branches, tags, running runs, pins, and what readable versions still need."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from ml_platform.lake.ledger_tables import MAIN_ID, branches, collected, commits, inputs, leases, merges, pins, tags, versions
+from ml_platform.lake.lookup import branch_names, chunks
+from ml_platform.lake.provenance import input_closure
+from ml_platform.lake.retention import State
+from ml_platform.lake.version import MAIN
+
+# A property in which a version names earlier ones whose rows it still needs: [{"version": 12, ...}, ...].
+NEEDS = "replaced"
+_ENDLESS = 2**62
+
+
+@dataclass(frozen=True)
+class Roots:
+    """What holds versions at one moment.
+
+    ``states`` are read as of a commit or now; ``pinned`` are the ids that somebody holds by number, with all they were made from;
+    ``owners`` has the pins one by one, for a reader.
+    """
+
+    states: tuple[State, ...]
+    pinned: frozenset[int]
+    owners: Mapping[str, frozenset[int]]
+    of_runs: Mapping[int, str]
+    dropped: Mapping[int, int]
+
+
+def find_roots(connection: sa.Connection, now: int) -> Roots:
+    """Return what holds versions as of now (in microseconds)."""
+    rows = {row.id: row for row in connection.execute(sa.select(branches))}
+    names = branch_names(connection, {*rows, MAIN_ID})
+    living = connection.execute(sa.select(leases).where(leases.c.expires > now)).all()
+    states = [
+        *_branch_states(rows, names),
+        *_merge_states(connection, rows, names),
+        *_tag_states(connection, rows),
+        *(State(f"run {row.run_id}", _capped(_chain(rows, row.branch_id), row.last_version)) for row in living),
+    ]
+    owners: dict[str, set[int]] = defaultdict(set)
+    for row in connection.execute(sa.select(pins)):
+        owners[row.owner].add(row.version_id)
+    pinned = input_closure(connection, {i for held in owners.values() for i in held})
+    of_runs = _written_by(connection, [row.run_id for row in living])
+    return Roots(
+        states=tuple({state.limits: state for state in reversed(states)}.values()),
+        pinned=frozenset(pinned),
+        owners={owner: frozenset(held) for owner, held in sorted(owners.items())},
+        of_runs=of_runs,
+        dropped={row.id: row.dropped for row in rows.values() if row.dropped},
+    )
+
+
+def pinned_by(connection: sa.Connection, roots: Roots) -> dict[int, list[str]]:
+    """Return, by version, who pins it or something that was made from it."""
+    made_from: dict[int, list[int]] = defaultdict(list)
+    for chunk in chunks(sorted(roots.pinned)):
+        for edge in connection.execute(sa.select(inputs).where(inputs.c.version_id.in_(chunk))):
+            made_from[edge.version_id].append(edge.input_id)
+    found: dict[int, list[str]] = defaultdict(list)
+    for owner, held in roots.owners.items():
+        reached, waiting = set(held), list(held)
+        while waiting:
+            new = set(made_from.get(waiting.pop(), ())) - reached
+            reached |= new
+            waiting += new
+        for version_id in reached:
+            found[version_id].append(owner)
+    return found
+
+
+def needed_by(connection: sa.Connection, table: str) -> dict[int, set[int]]:
+    """Return, by version of a table that has its files, the earlier versions whose rows it still needs."""
+    query = sa.select(versions.c.id, versions.c.properties).where(
+        versions.c.table_name == table,
+        versions.c.properties.like(f'%"{NEEDS}":[{{%'),
+        versions.c.id.not_in(sa.select(collected.c.version_id)),
+    )
+    return {row.id: {entry["version"] for entry in json.loads(row.properties)[NEEDS]} for row in connection.execute(query)}
+
+
+def _branch_states(rows: Mapping[int, Any], names: Mapping[int, str]) -> Iterable[State]:
+    yield State(f"branch {MAIN}", ((MAIN_ID, _ENDLESS),))
+    for row in rows.values():
+        if not row.dropped:
+            yield State(f"branch {names[row.id]}", _chain(rows, row.id))
+            # What it started from is what it is compared with, and what a conflict is told by.
+            yield State(f"base of branch {names[row.id]}", _capped(_chain(rows, row.parent_id), row.base_version))
+
+
+def _merge_states(connection: sa.Connection, rows: Mapping[int, Any], names: Mapping[int, str]) -> Iterable[State]:
+    """Yield the parent's states right after the merges of living branches: later changes of the branch start from those."""
+    for merge in connection.execute(sa.select(merges)):
+        row = rows[merge.branch_id]
+        if not row.dropped:
+            yield State(f"base of branch {names[row.id]}", _capped(_chain(rows, row.parent_id), merge.parent_version))
+
+
+def _tag_states(connection: sa.Connection, rows: Mapping[int, Any]) -> Iterable[State]:
+    query = sa.select(tags.c.name, tags.c.branch_id, commits.c.last_version).join(commits, commits.c.number == tags.c.commit_number)
+    for tag in connection.execute(query.order_by(tags.c.name)):
+        yield State(f"tag {tag.name}", _capped(_chain(rows, tag.branch_id), tag.last_version))
+
+
+def _written_by(connection: sa.Connection, runs: Sequence[str]) -> dict[int, str]:
+    """Return everything that running runs have published themselves, with the run."""
+    found: dict[int, str] = {}
+    for chunk in chunks(runs):
+        query = sa.select(versions.c.id, commits.c.run_id).join(commits, commits.c.number == versions.c.commit_number)
+        found.update((row.id, row.run_id) for row in connection.execute(query.where(commits.c.run_id.in_(chunk))))
+    return found
+
+
+def _chain(rows: Mapping[int, Any], branch_id: int) -> tuple[tuple[int, int], ...]:
+    """Return (branch, last version seen of it) for a branch and all it inherits from, also for one that was dropped."""
+    found, limit = [(branch_id, _ENDLESS)], _ENDLESS
+    while branch_id != MAIN_ID:
+        row = rows[branch_id]
+        branch_id, limit = row.parent_id, min(limit, row.base_version)
+        found.append((branch_id, limit))
+    return tuple(found)
+
+
+def _capped(chain: Iterable[tuple[int, int]], last_version: int) -> tuple[tuple[int, int], ...]:
+    return tuple((branch, min(limit, last_version)) for branch, limit in chain)
