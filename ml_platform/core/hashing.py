@@ -9,10 +9,13 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+# Marks a field that a dataclass got later: what does not use it keeps the hash that it had.
+LATER = "later"
+
 
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        return {f.name: v for f in dataclasses.fields(value) if not ((v := getattr(value, f.name)) == f.default and f.metadata.get(LATER))}
     if isinstance(value, timedelta):
         return f"{int(value.total_seconds() * 1_000_000)}us"
     if isinstance(value, datetime | date):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -51,7 +51,11 @@ def structure_stop(table: Table, version: Version) -> str | None:
     null_values = null_values_of(table)
     found = []
     for number, schema in enumerate(version.properties["schemas"]):
-        problems = structure_problems(table.contract, schema, null_values, is_text=is_text(version))
+        delivered = _delivered_names(table, schema)
+        now = {names[0]: column for column, names in delivered.items() if names}
+        declared = {now.get(str(name), str(name)): str(kind) for name, kind in schema.items()}
+        problems = structure_problems(table.contract, declared, null_values, is_text=is_text(version))
+        problems += [f"column {c!r} was delivered by {len(n)} names: {', '.join(n)}." for c, n in delivered.items() if len(n) > 1]
         if problems:
             files = [f["name"] for f in version.properties["files"] if f["schema"] == number]
             more = f" (and {len(files) - 1} more files)" if len(files) > 1 else ""
@@ -66,7 +70,7 @@ def group_raw(table: Table, versions: Sequence[Version]) -> list[RawGroup]:
     for version in versions:
         address = (version.schema_ipc, is_text(version))
         if address not in known:
-            kinds = {n: kind_of(str(version.schema.field(n).type)) for n in table.contract.column_names}
+            kinds = _kinds(table, version)
             group = next((g for g in groups if g.takes(address[1], kinds)), None)
             if group is None:
                 group = RawGroup(address[1], dict(kinds))
@@ -105,10 +109,37 @@ def _by_schema(versions: Sequence[Version]) -> list[list[Version]]:
     return list(found.values())
 
 
+def _delivered_names(table: Table, delivered: Iterable[str]) -> dict[str, list[str]]:
+    """Return by what names each declared column was delivered: its own, and those that it had before."""
+    there = set(delivered)
+    return {c.name: [name for name in (c.name, *c.was) if name in there] for c in table.contract.columns}
+
+
+def _kinds(table: Table, version: Version) -> dict[str, str]:
+    """Return the kind of each declared column in a raw version; text for one that files deliver by several names in several kinds."""
+    found = {}
+    for name, names in _delivered_names(table, version.schema.names).items():
+        kinds = {kind_of(str(version.schema.field(n).type)) for n in names} - {"null"}
+        found[name] = "null" if not kinds else kinds.pop() if len(kinds) == 1 else "string"
+    return found
+
+
 def _read(lake: Lake, table: Table, versions: Sequence[Version]) -> pa.Table:
+    """Return the rows of versions of one schema with the declared columns, by whatever names they were delivered."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    rows = lake.read_versions(versions, columns=[*table.contract.column_names, *_ORIGIN], partition_column="_partition").arrow()
+    delivered = _delivered_names(table, versions[0].schema.names)
+    every = list(dict.fromkeys(n for names in delivered.values() for n in names))
+    rows = lake.read_versions(versions, columns=[*every, *_ORIGIN], partition_column="_partition").arrow()
+    columns = {}
+    for name, names in delivered.items():
+        parts = [rows.column(n) for n in names]
+        if len({part.type for part in parts}) > 1:
+            parts = [part.cast(pa.string()) for part in parts]
+        # A file has one of the names: where the one is null, the other may have the value.
+        columns[name] = parts[0] if len(parts) == 1 else pc.coalesce(*parts)  # pyright: ignore[reportAttributeAccessIssue]
+    rows = pa.table({**columns, **{n: rows.column(n) for n in (*_ORIGIN, "_partition")}})
     at = rows.schema.get_field_index("_partition")
     return rows.set_column(at, "_partition", pc.fill_null(rows.column(at), ""))  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -123,8 +154,7 @@ def _replaced_rows(lake: Lake, table: Table, group: RawGroup, version: Version) 
         source = lake.version(replaced["version"])
         if structure_stop(table, source) is not None:
             continue
-        kinds = {n: kind_of(str(source.schema.field(n).type)) for n in table.contract.column_names}
-        if not group.takes(is_text(source), kinds):
+        if not group.takes(is_text(source), _kinds(table, source)):
             continue
         rows = _read(lake, table, [source])
         time = pa.scalar(datetime.fromisoformat(replaced["delivered_at"]), pa.timestamp("us", tz="UTC"))

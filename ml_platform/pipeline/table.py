@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.hashing import content_hash
 from ml_platform.lake.duck import connect, quote_name
+from ml_platform.lake.evolution import was
 from ml_platform.lake.version import REJECTED, Staged, Version
 from ml_platform.pipeline.outcome import Outcome, PartitionOutcome
 from ml_platform.pipeline.raw import NOTHING_LANDED
@@ -76,7 +77,10 @@ def table_code_version(table: Table, **code: str) -> str:
     """
     contract = table.contract
     return content_hash({
-        "columns": [[c.name, c.type, c.nullable, c.minimum, c.maximum, _members(c.one_of), c.matches, c.zone] for c in contract.columns],
+        "columns": [
+            [c.name, c.type, c.nullable, c.minimum, c.maximum, _members(c.one_of), c.matches, c.zone, *([c.was] if c.was else [])]
+            for c in contract.columns
+        ],
         "key": contract.key,
         "rules": [[r.name, r.sql, r.severity] for r in contract.rules],
         "references": contract.references,
@@ -220,7 +224,7 @@ def _quarantined(
 def _quarantine_schema(table: Table) -> pa.Schema:
     import pyarrow as pa
 
-    text = [pa.field(c, pa.string()) for c in table.contract.column_names]
+    text = [was(pa.field(c.name, pa.string()), c.was) for c in table.contract.columns]
     return pa.schema([*text, pa.field("_rules", pa.list_(pa.string())), pa.field("_file", pa.string()), pa.field("_row", pa.int64())])
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from ml_platform.core.hashing import LATER
 
 Severity = Literal["reject", "warn"]
 
@@ -15,6 +17,8 @@ class Column:
     ``type`` is one of ``bool, int8, int16, int32, int64, float32, float64, string, date, timestamp, decimal(p,s)``; a
     ``timestamp`` is stored in UTC with microseconds, and ``zone`` names the zone of values that are delivered without one.
     ``minimum`` and ``maximum`` are inclusive; ``one_of`` lists the only values; ``matches`` is a regular expression for the whole text.
+    ``was`` lists the names that the column had before, latest first: older versions are read, and files delivered by those names
+    are taken, as if they had the new one. A name that stands there is never given to another column.
     """
 
     name: str
@@ -26,6 +30,7 @@ class Column:
     one_of: tuple[object, ...] | None = None
     matches: str | None = None
     zone: str | None = None
+    was: tuple[str, ...] = field(default=(), metadata={LATER: True})
 
 
 @dataclass(frozen=True)

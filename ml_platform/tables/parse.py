@@ -14,7 +14,7 @@ from ml_platform.tables.rules import check_contract
 from ml_platform.tables.types import check_literal, check_type
 
 _CONTRACT_KEYS = ("columns", "rules", "references", "max_rejected", "min_rows", "extra_columns")
-_COLUMN_KEYS = ("type", "nullable", "description", "min", "max", "one_of", "matches", "zone")
+_COLUMN_KEYS = ("type", "nullable", "description", "min", "max", "one_of", "matches", "zone", "was")
 _RULE_KEYS = ("name", "sql", "severity", "description")
 _REFERENCE_KEYS = ("columns", "in", "to", "severity")
 
@@ -25,7 +25,7 @@ def parse_contract(mapping: object, *, key: Sequence[str] = (), where: str) -> C
     Parameters
     ----------
     mapping : mapping
-        ``columns`` (name to type or to ``{type, nullable, description, min, max, one_of, matches, zone}``), ``rules``
+        ``columns`` (name to type or to ``{type, nullable, description, min, max, one_of, matches, zone, was}``), ``rules``
         (``name, sql, severity, description``), ``references`` (``columns, in, to, severity``), ``max_rejected`` (share),
         ``min_rows``, ``extra_columns`` (``stop`` or ``ignore``).
     key : sequence of str
@@ -91,6 +91,7 @@ def _column(name: object, body: object, where: str, is_key: bool) -> Column:
         description=_optional_text(body.get("description", ""), f"{where}: description") or "",
         matches=_optional_text(body.get("matches"), f"{where}: matches"),
         zone=check_zone(body.get("zone"), where),
+        was=_former_names(body.get("was"), where),
     )
     bounds = {f"{b}imum": check_literal(column, body[b], f"{where}, {b}") for b in ("min", "max") if body.get(b) is not None}
     one_of = None
@@ -116,6 +117,12 @@ def check_column_name(name: object, where: str) -> str:
             f"{where}: column {name!r} starts with an underscore, which marks columns that the platform adds. Rename it."
         )
     return name
+
+
+def _former_names(value: object, where: str) -> tuple[str, ...]:
+    """Return the names that a column had: one, or a list with the latest first."""
+    names = [] if value is None else value if isinstance(value, list | tuple) else [value]
+    return tuple(check_column_name(name, f"{where}: was") for name in names)
 
 
 def check_zone(zone: object, where: str) -> str | None:
@@ -212,6 +219,8 @@ def _column_mapping(column: Column, is_key: bool) -> dict[str, Any]:
             body[name] = _plain(value)
     if column.one_of is not None:
         body["one_of"] = [_plain(v) for v in column.one_of]
+    if column.was:
+        body["was"] = column.was[0] if len(column.was) == 1 else list(column.was)
     if column.description:
         body["description"] = column.description
     return body

@@ -83,12 +83,13 @@ def check_contract(contract: Contract, where: str) -> None:
     Raises
     ------
     DeclarationError
-        If two columns or rules share a name, the key is not among the columns, a bound stands on a type without order,
-        a regular expression or a rule's SQL cannot be read, or a set or range is empty.
+        If two columns (former names counted) or rules share a name, the key is not among the columns, a bound stands on a type without
+        order, a regular expression or a rule's SQL cannot be read, or a set or range is empty.
     UnknownNameError
         If a rule, the key or a reference names a column that is not there.
     """
     _check_unique([c.name.lower() for c in contract.columns], f"{where}: column")
+    _check_unique([n.lower() for c in contract.columns for n in (c.name, *c.was)], f"{where}: among names and former names (was), column")
     for name in contract.key:
         _known_column(name, contract, f"{where}: the key")
     for column in contract.columns:
@@ -131,7 +132,9 @@ def _check_column(column: Column, where: str) -> None:
 
 def _known_column(name: str, contract: Contract, where: str) -> None:
     if contract.column(name) is None:
-        raise UnknownNameError(f"{where} names the column {name!r}, which is not declared. {did_you_mean(name, contract.column_names)}")
+        now = next((c.name for c in contract.columns if name in c.was), None)
+        hint = did_you_mean(name, contract.column_names) if now is None else f"It is called {now!r} now."
+        raise UnknownNameError(f"{where} names the column {name!r}, which is not declared. {hint}")
 
 
 def _check_unique(names: Iterable[str], what: str) -> None:

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from ml_platform.core.errors import DeclarationError, did_you_mean
 from ml_platform.lake.duck import quote_text
+from ml_platform.lake.evolution import was
 from ml_platform.tables.contract import Column, Contract
 from ml_platform.tables.table import Table
 
@@ -131,7 +132,7 @@ def stored_schema(table: Table) -> pa.Schema:
     platform = {n: pa.timestamp("us", tz="UTC") for n in available_at_names(table)}
     if not table.is_derived:
         platform |= {"_file": pa.string(), "_row": pa.int64()}
-    fields = [pa.field(c.name, arrow_type(c.type)) for c in table.contract.columns]
+    fields = [was(pa.field(c.name, arrow_type(c.type)), c.was) for c in table.contract.columns]
     return pa.schema([*fields, *(pa.field(n, t) for n, t in platform.items())])
 
 

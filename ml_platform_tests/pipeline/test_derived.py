@@ -181,3 +181,12 @@ def test_other_sql_is_another_code_version(tmp_path):
     assert outcome.commit.created == 3
     first, second = shop.lake.history("shop/tables/made", DAYS[0])[::-1]
     assert first.code_version != second.code_version
+
+
+def test_a_literal_of_sql_is_stored_as_its_column_is_declared(tmp_path):
+    sql = "SELECT order_id, 0.0 AS fee, CASE WHEN order_id > 5 THEN 12.345 ELSE 0.0 END AS share FROM orders"
+    made = derived(SqlSource(sql, {"orders": ZERO}), Column("order_id", "int64"), Column("fee", "float64"), Column("share", "float64"))
+    shop = open_shop(tmp_path, made)
+    version = shop.judge(DAYS[0], table="made").partitions[0].version
+    assert [str(version.schema.field(name).type) for name in ("fee", "share")] == ["double", "double"]
+    assert shop.rows(table="made")["share"].to_list() == [0.0] * 6 + [12.345] * 4

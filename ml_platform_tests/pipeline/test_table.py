@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ml_platform.core.hashing import content_hash
 from ml_platform.pipeline.table import table_code_version
 from ml_platform.tables.contract import Column, Contract, Reference, RowRule
 from ml_platform.tables.table import Availability, DailyPartitions, FileSource
@@ -280,3 +281,54 @@ def test_a_day_is_the_same_whether_it_is_judged_after_each_delivery_or_beside_ot
     at_once.land_days(DAYS[1:])
     at_once.both()
     assert stepwise.rows().equals(at_once.rows())
+
+
+AMOUNT = CONTRACT.column("amount")
+RENAMED = replace(
+    ORDERS,
+    contract=replace(CONTRACT, columns=tuple(replace(c, name="price", was=("amount",)) if c is AMOUNT else c for c in CONTRACT.columns)),
+)
+
+
+def by_price(rows):
+    return csv([{("price" if name == "amount" else name): value for name, value in row.items()} for row in rows])
+
+
+def test_a_column_that_is_renamed_by_declaration_is_read_and_delivered_by_both_names(tmp_path):
+    old = Shop(tmp_path)
+    old.land(f"orders/{FIRST}.csv", csv([order(1), order(2)]))
+    old.land(f"orders/{DAYS[1]}.csv", csv([order(5, DAYS[1])]))
+    before = old.both(*DAYS[:2]).commit.number
+    new = Shop(tmp_path, RENAMED, CUSTOMERS)
+    new.land(f"orders/{DAYS[2]}.csv", by_price([order(6, DAYS[2]), order(7, DAYS[2], amount="-1")]))
+    new.land(f"orders/{DAYS[2]}b.csv", csv([order(8, DAYS[2])]))
+    renamed = replace(RENAMED, contract=replace(RENAMED.contract, max_rejected=0.5))
+    new = Shop(tmp_path, renamed, CUSTOMERS)
+    outcome = new.both(DAYS[2])
+    assert stops(outcome) == {}
+    assert new.rows(DAYS[2])["price"].to_list() == [1.5, 2.0]
+    assert new.rows(DAYS[2], layer="quarantine").select("price", "_row").rows() == [("-1", 1)]
+    assert new.lake.read("shop/tables/orders").pl()["price"].to_list() == [0.25, 0.5, 1.25, 1.5, 2.0]
+    assert old.lake.read("shop/tables/orders", at=before).pl()["amount"].to_list() == [0.25, 0.5, 1.25]
+    again = new.judge(FIRST).partitions[0].version
+    assert "price" in again.schema.names
+    assert new.rows(FIRST)["price"].to_list() == [0.25, 0.5]
+    assert new.lake.read("shop/tables/orders").pl()["price"].to_list() == [0.25, 0.5, 1.25, 1.5, 2.0]
+
+
+def test_a_file_with_both_names_of_a_column_is_stopped(tmp_path):
+    shop = Shop(tmp_path, replace(RENAMED, contract=replace(RENAMED.contract, extra_columns="ignore")), CUSTOMERS)
+    both = csv([{**order(1), "price": "7"}])
+    shop.land(f"orders/{FIRST}.csv", both)
+    assert "column 'price' was delivered by 2 names: price, amount." in stops(shop.both(FIRST))[FIRST]
+
+
+def test_a_former_name_belongs_to_what_the_code_means_and_no_name_to_a_column_without():
+    assert table_code_version(RENAMED) != table_code_version(
+        replace(RENAMED, contract=replace(RENAMED.contract, columns=tuple(replace(c, was=()) for c in RENAMED.contract.columns)))
+    )
+    assert content_hash(Column("a", "int64")) == content_hash({
+        "name": "a", "type": "int64", "nullable": True, "description": "", "minimum": None, "maximum": None, "one_of": None,
+        "matches": None, "zone": None,
+    })  # fmt: skip
+    assert content_hash(Column("a", "int64", was=("b",))) != content_hash(Column("a", "int64"))

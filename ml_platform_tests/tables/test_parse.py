@@ -11,11 +11,11 @@ columns:
   flight_id: string
   origin: {type: string, one_of: [EWR, JFK, LGA], nullable: false}
   tailnum: {type: string, matches: "[A-Z0-9]+", description: painted on the tail}
-  arr_delay: {type: int16, min: -120, max: 2000}
+  arr_delay: {type: int16, min: -120, max: 2000, was: [delay, late_by]}
   fare: {type: "decimal(9,2)", min: 0.5}
   day: {type: date, min: 2013-01-01}
   landed_at: {type: timestamp, zone: America/New_York, max: 2030-01-01}
-  scheduled_at: timestamp
+  scheduled_at: {type: timestamp, was: planned_at}
 rules:
   - {name: lands_after_departure, sql: landed_at > scheduled_at}
   - {name: early, sql: arr_delay > -100, severity: warn, description: hardly ever so early}
@@ -39,6 +39,7 @@ def test_a_contract_is_read():
     assert contract.column("flight_id").nullable is False
     assert contract.column("arr_delay").minimum == -120
     assert contract.column("day").minimum == date(2013, 1, 1)
+    assert (contract.column("arr_delay").was, contract.column("scheduled_at").was) == (("delay", "late_by"), ("planned_at",))
     assert contract.rules[1].severity == "warn"
     assert contract.references[0].to_columns == ("tailnum",)
     assert (contract.max_rejected, contract.min_rows, contract.extra_columns) == (0.01, 10, "ignore")
@@ -54,6 +55,13 @@ def test_a_contract_is_written_and_read_back_as_itself():
     ("swap", "message"),
     [
         (("[EWR, JFK, LGA]", "[EWR, NO]"), "column 'origin', one_of: False is not a string.*YAML reads NO"),
+        (("was: planned_at", "was: delay"), "among names and former names.*'delay' stands there twice"),
+        (("was: planned_at", "was: Day"), "among names and former names.*'day' stands there twice"),
+        (("was: planned_at", "was: no"), "was: a column is called False"),
+        (
+            ("{columns: tailnum, in", "{columns: delay, in"),
+            r"names the column 'delay', which is not declared\. It is called 'arr_delay' now",
+        ),
         (("[EWR, JFK, LGA]", "[12:00]"), "one_of: 720 is not a string.*12:00"),
         (("[EWR, JFK, LGA]", "[]"), "one_of lists nothing"),
         (("type: int16", "type: int61"), "'int61' is not the type of a column.*Did you mean 'int64'"),
