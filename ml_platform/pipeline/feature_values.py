@@ -34,9 +34,7 @@ _COLUMN_TYPES = {"BIGINT": pl.Int64(), "DOUBLE": pl.Float64()}
 Found = tuple[pl.DataFrame, list[Version]]
 
 
-def features_at(
-    workspace: Workspace, spine: pl.DataFrame, definitions: Sequence[FeatureDefinition], *, at: int | None = None
-) -> tuple[pl.DataFrame, list[int]]:
+def features_at(workspace: Workspace, spine: pl.DataFrame, definitions: Sequence[FeatureDefinition], *, at: int | None = None) -> Found:
     """Return features as of each row's cutoff.
 
     Parameters
@@ -55,8 +53,8 @@ def features_at(
     -------
     values : DataFrame of n rows
         The spine, row by row, with one column per definition; a table's column takes the place of the spine's own of that name.
-    inputs : list of int
-        Ids of the versions that the values were made from.
+    inputs : list of Version
+        What the values were made from, by id.
 
     Raises
     ------
@@ -72,7 +70,7 @@ def features_at(
         values, used = (_column_values if group[0].kind == "column" else _view_values)(commit, spine, group)
         columns |= {name: values[name] for name in values.columns}
         versions |= {v.id: v for v in used}
-    return spine.with_columns(columns[d.name].alias(d.name) for d in definitions), sorted(versions)
+    return spine.with_columns(columns[d.name].alias(d.name) for d in definitions), [versions[i] for i in sorted(versions)]
 
 
 def resolve_features(

@@ -103,7 +103,7 @@ def _score(
     version = champion.version
     model = load_model(workspace, version, champion.role)
     workspace.say(f"{problem.name}: {new.height:,} rows are scored by model version {version.id}, {champion.name}")
-    values, ids = features_at(workspace, new.drop(_DAY), model.definitions, at=at)
+    values, versions = features_at(workspace, new.drop(_DAY), model.definitions, at=at)
     names = [d.name for d in model.definitions]
     key = row_columns(problem)
     rows = values.select(*key, CUTOFF, *(n for n in names if n not in key)).with_columns(
@@ -114,9 +114,7 @@ def _score(
     )
     own = [*key, CUTOFF, SCORE, MODEL_VERSION, SCORED_AT]
     rows = rows.select(*own, *(n for n in names if n not in own), _DAY)
-    return _Scoring(
-        rows, model.definitions, definition_hash(model.definitions), version, spine_versions, [workspace.lake.version(i) for i in ids]
-    )
+    return _Scoring(rows, model.definitions, definition_hash(model.definitions), version, spine_versions, versions)
 
 
 def _publish(workspace: Workspace, problem: CompiledProblem, scoring: _Scoring, heads: Mapping[str, Version]) -> Commit:

@@ -91,9 +91,9 @@ def _feature_values(
         return pl.DataFrame(), []
     needed = pl.concat(parts).unique().sort()
     workspace.say(f"{len(definitions)} features of {needed.len():,} rows")
-    values, ids = features_at(workspace, read.rows[needed].select(read.columns), definitions, at=at)
+    values, versions = features_at(workspace, read.rows[needed].select(read.columns), definitions, at=at)
     names = [d.name for d in definitions]
-    return values.select(names).with_columns(needed.alias(SPINE_ROW)), [workspace.lake.version(i) for i in ids]
+    return values.select(names).with_columns(needed.alias(SPINE_ROW)), versions
 
 
 def _guarded(choice: ChosenRows, values: pl.DataFrame, definitions: Sequence[FeatureDefinition]) -> LeakageReport:

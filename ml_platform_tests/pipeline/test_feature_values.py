@@ -40,9 +40,8 @@ def test_stored_and_computed_values_are_the_same(made):
     stored, from_features = features_at(made.workspace, ASKED, definitions)
     assert_frame_equal(stored, computed, check_exact=True)
     assert computed.columns == [*ASKED.columns, *(d.name for d in definitions)]
-    lake = made.workspace.lake
-    assert {lake.version(i).table.split("/")[1] for i in from_tables} == {"tables"}
-    assert {lake.version(i).table.split("/")[1] for i in from_features} == {"features"}
+    assert {v.table.split("/")[1] for v in from_tables} == {"tables"}
+    assert {v.table.split("/")[1] for v in from_features} == {"features"}
     assert computed["origin_arr_delay_mean_2d"].null_count() == 0
     assert 0 < stored["leg_delay"].null_count() < stored.height
     assert stored["landed"].null_count() < stored.height / 2
@@ -71,11 +70,11 @@ def test_a_feature_table_that_is_out_of_date_is_not_believed(made):
     made.deliver([DAYS[3]], seed=99)
     now, inputs = features_at(made.workspace, ASKED, definitions)
     assert not now.equals(before)
-    assert {made.workspace.lake.version(i).table for i in inputs} == {"flights/tables/arrivals"}
+    assert {v.table for v in inputs} == {"flights/tables/arrivals"}
     materialize_all(made)
     again, inputs = features_at(made.workspace, ASKED, definitions)
     assert_frame_equal(again, now, check_exact=True)
-    assert "flights/tables/arrivals" not in {made.workspace.lake.version(i).table for i in inputs}
+    assert "flights/tables/arrivals" not in {v.table for v in inputs}
 
 
 def test_a_table_that_misses_a_day_is_not_read(made):
@@ -84,7 +83,7 @@ def test_a_table_that_misses_a_day_is_not_read(made):
     materialize_all(made, [d for d in DAYS if d != DAYS[2]])
     values, inputs = features_at(made.workspace, ASKED, definitions)
     assert_frame_equal(values, computed)
-    assert {made.workspace.lake.version(i).table for i in inputs} == {"flights/tables/arrivals"}
+    assert {v.table for v in inputs} == {"flights/tables/arrivals"}
 
 
 def test_an_older_models_definitions_are_computed_after_the_view_has_moved_on(made):
@@ -98,7 +97,7 @@ def test_an_older_models_definitions_are_computed_after_the_view_has_moved_on(ma
     assert_frame_equal(features_at(later.workspace, ASKED, carried)[0], computed)
     new = resolve_features(project, ["delays"])
     values, inputs = features_at(later.workspace, ASKED, new)
-    assert {later.workspace.lake.version(i).table.split("/")[1] for i in inputs} == {"features"}
+    assert {v.table.split("/")[1] for v in inputs} == {"features"}
     assert values["origin_late_share_2d"].mean() < computed["origin_late_share_2d"].mean()
 
 
@@ -114,7 +113,7 @@ def test_columns_of_tables_as_of_the_cutoff(made):
     assert values["distance"].to_list() == [None] * 3 + schedule["distance"].head(3).to_list()
     assert values["carrier"].to_list() == [None] * 3 + schedule["carrier"].head(3).to_list()
     assert values["altitude"].null_count() == 0
-    assert {(v.table, v.partition) for v in map(lake.version, inputs)} == {
+    assert {(v.table, v.partition) for v in inputs} == {
         ("flights/tables/schedule", DAYS[4]),
         ("flights/tables/airports", None),
     }
