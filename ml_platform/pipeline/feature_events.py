@@ -72,6 +72,42 @@ def heads_of(workspace: Workspace, names: Iterable[str], at: int) -> list[TableH
     ]
 
 
+def last_landed_day(workspace: Workspace, names: Iterable[str], heads: Sequence[TableHeads]) -> str | None:
+    """Return the last day of which every daily table has landed something; empty where one has nothing, None where none is daily.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Project and lake.
+    names : iterable of str
+        Tables; derived ones land with what they are derived from.
+    heads : sequence of TableHeads
+        Theirs, as far as they were read already.
+
+    Returns
+    -------
+    str or None
+        ``YYYY-MM-DD``.
+    """
+    read: dict[str, Sequence[Version]] = {found.table.name: found.versions for found in heads}
+    last: list[str] = []
+    waiting, seen = list(names), set()
+    while waiting:
+        table = workspace.project.table(waiting.pop())
+        if table.name in seen:
+            continue
+        seen.add(table.name)
+        if table.is_derived:
+            waiting += list(table.reads)
+        elif table.partitions is not None:
+            # A day that has landed and was stopped by its contract has landed all the same.
+            judged = read.get(table.name)
+            judged = workspace.lake.resolve(workspace.table("tables", table.name)) if judged is None else judged
+            landed = [*workspace.lake.partitions(workspace.table("raw", table.name)), *(v.partition for v in judged)]
+            last.append(max((day for day in landed if day is not None), default=""))
+    return min(last, default=None)
+
+
 def versions_within(heads: Sequence[TableHeads], interval: Interval) -> list[Version]:
     """Return the versions of all tables with rows that may be available in the interval."""
     return [version for table in heads for version in table.within(interval)]

@@ -18,7 +18,7 @@ from ml_platform.features.compile import CompiledView
 from ml_platform.features.definition import VALID_FROM, FeatureDefinition, definition_hash, feature_table_name
 from ml_platform.features.handmade import compute_handmade, hand_over, refreshes_within
 from ml_platform.lake.version import Staged, Version
-from ml_platform.pipeline.feature_events import TableHeads, heads_of, made_from, read_events, read_rows, versions_within
+from ml_platform.pipeline.feature_events import TableHeads, heads_of, last_landed_day, made_from, read_events, read_rows, versions_within
 from ml_platform.pipeline.outcome import CheckOutcome, Outcome, PartitionOutcome, Rows
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import Project
@@ -66,12 +66,14 @@ def materialize_features(workspace: Workspace, view_name: str, entity: Sequence[
     -------
     Outcome
         Table ``features/<view>__<entity>``: key, ``valid_from``, one column per feature (``time_since`` as the last event time). The first
-        day of the project also holds what came before it. A day that no row can reach is stopped. Check ``rows_and_nulls``.
+        day of the project also holds what came before it. A day that no row can reach is stopped, and so is one after the last that has
+        landed: a range of days may reach beyond it, as Dagster's backfills do. Check ``rows_and_nulls``.
     """
     view, entity = workspace.project.view(view_name), tuple(entity)
     definitions = view.definitions(entity)
     task = Task(workspace, view, entity, definitions, tuple(heads_of(workspace, view.tables, workspace.lake.head())))
-    days = sorted(set(partitions))
+    last = last_landed_day(workspace, view.tables, task.heads)
+    days = [day for day in sorted(set(partitions)) if last is None or day <= last]
     inputs = {day: task.inputs(partition_interval(workspace.project, day)) for day in days}
     staged: dict[str, Staged] = {}
     histories: list[pl.DataFrame] = []
@@ -89,7 +91,7 @@ def materialize_features(workspace: Workspace, view_name: str, entity: Sequence[
     message = f"features {feature_table_name(view_name, entity)}"
     commit = workspace.lake.publish(list(staged.values()), run_id=workspace.run_id, message=message) if staged else None
     published = dict(zip(staged, commit.versions if commit else (), strict=True))
-    outcomes = tuple(_outcome(day, published.get(day), entities.get(day, 0), view.tables) for day in partitions)
+    outcomes = tuple(_outcome(day, published.get(day), entities.get(day, 0), view.tables, last) for day in partitions)
     whole = pl.concat(histories) if histories else pl.DataFrame()
     values = whole.height * len(definitions)
     described = Rows(tuple(_described(d, whole) for d in definitions))
@@ -184,7 +186,10 @@ def _stage(task: Task, parts: dict[str, pl.DataFrame], inputs: dict[str, list[Ve
     return dict(zip(parts, staged, strict=True))
 
 
-def _outcome(day: str, version: Version | None, entities: int, tables: Sequence[str]) -> PartitionOutcome:
+def _outcome(day: str, version: Version | None, entities: int, tables: Sequence[str], last: str | None) -> PartitionOutcome:
+    if last is not None and day > last:
+        reason = f"{day} lies after {last or 'all days'}, the last day of which {', '.join(tables)} has landed: it is made when it lands."
+        return PartitionOutcome(day, None, stopped=reason)
     if version is None:
         reason = f"No row of {', '.join(tables)} that {day} could see has landed."
         return PartitionOutcome(day, None, stopped=reason)

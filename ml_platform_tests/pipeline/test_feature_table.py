@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
@@ -8,10 +10,12 @@ from ml_platform.core.errors import UnknownNameError
 from ml_platform.features.definition import definition_hash
 from ml_platform.pipeline.feature_table import DEFINITIONS, materialize_features
 from ml_platform_tests import flights_like as like
-from ml_platform_tests.pipeline.feature_world import world
+from ml_platform_tests.flights_like import DAY, deliver
+from ml_platform_tests.pipeline.feature_world import DELAYS, world
 
 DAYS = like.days(8)
 TABLE = "flights/features/delays__origin"
+BOTH = "SELECT origin, count(*) AS planned FROM arrivals JOIN schedule USING (flight_id, origin) GROUP BY origin"
 
 
 @pytest.fixture
@@ -79,10 +83,60 @@ def test_what_was_available_before_the_first_day_stands_in_it(tmp_path):
 
 
 def test_days_that_nothing_can_reach_are_stopped_with_the_reason(made):
+    made.deliver(["2013-03-01"])
     outcome = materialize_features(made.workspace, "delays", ("origin",), [DAYS[0], "2013-02-20"])
     assert outcome.partitions[0].version is not None
     assert outcome.partitions[1].version is None
     assert outcome.partitions[1].stopped == "No row of arrivals that 2013-02-20 could see has landed."
+
+
+def test_days_after_the_last_that_has_landed_are_stopped_and_made_when_they_land(made):
+    ahead = like.days(10)[-2:]
+    outcome = materialize_features(made.workspace, "delays", ("origin",), [*DAYS[-2:], *ahead])
+    assert [p.stopped for p in outcome.partitions] == [
+        None,
+        None,
+        *(f"{day} lies after {DAYS[-1]}, the last day of which arrivals has landed: it is made when it lands." for day in ahead),
+    ]
+    assert made.workspace.lake.partitions(TABLE) == DAYS[-2:]
+    made.deliver(ahead[:1])
+    assert [p.stopped is None for p in materialize_features(made.workspace, "delays", ("origin",), ahead).partitions] == [True, False]
+    # A day that was delivered but is stopped by its contract has landed all the same.
+    lake = made.workspace.lake
+    lake.publish([lake.stage("flights/raw/arrivals", ahead[1], pl.DataFrame({"flight_id": ["x"]}).to_arrow())])
+    assert materialize_features(made.workspace, "delays", ("origin",), ahead[1:]).partitions[0].stopped is None
+
+
+def test_a_view_of_several_tables_waits_for_all_of_them(made):
+    workspace = made.workspace
+    both = replace(
+        DELAYS,
+        name="both",
+        source=None,
+        entities=(("origin",),),
+        windows=(),
+        features=(),
+        sql=BOTH,
+        reads={"arrivals": DAY, "schedule": DAY},
+    )
+    project = like.project(workspace.project.root, views=(both,), problem=replace(like.LATE_ARRIVAL, features=("schedule.carrier",)))
+    workspace = replace(workspace, project=project)
+    later = like.days(9)[-1]
+    # The plan of a day lands the day before.
+    deliver(
+        workspace.lake,
+        like.project(workspace.project.root, tables=(like.SCHEDULE, like.ARRIVALS)),
+        {later: like.flights(later)},
+        until=like.utc("2013-01-09 04:00"),
+    )
+    assert "flights/tables/schedule" in workspace.lake.tables()
+    assert (
+        later in workspace.lake.partitions("flights/tables/schedule"),
+        later in workspace.lake.partitions("flights/tables/arrivals"),
+    ) == (True, False)
+    assert "the last day of which arrivals, schedule has landed" in str(
+        materialize_features(workspace, "both", ("origin",), [later]).partitions[0].stopped
+    )
 
 
 def test_days_apart_are_the_same_as_days_together(made):
