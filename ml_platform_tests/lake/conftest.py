@@ -19,7 +19,10 @@ def postgres_server():
 
 
 # What these hold is the same on both databases; the others never look at the ledger itself.
-ON_BOTH = {"test_branches", "test_history", "test_lake", "test_ledger", "test_leases", "test_provenance", "test_publishing", "test_tags"}
+ON_BOTH = {
+    *("test_branches", "test_history", "test_lake", "test_ledger", "test_leases", "test_provenance", "test_publishing", "test_scope"),
+    "test_tags",
+}
 
 
 def pytest_generate_tests(metafunc):

@@ -29,4 +29,7 @@ def test_closures_are_those_of_a_loop(tmp_path_factory, made_from, data):
     assert [v.id for v in lake.used_by(one)] == sorted(reach(back, {one}) - {one})
     assert [v.id for v in lake.used_by(one, direct=True)] == sorted({there for here, there in back if here == one})
     assert [v.id for v in lake.inputs(one)] == sorted({there for here, there in edges if here == one})
+    assert lake.edges(range(1, len(made_from) + 1)) == {
+        i: tuple(sorted(there for here, there in edges if here == i)) for i in range(1, len(made_from) + 1)
+    }
     lake.close()
