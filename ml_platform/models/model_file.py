@@ -22,6 +22,7 @@ REFERENCE = "reference.parquet"
 SCORE = "_score"
 # Far below what any decision sees, above what another processor's exp may differ by.
 TOLERANCE = 1e-9
+CARD_FILES = ("card.json", "card.md")
 # The models that are stored beside the model, by the prefix of their files.
 COMPANIONS = ("baseline", "constant")
 
@@ -86,10 +87,14 @@ def write_model_files(
     golden = _golden_values(sampled.head(GOLDEN_ROWS), trained)
     files["golden.json"] = _json({"rows": golden, "scores": scores[:GOLDEN_ROWS].tolist()})
     files["definitions.json"] = _json([dict(definition) for definition in definitions])
-    files["card.json"] = _json(card)
-    files["card.md"] = card_text.encode()
+    files |= card_files(card, card_text)
     files[REFERENCE] = _parquet(sampled, scores)
     return files
+
+
+def card_files(card: Mapping[str, Any], card_text: str) -> dict[str, bytes]:
+    """Return the files of a card."""
+    return dict(zip(CARD_FILES, (_json(card), card_text.encode()), strict=True))
 
 
 def read_model_files(files: Mapping[str, bytes]) -> ModelFile:
