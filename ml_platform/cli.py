@@ -203,6 +203,13 @@ def _add_lineage(commands: argparse._SubParsersAction) -> None:
     why.add_argument("--row", required=True, metavar="KEY", help="key of the spine row; parts joined by a comma")
     why.add_argument("--feature", required=True, metavar="FEATURE")
     why.add_argument("--limit", type=int, default=20, help="rows to show of each kind (default: 20; --json has them all)")
+    again = _add(commands, "reproduce", "reproducing:reproduce", "make a model again from exactly what it was made from, and compare")
+    again.add_argument("model", metavar="MODEL[@VERSION]", help="late_arrival@812; without a version the champion")
+    again.add_argument("--keep-branch", action="store_true", help="leave the branch on which it was made again")
+    again.add_argument(
+        "--from", dest="origin", choices=("raw", "landing"), default="raw",
+        help="begin with the kept raw rows (default), or read the landed files again where they are still there as they were",
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

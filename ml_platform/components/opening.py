@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ml_platform.lake.lake import Lake
     from ml_platform.lake.reading import Reading
     from ml_platform.lake.scope import At
+    from ml_platform.pipeline.reproduce import Reproduction
     from ml_platform.pipeline.workspace import Workspace
 
 CUTOFF = "_cutoff"
@@ -70,6 +71,17 @@ class OpenProblem:
     def predictions(self, day: str | None = None) -> pl.DataFrame:
         """Return the scores of cutoff day ``day`` (the newest one by default)."""
         return self._newest("predictions", day).pl()
+
+    def reproduce(self, version: int | None = None, *, from_landing: bool = False, keep_branch: bool = False) -> Reproduction:
+        """Make a model version (the champion by default) again from exactly what it was made from, and compare the two.
+
+        Nothing is published on the branch that is read; see :func:`ml_platform.pipeline.reproduce.reproduce`.
+        """
+        from ml_platform.pipeline.reproduce import reproduce
+        from ml_platform.pipeline.reproduction_plan import plan_reproduction
+
+        plan = plan_reproduction(self.workspace, self.name, version, from_landing=from_landing)
+        return reproduce(self.workspace, plan, keep_branch=keep_branch)
 
     def _newest(self, layer: str, key: str | None) -> Reading:
         table = self.workspace.table(layer, self.name)

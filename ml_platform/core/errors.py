@@ -77,6 +77,10 @@ class ModelError(MlPlatformError):
     """A model cannot be trained, stored or loaded as asked."""
 
 
+class ReproductionError(MlPlatformError):
+    """A model cannot be made again: what it was made from, or what says how, is not there any more."""
+
+
 def did_you_mean(name: str, options: Iterable[str]) -> str:
     """Say what exists, and which of it was probably meant.
 

@@ -125,6 +125,11 @@ class History:
         with self._ledger.reading() as connection:
             return provenance.inputs_by_table(connection, version_ids(ids))
 
+    def edges(self, ids: Iterable[int | Version]) -> dict[int, tuple[int, ...]]:
+        """Return by id what each of many versions was made from in one step: the ids, in order."""
+        with self._ledger.reading() as connection:
+            return provenance.inputs_of(connection, version_ids(ids))
+
     def closure(self, ids: Iterable[int | Version]) -> list[Version]:
         """Return the versions themselves and everything they were made from in any number of steps, by id."""
         with self._ledger.reading() as connection:

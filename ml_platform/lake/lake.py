@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import EllipsisType
 from typing import TYPE_CHECKING, Literal
@@ -90,6 +91,22 @@ class Lake(Upkeep):
     def leased_runs(self) -> list[str]:
         """Return the runs that retention keeps a commit for."""
         return leased_runs(self._ledger)
+
+    def pinned(self, versions: Iterable[int | Version]) -> Lake:
+        """Return the same lake and branch, reading exactly these versions: of whatever branch, and whatever was published since.
+
+        They take the place of the heads, also as of any commit; of a partition that is given more than once it is the newest of them.
+        Tables and partitions that are not among them are not there. What is written goes to the branch, as ever.
+
+        Raises
+        ------
+        LakeError
+            If there is no such version.
+        """
+        given = list(versions)
+        with self._ledger.reading() as connection:
+            self._load(connection, {v for v in given if not isinstance(v, Version)})
+        return Lake(self.store, self._ledger, replace(self.scope, pinned=tuple(sorted(set(version_ids(given))))))
 
     def end_run(self, run_id: str) -> None:
         """Let go of the commit that a run was reading."""

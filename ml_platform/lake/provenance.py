@@ -37,6 +37,17 @@ def inputs_by_table(connection: sa.Connection, ids: Iterable[int]) -> dict[int, 
     return found
 
 
+def inputs_of(connection: sa.Connection, ids: Iterable[int]) -> dict[int, tuple[int, ...]]:
+    """Return, for each of many versions, the ids that it was made from, in order; an empty tuple where it was made from none."""
+    wanted = sorted(set(ids))
+    found: dict[int, list[int]] = {version_id: [] for version_id in wanted}
+    for chunk in chunks(wanted):
+        query = sa.select(inputs.c.version_id, inputs.c.input_id).where(inputs.c.version_id.in_(chunk)).order_by(inputs.c.input_id)
+        for version_id, input_id in connection.execute(query):
+            found[version_id].append(input_id)
+    return {version_id: tuple(made_from) for version_id, made_from in found.items()}
+
+
 def direct_users(connection: sa.Connection, version_id: int) -> list[int]:
     """Return the ids of the versions that were made from this one in one step, in order."""
     query = sa.select(inputs.c.version_id).where(inputs.c.input_id == version_id).order_by(inputs.c.version_id)

@@ -21,12 +21,14 @@ class Scope:
     """Who reads: on which branch and, inside a run, from which commit on it sees nothing but its own.
 
     ``read_commit`` and ``read_version`` are the commit that the run's first step found, and the last version in it; None outside a run.
+    ``pinned`` are the ids of the only versions that are read, whatever branch and commit they are of; None for what the branch holds.
     """
 
     branch: str = MAIN
     run_id: str = ""
     read_commit: int | None = None
     read_version: int = 0
+    pinned: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,14 @@ class Visible:
     """The versions that can be seen: per branch up to a version id, and what the run itself published since.
 
     ``number`` is the commit that was asked for. The first of ``limits`` is the branch itself, the others are what it inherits.
-    ``capped_at`` is the commit of the run, None outside of one.
+    ``capped_at`` is the commit of the run, None outside of one. ``pinned`` are ids that are seen instead of all that.
     """
 
     number: int
     limits: tuple[tuple[int, int], ...]
     own_commits: tuple[int, ...] = ()
     capped_at: int | None = None
+    pinned: tuple[int, ...] | None = None
 
     @property
     def newest(self) -> int:
@@ -54,6 +57,9 @@ class Visible:
 
     def condition(self) -> sa.ColumnElement[bool]:
         """Return the condition on the table of versions."""
+        if self.pinned is not None:
+            # Written out, not bound: databases limit the number of values in one statement.
+            return versions.c.id.in_(sa.bindparam("pinned", self.pinned, unique=True, expanding=True, literal_execute=True))
         seen = [sa.and_(versions.c.branch_id == branch, versions.c.id <= limit) for branch, limit in self.limits]
         if self.own_commits:
             seen.append(sa.and_(versions.c.branch_id == self.branch_id, versions.c.commit_number.in_(self.own_commits)))
@@ -72,6 +78,8 @@ def visible(connection: sa.Connection, scope: Scope, at: At = None) -> Visible:
     """
     number, last_version = commit_at(connection, at)
     inherited = branch_chain(connection, scope.branch)
+    if scope.pinned is not None:
+        return Visible(number, inherited, pinned=scope.pinned)
     if scope.read_commit is None or number <= scope.read_commit:
         return Visible(number, tuple((branch, min(limit, last_version)) for branch, limit in inherited))
     own = sa.select(commits.c.number).where(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ml_platform.core.environment import flatten_environment
 from ml_platform.models.contender import Role
 from ml_platform.models.evaluation import Evaluation
 
@@ -72,6 +73,7 @@ class Card:
     made_from: tuple[Source, ...]
     limits: tuple[str, ...]
     contender: Role = "model"
+    environment: Mapping[str, Any] = field(default_factory=dict)
 
     def to_mapping(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -87,6 +89,7 @@ class Card:
             "against": {role: evaluation.to_mapping() for role, evaluation in self.against.items()},
             "timeless": list(self.timeless),
             "limits": list(self.limits),
+            "environment": dict(self.environment),
         }
 
 
@@ -103,6 +106,7 @@ def write_card(card: Card) -> str:
             _calibration(card.model),
             _features(card),
             _origin(card),
+            _environment(card.environment),
             _list("Limits", card.limits),
         )
         if part
@@ -179,6 +183,11 @@ def _origin(card: Card) -> str:
         else "No table was read as of now: every value was available before its row's cutoff."
     )
     return f"## Made from\n\n{to_table(rows)}\n\n{timeless}" if rows else f"## Made from\n\n{timeless}"
+
+
+def _environment(environment: Mapping[str, Any]) -> str:
+    rows = [{"what": what, "was": told} for what, told in flatten_environment(environment).items() if told is not None]
+    return f"## Made with\n\n{to_table(rows)}" if rows else ""
 
 
 def _span(first: str | None, last: str | None) -> str:

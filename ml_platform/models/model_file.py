@@ -23,6 +23,7 @@ REFERENCE = "reference.parquet"
 SCORE, BASELINE_SCORE = "_score", "_baseline_score"
 # Far below what any decision sees, above what another processor's exp may differ by.
 TOLERANCE = 1e-9
+CARD_FILES = ("card.json", "card.md")
 # The models that are stored beside the model, by the prefix of their files.
 COMPANIONS = ("baseline", "constant")
 
@@ -101,10 +102,14 @@ def write_model_files(
     golden = {"rows": _golden_values(sampled.head(GOLDEN_ROWS), trained), "scores": scores[SCORE][:GOLDEN_ROWS].tolist()}
     files["golden.json"] = _json(golden | {"baseline_scores": scores[BASELINE_SCORE][:GOLDEN_ROWS].tolist()})
     files["definitions.json"] = _json([dict(definition) for definition in definitions])
-    files["card.json"] = _json(card)
-    files["card.md"] = card_text.encode()
+    files |= card_files(card, card_text)
     files[REFERENCE] = _parquet(sampled, scores)
     return files
+
+
+def card_files(card: Mapping[str, Any], card_text: str) -> dict[str, bytes]:
+    """Return the files of a card."""
+    return dict(zip(CARD_FILES, (_json(card), card_text.encode()), strict=True))
 
 
 def read_model_files(files: Mapping[str, bytes]) -> ModelFile:

@@ -97,6 +97,8 @@ def resolve_features(
     UnknownNameError
         If there is no such view, feature, table or column.
     """
+    if isinstance(wanted, CompiledProblem) and wanted.carried:
+        return wanted.carried
     names = wanted.problem.features if isinstance(wanted, CompiledProblem) else wanted
     found: dict[FeatureDefinition, None] = {}
     for name in names:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from ml_platform.core.environment import environment_here
 from ml_platform.core.errors import MlPlatformError, ModelError
 from ml_platform.core.hashing import content_hash
 from ml_platform.features.definition import FeatureDefinition, definition_hash
@@ -16,7 +18,9 @@ from ml_platform.lake.version import ARTIFACT, Staged, Version
 from ml_platform.models.card import write_card
 from ml_platform.models.contender import Role
 from ml_platform.models.fit import SEED, Fitted, fit
-from ml_platform.models.model_file import REFERENCE, ModelFile, read_model_files, write_model_files
+from ml_platform.models.lightgbm import THREADS
+from ml_platform.models.model_file import CARD_FILES, REFERENCE, ModelFile, card_files, read_model_files, write_model_files
+from ml_platform.pipeline.candidates import CANDIDATES, candidates_of
 from ml_platform.pipeline.feature_values import resolve_features
 from ml_platform.pipeline.lineage_report import lineage_metadata
 from ml_platform.pipeline.model_card import card_of
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
 
 # Part of the code version: raised when the trainers' rules change.
 RULES = 1
+# What a version was made with, among its properties.
+ENVIRONMENT = "environment"
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +93,7 @@ def load_model(workspace: Workspace, version: Version | int, role: Role = "model
         version = workspace.lake.version(version)
     if version.kind != ARTIFACT:
         raise ModelError(f"Version {version.id} of {version.table!r} holds rows and no model. Name a version of models/<problem>.")
-    names = [file.name for file in version.files if file.name != REFERENCE]
+    names = [file.name for file in version.files if file.name not in (REFERENCE, CANDIDATES)]
     loaded = read_model_files({name: workspace.lake.artifact(version, name) for name in names})
     loaded.serving(role)
     return LoadedModel(version, loaded, tuple(FeatureDefinition.from_dict(dict(plain)) for plain in loaded.definitions), role)
@@ -163,23 +169,49 @@ def _make(workspace: Workspace, problem: CompiledProblem, training: Version, sel
     frame = workspace.lake.read_versions([training]).pl()
     workspace.say(f"{problem.name}: training {problem.problem.model.trainer} of {training.partition} on {len(chosen)} features")
     fitted = fit(frame, chosen, problem.problem.model, training.properties["task"])
-    card = card_of(workspace, problem, fitted, definitions, frame, training, selected)
-    text = write_card(card)
+    code_version = model_code_version(problem)
+    environment = environment_here(workspace.project.root, seed=SEED, threads=THREADS)
+    card = card_of(workspace, problem, fitted, definitions, frame, training, selected, environment)
     learnt = frame.filter(pl.col(SPLIT) != "test", pl.col(LABEL).is_not_null())
     plain = [definition.to_dict() for definition in definitions]
-    files = write_model_files(fitted.trained, fitted.companions, plain, card.to_mapping(), text, learnt, label=LABEL, seed=SEED)
+    files = write_model_files(fitted.trained, fitted.companions, plain, card.to_mapping(), write_card(card), learnt, label=LABEL, seed=SEED)
+    files[CANDIDATES] = candidates_of(workspace.project, problem).to_bytes()
+    before = _made_before(workspace, problem, files, code_version, [training, selected])
+    if before is not None:
+        # The very model is there already: it keeps what it was made with, so that making it again says nothing new.
+        card = replace(card, environment=before.properties[ENVIRONMENT])
+        files |= card_files(card.to_mapping(), write_card(card))
     staged = workspace.lake.stage_artifact(
         workspace.table("models", problem.name),
         training.partition,
         files,
         inputs=[training, selected],
-        code_version=content_hash((RULES, problem.problem.model)),
-        properties=_properties(fitted, str(training.partition), definitions),
+        code_version=code_version,
+        properties={**_properties(fitted, str(training.partition), definitions), ENVIRONMENT: dict(card.environment)},
     )
     seconds = time.process_time() - started
     figures = ", ".join(f"{name} {value:.4f}" for name, value in list(fitted.evaluation.numbers.items())[:3])
     workspace.say(f"{problem.name}: model of {training.partition}: {figures} on {fitted.evaluation.rows:,} test rows ({seconds:.1f} CPU s)")
-    return _Made(fitted, text, staged, seconds)
+    return _Made(fitted, write_card(card), staged, seconds)
+
+
+def model_code_version(problem: CompiledProblem) -> str:
+    """Return the content hash of what makes a model of a training set and a selection."""
+    return content_hash((RULES, problem.problem.model))
+
+
+def _made_before(
+    workspace: Workspace, problem: CompiledProblem, files: Mapping[str, bytes], code_version: str, made_from: Sequence[Version]
+) -> Version | None:
+    """Return the date's newest version if it is this model, bit for bit, made from the same versions by the same code."""
+    head = workspace.lake.heads(workspace.table("models", problem.name)).get(made_from[0].partition)
+    if head is None or head.code_version != code_version or ENVIRONMENT not in head.properties:
+        return None
+    if workspace.lake.edges([head])[head.id] != tuple(sorted(version.id for version in made_from)):
+        return None
+    stored = {file.name: file.sha256 for file in head.files if file.name not in CARD_FILES}
+    made = {name: hashlib.sha256(content).hexdigest() for name, content in files.items() if name not in CARD_FILES}
+    return head if stored == made else None
 
 
 def _definitions(workspace: Workspace, problem: CompiledProblem, training: Version, chosen: Sequence[str]) -> tuple[FeatureDefinition, ...]:

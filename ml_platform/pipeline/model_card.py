@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import polars as pl
 
@@ -30,6 +31,7 @@ def card_of(
     frame: pl.DataFrame,
     training: Version,
     selected: Version,
+    environment: Mapping[str, Any],
 ) -> Card:
     """Collect what stands on the card of a model.
 
@@ -47,6 +49,8 @@ def card_of(
         The training set.
     training, selected : Version
         What the model is made from.
+    environment : mapping
+        What it was made with; see `ml_platform.core.environment`.
     """
     importance, simpler = fitted.trained.importance(), fitted.companions["baseline"].importance()
     declared = problem.problem
@@ -70,6 +74,7 @@ def card_of(
         made_from=_sources(workspace, training, selected),
         limits=_limits(fitted.evaluation, frame, [d.name for d in definitions], splits, selected),
         contender=fitted.contender,
+        environment=environment,
     )
 
 

@@ -119,7 +119,7 @@ def _raw_partition(
             return _Raw(partition, unchanged=replace(head, reused=True))
         timed = with_times(deliveries, head)
         rows = [one.rows() for one, _ in timed]
-        joined = _joined([_with_origin(r, one.name, time) for r, (one, time) in zip(rows, timed, strict=True)])
+        joined = joined_rows(timed, rows)
     except SourceError as error:
         return _Raw(partition, stopped=str(error))
     staged = workspace.lake.stage(
@@ -130,6 +130,11 @@ def _raw_partition(
         properties=_properties(table, timed, rows, head),
     )
     return _Raw(partition, staged=staged)
+
+
+def joined_rows(timed: Sequence[tuple[Delivery, datetime]], rows: Sequence[pa.Table]) -> pa.Table:
+    """Return the rows of a partition's deliveries as one table, each row with its file, its position there and its time of delivery."""
+    return _joined([_with_origin(part, one.name, time) for part, (one, time) in zip(rows, timed, strict=True)])
 
 
 def _with_origin(rows: pa.Table, name: str, time: datetime) -> pa.Table:

@@ -104,13 +104,15 @@ def judge_rows(
     inputs_available_at: str | None = None,
 ) -> None:
     """Judge the rows of the relation ``raw`` on ``con``, and stage what becomes of each of the partitions in ``sources``."""
+    references, deciding = _references(workspace, table, con)
+    sources = {partition: [*versions, *deciding] for partition, versions in sources.items()}
     judgement = judge(
         con,
         "raw",
         table,
         is_text=is_text,
         null_values=null_values_of(table),
-        references=_references(workspace, table, con),
+        references=references,
         inputs_available_at=inputs_available_at,
     )
     verdicts.judgements.append(judgement)
@@ -228,19 +230,24 @@ def _quarantine_schema(table: Table) -> pa.Schema:
     return pa.schema([*text, pa.field("_rules", pa.list_(pa.string())), pa.field("_file", pa.string()), pa.field("_row", pa.int64())])
 
 
-def _references(workspace: Workspace, table: Table, con: duckdb.DuckDBPyConnection) -> dict[str, str | None]:
-    """Register the tables that are referred to, as they are now; None for one that has no rows to look anything up in."""
+def _references(workspace: Workspace, table: Table, con: duckdb.DuckDBPyConnection) -> tuple[dict[str, str | None], list[Version]]:
+    """Register the tables that are referred to, as they are now (None for one that has no rows to look anything up in).
+
+    Also return the versions of those by which rows are rejected: the table is made from them too.
+    """
     found: dict[str, str | None] = {}
+    deciding: list[Version] = []
     for reference in table.contract.references:
         if reference.table in found:
             continue
         reading = workspace.lake.read(workspace.table("tables", reference.table))
         found[reference.table] = None
-        columns = {c for r in table.contract.references if r.table == reference.table for c in r.to_columns}
-        if reading.versions and columns <= set(reading.schema.names):
+        same = [r for r in table.contract.references if r.table == reference.table]
+        if reading.versions and {c for r in same for c in r.to_columns} <= set(reading.schema.names):
             found[reference.table] = quote_name(f"there_{reference.table}")
             reading.relation(con).create_view(f"there_{reference.table}")
-    return found
+            deciding += reading.versions if any(r.severity == "reject" for r in same) else ()
+    return found, deciding
 
 
 def _published(workspace: Workspace, table: Table, keys: Sequence[str | None], verdicts: Verdicts, since: int | None) -> Outcome:

@@ -16,6 +16,7 @@ from ml_platform.training.problem import Problem
 
 if TYPE_CHECKING:
     from ml_platform.features.compile import CompiledView
+    from ml_platform.features.definition import FeatureDefinition
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class CompiledProblem:
 
     ``view_entities`` are the feature tables that the spine can join; ``table_columns`` the columns read as of the cutoff;
     ``only`` names single features where the problem asked for those (empty: every feature of its views).
+    ``carried`` are definitions to use instead of those that its names stand for today: those of a model that is made again.
     """
 
     problem: Problem
@@ -42,6 +44,7 @@ class CompiledProblem:
     view_entities: tuple[tuple[str, tuple[str, ...]], ...]
     table_columns: tuple[TableColumn, ...] = ()
     only: frozenset[str] = frozenset()
+    carried: tuple[FeatureDefinition, ...] = ()
 
     @property
     def name(self) -> str:

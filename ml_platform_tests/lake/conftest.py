@@ -30,6 +30,7 @@ ON_BOTH = {
     "test_leases",
     "test_provenance",
     "test_publishing",
+    "test_scope",
     "test_tags",
 }
 

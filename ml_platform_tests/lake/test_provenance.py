@@ -35,4 +35,7 @@ def test_closures_are_those_of_a_loop(tmp_path_factory, made_from, data):
         assert (tables[0].first, tables[0].last) == (min(v.partition for v in direct), max(v.partition for v in direct))
     assert set(counted) == {here for here, _ in edges}
     assert [v.id for v in lake.inputs(one)] == sorted({there for here, there in edges if here == one})
+    assert lake.edges(range(1, len(made_from) + 1)) == {
+        i: tuple(sorted(there for here, there in edges if here == i)) for i in range(1, len(made_from) + 1)
+    }
     lake.close()

@@ -82,3 +82,15 @@ def test_the_mapping_is_json():
         "baseline_importance": 0.25,
     }
     assert set(plain["against"]) == {"baseline", "constant"}
+
+
+def test_the_card_says_what_it_was_made_with_if_that_is_known():
+    environment = {"python": "3.11.2", "packages": {"polars": "2.1.0"}, "git": {"commit": "a" * 40, "dirty": True}, "seed": 0}
+    text = write_card(replace(CARD, environment=environment))
+    assert (
+        "## Made with\n\n| what | was |\n|---|---|\n| python | 3.11.2 |\n| polars | 2.1.0 |\n| git commit | aaaaaaaaaaaa with changes |"
+        in text
+    )
+    assert replace(CARD, environment=environment).to_mapping()["environment"] == environment
+    assert "## Made with" not in write_card(CARD)
+    assert "git commit" not in write_card(replace(CARD, environment={"python": "3.11.2", "git": None}))

@@ -165,6 +165,20 @@ def test_references_warn_and_say_when_there_is_nothing_to_look_in(tmp_path):
     assert shop.rows().height == 10
 
 
+@pytest.mark.parametrize(("severity", "is_input"), [("reject", True), ("warn", False)])
+def test_a_register_by_which_rows_are_rejected_is_an_input(tmp_path, severity, is_input):
+    reference = Reference(("customer",), "customers", ("customer",), severity)
+    shop = Shop(tmp_path, replace(ORDERS, contract=replace(CONTRACT, references=(reference,), max_rejected=1.0)), CUSTOMERS)
+    shop.land("customers.csv", "customer,country\nc0,NO\nc1,SE\n")
+    shop.both(None, table="customers")
+    (register,) = shop.lake.heads("shop/tables/customers").values()
+    outcome = shop.land_days().both()
+    for version in [*(p.version for p in outcome.partitions), shop.lake.heads("shop/quarantine/orders").get(FIRST)]:
+        if version is not None:
+            assert (register in shop.lake.inputs(version.id)) == is_input
+    assert shop.rows().height == (7 if is_input else 10)
+
+
 def test_a_later_file_replaces_corrects_and_adds(shop):
     shop.land(f"orders/{FIRST}-00.csv", csv(orders(FIRST, 3)), noon(FIRST))
     shop.both(FIRST)
