@@ -58,7 +58,9 @@ def verify(args: Namespace) -> Answer:
     problems = lake.verify()
     if not problems:
         line = f"The lake at {lake.url} is whole: the chain of {lake.head()} commits and every file are what was published."
-        return Answer({"problems": []}, (line,))
+        redacted = lake.redactions()
+        told = Sheet("But for what was redacted on purpose", redacted)
+        return Answer({"problems": [], "redactions": redacted}, (line,), (told,) if redacted else ())
     rows = [vars(p) if hasattr(p, "__dict__") else {"problem": str(p)} for p in problems]
     return Answer({"problems": rows}, (), (Sheet(f"What is wrong in the lake at {lake.url}", rows),), code=1)
 

@@ -1,0 +1,112 @@
+"""``ml-platform lake gc | forget``: what may go by rule, and the one exception to "never changed"."""
+
+from __future__ import annotations
+
+import dataclasses
+from argparse import Namespace
+from collections import Counter
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from ml_platform.commands.answer import Answer, Sheet
+from ml_platform.commands.place import UsageError, find_table, open_lake
+from ml_platform.core.durations import format_duration, parse_duration
+
+if TYPE_CHECKING:
+    from ml_platform.lake.collecting import Line
+    from ml_platform.lake.forgetting import Forgotten
+
+
+def collect(args: Namespace) -> Answer:
+    """Let go of versions that a rule does not keep and nothing holds; in two phases, with a grace between them."""
+    from ml_platform.lake.collecting import GRACE
+    from ml_platform.lake.retention import Rule
+
+    if not args.superseded_for and not args.versions:
+        raise UsageError("Say what may go: --superseded-for 30d, --versions 2, or both. Without a rule everything is kept for ever.")
+    rule = Rule(args.tables, _length(args.superseded_for), args.versions)
+    grace = _length(args.grace) or GRACE
+    report = open_lake(args.project).collect([rule], dry_run=args.dry_run, grace=grace)
+    would = "would be " if args.dry_run else ""
+    sheets = (
+        Sheet(f"{would}deleted for good".capitalize(), _lines(report.collected)),
+        Sheet(f"{would}marked: goes once it has been due for {format_duration(grace)}".capitalize(), _lines(report.marked)),
+        Sheet("Due by its rule, but held", _lines(report.held)),
+    )
+    lines = () if any(sheet.rows for sheet in sheets) else (f"Nothing is {rule.words}.",)
+    then = (f"Marked versions can go from {report.next_sweep:%Y-%m-%d %H:%M} UTC on: call this again then.",) if report.next_sweep else ()
+    data = {
+        "dry_run": report.dry_run,
+        "rule": rule.words,
+        **{name: _lines(getattr(report, name)) for name in ("collected", "marked", "held")},
+        "next_sweep": report.next_sweep,
+    }
+    return Answer(data, lines, tuple(sheet for sheet in sheets if sheet.rows), then=then)
+
+
+def forget(args: Namespace) -> Answer:
+    """Rewrite every version that holds an entity's rows without them."""
+    lake = open_lake(args.project)
+    if bool(args.entity) == bool(args.where):
+        raise UsageError(
+            "Say whom: --entity COLUMN=VALUE [COLUMN=VALUE ...] in every table that has the columns, or --table T --where SQL."
+        )
+    if args.where and not args.table:
+        raise UsageError("A condition (--where) is about one table: name it with --table.")
+    if not args.dry_run and not args.reason:
+        raise UsageError("Say why with --reason (it is kept, so it must not say whose rows they were), or look first with --dry-run.")
+    found = lake.forget(
+        entity=dict(_pair(text) for text in args.entity) if args.entity else None,
+        table=find_table(lake, args.table) if args.table else None,
+        where=args.where,
+        reason=args.reason or "",
+        dry_run=args.dry_run,
+    )
+    return _forgotten(found)
+
+
+def _forgotten(found: Forgotten) -> Answer:
+    versions: Counter[str] = Counter()
+    rows: Counter[str] = Counter()
+    for version, count in found.rewritten:
+        versions[version.table] += 1
+        rows[version.table] += count
+    tables = [{"table": table, "versions": versions[table], "rows": rows[table]} for table in sorted(versions)]
+    artifacts = [{"version": f"{v.table}@{v.id}", "partition": v.partition, "commit": v.commit} for v in found.artifacts]
+    would = "would be " if found.dry_run else ""
+    sheets = (
+        Sheet(f"{would}rewritten without the rows".capitalize(), tables),
+        Sheet("Made from them, and not to be rewritten", artifacts),
+    )
+    then = [f"{len(found.derived)} versions were made from them and have no column to find anybody by."] if found.derived else []
+    then += [f"Runs that may still publish such rows: {', '.join(found.running)}. Call this again when they have ended."] * bool(
+        found.running
+    )
+    then += ["Landed files, backups and tables that were published to Delta keep the rows: they are not the lake's to change."]
+    if not found.dry_run and found.salt:
+        then += [f"Keep this salt if you must be able to prove whose rows they were: {found.salt}"]
+    data = {
+        "dry_run": found.dry_run,
+        "rows": found.rows,
+        "tables": tables,
+        "artifacts": artifacts,
+        "digest": found.digest,
+        "salt": found.salt,
+    }
+    lines = () if tables else ("No version holds such rows.",)
+    return Answer(data, lines, tuple(sheet for sheet in sheets if sheet.rows), then=tuple(then))
+
+
+def _lines(lines: tuple[Line, ...]) -> list[dict[str, Any]]:
+    return [dataclasses.asdict(line) for line in lines]
+
+
+def _length(text: str | None) -> timedelta | None:
+    return parse_duration(text) if text else None
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign or not name:
+        raise UsageError(f"{text!r} is no COLUMN=VALUE, such as tailnum=N14228.")
+    return name, value
