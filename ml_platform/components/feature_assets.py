@@ -7,6 +7,7 @@ from ml_platform.components.automation import follows_landed_days
 from ml_platform.components.mappings import days_up, files_of_times
 from ml_platform.components.table_assets import raw_keys
 from ml_platform.core.durations import format_duration
+from ml_platform.core.hashing import content_hash
 from ml_platform.features.compile import CompiledView
 from ml_platform.features.definition import definition_hash
 from ml_platform.project.project import Project
@@ -28,6 +29,15 @@ def reach_days(view: CompiledView) -> int:
     """Return how many days before its own a day of the view can look back to: the longest window and one refresh."""
     refresh = view.view.refresh
     return days_up(view.max_window + refresh) if refresh is not None else days_up(view.max_window)
+
+
+def _code_version(view: CompiledView, entity: tuple[str, ...]) -> str:
+    """Return the hash of what is computed, a Python view's own source with it, and of no path: a moved project keeps its versions."""
+    declared = view.view
+    if declared.discover is not None:
+        # What is to be discovered is not known before Featuretools has looked, which no loading of definitions waits for.
+        return content_hash((declared.features, declared.windows, declared.refresh, declared.discover, entity), length=8)
+    return definition_hash(view.definitions(entity))[:8]
 
 
 def _plan(project: Project, view: CompiledView, entity: tuple[str, ...]) -> AssetPlan:
@@ -57,7 +67,6 @@ def _plan(project: Project, view: CompiledView, entity: tuple[str, ...]) -> Asse
         owners=view.view.owners,
         tags=view.view.tags,
         kinds=("duckdb", "polars", "featuretools") if view.view.discover else ("duckdb", "polars"),
-        # What the definitions compute, a Python view's own source with it: no path, so a project that is moved keeps its versions.
-        code_version=definition_hash(view.definitions(entity))[:8],
+        code_version=_code_version(view, entity),
         automation=follows_landed_days(raw_keys(project, list(view.reads))),
     )

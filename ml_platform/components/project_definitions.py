@@ -7,7 +7,6 @@ import dagster as dg
 from dagster.components.core.component_tree import ComponentTree
 
 from ml_platform.components.resource import resources_at
-from ml_platform.components.staleness import inputs_current_check
 from ml_platform.core.errors import DeclarationError
 from ml_platform.core.names import check_name
 from ml_platform.project.compile import compile_project
@@ -22,19 +21,21 @@ _COMPILED = "_ml_platform_projects"
 
 def definitions_of(component: "Declared", context: dg.ComponentLoadContext) -> dg.Definitions:
     """Build what one declaration adds to the graph; the first of a project also brings its resources and sensors."""
-    from ml_platform.components import feature_assets, problem_assets, sensors, table_assets
+    from ml_platform.components import feature_assets, problem_assets, sensors, staleness, table_assets
     from ml_platform.components.feature_view import FeatureView
     from ml_platform.components.table import Table
 
     component.stand_in(Path(context.path))
     project, declared = projects_of(context.component_tree)[project_name(component.folder, context.component_tree)]
+    checks: list[dg.AssetChecksDefinition] = []
     if isinstance(component, Table):
         assets: list[Any] = table_assets.assets_of(project, project.table(component.name))
     elif isinstance(component, FeatureView):
         assets = feature_assets.assets_of(project, project.view(component.name))
+        checks = staleness.checks_of_view(project, project.view(component.name))
     else:
         assets = problem_assets.assets_of(project, project.problem(component.name))
-    checks = [] if isinstance(component, Table | FeatureView) else [inputs_current_check(project, "training", component.name)]
+        checks = staleness.checks_of_problem(project, project.problem(component.name))
     first = declared[0]
     mine = (type(first), first.name) == (type(component), component.name)
     root = str(_project_root(context))

@@ -69,9 +69,8 @@ def materialize_features(workspace: Workspace, view_name: str, entity: Sequence[
         day of the project also holds what came before it. A day that no row can reach is stopped, and so is one after the last that has
         landed: a range of days may reach beyond it, as Dagster's backfills do. Check ``rows_and_nulls``.
     """
-    view, entity = workspace.project.view(view_name), tuple(entity)
-    definitions = view.definitions(entity)
-    task = Task(workspace, view, entity, definitions, tuple(heads_of(workspace, view.tables, workspace.lake.head())))
+    task = feature_task(workspace, view_name, entity)
+    view, entity, definitions = task.view, task.entity, task.definitions
     last = last_landed_day(workspace, view.tables, task.heads)
     days = [day for day in sorted(set(partitions)) if last is None or day <= last]
     inputs = {day: task.inputs(partition_interval(workspace.project, day)) for day in days}
@@ -97,6 +96,12 @@ def materialize_features(workspace: Workspace, view_name: str, entity: Sequence[
     described = Rows(tuple(_described(d, whole) for d in definitions))
     metadata = {"features": described, "values": values, "values_per_second": round(values / seconds) if seconds else 0}
     return Outcome(commit, outcomes, (_check(definitions, whole),), metadata)
+
+
+def feature_task(workspace: Workspace, view_name: str, entity: Sequence[str]) -> Task:
+    """Return the feature table of one entity with what its tables hold now."""
+    view, entity = workspace.project.view(view_name), tuple(entity)
+    return Task(workspace, view, entity, view.definitions(entity), tuple(heads_of(workspace, view.tables, workspace.lake.head())))
 
 
 def partition_interval(project: Project, day: str) -> Interval:
