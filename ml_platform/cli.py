@@ -125,6 +125,8 @@ def _add_stored(commands: argparse._SubParsersAction) -> None:
     )
     lake = _group(commands, "lake", "the lake as a whole")
     _add(lake, "verify", "stored:verify", "recompute the chain of commits, every file and every content hash")
+    resync = _add(lake, "resync", "resync:resync", "tell Dagster's history again what the lake holds, where it lacks it")
+    resync.add_argument("--tables", nargs="+", metavar="PATTERN", help="only these, such as 'features/*' (default: all)")
 
 
 def _add_branches(commands: argparse._SubParsersAction) -> None:

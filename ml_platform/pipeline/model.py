@@ -164,13 +164,18 @@ def _make(workspace: Workspace, problem: CompiledProblem, training: Version, sel
         training.partition,
         files,
         inputs=[training, selected],
-        code_version=content_hash((RULES, problem.problem.model)),
+        code_version=model_code_version(problem),
         properties=_properties(fitted, str(training.partition), definitions),
     )
     seconds = time.process_time() - started
     figures = ", ".join(f"{name} {value:.4f}" for name, value in list(fitted.evaluation.numbers.items())[:3])
     workspace.say(f"{problem.name}: model of {training.partition}: {figures} on {fitted.evaluation.rows:,} test rows ({seconds:.1f} CPU s)")
     return _Made(fitted, text, staged, seconds)
+
+
+def model_code_version(problem: CompiledProblem) -> str:
+    """Return the content hash of what makes a model of a training set and a selection."""
+    return content_hash((RULES, problem.problem.model))
 
 
 def _definitions(workspace: Workspace, problem: CompiledProblem, training: Version, chosen: Sequence[str]) -> tuple[FeatureDefinition, ...]:

@@ -85,6 +85,11 @@ def no_training_set(problem: CompiledProblem, day: str) -> str:
     return f"There is no training set of {problem.name!r} for training date {day}. Materialize training/{problem.name} for it first."
 
 
+def selected_code_version(problem: CompiledProblem) -> str:
+    """Return the content hash of what makes a selection of a training set."""
+    return content_hash((RULES, problem.problem.selection))
+
+
 def _select(workspace: Workspace, problem: CompiledProblem, version: Version) -> SelectionResult:
     frame = workspace.lake.read_versions([version]).pl()
     workspace.say(f"{problem.name}: choosing from {len(version.properties['features'])} features of {version.partition}")
@@ -98,7 +103,7 @@ def _stage(workspace: Workspace, problem: CompiledProblem, day: str, result: Sel
         result.to_frame().to_arrow(),
         key=["rank", "feature"],
         inputs=[version],
-        code_version=content_hash((RULES, problem.problem.selection)),
+        code_version=selected_code_version(problem),
         properties={"training_date": day, **result.to_mapping()},
     )
 

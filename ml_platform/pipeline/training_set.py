@@ -81,6 +81,11 @@ def materialize_training(workspace: Workspace, problem_name: str, partitions: Se
     return Outcome(commit, outcomes, checks, metadata={"splits": splits} if chosen else {})
 
 
+def training_code_version(problem: CompiledProblem, definitions: Sequence[FeatureDefinition]) -> str:
+    """Return the content hash of what makes a training set of tables and feature tables."""
+    return content_hash((definition_hash(definitions), problem.problem.spine, problem.problem.label, problem.problem.training))
+
+
 def _feature_values(
     workspace: Workspace, read: ReadRows, chosen: Iterable[ChosenRows], definitions: Sequence[FeatureDefinition], at: int
 ) -> tuple[pl.DataFrame, list[Version]]:
@@ -123,7 +128,7 @@ def _stage(
         rows.select(*spine, SPLIT, LABEL, *(n for n in names if n not in spine)).to_arrow(),
         key=[CUTOFF, *problem.spine_key],
         inputs=_inputs(workspace, problem, day, choice, read, definitions, feature_versions),
-        code_version=content_hash((definition_hash(definitions), problem.problem.spine, problem.problem.label, problem.problem.training)),
+        code_version=training_code_version(problem, definitions),
         properties={
             "training_date": day,
             "task": choice.task,
