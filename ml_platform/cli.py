@@ -149,6 +149,8 @@ def _add_stored(commands: argparse._SubParsersAction) -> None:
     publish = _add(lake, "publish", "publication:publish", "register a table's files as a Delta table, for other engines to read")
     publish.add_argument("table", metavar="TABLE", help="arrivals, or layer/name: features/delays__origin")
     publish.add_argument("--to", metavar="DIR", help="a folder of its own, of hard links (default: the table's folder in the lake)")
+    resync = _add(lake, "resync", "resync:resync", "tell Dagster's history again what the lake holds, where it lacks it")
+    resync.add_argument("--tables", nargs="+", metavar="PATTERN", help="only these, such as 'features/*' (default: all)")
 
 
 def _add_branches(commands: argparse._SubParsersAction) -> None:

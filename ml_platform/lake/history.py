@@ -14,7 +14,7 @@ from ml_platform.lake import ledger_tables as book
 from ml_platform.lake import lookup, provenance
 from ml_platform.lake.layout import check_partition, check_table
 from ml_platform.lake.ledger import Ledger
-from ml_platform.lake.provenance import InputTable
+from ml_platform.lake.provenance import InputContent, InputTable
 from ml_platform.lake.scope import Scope, visible
 from ml_platform.lake.store import Store
 from ml_platform.lake.version import MAIN, Commit, Version
@@ -129,6 +129,11 @@ class History:
         """Return by id what each of many versions was made from in one step: the ids, in order."""
         with self._ledger.reading() as connection:
             return provenance.inputs_of(connection, version_ids(ids))
+
+    def input_contents(self, ids: Iterable[int | Version]) -> list[InputContent]:
+        """Return table, partition and content hash of all that the versions were made from in one step."""
+        with self._ledger.reading() as connection:
+            return provenance.input_contents(connection, version_ids(ids))
 
     def closure(self, ids: Iterable[int | Version]) -> list[Version]:
         """Return the versions themselves and everything they were made from in any number of steps, by id."""

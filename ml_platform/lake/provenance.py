@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -48,6 +49,25 @@ def inputs_of(connection: sa.Connection, ids: Iterable[int]) -> dict[int, tuple[
     return {version_id: tuple(made_from) for version_id, made_from in found.items()}
 
 
+class InputContent(NamedTuple):
+    """One input of a version: where it belongs and what it holds."""
+
+    version_id: int
+    input_id: int
+    table: str
+    partition: str | None
+    data_hash: str
+
+
+def input_contents(connection: sa.Connection, ids: Iterable[int]) -> list[InputContent]:
+    """Return what each of the versions was made from in one step, by version and input; nothing of these is loaded."""
+    return [
+        InputContent(version_id, input_id, table, partition or None, data_hash)
+        for chunk in chunks(sorted(set(ids)))
+        for version_id, input_id, table, partition, data_hash in connection.execute(_CONTENTS, {"ids": chunk})
+    ]
+
+
 def direct_users(connection: sa.Connection, version_id: int) -> list[int]:
     """Return the ids of the versions that were made from this one in one step, in order."""
     query = sa.select(inputs.c.version_id).where(inputs.c.input_id == version_id).order_by(inputs.c.version_id)
@@ -89,4 +109,10 @@ _BY_TABLE = (
     .where(inputs.c.version_id.in_(sa.bindparam("ids", expanding=True)))
     .group_by(inputs.c.version_id, versions.c.table_name)
     .order_by(inputs.c.version_id, versions.c.table_name)
+)
+_CONTENTS = (
+    sa.select(inputs.c.version_id, inputs.c.input_id, versions.c.table_name, versions.c.partition_key, versions.c.data_hash)
+    .join(versions, versions.c.id == inputs.c.input_id)
+    .where(inputs.c.version_id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(inputs.c.version_id, inputs.c.input_id)
 )

@@ -28,6 +28,9 @@ def test_closures_are_those_of_a_loop(tmp_path_factory, made_from, data):
     back = [(there, here) for here, there in edges]
     assert [v.id for v in lake.used_by(one)] == sorted(reach(back, {one}) - {one})
     assert [v.id for v in lake.used_by(one, direct=True)] == sorted({there for here, there in back if here == one})
+    contents = lake.input_contents(range(1, len(made_from) + 1))
+    assert [(c.version_id, c.input_id) for c in contents] == sorted(edges)
+    assert all((c.partition, c.data_hash) == (f"d{c.input_id}", lake.version(c.input_id).data_hash) for c in contents)
     counted = lake.inputs_by_table(range(1, len(made_from) + 1))
     for i, tables in counted.items():
         direct = lake.inputs(i)
