@@ -61,9 +61,11 @@ def open_lake(project: str | None) -> Lake:
 
     root = project_root(project)
     place = settings.lake_root(root)
-    if settings.ledger_dsn() is None and "://" not in place and not (Path(place) / "ledger.sqlite").is_file():
+    lake = settings.open_lake(root)
+    # A look into a folder that is no lake must not make it one.
+    if not (lake.head() if settings.ledger_dsn() else (Path(place) / "ledger.sqlite").is_file()):
         raise UnknownTableError(f"There is no lake at {place} yet. Build one: materialize assets in the UI, or run `make demo`.")
-    return settings.open_lake(root)
+    return lake
 
 
 def find_table(lake: Lake, name: str) -> str:

@@ -1,8 +1,8 @@
 import pytest
 
 from ml_platform.commands.place import open_lake
-from ml_platform.components.settings import lake_root, ledger_dsn
 from ml_platform.core.errors import LakeError, UnknownTableError
+from ml_platform.lake.settings import lake_root, ledger_dsn
 
 
 @pytest.mark.parametrize(
