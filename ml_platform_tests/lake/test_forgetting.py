@@ -106,7 +106,7 @@ def test_a_condition_takes_what_it_is_true_for_and_leaves_nulls(lake):
 
 
 def test_files_of_an_older_lake_lose_no_rows_that_are_only_null_to_duckdb(lake, monkeypatch):
-    monkeypatch.setattr(staging, "_with_statistics", lambda schema: True)
+    monkeypatch.setattr(encoding, "_with_statistics", lambda schema: True)
     put(lake, planes("N1", None, "N1"))
     assert lake.forget(table=A, where="tailnum IS NULL", reason=WHY).rows == 1
     assert lake.read(A).arrow().column("delay").to_pylist() == [0, 2]
