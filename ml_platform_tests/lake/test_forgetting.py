@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from ml_platform.core.errors import CollectedError, ConflictError, IntegrityError, LakeError, UnknownTableError
-from ml_platform.lake import forgetting, redacting, staging
+from ml_platform.lake import encoding, forgetting, redacting
 from ml_platform.lake.ledger_tables import commits, redactions, replaced_files, versions
 from ml_platform.lake.local_store import LocalStore
 from ml_platform.lake.retention import Rule

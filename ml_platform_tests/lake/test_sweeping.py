@@ -75,7 +75,9 @@ def test_a_file_that_goes_as_an_orphan_while_it_is_being_published_is_noticed_un
     monkeypatch.setattr(conflicts, "_is_long_ago", lambda path: True)
     with pytest.raises(LakeError, match="was deleted by retention before it was published: stage it again"):
         lake.publish([staged])
-    with pytest.raises(LakeError, match=r"is gone from the lake, with its folder .*part=d2: stage it again"):
+    with pytest.raises(
+        LakeError, match=r"(is gone from the lake, with its folder|cannot write) .*part=d2.*(stage it again|nothing was published)"
+    ):
         lake.publish([lake.stage(A, "d2", numbers(1))])
     assert lake.head() == 1
     assert insert(staged.files[0].path) is False

@@ -4,6 +4,7 @@ from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import pyarrow as pa
+import pytest
 
 from ml_platform.lake.lake import Lake
 from ml_platform.lineage.closure import day_lineage_of, lineage_of
