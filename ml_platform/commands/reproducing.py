@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 from argparse import Namespace
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.commands.answer import Answer, Sheet, write
@@ -34,7 +36,7 @@ def reproduce(args: Namespace) -> Answer:
     found = run(workspace, plan, keep_branch=args.keep_branch)
     kept = f"The branch {found.branch} was kept; let it go with: ml-platform branch drop {found.branch}"
     return Answer(
-        _data(found, kept=args.keep_branch),
+        _finite(_data(found, kept=args.keep_branch)),
         sheets=_findings(found),
         then=(found.summary, *((kept,) if args.keep_branch else ())),
         code=int(found.verdict == DIFFERS),
@@ -139,3 +141,12 @@ def _partition_row(part: PartitionLikeness) -> dict[str, Any]:
         "why": part.why,
         "differences": dataclasses.asdict(part.likeness) if part.likeness else None,
     }
+
+
+def _finite(value: Any) -> Any:
+    """Return plain values in which an infinite difference (one side is missing) is None: JSON has no infinity."""
+    if isinstance(value, Mapping):
+        return {name: _finite(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

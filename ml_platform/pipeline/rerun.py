@@ -106,15 +106,15 @@ class Rerun:
         return [*seen, *self._looked_at(step, {version.table for version in seen})]
 
     def _looked_at(self, step: Step, seen: set[str]) -> Iterator[Version]:
-        """Yield versions that decided over a step without being recorded as its inputs, as the branch had them then."""
+        """Yield versions that a step looked at without being made from them, as the branch had them then."""
         if step.layer == "training":
             # Answers are complete up to the newest day of the label's table, whether it was read or not.
             label = self.plan.project.problem(step.name).label_table
             yield from self._heads_then(step.versions[0], self.workspace.table("tables", label.name), newest=True)
         elif step.layer == "tables":
             table = self.plan.project.table(step.name)
-            for name in {r.table for r in table.contract.references if r.severity == "reject"}:
-                # Recorded as inputs by newer versions.
+            for name in sorted({reference.table for reference in table.contract.references}):
+                # Those that only warn leave a count beside the rows; those that reject are recorded as inputs, by newer versions.
                 if self.workspace.table("tables", name) not in seen:
                     yield from self._heads_then(step.versions[0], self.workspace.table("tables", name))
 

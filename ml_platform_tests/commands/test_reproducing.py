@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from ml_platform.cli import main
+from ml_platform.components.opening import OpenProblem
 from ml_platform.features.sums import ColumnSums
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform_tests.pipeline.landed_world import CORRECTED, FIRST, PROBLEM, landed
@@ -52,6 +53,21 @@ def test_a_model_that_differs(workspace, capsys, monkeypatch):
     assert worst["different"] == len(worst["partitions"]) == worst["versions"]
     assert {column["name"] for column in worst["partitions"][0]["differences"]["columns"]} <= set(worst["columns"].split(", "))
     assert any(not row["same"] for row in answer["model_files"])
+
+
+def test_a_difference_without_measure_is_null_in_json(workspace, capsys, monkeypatch):
+    real = ColumnSums.mean
+    monkeypatch.setattr(ColumnSums, "mean", lambda self, window: (real(self, window)[0], real(self, window)[1] & False))
+    _, out, _ = run(capsys, "reproduce", f"{PROBLEM}@{version(workspace)}", "--json")
+    answer = json.loads(out, parse_constant=pytest.fail)
+    first = next(asset for asset in answer["assets"] if asset["asset"] == answer["first_difference"])
+    assert {column["largest"] for part in first["partitions"] for column in part["differences"]["columns"]} == {None}
+
+
+def test_from_a_notebook(workspace):
+    found = OpenProblem(workspace, PROBLEM).reproduce(version(workspace))
+    assert found.verdict == "bit-identical"
+    assert found.plan.model == f"{PROBLEM}@{version(workspace)}"
 
 
 def test_from_the_landed_files(workspace, capsys):

@@ -37,6 +37,10 @@ CORRECTED = "2013-01-20"
 PER_DAY = 60
 
 AIRLINES = Table("airlines", FileSource("airlines.csv"), Contract((Column("carrier", "string"),), ("carrier",)), timeless=True, where="a:1")
+AIRPORTS = Table("airports", FileSource("airports.csv"), Contract((Column("dest", "string"),), ("dest",)), timeless=True, where="p:1")
+SCHEDULE = replace(
+    like.SCHEDULE, contract=replace(like.SCHEDULE.contract, references=(Reference(("dest",), "airports", ("dest",), "warn"),))
+)
 ARRIVALS = replace(
     like.ARRIVALS,
     contract=replace(like.ARRIVALS.contract, references=(Reference(("carrier",), "airlines", ("carrier",), "reject"),), max_rejected=1.0),
@@ -60,7 +64,7 @@ DECLARED = replace(
 
 def project(root: Path, *, arrivals: Table = ARRIVALS, delays: FeatureView = like.DELAYS, problem=DECLARED) -> Project:
     """Compile the project, or a variation of it."""
-    return like.project(root, tables=(like.SCHEDULE, arrivals, AIRLINES), views=(delays, BUSY), problem=problem)
+    return like.project(root, tables=(SCHEDULE, arrivals, AIRLINES, AIRPORTS), views=(delays, BUSY), problem=problem)
 
 
 @functools.cache
@@ -68,9 +72,12 @@ def _made() -> Path:
     root = Path(tempfile.mkdtemp(prefix="landed_world_"))
     atexit.register(shutil.rmtree, root, ignore_errors=True)
     land(root, "airlines.csv", pl.DataFrame({"carrier": like.CARRIERS}), "2013-01-01")
+    # Flights to the airport that it lacks are warned of.
+    land(root, "airports.csv", pl.DataFrame({"dest": like.DESTS[1:]}), "2013-01-01")
     workspace = _workspace(root, project(root), "2013-01-01")
-    for materialize in (materialize_raw, materialize_table):
-        check(materialize(workspace, "airlines", [None]))
+    for name in ("airlines", "airports"):
+        for materialize in (materialize_raw, materialize_table):
+            check(materialize(workspace, name, [None]))
     built = like.days((day_start(BUILT_UNTIL) - day_start("2013-01-01")).days)
     for day in built:
         land_day(root, day)
@@ -91,7 +98,12 @@ def _made() -> Path:
 def landed(tmp_path: Path) -> Workspace:
     """Return a copy of that world at the second training date."""
     shutil.copytree(_made(), tmp_path, dirs_exist_ok=True)
-    return _workspace(tmp_path, project(tmp_path), SECOND)
+    return opened(tmp_path)
+
+
+def opened(root: Path) -> Workspace:
+    """Return the world that lies in a folder, at the second training date."""
+    return _workspace(root, project(root), SECOND)
 
 
 def land(root: Path, name: str, rows: pl.DataFrame, delivered: str) -> None:

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -323,25 +324,52 @@ def test_the_environment_is_told_before_anything_runs(workspace):
     assert sum(code["tables/arrivals"].then.values()) == 31
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("threads", ["1", "2"])
-def test_neither_the_order_of_sets_nor_the_number_of_threads_leaves_a_trace(tmp_path, workspace, threads):
+def in_another_process(workspace: Workspace, code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run code in a process of its own, with the workspace as ``w`` and the model's version as ``version``."""
+    root, version = workspace.project.root, model(workspace).id
     workspace.lake.close()
-    code = (
-        "import sys\nfrom pathlib import Path\n"
-        "from ml_platform_tests.pipeline import landed_world as s\n"
-        "from ml_platform.lake.lake import Lake\n"
-        "from ml_platform.pipeline.reproduce import reproduce\n"
-        "from ml_platform.pipeline.reproduction_plan import plan_reproduction\n"
-        "root = Path(sys.argv[1])\n"
-        "w = s._workspace(root, s.project(root), s.SECOND)\n"
-        "print(reproduce(w, plan_reproduction(w, s.PROBLEM, int(sys.argv[2]))).verdict)\n"
+    lines = (
+        "import os, signal, sys",
+        "from pathlib import Path",
+        "from ml_platform.pipeline.reproduce import reproduce",
+        "from ml_platform.pipeline.reproduction_plan import plan_reproduction",
+        "from ml_platform_tests.pipeline import landed_world as s",
+        "w, version = s.opened(Path(sys.argv[1])), int(sys.argv[2])",
+        code,
     )
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
-    environment = {**os.environ, **dict.fromkeys(names, threads), "PYTHONHASHSEED": str(41 + int(threads))}
-    arguments = [sys.executable, "-c", code, str(tmp_path), str(model(workspace).id)]
-    done = subprocess.run(arguments, capture_output=True, text=True, check=True, env=environment, cwd=Path(__file__).parents[2])
-    assert done.stdout.strip() == IDENTICAL
+    command = [sys.executable, "-c", "\n".join(lines), str(root), str(version)]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, **environment}, cwd=Path(__file__).parents[2]
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_neither_the_order_of_sets_nor_the_number_of_threads_leaves_a_trace(workspace, threads):
+    counts = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS"), threads)
+    code = "print(reproduce(w, plan_reproduction(w, s.PROBLEM, version)).verdict)"
+    done = in_another_process(workspace, code, PYTHONHASHSEED=str(40 + int(threads)), **counts)
+    assert done.stdout.strip() == IDENTICAL, done.stderr
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_leaves_a_branch_and_nothing_else(workspace):
+    heads = {table: workspace.lake.heads(table) for table in workspace.lake.tables()}
+    code = (
+        "from ml_platform.features.sums import ColumnSums\n"
+        "from ml_platform.pipeline import rerun\n"
+        "real = ColumnSums.mean\n"
+        "ColumnSums.mean = lambda self, window: (real(self, window)[0] + 1, real(self, window)[1])\n"
+        "rerun.materialize_selected = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "reproduce(w, plan_reproduction(w, s.PROBLEM, version))"
+    )
+    assert in_another_process(workspace, code).returncode == -signal.SIGKILL
+    assert {table: workspace.lake.heads(table) for table in workspace.lake.tables()} == heads
+    (branch,) = workspace.lake.branches()
+    assert workspace.lake.on(branch.name).changes()
+    workspace.lake.drop_branch(branch.name)
+    assert (workspace.lake.branches(), workspace.lake.verify()) == ([], [])
+    assert again(workspace).verdict == IDENTICAL
 
 
 def test_what_a_model_was_made_with_is_recorded_once(workspace, monkeypatch):
