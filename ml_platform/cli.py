@@ -64,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_declaring(commands)
     _add_stored(commands)
     _add_lineage(commands)
+    _add_plan(commands)
     _add_branches(commands)
     _add_tags(commands)
     return parser
@@ -177,6 +178,10 @@ def _add_branches(commands: argparse._SubParsersAction) -> None:
     for command in (diff, merge):
         command.add_argument("--tables", nargs="+", metavar="PATTERN", help="only these, such as 'features/*' (default: all)")
     merge.add_argument("--message", help="written beside the commit")
+
+
+def _add_plan(commands: argparse._SubParsersAction) -> None:
+    _add(commands, "plan", "plan:plan", "what changed declarations would recompute, how long and how large; nothing is run")
 
 
 def _add_tags(commands: argparse._SubParsersAction) -> None:

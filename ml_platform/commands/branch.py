@@ -219,7 +219,8 @@ def _forget_history(args: Namespace) -> bool:
 
 def _release_pins(lake: Lake, branch: str) -> None:
     """Let go of what models were made from that were promoted on the branch only: nobody can score by them any more."""
-    for owner in lake.pins():
+    for owner, held in lake.pins().items():
         version = owner.rpartition("@")[2]
-        if version.isdecimal() and lake.version(int(version)).branch == branch:
+        # Owners of other pins may end in a number as well: only a model's own pin holds the model.
+        if version.isdecimal() and int(version) in held and lake.version(int(version)).branch == branch:
             lake.unpin(owner)

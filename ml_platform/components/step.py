@@ -36,17 +36,17 @@ def begin_step(context: dg.AssetExecutionContext, platform: "Platform", project:
     check_history(context.instance)
     _name_branch(context)
     workspace = platform.workspace(project, context.run.run_id, context.log.info)
-    release_ended(context.instance, workspace.lake)
+    release_ended(context.instance, workspace.lake, asking=context.run.run_id)
     return workspace
 
 
-def release_ended(instance: dg.DagsterInstance, lake: "Lake") -> list[str]:
+def release_ended(instance: dg.DagsterInstance, lake: "Lake", asking: str = "") -> list[str]:
     """Let go of the commits of runs that have ended, and return these runs; those of other instances are not known here and stay.
 
     Called by every step, by every tick of the landing sensor and by those who drive runs themselves: a commit is held as long as its run
     goes on and a moment longer, whether or not a daemon is there to notice the end.
     """
-    holding = lake.leased_runs()
+    holding = [run_id for run_id in lake.leased_runs() if run_id != asking]
     if not holding:
         return []
     ended = [run.run_id for run in instance.get_runs(dg.RunsFilter(run_ids=holding, statuses=list(FINISHED_STATUSES)))]

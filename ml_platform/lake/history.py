@@ -149,6 +149,11 @@ class History:
                 return self._sorted(connection, provenance.direct_users(connection, version_id))
             return self._sorted(connection, provenance.user_closure(connection, {version_id}) - {version_id})
 
+    def reached_from(self, ids: Iterable[int | Version]) -> set[int]:
+        """Return the ids themselves and of everything that was made from them, in any number of steps, on whichever branch."""
+        with self._ledger.reading() as connection:
+            return provenance.user_closure(connection, version_ids(ids))
+
     def pins(self, owner: str | None = None) -> dict[str, tuple[int, ...]]:
         """Return the ids of the pinned versions by owner (of one owner)."""
         query = sa.select(book.pins).order_by(book.pins.c.owner, book.pins.c.version_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -192,8 +191,3 @@ def _champion(lake: Lake, table: str) -> Version | None:
 def _judged(lake: Lake, table: str) -> tuple[Judgement, ...]:
     heads = lake.resolve(table)
     return from_rows(lake.read_versions(heads).arrow().to_pylist()) if heads else ()
-
-
-def counted(changes: Sequence[Change]) -> dict[str, int]:
-    """Return how many partitions were changed, by layer."""
-    return dict(Counter(layer_of(change.table) for change in changes))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ml_platform.features.definition import FeatureDefinition, definition_hash, feature_table_name
+from ml_platform.features.definition import FeatureDefinition, definition_hash
 from ml_platform.pipeline.derived import derived_code_version
 from ml_platform.pipeline.feature_values import resolve_features
 from ml_platform.pipeline.model import model_code_version
@@ -51,7 +51,7 @@ def declared_code_version(workspace: Workspace, layer: str, name: str) -> str | 
 def declared_definitions(project: Project, feature_table: str) -> tuple[FeatureDefinition, ...] | None:
     """Return the definitions of a feature table by its name (``delays__origin``); None if no stored view has it."""
     for view in project.views.values():
-        for entity in view.view.entities if view.view.store else ():
-            if feature_table_name(view.name, entity) == feature_table:
+        for entity, name in view.asset_names.items() if view.view.store else ():
+            if name == feature_table:
                 return view.definitions(entity)
     return None

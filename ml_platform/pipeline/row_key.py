@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ml_platform.features.definition import CUTOFF, VALID_FROM, feature_table_name
+from ml_platform.features.definition import CUTOFF, VALID_FROM
 from ml_platform.project.project import Project
 
 
@@ -24,8 +24,8 @@ def row_key(project: Project, table: str) -> tuple[str, ...]:
         return project.tables[name].key
     if layer == "features":
         for view in project.views.values():
-            for entity in view.view.entities:
-                if feature_table_name(view.name, entity) == name:
+            for entity, asset in view.asset_names.items():
+                if asset == name:
                     return (*entity, VALID_FROM)
     if layer in ("training", "predictions", "outcomes") and name in project.problems:
         return (CUTOFF, *project.problems[name].spine_key)

@@ -83,12 +83,12 @@ def test_a_dropped_branch_takes_its_history_and_pins_along(lake: Lake, tmp_path:
     call(capsys, "branch", "create", "dev/x", "--at", "2")
     model = put(lake.on("dev/x"), "shop/models/churn", None, 2)
     lake.pin(f"shop/models/churn@{model}", [model])
-    lake.pin("release", [1])
+    lake.pin("release@2013", [1])
     write_history_settings(tmp_path, "dev/x")
     code, dropped = call(capsys, "branch", "drop", "dev/x")
     assert (code, dropped["history_removed"], dropped["bytes"] > 0) == (0, True, True)
     assert not history_folder(tmp_path, "dev/x").exists()
-    assert lake.pins() == {"release": (1,)}
+    assert lake.pins() == {"release@2013": (1,)}
     assert call(capsys, "branch", "list") == (0, [])
     # What an older branch of that name had materialized is not there on the new one.
     write_history_settings(tmp_path, "dev/x")

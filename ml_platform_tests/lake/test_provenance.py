@@ -27,6 +27,7 @@ def test_closures_are_those_of_a_loop(tmp_path_factory, made_from, data):
     one = min(start)
     back = [(there, here) for here, there in edges]
     assert [v.id for v in lake.used_by(one)] == sorted(reach(back, {one}) - {one})
+    assert lake.reached_from(start) == reach(back, start)
     assert [v.id for v in lake.used_by(one, direct=True)] == sorted({there for here, there in back if here == one})
     contents = lake.input_contents(range(1, len(made_from) + 1))
     assert [(c.version_id, c.input_id) for c in contents] == sorted(edges)
