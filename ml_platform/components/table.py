@@ -71,7 +71,7 @@ class Table(Declared):
         where = self.where
         source = self._source(where)
         return core.Table(
-            name=check_name(self.name, "table"),
+            name=check_name(self.name, f"table ({where})"),
             source=source,
             contract=self._contract(where),
             description=self.description,
