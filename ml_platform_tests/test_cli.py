@@ -112,6 +112,18 @@ def test_rows_are_shown_as_of_a_commit_and_values_are_not_markup(lake, capsys):
     assert "1970" not in out
 
 
+def test_a_wide_table_shows_the_columns_that_fit_and_names_the_others(lake, capsys):
+    wide = pa.table({f"a_rather_long_name_of_a_column_{n}": [1000 + n] for n in range(40)})
+    lake.publish([lake.stage("shop/tables/wide", None, wide)])
+    out = run(capsys, "show", "wide")[1]
+    shown = [n for n in range(40) if str(1000 + n) in out]
+    assert shown == list(range(len(shown)))
+    assert 3 <= len(shown) < 10
+    assert f"{40 - len(shown)} more columns: a_rather_long_name_of_a_column_{len(shown)}, " in out
+    assert "--json has them all." in out
+    assert len(json.loads(run(capsys, "show", "wide", "--json")[1])["rows"][0]) == 40
+
+
 def test_an_artifact_shows_its_files(lake, capsys):
     answer = json.loads(run(capsys, "show", "models/churn", "--json")[1])
     assert [f["file"] for f in answer["files"]] == ["model.txt"]

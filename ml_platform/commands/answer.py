@@ -12,6 +12,8 @@ from typing import Any
 
 # Wide enough for a history; a pipe has no width of its own and must not cut columns.
 WIDTH_OF_A_PIPE = 220
+# A column needs no more than this, and a table shows at least so many columns.
+FOLDED_WIDTH, FEWEST_COLUMNS = 36, 3
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def _write_sheet(console: Any, sheet: Sheet) -> None:
         console.print(f"{sheet.title}: nothing.", markup=False)
         return
     console.print(Text(sheet.title, style="bold"))
-    names = list(dict.fromkeys(name for row in sheet.rows for name in row))
+    names, hidden = _fitting(sheet.rows, console.width)
     table = Table()
     for name in names:
         numeric = all(isinstance(row.get(name), int | float | None) for row in sheet.rows)
@@ -67,8 +69,24 @@ def _write_sheet(console: Any, sheet: Sheet) -> None:
         # Text, not markup: a value may hold square brackets.
         table.add_row(*[Text(as_text(row.get(name))) for name in names])
     console.print(table)
+    if hidden:
+        console.print(f"{len(hidden)} more columns: {', '.join(hidden)}. --json has them all.", markup=False)
     if sheet.note:
         console.print(sheet.note, markup=False)
+
+
+def _fitting(rows: Sequence[Mapping[str, Any]], width: int) -> tuple[list[str], list[str]]:
+    """Return the columns that can be read side by side in ``width`` characters, and those that there is no room for."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    room, shown = width - 1, []
+    for name in names:
+        # A longer text is folded; a number or a time that is folded cannot be read.
+        needed = max(len(name), *(len(as_text(row.get(name))) for row in rows))
+        room -= min(needed, FOLDED_WIDTH) + 3
+        if room < 0 and len(shown) >= FEWEST_COLUMNS:
+            break
+        shown.append(name)
+    return shown, names[len(shown) :]
 
 
 def as_text(value: Any) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from ml_platform.commands.answer import Answer, Sheet
 from ml_platform.commands.place import UsageError, find_root
 from ml_platform.components.settings import landing_root
-from ml_platform.core.errors import UnknownNameError
+from ml_platform.core.errors import SourceError, UnknownNameError
 from ml_platform.core.names import check_name
 
 
@@ -23,9 +23,15 @@ def init(args: Namespace) -> Answer:
     folder = Path(args.folder).resolve()
     if not folder.is_dir():
         raise UsageError(f"{args.folder!r} is no folder. Name the folder that holds your files.")
-    tables = {t.name: t for t in (infer_table(paths, folder) for paths in group_files(folder).values())}
+    tables, left_out = {}, []
+    for paths in group_files(folder).values():
+        try:
+            table = infer_table(paths, folder)
+            tables[table.name] = table
+        except SourceError as error:
+            left_out.append(str(error))
     if not tables:
-        raise UsageError(f"{folder} holds no CSV, Parquet or JSON lines files, and neither do its subfolders.")
+        raise UsageError(" ".join([f"{folder} holds no CSV, Parquet or JSON lines files that can be read.", *left_out]))
     name = check_name(args.name or re.sub(r"[^a-z0-9]+", "_", folder.name.lower()).strip("_"), "project")
     found = find_root(args.project)
     root, new = found or Path.cwd(), found is None
@@ -46,10 +52,12 @@ def init(args: Namespace) -> Answer:
         }
         for t in tables.values()
     ]
-    data = {"project": name, "written": [p.relative_to(root) if p.is_relative_to(root) else p for p in written], "tables": rows}
+    paths = [p.relative_to(root) if p.is_relative_to(root) else p for p in written]
+    data = {"project": name, "written": paths, "tables": rows, "left_out": left_out}
     install = "pip install -e .; " if new else ""
     then = (
-        *(f"wrote {p}" for p in data["written"]),
+        *(f"left out: {reason}" for reason in left_out),
+        *(f"wrote {p}" for p in paths),
         "",
         f"Answer the lines with # ? in {target / 'defs.yaml'}, then: {install}dg check defs; dagster dev",
     )

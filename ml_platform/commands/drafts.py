@@ -72,10 +72,9 @@ def _table_text(table: Inferred, folder: str) -> str:
     lines = ["type: ml_platform.Table", "attributes:", f"  name: {flow(table.name)}"]
     lines += [f"  # ? {question}" for question in table.questions]
     lines += [f"  source: {flow({'files': pattern})}"]
-    is_date = table.event_time is not None and table.contract["columns"][table.event_time]["type"] == "date"
     if table.partitions:
         # A date is known when its day is over: its rows then reach one day further.
-        after = {"after": table.partitions.get("after", 1) + 1} if is_date else {}
+        after = {"after": table.partitions.get("after", 1) + 1} if _is_of_dates(table) else {}
         lines.append(f"  partitions: {flow({k: v if isinstance(v, int) else str(v) for k, v in (table.partitions | after).items()})}")
     lines.append(f"  contract: {table.name}.contract.yaml")
     if table.key:
@@ -86,12 +85,11 @@ def _table_text(table: Inferred, folder: str) -> str:
             "  # timeless: true  # or: for ever",
         ]
     else:
-        known = f"{_sql_name(table.event_time)}{' + interval 1 day' if is_date else ''}"
         lines.append(f"  event_time: {flow(table.event_time)}")
         lines.append(
             "  # ? When could a row first have been read? Often later than it happened: when it was reported, or its day was over."
         )
-        lines.append(f"  available_at: {flow(known)}")
+        lines.append(f"  available_at: {flow(_known_at(table))}")
     return "\n".join(lines) + "\n"
 
 
@@ -126,12 +124,21 @@ def _problem_text(logs: Sequence[Inferred], views: Sequence[str]) -> str:
         "type: ml_platform.Problem",
         "attributes:",
         "  name: ?",
-        f"  spine: {{rows_of: {log.name}, cutoff: {_sql_name(log.event_time or '?')}}}  # one prediction per row, at this time",
+        f"  spine: {{rows_of: {log.name}, cutoff: {_known_at(log)} + interval 1 second}}  # one prediction per row, once it is known",
         f"  label: {{from: ?, match: {match}, sql: ?, horizon: 7d, without_rows: exclude}}  # what is to be known, and how long after",
         f"  features: [{', '.join(f'{v}_recent' for v in views)}]",
         "  training: {every: 7d, look_back: 90d, validate: 14d, test: 14d}",
     ]
     return "# ? What is to be predicted? Fill in the question marks and take the # away.\n" + "".join(f"# {line}\n" for line in lines)
+
+
+def _known_at(table: Inferred) -> str:
+    """Return from when a row is known, as SQL: a time at itself, a date when its day is over."""
+    return f"{_sql_name(table.event_time or '?')}{' + interval 1 day' if _is_of_dates(table) else ''}"
+
+
+def _is_of_dates(table: Inferred) -> bool:
+    return table.event_time is not None and table.contract["columns"][table.event_time]["type"] == "date"
 
 
 def _is_log(table: Inferred) -> bool:

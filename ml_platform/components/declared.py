@@ -1,12 +1,15 @@
 """What the three components share: where a declaration stands, and words that every declaration has."""
 
 import re
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import dagster as dg
-from pydantic import Field, PrivateAttr
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError, create_model, model_validator
 
+from ml_platform.components.wording import told
 from ml_platform.core.durations import parse_duration
 
 T = TypeVar("T", bound="Declared")
@@ -22,6 +25,21 @@ class Declared(dg.Component, dg.Model, dg.Resolvable):
 
     _folder: Path | None = PrivateAttr(default=None)
     _project: Path | None = PrivateAttr(default=None)
+
+    @classmethod
+    @cache
+    def model(cls) -> type[BaseModel]:
+        """Return the model of the words in YAML, which tells what is wrong with them in one message."""
+        derived: Any = super().model()
+
+        def validate(_model: type[BaseModel], values: Any, handler: Callable[[Any], Any]) -> Any:
+            try:
+                return handler(values)
+            except ValidationError as error:
+                raise ValueError(told(error, cls, values)) from None
+
+        checked: dict[str, Any] = {"tell": model_validator(mode="wrap")(classmethod(validate))}  # type: ignore[arg-type]
+        return create_model(derived.__name__, __base__=derived, __validators__=checked)
 
     @classmethod
     def load(cls: type[T], attributes: Any, context: dg.ComponentLoadContext) -> T:

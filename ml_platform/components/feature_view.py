@@ -63,7 +63,7 @@ class FeatureView(Declared):
             raise DeclarationError(f"{where}: a view needs exactly one of source, sql and python; it has {', '.join(given) or 'none'}.")
         discover = self.discover
         return core.FeatureView(
-            name=check_name(self.name, "feature view"),
+            name=check_name(self.name, f"feature view ({where})"),
             entities=tuple(tuple(e) for e in self.entities),
             source=self.source,
             sql=None if self.sql is None else read_sql(self.sql, self.folder),

@@ -102,7 +102,7 @@ class Problem(Declared):
 
         retrain = self.monitor.retrain
         return core.Problem(
-            name=check_name(self.name, "problem"),
+            name=check_name(self.name, f"problem ({where})"),
             spine=self._spine(where),
             label=core.Label(
                 self.label.table, tuple(self.label.match), read_sql(self.label.sql, self.folder),

@@ -76,7 +76,7 @@ class Table(Declared):
         if self.publish not in ("last", "strict"):
             raise DeclarationError(f"{where}: publish {self.publish!r} is not known. {did_you_mean(self.publish, ('last', 'strict'))}")
         return core.Table(
-            name=check_name(self.name, "table"),
+            name=check_name(self.name, f"table ({where})"),
             source=source,
             contract=self._contract(where),
             description=self.description,

@@ -105,7 +105,13 @@ def resolve_features(
         owner, _, column = name.partition(".")
         if owner in project.views:
             view = project.view(owner)
-            made = [d for entity in _entities(view, wanted, spine_columns) for d in view.definitions(entity)]
+            entities = _entities(view, wanted, spine_columns)
+            if not entities:
+                asked = "; ".join(", ".join(entity) for entity in view.entities)
+                raise UnknownNameError(
+                    f"The spine has no columns of any entity of view {owner!r} ({asked}). It has: {', '.join(spine_columns or ())}."
+                )
+            made = [d for entity in entities for d in view.definitions(entity)]
             chosen = [d for d in made if not column or d.name == column]
             if not chosen:
                 raise UnknownNameError(f"View {owner!r} has no feature {column!r}. {did_you_mean(column, [d.name for d in made])}")

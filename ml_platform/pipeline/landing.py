@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -90,7 +91,9 @@ def _deliveries(landing: Path, source: FileSource) -> dict[str, Delivery]:
         if match is None or not path.is_file():
             continue
         state = path.stat()
-        found.setdefault(match.groupdict().get("day") or NO_PARTITION, []).append((name, state.st_size, state.st_mtime_ns))
+        # A file that may not be read yet is another delivery once it may: its time is none until then.
+        changed = state.st_mtime_ns if os.access(path, os.R_OK) else 0
+        found.setdefault(match.groupdict().get("day") or NO_PARTITION, []).append((name, state.st_size, changed))
     return {key: Delivery(tuple(sorted(files))) for key, files in found.items()}
 
 

@@ -21,9 +21,10 @@ from ml_platform.project.project import CompiledProblem
 from ml_platform.tables.sql import bind_expression
 from ml_platform.tables.table import Table
 from ml_platform.tables.types import available_at_names, contract_columns
+from ml_platform.training.cutoff_reach import cutoff_reach
 from ml_platform.training.labels import Labels, observe_labels
 from ml_platform.training.problem import GridSpine
-from ml_platform.training.spine import CUTOFF, SpineRows, cutoff_reach, grid_spine, rows_spine
+from ml_platform.training.spine import CUTOFF, SpineRows, grid_spine, rows_spine
 
 # Columns other than event time and availability, which no rule ties to the day of their file, may lie a little outside of it.
 _MARGIN = DAY

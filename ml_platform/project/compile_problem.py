@@ -11,6 +11,7 @@ from ml_platform.project.project import CompiledProblem, TableColumn
 from ml_platform.tables.sql import bind_expression
 from ml_platform.tables.table import Table
 from ml_platform.tables.types import contract_columns
+from ml_platform.training.cutoff_reach import is_never_known
 from ml_platform.training.problem import Problem, RowsSpine
 
 TRAINERS = ("constant", "lightgbm", "logistic", "ridge")
@@ -80,6 +81,7 @@ def _spine(problem: Problem, table: Table) -> tuple[tuple[str, ...], tuple[str, 
         late = [c for c in bound.columns if table.available_at_column(c) != "_available_at"]
         if late:
             raise DeclarationError(f"{problem.where}: the cutoff reads {', '.join(sorted(late))}, known later than the row itself.")
+        _check_known_before(problem, problem.spine, table, bound.columns)
         # Columns that become known later than the row cannot say which entity the row is about.
         joinable = tuple(c for c in types if table.available_at_column(c) == "_available_at")
         return table.key, joinable
@@ -89,6 +91,17 @@ def _spine(problem: Problem, table: Table) -> tuple[tuple[str, ...], tuple[str, 
     if not table.availability:
         raise DeclarationError(f"{problem.where}: nothing says when rows of table {table.name!r} are known. Declare its available_at.")
     return problem.spine.key, problem.spine.key
+
+
+def _check_known_before(problem: Problem, spine: RowsSpine, table: Table, cutoff_columns: frozenset[str]) -> None:
+    """Refuse a cutoff at which no row of the spine can be known: nothing could be predicted, and no feature of it would have a value."""
+    types, first = contract_columns(table.contract), table.availability[0].sql
+    columns = cutoff_columns | bind_expression(first, types, where=f"{table.where}, available_at").columns
+    if is_never_known(spine, first, {name: types[name] for name in columns}):
+        raise DeclarationError(
+            f"{problem.where}: no row of the spine's table {table.name!r} is known at its own cutoff: `{spine.cutoff}` is never after "
+            f"`{first}`, from when its rows are available. Predict for a table that is known before, or take a later cutoff."
+        )
 
 
 def _check_label(problem: Problem, table: Table, joinable: tuple[str, ...]) -> None:

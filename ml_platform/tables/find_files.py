@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from datetime import date
 from pathlib import Path
 
-from ml_platform.core.errors import DeclarationError
+from ml_platform.core.errors import DeclarationError, SourceError
 
 _DAY = r"(\d{4}-\d{2}-\d{2})"
 
@@ -78,6 +78,8 @@ def _walk(folder: Path, parts: list[str], day: str | None, wanted: frozenset[str
         entries = sorted(os.scandir(folder), key=lambda e: e.name)
     except (FileNotFoundError, NotADirectoryError):
         return
+    except OSError as error:
+        raise SourceError(f"The folder {folder.name}/ of the landing zone cannot be opened: {error.strerror or error}.") from None
     for entry in entries:
         match = pattern.fullmatch(entry.name)
         if match is None or entry.name.startswith("."):

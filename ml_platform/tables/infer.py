@@ -91,13 +91,14 @@ def infer_table(paths: Sequence[Path], folder: Path | None = None) -> Inferred:
     Raises
     ------
     SourceError
-        If there are no files, or one cannot be read.
+        If there are no files, or none can be read; one among others that cannot is left out and named in the questions.
     """
     if not paths:
         raise SourceError("There are no files to look at: name a folder with CSV, Parquet or JSON lines files.")
     folder = folder or paths[0].parent
     pattern, questions = _pattern([p.relative_to(folder).as_posix() for p in paths])
-    rows, is_text = _sample(paths, folder)
+    rows, is_text, unreadable = _sample(paths, folder)
+    questions += [f"Nothing was guessed from a file that cannot be read: {reason}" for reason in unreadable]
     with connect() as con:
         con.register("delivered", rows)
         types, comments = _types(con, rows, is_text)
@@ -148,22 +149,29 @@ def _pattern(names: Sequence[str]) -> tuple[str, list[str]]:
     return sorted(names)[0], [question]
 
 
-def _sample(paths: Sequence[Path], folder: Path) -> tuple[pa.Table, bool]:
-    """Return rows to guess from, with the file's day as ``_day``, and whether they are text only."""
+def _sample(paths: Sequence[Path], folder: Path) -> tuple[pa.Table, bool, list[str]]:
+    """Return rows to guess from, with the file's day as ``_day``, whether they are text only, and what is wrong with files left out."""
     import pyarrow as pa
 
     total = sum(p.stat().st_size for p in paths)
     step = max(1, -(-total // _SAMPLE_BYTES))
-    parts = []
+    parts: list[pa.Table] = []
+    unreadable: list[SourceError] = []
     for path in sorted(paths)[::step]:
         day = _DAY.search(path.relative_to(folder).as_posix())
-        rows = read_delivery(path)
+        try:
+            rows = read_delivery(path)
+        except SourceError as error:
+            unreadable.append(error)
+            continue
         parts.append(rows.append_column("_day", pa.repeat(pa.scalar(day[0] if day else None, pa.string()), rows.num_rows)))
+    if not parts:
+        raise unreadable[0]
     try:
         joined = pa.concat_tables(parts, promote_options="permissive")
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise SourceError(f"The files {paths[0].name}... do not hold the same columns: {error}. Look at one table at a time.") from None
-    return joined, file_format(paths[0].name) == "csv"
+    return joined, file_format(paths[0].name) == "csv", [str(error) for error in unreadable]
 
 
 def _types(con: duckdb.DuckDBPyConnection, rows: pa.Table, is_text: bool) -> tuple[dict[str, str], dict[str, str]]:

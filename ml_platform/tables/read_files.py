@@ -109,6 +109,8 @@ def parse_delivery(data: bytes, name: str, format: str | None = None, null_value
 def _unreadable(name: str, what: str, error: Exception) -> SourceError:
     reason = " ".join(str(error).split())
     reason = reason if len(reason) <= 300 else f"{reason[:297]}..."
+    if isinstance(error, UnicodeDecodeError) or "invalid UTF8" in reason:
+        return SourceError(f"{name} cannot be read as {what}: it is not written in UTF-8 ({reason.rstrip('.')}). Deliver it in UTF-8.")
     return SourceError(f"{name} cannot be read as {what}: {reason.rstrip('.')}. It is truncated, or not of that format. Deliver it again.")
 
 
@@ -143,7 +145,9 @@ def _read_csv(data: bytes, name: str, null_values: Sequence[str]) -> pa.Table:
     import pyarrow.csv as pc
 
     data = data.removeprefix(b"\xef\xbb\xbf")
-    first = data.partition(b"\n")[0].decode("utf-8")
+    # Lines may end in LF, CR LF or CR alone.
+    ends = [at for at in (data.find(b"\n"), data.find(b"\r")) if at >= 0]
+    first = data[: min(ends, default=len(data))].decode("utf-8")
     counts = {d: first.count(d) for d in _DELIMITERS}
     delimiter = max(_DELIMITERS, key=lambda d: counts[d])
     if data.count(b'"') % 2:
@@ -155,7 +159,7 @@ def _read_csv(data: bytes, name: str, null_values: Sequence[str]) -> pa.Table:
         read_options=pc.ReadOptions(use_threads=len(data) > _SMALL_BYTES),
         parse_options=pc.ParseOptions(delimiter=delimiter, newlines_in_values=b'"' in data),
         convert_options=pc.ConvertOptions(
-            column_types={c.strip("\r"): pa.string() for c in columns},
+            column_types={c: pa.string() for c in columns},
             null_values=list(null_values),
             strings_can_be_null=bool(null_values),
             quoted_strings_can_be_null=bool(null_values),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
 
 import polars as pl
 import pyarrow as pa
@@ -130,42 +129,6 @@ def grid_spine(spine: GridSpine, rows: pa.Table, *, known_by: Sequence[str], int
     grid = steps.with_columns(_step=pl.int_ranges("_first", pl.col("_last") + 1)).explode("_step")
     made = grid.select(*key, (pl.col("_step") * every).cast(TIME).alias(CUTOFF)).sort(CUTOFF, *key)
     return SpineRows(rows=made, unknown=made.clear())
-
-
-def cutoff_reach(spine: RowsSpine, types: Mapping[str, str]) -> tuple[timedelta, timedelta] | None:
-    """Tell how far from its row's times a cutoff can lie, so that only the files that can hold it need to be read.
-
-    The expression is evaluated on rows of which every time is the same, at some thousand times of more than a year.
-
-    Parameters
-    ----------
-    spine : RowsSpine
-        The declaration.
-    types : mapping of str to str
-        Columns that the cutoff may read, with their DuckDB types.
-
-    Returns
-    -------
-    tuple of (timedelta, timedelta), or None
-        The least and the greatest distance ``cutoff - time``; None where the cutoff depends on more than times.
-    """
-    return _reach(spine.cutoff, tuple(types.items()))
-
-
-@lru_cache(maxsize=256)
-def _reach(cutoff: str, types: tuple[tuple[str, str], ...]) -> tuple[timedelta, timedelta] | None:
-    row = ", ".join(
-        f"t::{kind} AS {quote_name(name)}" if kind.startswith(("TIMESTAMP", "DATE")) else f"NULL::{kind} AS {quote_name(name)}"
-        for name, kind in types
-    )
-    query = f"""
-        WITH times AS (SELECT unnest(range(TIMESTAMPTZ '2023-01-01', TIMESTAMPTZ '2024-03-01', INTERVAL 437 MINUTE)) AS t),
-             probe AS (SELECT t, {row} FROM times),
-             cut AS (SELECT epoch_us(({cutoff})::TIMESTAMPTZ) - epoch_us(t) AS away FROM probe)
-        SELECT min(away), max(away), count(*) = count(away) FROM cut"""
-    with connect(threads=1) as con:
-        least, most, always = con.sql(query).fetchall()[0]
-    return (least * _MICROSECOND, most * _MICROSECOND) if always else None
 
 
 def _evaluated(spine: RowsSpine, rows: pa.Table, columns: Sequence[str]) -> pl.DataFrame:

@@ -87,6 +87,30 @@ def test_inside_a_project_only_declarations_are_written_and_nothing_over_others(
     assert "is there already and was left as it is" in err
 
 
+def test_files_that_cannot_be_read_are_left_out_and_the_others_declared(files, home, capsys):
+    (files / "readme.txt").write_text("hello")
+    (files / "orders_2024-01-20.csv").write_bytes("order_id,customer_id\n1,José\n".encode("latin-1"))
+    code, out, _ = run(capsys, "init", str(files), "--name", "sales", "--json")
+    answer = json.loads(out)
+    assert code == 0
+    assert [t["table"] for t in answer["tables"]] == ["customers", "orders", "visits"]
+    assert [reason.split()[0] for reason in answer["left_out"]] == ["readme.txt"]
+    drafted = next(home.rglob("defs.yaml")).read_text()
+    assert (
+        "# ? Nothing was guessed from a file that cannot be read: orders_2024-01-20.csv cannot be read as CSV: it is not written" in drafted
+    )
+    nothing = files.parent / "nothing"
+    nothing.mkdir()
+    (nothing / "a.csv").write_text("")
+    assert "that can be read. a.csv is empty" in run(capsys, "init", str(nothing))[2]
+
+
+def test_the_problem_that_is_drafted_is_about_rows_that_are_known(files, home, capsys):
+    run(capsys, "init", str(files), "--name", "sales")
+    drafted = next(home.rglob("defs.yaml")).read_text()
+    assert "#   spine: {rows_of: orders, cutoff: ordered_at + interval 1 second}  # one prediction per row, once it is known" in drafted
+
+
 def test_what_cannot_be_started_says_so_and_writes_nothing(files, home, tmp_path, capsys):
     empty = tmp_path / "empty"
     empty.mkdir()

@@ -12,38 +12,115 @@ from ml_platform.components.opening import open_project
 from ml_platform.features.definition import definition_hash
 from ml_platform.pipeline.derived import derived_code_version
 from ml_platform.pipeline.raw import raw_code_version
-from ml_platform_tests.components.shop import tree_of, write_project
+from ml_platform_tests.components.shop import DECLARATIONS, tree_of, write_project
 
 _NUMBER = itertools.count()
+
+GRID = """spine: {each: customer, every: 1d, active: {in: orders, within: 28d}}
+  label: {from: orders, match: [customer], sql: count(*) > 0, horizon: 7d, without_rows: zero}
+  features: [spending]"""
+OF_ROWS = """spine: {rows_of: orders, cutoff: ordered_at + interval 1 hour}
+  label: {from: orders, match: [MATCH], sql: count(*) > 0, horizon: 7d, without_rows: zero}
+  features: [spending, orders.amount]"""
+# What an order amounts to is known a day after it was placed; its customer at once.
+PAID_LATER = DECLARATIONS.replace(
+    "  available_at: ordered_at\n",
+    "  available_at:\n    ordered_at: [order_id, customer, country, ordered_at]\n    ordered_at + interval 1 day: [amount]\n",
+)
 
 WRONG = [
     ("unknown table in a view", ("source: orders\n", "source: ordres\n"), r"defs\.yaml:\d+.*'ordres'.*Did you mean 'orders'"),
     ("unknown table of a label", ("from: orders", "from: ordrs"), r"defs\.yaml:\d+.*label.*'ordrs'.*Did you mean 'orders'"),
-    ("unknown column", ("{column: amount,", "{column: amout,"), r"'?amout'?.*amount"),
-    ("unknown column in SQL", ("amount > 100", "amuont > 100"), r"amuont.*amount"),
-    ("unknown function", ("[sum, mean]", "[sum, avg]"), r"'avg'.*mean"),
-    ("a window without unit", ("[7d, 28d]", "[7, 28d]"), r"(?s)window.*(unit|valid string)"),
-    ("a window with another unit", ("[7d, 28d]", "[7 days, 28d]"), r"'7 days'.*unit"),
-    ("a label without horizon", (" horizon: 7d,", ""), r"(?s)horizon"),
-    ("a horizon of nothing", ("horizon: 7d", "horizon: 0d"), r"horizon must be longer"),
-    ("a column that is the label's own row", ("features: [spending]", "features: [spending, orders.amount]"), r"orders\.amount"),
+    ("unknown column", ("{column: amount,", "{column: amout,"), r"defs\.yaml:\d+.*'amout'.*Did you mean 'amount'"),
+    ("unknown column in SQL", ("amount > 100", "amuont > 100"), r"defs\.yaml:\d+.*'amuont'.*Did you mean 'amount'"),
+    ("unknown function", ("[sum, mean]", "[sum, avg]"), r"defs\.yaml:\d+.*no function 'avg'.*What exists: .*mean"),
+    (
+        "a window without unit",
+        ("[7d, 28d]", "[7, 28d]"),
+        r"(?s)1 validation error.*defs\.yaml:\d+.*FeatureView 'spending': windows\[0\] is 7: .*a length of time needs a unit",
+    ),
+    ("a window with another unit", ("[7d, 28d]", "[7 days, 28d]"), r"defs\.yaml:\d+.*'7 days' cannot be read.*unit: '3h', '28d'"),
+    (
+        "a label without horizon",
+        (" horizon: 7d,", ""),
+        r"(?s)1 validation error.*defs\.yaml:\d+.*Problem 'buys_again': label needs `horizon`: how long after the cutoff rows count",
+    ),
+    ("a horizon of nothing", ("horizon: 7d", "horizon: 0d"), r"defs\.yaml:\d+.*horizon must be longer than nothing, e\.g\. horizon: 36h"),
+    (
+        "a column that cannot be joined",
+        ("features: [spending]", "features: [spending, orders.amount]"),
+        r"defs\.yaml:\d+.*orders\.amount cannot be joined: its key \(order_id\) is not in the spine, which has customer",
+    ),
+    (
+        "a feature from the very row that the label is taken from",
+        (GRID, OF_ROWS.replace("MATCH", "order_id")),
+        r"defs\.yaml:\d+.*orders\.amount is not known at the cutoff: the row of 'orders' with this key is the one that the label is taken",
+    ),
+    (
+        "a feature that is known later than its row",
+        (DECLARATIONS, PAID_LATER.replace(GRID, OF_ROWS.replace("MATCH", "customer"))),
+        r"defs\.yaml:\d+.*orders\.amount is not known at the cutoff: it becomes available later than the row itself",
+    ),
+    (
+        "a cutoff at which no row is known",
+        (GRID, OF_ROWS.replace("MATCH", "customer").replace("+ interval 1 hour", "- interval 2 hours")),
+        r"defs\.yaml:\d+.*no row of the spine's table 'orders' is known at its own cutoff: `ordered_at - interval 2 hours` is never after",
+    ),
+    (
+        "a word that is not known",
+        ("  windows: [7d, 28d]", "  windows: [7d, 28d]\n  refrsh: 1h"),
+        r"(?s)defs\.yaml:\d+.*FeatureView 'spending': knows no `refrsh`\. What exists: .*Did you mean 'refresh'",
+    ),
+    (
+        "a word of a part that is not known",
+        ("without_rows: zero", "without_row: zero"),
+        r"(?s)defs\.yaml:\d+.*label knows no `without_row`\. What exists: from, horizon, match, sql, without_rows",
+    ),
     (
         "two features of one name",
         ("    - {name: large,", "    - {name: large, sql: amount > 200, functions: [share]}\n    - {name: large,"),
-        r"named 'customer_large_share_7d'",
+        r"defs\.yaml:\d+.*two features of view 'spending' are named 'customer_large_share_7d'.*Give one of them another `name`",
     ),
-    ("NO in a set", ('["NO", "SE", "DK"]', "[NO, SE, DK]"), r"(?s)country.*NO"),
-    ("a column that nothing says the availability of", ("  available_at: ordered_at\n", ""), r"(?s)(available|known)"),
-    ("an unknown trainer", ("  training: {every", "  model: {trainer: lightgmb}\n  training: {every"), r"'lightgmb'.*lightgbm"),
-    ("a look-back too short", ("look_back: 40d", "look_back: 20d"), r"look_back.*leaves nothing"),
+    (
+        "NO in a set",
+        ('["NO", "SE", "DK"]', "[NO, SE, DK]"),
+        r"orders\.contract\.yaml.*'country', one_of: False is not a string.*YAML reads NO.*in quotes",
+    ),
+    (
+        "a column that nothing says the availability of",
+        ("  available_at: ordered_at\n", ""),
+        r"defs\.yaml:\d+.*nothing says when it is known",
+    ),
+    (
+        "an unknown trainer",
+        ("  training: {every", "  model: {trainer: lightgmb}\n  training: {every"),
+        r"defs\.yaml:\d+.*'lightgmb'.*Did you mean 'lightgbm'",
+    ),
+    ("a look-back too short", ("look_back: 40d", "look_back: 20d"), r"defs\.yaml:\d+.*look_back.*leaves nothing"),
     ("an unknown feature", ("features: [spending]", "features: [spendings]"), r"'spendings'.*Did you mean 'spending'"),
-    ("an unknown key", ("key: [order_id]", "key: [order]"), r"'order'.*order_id"),
-    ("a pattern without its day", ("orders/{day}.csv", "orders/all.csv"), r"no \{day\}"),
-    ("two sources", ('source: {files: "orders/{day}.csv"}', 'source: {files: "orders/{day}.csv", sql: select 1}'), r"exactly one of"),
-    ("a name that SQL cannot hold", ("name: spending", "name: Spending"), r"'Spending' cannot be the name"),
-    ("an unknown way to publish", ("  key: [order_id]", "  publish: strikt\n  key: [order_id]"), r"'strikt'.*mean 'strict'"),
-    ("a missing contract", ("contract: orders.contract.yaml", "contract: order.contract.yaml"), r"not beside the declaration"),
-]  # fmt: skip
+    ("an unknown key", ("key: [order_id]", "key: [order]"), r"orders\.contract\.yaml.*'order'.*Did you mean 'order_id'"),
+    ("a pattern without its day", ("orders/{day}.csv", "orders/all.csv"), r"defs\.yaml:\d+.*no \{day\}"),
+    (
+        "two sources",
+        ('source: {files: "orders/{day}.csv"}', 'source: {files: "orders/{day}.csv", sql: select 1}'),
+        r"defs\.yaml:\d+.*exactly one of files, asset, python and sql",
+    ),
+    (
+        "a name that SQL cannot hold",
+        ("name: spending", "name: Spending"),
+        r"'Spending' cannot be the name of a feature view.*defs\.yaml:\d+",
+    ),
+    (
+        "an unknown way to publish",
+        ("  key: [order_id]", "  publish: strikt\n  key: [order_id]"),
+        r"defs\.yaml:\d+.*'strikt'.*mean 'strict'",
+    ),
+    (
+        "a missing contract",
+        ("contract: orders.contract.yaml", "contract: order.contract.yaml"),
+        r"defs\.yaml:\d+.*not beside the declaration",
+    ),
+]
 
 
 def compile_bent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swap: tuple[str, str] | None) -> object:

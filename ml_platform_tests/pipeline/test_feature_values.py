@@ -162,6 +162,8 @@ def test_names_resolve_to_definitions(made):
         resolve_features(project, ["delays.origin_cuont_3h"])
     with pytest.raises(UnknownNameError, match=r"'delay' names neither.*Did you mean 'delays'"):
         resolve_features(project, ["delay"])
+    with pytest.raises(UnknownNameError, match=r"no columns of any entity of view 'delays' \(origin; carrier; origin, dest\)\. It has: x"):
+        resolve_features(project, ["delays"], ["x"])
     with pytest.raises(UnknownNameError, match="no column 'hight'"):
         resolve_features(project, ["airports.hight"])
 

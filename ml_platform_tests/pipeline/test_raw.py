@@ -1,7 +1,9 @@
+import errno
 import json
 import os
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
@@ -9,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ml_platform.core.errors import SourceError
+from ml_platform.pipeline.landing import new_deliveries, scan
 from ml_platform.tables.table import AssetSource, FileSource, PythonSource, SqlSource
 from ml_platform_tests.pipeline.delivered import CUSTOMERS, DAYS, ORDERS, Shop, check, csv, noon, order, orders, stops
 
@@ -91,7 +94,14 @@ def test_a_file_that_is_replaced_is_a_later_delivery_and_the_old_one_is_remember
     [
         (csv(orders(FIRST))[:-12], rf"orders/{FIRST}.csv cannot be read as CSV: .*Expected 5 columns, got 4"),
         ("", rf"orders/{FIRST}.csv is empty \(0 bytes\)"),
-        (b"\xff\xfe\x00\x01\n\xff", "cannot be read as CSV"),
+        (csv(orders(FIRST)).encode("utf-16"), r"cannot be read as CSV: it is not written in UTF-8 .*Deliver it in UTF-8"),
+        (csv([order(1, customer="José")]).encode("latin-1"), r"it is not written in UTF-8 \(In CSV column #1: Row #2"),
+        (csv(orders(FIRST)).encode() + b"\0" * 512, "Expected 5 columns, got 1"),
+        (" \n\n ", r"is empty \(4 bytes\): nothing was delivered, or it was cut off"),
+        (csv([order(1, customer='"c1')]), "it ends inside a quoted value"),
+        (csv(orders(FIRST)).replace("customer", "order_id"), "has two columns called 'order_id'"),
+        (csv(orders(FIRST)).replace("\n", ",\n"), "column 6 has no name"),
+        ("<html><body>503 Service Unavailable</body></html>", "cannot be read as CSV"),
     ],
 )
 def test_a_file_that_cannot_be_read_stops_its_own_partition_only(shop, content, message):
@@ -107,6 +117,67 @@ def test_a_file_that_cannot_be_read_stops_its_own_partition_only(shop, content, 
     assert shop.rows(DAYS[1], layer="raw").height == 3
     arrival = check(outcome, "arrival")
     assert (arrival.passed, arrival.severity, arrival.numbers["unreadable"]) == (False, "error", 1)
+
+
+def test_a_file_that_was_cut_is_mended_by_the_next_delivery(shop):
+    shop.land_days().both()
+    shop.land(f"orders/{FIRST}.csv", csv(orders(FIRST, 12))[:-12], noon(FIRST, 1))
+    assert list(stops(shop.raw())) == [FIRST]
+    assert stops(shop.raw()) == stops(shop.raw()), "asked again it says the same, and nothing is written"
+    assert shop.rows().height == 10
+    shop.land(f"orders/{FIRST}.csv", csv(orders(FIRST, 12)), noon(FIRST, 2))
+    assert stops(shop.both()) == {}
+    assert shop.rows().height == 12
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv.gz", "jsonl"])
+def test_a_file_of_any_format_that_was_cut_anywhere_stops_its_day(tmp_path, ending):
+    import gzip
+    import io
+
+    rows = pl.DataFrame(orders(FIRST))
+    whole = io.BytesIO()
+    rows.write_parquet(whole)
+    content = {
+        "parquet": whole.getvalue(), "csv.gz": gzip.compress(csv(orders(FIRST)).encode()), "jsonl": rows.write_ndjson().encode(),
+    }[ending]  # fmt: skip
+    shop = Shop(tmp_path, replace(ORDERS, source=FileSource(f"orders/{{day}}.{ending}")))
+    # Between two lines a text that was cut is whole; these places lie within one.
+    for cut in (len(content) // 10 + 7, len(content) // 2 + 7, len(content) - 7):
+        shop.land(f"orders/{FIRST}.{ending}", content[:cut])
+        assert list(stops(shop.raw(FIRST))) == [FIRST], cut
+    shop.land(f"orders/{FIRST}.{ending}", content)
+    assert stops(shop.both(FIRST)) == {}
+    assert shop.rows().height == 10
+
+
+def test_a_file_that_may_not_be_read_stops_its_day_until_it_may(shop, monkeypatch):
+    shop.land_days().raw(*DAYS[1:])
+    denied = shop.landing / f"orders/{FIRST}.csv"
+    read, access = Path.read_bytes, os.access
+    # Tests may run as root, who may read everything.
+    monkeypatch.setattr(Path, "read_bytes", lambda path: _deny(path) if path == denied else read(path))
+    monkeypatch.setattr(os, "access", lambda path, mode: path != denied and access(path, mode))
+    outcome = shop.raw()
+    assert stops(outcome) == {FIRST: f"orders/{FIRST}.csv cannot be opened: Permission denied."}
+    assert [p.version is not None for p in outcome.partitions] == [False, True, True]
+    found = scan(shop.workspace)
+    asked = {"orders": {key: one.signature for key, one in found["orders"].items()}}
+    assert new_deliveries(shop.workspace, found, asked) == {}, "what was asked for and cannot be read is not asked for again and again"
+    monkeypatch.undo()
+    assert new_deliveries(shop.workspace, scan(shop.workspace), asked) == {"orders": [FIRST]}
+    assert stops(shop.raw(FIRST)) == {}
+
+
+def _deny(path):
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+def test_a_folder_that_may_not_be_listed_is_named(shop, monkeypatch):
+    shop.land_days()
+    monkeypatch.setattr(os, "scandir", _deny)
+    with pytest.raises(SourceError, match=r"The folder orders/ of the landing zone cannot be opened: Permission denied\."):
+        shop.raw()
 
 
 def test_a_day_without_files_is_named_and_does_not_hold_up_the_others(shop):

@@ -133,6 +133,41 @@ def test_a_bad_delivery_stops_its_own_partition_and_says_which_rule_which_rows_h
     assert stops(again) == stops(outcome)
 
 
+def quoted(rows):
+    lines = [list(rows[0]), *(list(row.values()) for row in rows)]
+    return "\n".join(",".join(f'"{value}"' for value in line) for line in lines) + "\n"
+
+
+PLAIN = csv(orders(FIRST))
+SAME = {
+    "a byte order mark": b"\xef\xbb\xbf" + PLAIN.encode(),
+    "lines that end in CR LF": PLAIN.replace("\n", "\r\n").encode(),
+    "lines that end in CR": PLAIN.replace("\n", "\r").encode(),
+    "no end of the last line": PLAIN.rstrip("\n").encode(),
+    "empty lines": PLAIN.replace("\n", "\n\n").encode(),
+    "everything quoted": quoted(orders(FIRST)).encode(),
+    "all of that": b"\xef\xbb\xbf" + quoted(orders(FIRST)).replace("\n", "\r\n").encode(),
+    "semicolons": PLAIN.replace(",", ";").encode(),
+}
+
+
+@pytest.mark.parametrize("kind", SAME)
+def test_how_a_csv_is_written_makes_no_other_rows(kind, tmp_path):
+    plain, other = Shop(tmp_path / "plain"), Shop(tmp_path / "other")
+    plain.land(f"orders/{FIRST}.csv", PLAIN)
+    other.land(f"orders/{FIRST}.csv", SAME[kind])
+    assert stops(plain.both(FIRST)) == stops(other.both(FIRST)) == {}
+    assert other.lake.heads("shop/tables/orders")[FIRST].data_hash == plain.lake.heads("shop/tables/orders")[FIRST].data_hash
+
+
+def test_a_value_may_hold_newlines_quotes_and_commas(shop):
+    customers = ["first line\nsecond line", 'he said "no"', "Oslo, Norway", "\r\n"]
+    rows = [order(n, customer=customer.replace('"', '""')) for n, customer in enumerate(customers)]
+    shop.land(f"orders/{FIRST}.csv", quoted(rows))
+    assert stops(shop.both(FIRST)) == {}
+    assert shop.rows()["customer"].to_list() == customers
+
+
 def test_too_few_rows_stop_a_partition(tmp_path):
     shop = Shop(tmp_path, replace(ORDERS, contract=replace(CONTRACT, min_rows=11)))
     shop.land(f"orders/{FIRST}.csv", csv(orders(FIRST)))

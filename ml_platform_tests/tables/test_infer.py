@@ -112,6 +112,16 @@ def test_what_cannot_be_known_is_asked(tmp_path):
     assert any("not written as YYYY-MM-DD" in q for q in infer_table([tmp_path / "y_20240105.csv"], tmp_path).questions)
 
 
+def test_a_file_that_cannot_be_read_is_left_out_and_named(tmp_path):
+    (tmp_path / "x_2024-01-05.csv").write_text("a,b\n1,x\n")
+    (tmp_path / "x_2024-01-06.csv").write_text("")
+    found = inferred(tmp_path, "x")
+    assert (found.rows, found.pattern) == (1, "x_{day}.csv")
+    assert "Nothing was guessed from a file that cannot be read: x_2024-01-06.csv is empty (0 bytes)" in found.questions[0]
+    with pytest.raises(SourceError, match=r"x_2024-01-06\.csv is empty"):
+        infer_table([tmp_path / "x_2024-01-06.csv"])
+
+
 def test_files_of_several_tables_are_no_table(tmp_path):
     pq.write_table(pa.table({"a": [1]}), tmp_path / "x_2024-01-05.parquet")
     pq.write_table(pa.table({"a": ["z"]}), tmp_path / "x_2024-01-06.parquet")

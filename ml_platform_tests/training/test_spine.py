@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ml_platform.core.intervals import EPOCH, Interval
 from ml_platform.training.problem import GridSpine, RowsSpine
-from ml_platform.training.spine import CUTOFF, TIME, cutoff_reach, grid_spine, rows_spine
+from ml_platform.training.spine import CUTOFF, TIME, grid_spine, rows_spine
 
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
 H = timedelta(hours=1)
@@ -113,28 +113,3 @@ def test_grid_before_1970_and_a_key_known_by_two_times():
     spine = GridSpine(("driver",), "results", 6 * H, 12 * H)
     made = grid_spine(spine, data, known_by=["_available_at", "_available_at_2"], interval=Interval(start, start + timedelta(days=1)))
     assert made.rows[CUTOFF].to_list() == [start + 12 * H, start + 18 * H]
-
-
-TYPES = {"id": "VARCHAR", "scheduled_at": "TIMESTAMP WITH TIME ZONE", "day": "DATE", "notice": "INTEGER"}
-
-
-@pytest.mark.parametrize(
-    ("cutoff", "reach"),
-    [
-        ("scheduled_at - interval 2 hours", (-2 * H, -2 * H)),
-        ("scheduled_at + interval 10 days", (240 * H, 240 * H)),
-        ("greatest(scheduled_at, scheduled_at + interval 1 hour)", (H, H)),
-        ("scheduled_at - to_hours(notice)", None),
-        ("CASE WHEN id = 'x' THEN scheduled_at END", None),
-    ],
-)
-def test_reach_of_a_cutoff(cutoff, reach):
-    assert cutoff_reach(RowsSpine("schedule", cutoff), TYPES) == reach
-
-
-def test_reach_of_a_truncated_cutoff_covers_a_whole_month():
-    least, most = cutoff_reach(RowsSpine("schedule", "date_trunc('month', scheduled_at)"), TYPES)
-    assert -31 * 24 * H <= least < -30 * 24 * H
-    assert -12 * H < most <= timedelta(0)
-    least, most = cutoff_reach(RowsSpine("schedule", "day::TIMESTAMP"), TYPES)
-    assert -24 * H < least < -23 * H
