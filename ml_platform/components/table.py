@@ -83,6 +83,7 @@ class Table(Declared):
             timeless=self.timeless,
             owners=tuple(self.owners),
             tags=dict(self.tags),
+            retention=self.kept,
             where=where,
         )
 

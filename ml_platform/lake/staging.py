@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.errors import LakeError
 from ml_platform.core.hashing import canonical_json
@@ -148,7 +148,8 @@ def _parquet_bytes(rows: pa.Table) -> pa.Buffer:
 
     sink = pa.BufferOutputStream()
     large = rows.num_rows >= _DICTIONARY_FROM_ROWS
-    pq.write_table(rows, sink, compression="zstd", use_dictionary=large, write_statistics=large or _with_statistics(rows.schema))
+    bounds: Any = large or _with_statistics(rows.schema)
+    pq.write_table(rows, sink, compression="zstd", use_dictionary=large, write_statistics=bounds)
     return sink.getvalue()
 
 
