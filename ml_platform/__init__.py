@@ -12,15 +12,17 @@ if TYPE_CHECKING:
     from ml_platform.components.feature_view import FeatureView
     from ml_platform.components.opening import open_project
     from ml_platform.components.problem import Problem
+    from ml_platform.components.retention import Retention
     from ml_platform.components.table import Table
 
 _HOMES = {
     "Table": "ml_platform.components.table",
     "FeatureView": "ml_platform.components.feature_view",
     "Problem": "ml_platform.components.problem",
+    "Retention": "ml_platform.components.retention",
     "open_project": "ml_platform.components.opening",
 }
-__all__ = ["FeatureView", "Problem", "Table", "open_project"]
+__all__ = ["FeatureView", "Problem", "Retention", "Table", "open_project"]
 
 
 def __getattr__(name: str) -> Any:

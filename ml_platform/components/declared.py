@@ -1,7 +1,7 @@
 """What the three components share: where a declaration stands, and words that every declaration has."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -11,8 +11,44 @@ from pydantic import BaseModel, Field, PrivateAttr, ValidationError, create_mode
 
 from ml_platform.components.wording import told
 from ml_platform.core.durations import parse_duration
+from ml_platform.core.errors import DeclarationError, LakeError
+from ml_platform.lake.retention import FOREVER, Retention
 
+FOREVER_WORD = "forever"
 T = TypeVar("T", bound="Declared")
+
+
+class RetentionModel(dg.Model, dg.Resolvable):
+    """What of a table's history stays besides what is held: both conditions must let a version go."""
+
+    superseded_for: Annotated[
+        str | None, Field(description="A version stays until others are read in its place for so long, e.g. 30d.")
+    ] = None
+    versions: Annotated[int | None, Field(description="So many of the newest versions of a partition stay.")] = None
+
+
+def parse_retention(given: RetentionModel | str | Mapping[str, Any], where: str) -> Retention:
+    """Read a retention: ``forever``, or how long and how many.
+
+    Raises
+    ------
+    DeclarationError
+        If it is another word, has other keys, or says something impossible.
+    """
+    if given == FOREVER_WORD:
+        return FOREVER
+    if isinstance(given, RetentionModel):
+        given = {"superseded_for": given.superseded_for, "versions": given.versions}
+    if not isinstance(given, Mapping) or not set(given) <= {"superseded_for", "versions"}:
+        raise DeclarationError(f"{where}: the retention {given!r} cannot be read. Write forever, or {{superseded_for: 30d, versions: 2}}.")
+    versions = given.get("versions")
+    if versions is not None and (isinstance(versions, bool) or not isinstance(versions, int)):
+        raise DeclarationError(f"{where}: versions is {versions!r}; it must be a whole number.")
+    length = duration_or_none(given.get("superseded_for"), f"superseded_for of {where}")
+    try:
+        return Retention(length, versions)
+    except LakeError as problem:
+        raise DeclarationError(f"{where}: {problem}") from None
 
 
 class Declared(dg.Component, dg.Model, dg.Resolvable):
@@ -22,6 +58,10 @@ class Declared(dg.Component, dg.Model, dg.Resolvable):
     description: Annotated[str, Field(description="What it is, for a reader of the Dagster UI.")] = ""
     owners: Annotated[list[str], Field(description="Owners as Dagster knows them: e-mail addresses or `team:name`.")] = []
     tags: Annotated[dict[str, str], Field(description="Tags put on every asset of this declaration.")] = {}
+    retention: Annotated[
+        RetentionModel | str | None,
+        Field(description="What of the history of all it makes stays: forever, or {superseded_for: 30d, versions: 2}."),
+    ] = None
 
     _folder: Path | None = PrivateAttr(default=None)
     _project: Path | None = PrivateAttr(default=None)
@@ -66,6 +106,11 @@ class Declared(dg.Component, dg.Model, dg.Resolvable):
     def folder(self) -> Path:
         """The folder that files named in the declaration are relative to."""
         return self._folder or Path.cwd()
+
+    @property
+    def kept(self) -> Retention | None:
+        """What of the history of all that it makes stays; None where it leaves that to the project."""
+        return None if self.retention is None else parse_retention(self.retention, f"{self.where}, retention")
 
     @property
     def where(self) -> str:

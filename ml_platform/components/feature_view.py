@@ -78,6 +78,7 @@ class FeatureView(Declared):
             description=self.description,
             owners=tuple(self.owners),
             tags=dict(self.tags),
+            retention=self.kept,
             where=where,
         )
 

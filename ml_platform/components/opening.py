@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ml_platform.lake.lake import Lake
     from ml_platform.lake.reading import Reading
+    from ml_platform.lake.retention import Rule
     from ml_platform.lake.scope import At
     from ml_platform.pipeline.reproduce import Reproduction
     from ml_platform.pipeline.workspace import Workspace
@@ -189,6 +190,13 @@ def open_project(path_or_name: str | Path | None = None, *, branch: str | None =
 def open_projects(root: Path) -> dict[str, Project]:
     """Return every project that is declared in the dg project at ``root``, compiled, by name."""
     return {name: project for name, (project, _) in projects_of(ComponentTree.for_project(root)).items()}
+
+
+def open_rules(path: str | Path | None = None) -> tuple[Rule, ...]:
+    """Return the retention rules of every project that is declared in the dg project around a folder (or where you stand)."""
+    root = _dg_root(Path(path).resolve() if path is not None else Path.cwd())
+    projects = projects_of(ComponentTree.for_project(root))
+    return tuple(rule for name in sorted(projects) for rule in projects[name][0].retention)
 
 
 def _dg_root(start: Path) -> Path:

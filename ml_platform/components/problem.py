@@ -123,6 +123,7 @@ class Problem(Declared):
             description=self.description,
             owners=tuple(self.owners),
             tags=dict(self.tags),
+            retention=self.kept,
             where=where,
         )  # fmt: skip
 

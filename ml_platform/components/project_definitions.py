@@ -20,28 +20,32 @@ _COMPILED = "_ml_platform_projects"
 
 
 def definitions_of(component: "Declared", context: dg.ComponentLoadContext) -> dg.Definitions:
-    """Build what one declaration adds to the graph; the first of a project also brings its resources and sensors."""
+    """Build what one declaration adds to the graph; the first of a project also brings its resources, sensors and retention."""
     from ml_platform.components import feature_assets, problem_assets, sensors, staleness, table_assets
     from ml_platform.components.feature_view import FeatureView
+    from ml_platform.components.problem import Problem
+    from ml_platform.components.retention_asset import retention_definitions
     from ml_platform.components.table import Table
 
     component.stand_in(Path(context.path))
     project, declared = projects_of(context.component_tree)[project_name(component.folder, context.component_tree)]
+    assets: list[Any] = []
     checks: list[dg.AssetChecksDefinition] = []
     if isinstance(component, Table):
-        assets: list[Any] = table_assets.assets_of(project, project.table(component.name))
+        assets = table_assets.assets_of(project, project.table(component.name))
     elif isinstance(component, FeatureView):
         assets = feature_assets.assets_of(project, project.view(component.name))
         checks = staleness.checks_of_view(project, project.view(component.name))
-    else:
+    elif isinstance(component, Problem):
         assets = problem_assets.assets_of(project, project.problem(component.name))
         checks = staleness.checks_of_problem(project, project.problem(component.name))
     first = declared[0]
     mine = (type(first), first.name) == (type(component), component.name)
     root = str(_project_root(context))
-    return dg.Definitions(
+    own = dg.Definitions(
         assets=assets, asset_checks=checks, resources=resources_at(root), sensors=sensors.sensors_of(project) if mine else []
     )
+    return dg.Definitions.merge(own, retention_definitions(project)) if mine else own
 
 
 def projects_of(tree: ComponentTree) -> "dict[str, tuple[Project, list[Declared]]]":
@@ -76,18 +80,23 @@ def _compile_all(tree: ComponentTree) -> "dict[str, tuple[Project, list[Declared
 def _compile_one(name: str, tree: ComponentTree, declared: "list[Declared]") -> Project:
     from ml_platform.components.feature_view import FeatureView
     from ml_platform.components.problem import Problem
+    from ml_platform.components.retention import Retention
     from ml_platform.components.table import Table
 
     folder = Path(tree.defs_module_path) / name
     folder = folder if folder.is_dir() else Path(tree.defs_module_path)
     for component in declared:
         component.belong_to(folder)
+    kept = [c for c in declared if isinstance(c, Retention)]
+    if len(kept) > 1:
+        raise DeclarationError(f"{kept[1].where}: the project has a second retention; the first stands in {kept[0].where}. Keep one.")
     return compile_project(
         name,
         folder,
         [c.to_core() for c in declared if isinstance(c, Table)],
         [c.to_core() for c in declared if isinstance(c, FeatureView)],
         [c.to_core() for c in declared if isinstance(c, Problem)],
+        kept[0].to_core() if kept else None,
     )
 
 

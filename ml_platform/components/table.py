@@ -89,6 +89,7 @@ class Table(Declared):
             publish=self.publish,
             owners=tuple(self.owners),
             tags=dict(self.tags),
+            retention=self.kept,
             where=where,
         )
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from ml_platform.lake.retention import Retention
+
 # What the engine computes itself; the rule of each for NULL and empty windows stands in features/functions.py.
 FUNCTIONS = ("count", "sum", "mean", "std", "min", "max", "share", "last", "time_since", "latest")
 
@@ -54,6 +56,7 @@ class FeatureView:
     discover: Discover | None = None
     ttl: timedelta | None = None
     store: bool = True
+    retention: Retention | None = None  # None: as the project has it
     description: str = ""
     owners: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)

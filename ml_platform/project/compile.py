@@ -14,6 +14,7 @@ from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_
 from ml_platform.features.compile import CompiledView, compile_view
 from ml_platform.features.view import FeatureView
 from ml_platform.project.compile_problem import compile_problem
+from ml_platform.project.compile_retention import DeclaredRetention, compile_retention
 from ml_platform.project.project import Project
 from ml_platform.tables.derived import check_derived
 from ml_platform.tables.find_files import check_pattern
@@ -26,7 +27,14 @@ from ml_platform.training.problem import Problem
 Declaration = TypeVar("Declaration", Table, FeatureView, Problem)
 
 
-def compile_project(name: str, root: Path, tables: Iterable[Table], views: Iterable[FeatureView], problems: Iterable[Problem]) -> Project:
+def compile_project(
+    name: str,
+    root: Path,
+    tables: Iterable[Table],
+    views: Iterable[FeatureView],
+    problems: Iterable[Problem],
+    retention: DeclaredRetention | None = None,
+) -> Project:
     """Compile the declarations of one project into one checked object.
 
     Parameters
@@ -37,6 +45,8 @@ def compile_project(name: str, root: Path, tables: Iterable[Table], views: Itera
         The folder of its declarations.
     tables, views, problems : iterables
         The declarations as core objects.
+    retention : DeclaredRetention, optional
+        What of everything's history stays; all of it where nothing is said.
 
     Returns
     -------
@@ -63,7 +73,8 @@ def compile_project(name: str, root: Path, tables: Iterable[Table], views: Itera
     known_problems = {
         problem_name: compile_problem(problem, known_tables, known_views) for problem_name, problem in _by_name(problems, "problem").items()
     }
-    return Project(name, root, known_tables, known_views, known_problems)
+    rules = compile_retention(name, retention, known_tables.values(), known_views.values(), known_problems.values())
+    return Project(name, root, known_tables, known_views, known_problems, rules)
 
 
 def _by_name(declarations: Iterable[Declaration], what: str) -> dict[str, Declaration]:

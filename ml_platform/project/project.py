@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ml_platform.core.errors import UnknownNameError, did_you_mean
 from ml_platform.core.intervals import Interval, day_interval, floor_day, shift_day
 from ml_platform.core.names import lake_table
+from ml_platform.lake.retention import Rule
 from ml_platform.tables.table import DailyPartitions, Table
 from ml_platform.training.problem import Problem
 
@@ -66,6 +67,7 @@ class Project:
     tables: Mapping[str, Table] = field(default_factory=dict)
     views: Mapping[str, CompiledView] = field(default_factory=dict)
     problems: Mapping[str, CompiledProblem] = field(default_factory=dict)
+    retention: tuple[Rule, ...] = ()
 
     def table(self, name: str) -> Table:
         """Return the table called ``name``, or say what exists."""

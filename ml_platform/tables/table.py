@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Literal
 
+from ml_platform.lake.retention import Retention
 from ml_platform.tables.contract import Contract
 
 # Names of the columns that the platform adds to a table's rows; a declared column cannot start with an underscore.
@@ -107,6 +108,7 @@ class Table:
     publish: Literal["last", "strict"] = "last"
     owners: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    retention: Retention | None = None  # None: as the project has it
     where: str = ""  # file and line of the declaration, for messages
 
     @property

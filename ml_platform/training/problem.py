@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
+from ml_platform.lake.retention import Retention
+
 
 @dataclass(frozen=True)
 class RowsSpine:
@@ -107,6 +109,7 @@ class Problem:
     model: Model = field(default_factory=Model)
     monitor: Monitor = field(default_factory=Monitor)
     promote_margin: float = 0.002
+    retention: Retention | None = None  # None: as the project has it
     description: str = ""
     owners: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
