@@ -71,6 +71,16 @@ class ModelModel(dg.Model, dg.Resolvable):
     params: Annotated[dict[str, Any], Field(description="Parameters of the trainer.")] = {}
 
 
+class SelectionModel(dg.Model, dg.Resolvable):
+    """How features are chosen, and how often."""
+
+    method: Annotated[str, Field(description="auto (L1 and boosting gain fused, size by validation) or all.")] = "auto"
+    every: Annotated[
+        str | None,
+        Field(description="Later trainings keep a choice that is younger than this, e.g. 28d; without it each one chooses anew."),
+    ] = None
+
+
 class Problem(Declared):
     """A prediction problem: training set, selection, model, champion, predictions, outcomes and monitoring as assets."""
 
@@ -78,7 +88,7 @@ class Problem(Declared):
     label: Annotated[LabelModel, Field(description="What is predicted.")]
     features: Annotated[list[str], Field(description="Views, view.feature, or table.column.")]
     training: Annotated[TrainingModel, Field(description="When and on what models are trained.")] = TrainingModel()
-    selection: Annotated[str, Field(description="auto (L1 and boosting gain fused, size by validation) or all.")] = "auto"
+    selection: Annotated[str | SelectionModel, Field(description="auto, all, or {method: auto, every: 28d}.")] = "auto"
     sizes: Annotated[list[int] | None, Field(description="Sizes of the selection's curve.")] = None
     model_: Annotated[ModelModel, Field(description="How models are made.", alias="model")] = ModelModel()
     monitor: Annotated[MonitorModel, Field(description="What is watched, and when to retrain.")] = MonitorModel()
@@ -93,9 +103,6 @@ class Problem(Declared):
             If it cannot be right; the message names the file and the line.
         """
         where = self.where
-        if self.selection not in ("auto", "all"):
-            raise DeclarationError(f"{where}: selection {self.selection!r} is not known. What exists: all, auto.")
-        sizes = {} if self.sizes is None else {"sizes": tuple(self.sizes)}
 
         def length(text: str, what: str) -> Any:
             return parse_duration(text, what=f"{what} of {where}")
@@ -113,7 +120,7 @@ class Problem(Declared):
                 length(self.training.every, "training.every"), length(self.training.look_back, "training.look_back"),
                 length(self.training.validate_, "training.validate"), length(self.training.test, "training.test"), self.training.max_rows,
             ),
-            selection=core.Selection(self.selection, **sizes),  # type: ignore[arg-type]
+            selection=self._selection(where),
             model=core.Model(self.model_.trainer, self.model_.baseline, dict(self.model_.params)),
             monitor=core.Monitor(
                 length(self.monitor.window, "monitor.window"), self.monitor.persistence,
@@ -130,6 +137,16 @@ class Problem(Declared):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Build the assets from training set to monitoring."""
         return definitions_of(self, context)
+
+    def _selection(self, where: str) -> core.Selection:
+        given = SelectionModel(method=self.selection) if isinstance(self.selection, str) else self.selection
+        if given.method not in ("auto", "all"):
+            raise DeclarationError(f"{where}: selection {given.method!r} is not known. What exists: all, auto.")
+        if given.every is not None and given.method == "all":
+            raise DeclarationError(f"{where}: selection all chooses nothing, so it cannot choose every {given.every}. Leave `every` out.")
+        every = None if given.every is None else parse_duration(given.every, what=f"selection.every of {where}")
+        sizes = {} if self.sizes is None else {"sizes": tuple(self.sizes)}
+        return core.Selection(given.method, every=every, **sizes)  # type: ignore[arg-type]
 
     def _spine(self, where: str) -> core.Spine:
         given = self.spine

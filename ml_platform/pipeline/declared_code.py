@@ -5,9 +5,9 @@ from __future__ import annotations
 from ml_platform.features.definition import FeatureDefinition, definition_hash
 from ml_platform.pipeline.derived import derived_code_version
 from ml_platform.pipeline.feature_values import resolve_features
+from ml_platform.pipeline.kept_selection import selected_code_version
 from ml_platform.pipeline.model import model_code_version
 from ml_platform.pipeline.raw import raw_code_version
-from ml_platform.pipeline.selected import selected_code_version
 from ml_platform.pipeline.table import table_code_version
 from ml_platform.pipeline.training_set import training_code_version
 from ml_platform.pipeline.workspace import Workspace

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from ml_platform.features.compile import CompiledView
 
 _MICROSECOND = timedelta(microseconds=1)
+# So many days are asked for by name; a spine of many years, of which most have no partition, is not.
+FEW_DAYS = 400
 _COLUMN_TYPES = {"BIGINT": pl.Int64(), "DOUBLE": pl.Float64()}
 
 Found = tuple[pl.DataFrame, list[Version]]
@@ -204,8 +206,12 @@ def _stored_versions(commit: _Commit, definitions: list[FeatureDefinition], cuto
         return []
     back = longest_reach(definitions) if first.kind == "window" else (first.refresh or timedelta(0))
     start = max(floor_day(cutoffs.start - back), day_start(workspace.project.partitions.start))
-    stored = workspace.lake.heads(workspace.table("features", first.feature_table), at=commit.at)
-    if start >= cutoffs.end or (cutoffs.end - start) // DAY > len(stored):
+    if start >= cutoffs.end:
+        return []
+    days = None if cutoffs.end - start > FEW_DAYS * DAY else list(Interval(start, cutoffs.end).days())
+    readable = workspace.lake.resolve(workspace.table("features", first.feature_table), partitions=days, at=commit.at)
+    stored = {version.partition: version for version in readable}
+    if (cutoffs.end - start) // DAY > len(stored):
         return []
     hashes = {d.name: definition_hash([d]) for d in definitions}
     found = []

@@ -62,12 +62,10 @@ def new_deliveries(
     """
     changed: dict[str, list[str]] = {}
     for table, deliveries in found.items():
-        heads = workspace.lake.heads(workspace.table("raw", table))
-        keys = [
-            key
-            for key, delivery in deliveries.items()
-            if seen.get(table, {}).get(key) != delivery.signature and not _taken_in(delivery, heads.get(key or None))
-        ]
+        unseen = [key for key, delivery in deliveries.items() if seen.get(table, {}).get(key) != delivery.signature]
+        heads = workspace.lake.resolve(workspace.table("raw", table), partitions=[key or None for key in unseen]) if unseen else []
+        taken = {head.partition or NO_PARTITION: head for head in heads}
+        keys = [key for key in unseen if not _taken_in(deliveries[key], taken.get(key))]
         if keys:
             changed[table] = sorted(keys)
     return changed

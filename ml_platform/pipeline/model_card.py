@@ -128,6 +128,8 @@ def _limits(
     missing = [name for name, share in shares.items() if share > MOSTLY_MISSING]
     if missing:
         lines.append(f"Missing in most rows: {', '.join(missing)}.")
+    if "kept_from" in selected.properties:
+        lines.append(f"Its features were chosen for {selected.properties['kept_from']} and kept since; the rows it learnt from are newer.")
     before_noise = selected.properties.get("before_noise")
     if before_noise is not None and before_noise < len(features):
         lines.append(f"{len(features) - before_noise} of its {len(features)} features rank behind a noise probe.")

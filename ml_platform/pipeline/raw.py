@@ -70,8 +70,8 @@ def materialize_raw(workspace: Workspace, table_name: str, partitions: Sequence[
     raw_table = workspace.table("raw", table.name)
     since = workspace.strict_since(table)
     code_version = raw_code_version(table, workspace.project.root)
-    heads = workspace.lake.heads(raw_table)
     keys = list(dict.fromkeys(partitions))
+    heads = {head.partition: head for head in workspace.lake.resolve(raw_table, partitions=keys)}
     workspace.say(f"raw {table.name}: looking at {len(keys)} partition{'s' * (len(keys) != 1)}")
     open_partition = deliveries_of(workspace, table, keys)
 

@@ -17,10 +17,10 @@ from ml_platform.pipeline.candidates import CANDIDATES, Candidates, candidates_o
 from ml_platform.pipeline.champion import current_champion
 from ml_platform.pipeline.derived import derived_code_version
 from ml_platform.pipeline.feature_values import resolve_features
+from ml_platform.pipeline.kept_selection import selected_code_version
 from ml_platform.pipeline.model import ENVIRONMENT, model_code_version
 from ml_platform.pipeline.raw import raw_code_version
 from ml_platform.pipeline.reproduction_steps import LAYERS, Edges, Step, address_of, order_steps
-from ml_platform.pipeline.selected import selected_code_version
 from ml_platform.pipeline.table import table_code_version
 from ml_platform.pipeline.training_set import training_code_version
 from ml_platform.pipeline.workspace import Workspace

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from ml_platform.core.clock import FixedClock
 from ml_platform.core.errors import MlPlatformError, SourceError, UnknownBranchError
@@ -21,6 +22,7 @@ from ml_platform.pipeline.selected import materialize_selected
 from ml_platform.pipeline.table import materialize_table
 from ml_platform.pipeline.training_set import materialize_training
 from ml_platform.pipeline.workspace import Workspace
+from ml_platform.project.project import Project
 from ml_platform.tables.table import AssetSource, FileSource
 
 Made = Mapping[str | None, Version | str]
@@ -76,7 +78,7 @@ class Rerun:
 
     def _materialize(self, step: Step) -> Outcome:
         workspace = Workspace(
-            project=self.plan.project,
+            project=_choosing_as_then(self.plan.project, step) if step.layer == "selected" else self.plan.project,
             lake=self.lake.pinned(self._scope(step)),
             # The earliest moment at which the model could be made; later ones show nothing else to a training date.
             clock=FixedClock(day_start(str(self.plan.version.partition))),
@@ -159,6 +161,16 @@ class Rerun:
             expected = {self.made[i].id for i in self.plan.edges[version.id]}
             if made.id != version.id and set(made_from[made.id]) != expected:
                 self.read_otherwise[version.id] = made
+
+
+def _choosing_as_then(project: Project, step: Step) -> Project:
+    """Return the project with the age at which features are chosen anew set so that what was kept is kept, and the rest is chosen."""
+    kept = any("kept_from" in version.properties for version in step.versions)
+    compiled = project.problem(step.name)
+    selection = replace(compiled.problem.selection, every=timedelta.max if kept else None)
+    return replace(
+        project, problems={**project.problems, step.name: replace(compiled, problem=replace(compiled.problem, selection=selection))}
+    )
 
 
 def _outcomes(outcome: Outcome) -> Made:

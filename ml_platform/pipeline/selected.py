@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ml_platform.core.errors import MlPlatformError
-from ml_platform.core.hashing import content_hash
-from ml_platform.lake.version import Staged, Version
+from ml_platform.lake.version import Commit, Staged, Version
+from ml_platform.pipeline.kept_selection import keep_selection, kept_metadata, made_with, selected_code_version, stage_kept
 from ml_platform.pipeline.outcome import Outcome, PartitionOutcome, Plot, Rows
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem
 from ml_platform.selection.select import select_features
 from ml_platform.selection.selected import SelectionResult
-
-# Part of the code version: raised when the selectors' rules change.
-RULES = 1
 
 
 def materialize_selected(workspace: Workspace, problem_name: str, partitions: Sequence[str]) -> Outcome:
@@ -35,43 +33,67 @@ def materialize_selected(workspace: Workspace, problem_name: str, partitions: Se
     -------
     Outcome
         Table ``selected/<problem>``: one row per candidate (feature, chosen, rank, score_l1, score_gain, fused, cluster, frequency,
-        null_share, reason); the size curve, the stability and where noise begins as properties. A date without a training set, or with
-        one that nothing can be learnt from, is stopped with the reason.
+        null_share, reason); the size curve, the stability and where noise begins as properties. Where the declaration allows it, a date
+        keeps the choice of an earlier one (`keep_selection`), and says so. A date without a training set, or with one that nothing can be
+        learnt from, is stopped with the reason.
     """
     problem = workspace.project.problem(problem_name)
     training = training_versions(workspace, problem, partitions)
+    made: dict[str, _Made] = {}
     stopped: dict[str, str] = {}
-    staged: dict[str, Staged] = {}
-    results: dict[str, SelectionResult] = {}
-    seconds: dict[str, float] = {}
-    for day in partitions:
-        version = training.get(day)
-        if version is None:
+    for day in sorted(partitions):
+        if day not in training:
             stopped[day] = no_training_set(problem, day)
             continue
-        started = time.process_time()
         try:
-            results[day] = _select(workspace, problem, version)
+            # Published one by one: a later date of the same run may keep what an earlier one has chosen.
+            made[day] = _make(workspace, problem, training[day])
         except MlPlatformError as error:
             stopped[day] = str(error)
-            continue
-        seconds[day] = time.process_time() - started
-        staged[day] = _stage(workspace, problem, day, results[day], version)
-        workspace.say(
-            f"{problem_name}: {len(results[day].chosen)} of {len(results[day].rows)} features for {day} ({seconds[day]:.1f} CPU s)"
-        )
-    commit = None
-    if staged:
-        commit = workspace.lake.publish(list(staged.values()), run_id=workspace.run_id, message=f"selected {problem_name}")
-    published = dict(zip(staged, commit.versions if commit else (), strict=True))
     outcomes = tuple(
         PartitionOutcome(day, None, stopped=stopped[day])
         if day in stopped
-        else PartitionOutcome(day, published[day], numbers={**_numbers(results[day]), "cpu_seconds": round(seconds[day], 2)})
+        else PartitionOutcome(day, made[day].version, numbers=made[day].numbers)
         for day in partitions
     )
-    newest = max(results, default=None)
-    return Outcome(commit, outcomes, metadata=_metadata(results[newest], training[newest].properties["task"]) if newest else {})
+    newest = made[max(made)] if made else None
+    return Outcome(newest.commit if newest else None, outcomes, metadata=newest.metadata if newest else {})
+
+
+@dataclass(frozen=True)
+class _Made:
+    """The published selection of one training date, and what is told of it."""
+
+    commit: Commit
+    numbers: dict[str, float | int | str]
+    metadata: dict[str, Any]
+
+    @property
+    def version(self) -> Version:
+        return self.commit.versions[0]
+
+
+def _make(workspace: Workspace, problem: CompiledProblem, training: Version) -> _Made:
+    """Choose the features of one training date, or keep those of an earlier one."""
+    started = time.process_time()
+    day, kept, result = str(training.partition), keep_selection(workspace, problem, training), None
+    if kept is None:
+        result = _select(workspace, problem, training)
+        staged = _stage(workspace, problem, day, result, training)
+        told = f"{len(result.chosen)} of {len(result.rows)} features for {day}"
+    else:
+        staged = stage_kept(workspace, problem, training, kept)
+        told = f"features for {day}: {kept.because}"
+    commit = workspace.lake.publish([staged], run_id=workspace.run_id, message=f"selected {problem.name}")
+    seconds = time.process_time() - started
+    workspace.say(f"{problem.name}: {told} ({seconds:.1f} CPU s)")
+    if result is None:
+        properties = commit.versions[0].properties
+        numbers = {"features": len(properties["chosen"]), "candidates": properties["candidates"], "kept_from": properties["kept_from"]}
+        metadata = kept_metadata(workspace, commit.versions[0])
+    else:
+        numbers, metadata = _numbers(result), _metadata(result, training.properties["task"])
+    return _Made(commit, {**numbers, "cpu_seconds": round(seconds, 2)}, metadata)
 
 
 def training_versions(workspace: Workspace, problem: CompiledProblem, partitions: Sequence[str]) -> dict[str, Version]:
@@ -83,11 +105,6 @@ def training_versions(workspace: Workspace, problem: CompiledProblem, partitions
 def no_training_set(problem: CompiledProblem, day: str) -> str:
     """Say that there is nothing to learn from, and what to do."""
     return f"There is no training set of {problem.name!r} for training date {day}. Materialize training/{problem.name} for it first."
-
-
-def selected_code_version(problem: CompiledProblem) -> str:
-    """Return the content hash of what makes a selection of a training set."""
-    return content_hash((RULES, problem.problem.selection))
 
 
 def _select(workspace: Workspace, problem: CompiledProblem, version: Version) -> SelectionResult:
@@ -104,7 +121,7 @@ def _stage(workspace: Workspace, problem: CompiledProblem, day: str, result: Sel
         key=["rank", "feature"],
         inputs=[version],
         code_version=selected_code_version(problem),
-        properties={"training_date": day, **result.to_mapping()},
+        properties={"training_date": day, **made_with(version), **result.to_mapping()},
     )
 
 

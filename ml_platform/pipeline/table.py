@@ -162,7 +162,7 @@ def by_partition(rows: pa.Table) -> dict[str, pa.Table]:
 
 
 def _judge_delivered(workspace: Workspace, table: Table, keys: Sequence[str | None], verdicts: Verdicts) -> None:
-    heads = workspace.lake.heads(workspace.table("raw", table.name))
+    heads = {v.partition: v for v in workspace.lake.resolve(workspace.table("raw", table.name), partitions=keys)}
     code_version = table_code_version(table)
     fit = []
     for key in keys:
@@ -215,8 +215,9 @@ def _quarantined(
     name = workspace.table("quarantine", table.name)
     schema = _quarantine_schema(table)
     found = []
-    for partition, head in [(p, h) for p, h in workspace.lake.heads(name).items() if p in sources and h.rows and (p or "") not in rejected]:
-        found.append(stage(name, partition, head.schema.empty_table(), inputs=sources[partition]))
+    for head in workspace.lake.resolve(name, partitions=list(sources)):
+        if head.rows and (head.partition or "") not in rejected:
+            found.append(stage(name, head.partition, head.schema.empty_table(), inputs=sources[head.partition]))
     for key, rows in rejected.items():
         partition = key or None
         found.append(stage(name, partition, rows.drop_columns(["_partition"]), schema=schema, inputs=sources[partition]))

@@ -59,11 +59,15 @@ class Training:
 
 @dataclass(frozen=True)
 class Selection:
-    """How features are chosen: ``auto`` fuses L1 and gain; ``all`` keeps every one; ``sizes`` is the curve that validation judges."""
+    """How features are chosen: ``auto`` fuses L1 and gain; ``all`` keeps every one; ``sizes`` is the curve that validation judges.
+
+    A choice that is younger than ``every`` serves later training dates too; None chooses for each training date.
+    """
 
     method: Literal["auto", "all"] = "auto"
     sizes: tuple[int, ...] = (8, 15, 30, 60)
     tolerance: float = 0.02
+    every: timedelta | None = None
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from ml_platform.components.opening import open_project
+from ml_platform.components.project_definitions import projects_of
 from ml_platform.features.definition import definition_hash
 from ml_platform.pipeline.derived import derived_code_version
 from ml_platform.pipeline.raw import raw_code_version
@@ -97,6 +99,9 @@ WRONG = [
         r"defs\.yaml:\d+.*'lightgmb'.*Did you mean 'lightgbm'",
     ),
     ("a look-back too short", ("look_back: 40d", "look_back: 20d"), r"defs\.yaml:\d+.*look_back.*leaves nothing"),
+    ("an unknown selection", ("  training: {every", "  selection: {method: some}\n  training: {every"), r"selection 'some'.*all, auto"),
+    ("a selection of all at times", ("  training: {every", "  selection: {method: all, every: 7d}\n  training: {every"), "Leave .every"),
+    ("an age without unit", ("  training: {every", "  selection: {every: 28 days}\n  training: {every"), r"selection\.every.*unit"),
     ("an unknown feature", ("features: [spending]", "features: [spendings]"), r"'spendings'.*Did you mean 'spending'"),
     ("an unknown key", ("key: [order_id]", "key: [order]"), r"orders\.contract\.yaml.*'order'.*Did you mean 'order_id'"),
     ("a pattern without its day", ("orders/{day}.csv", "orders/all.csv"), r"defs\.yaml:\d+.*no \{day\}"),
@@ -138,6 +143,15 @@ def chain(error: BaseException | None) -> str:
         told.append(str(error))
         error = error.__cause__ or error.__context__
     return "\n".join(told)
+
+
+def test_a_selection_is_one_word_or_says_how_often_it_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for text, every in (("all", None), ("auto", None), ("{every: 28d}", timedelta(days=28))):
+        package = f"shop_{next(_NUMBER)}"
+        root = write_project(tmp_path / package, package=package, swap=("  training: {every", f"  selection: {text}\n  training: {{every"))
+        monkeypatch.syspath_prepend(str(root))
+        (problem,) = projects_of(tree_of(root))["shop"][0].problems.values()
+        assert (problem.problem.selection.method, problem.problem.selection.every) == ("all" if text == "all" else "auto", every)
 
 
 def test_the_shop_itself_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

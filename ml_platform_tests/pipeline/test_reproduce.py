@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
@@ -18,10 +19,12 @@ from ml_platform.lake import ledger_tables as book
 from ml_platform.lake.version import Version
 from ml_platform.pipeline import reproduction_plan as planning
 from ml_platform.pipeline.champion import current_champion, materialize_champion
+from ml_platform.pipeline.model import materialize_model
 from ml_platform.pipeline.raw import materialize_raw
 from ml_platform.pipeline.reproduce import Reproduction, reproduce
 from ml_platform.pipeline.reproduction_plan import plan_reproduction
 from ml_platform.pipeline.rerun import Rerun
+from ml_platform.pipeline.selected import materialize_selected
 from ml_platform.pipeline.table import materialize_table
 from ml_platform.pipeline.verdict import DIFFERS, IDENTICAL, WITHIN
 from ml_platform.pipeline.workspace import Workspace
@@ -113,6 +116,21 @@ def test_also_after_the_world_has_moved_on(tmp_path, workspace):
     assert "Declared anew since, so the model's own definitions were used: features/delays__carrier" in found.summary
     # The champion of now is made again from what *it* was made from.
     assert again(moved, champion.version).verdict == IDENTICAL
+
+
+def test_a_choice_of_features_that_was_kept_is_kept_again_whatever_is_declared_today(tmp_path, workspace):
+    seldom = replace(DECLARED, selection=replace(DECLARED.selection, every=timedelta(days=28)))
+    keeping = replace(workspace, project=story.project(tmp_path, problem=seldom))
+    for materialize in (materialize_selected, materialize_model):
+        story.check(materialize(keeping, PROBLEM, [SECOND]))
+    version = model(workspace, SECOND)
+    (kept,) = (v for v in workspace.lake.closure([version]) if "kept_from" in v.properties)
+    assert kept.properties["kept_from"] == FIRST
+    for declared in (keeping, workspace):
+        found = again(declared, version)
+        assert (found.verdict, found.made) == (IDENTICAL, version)
+    # The choice that was not kept is made anew where keeping is declared today.
+    assert again(keeping, model(workspace)).verdict == IDENTICAL
 
 
 def test_two_versions_of_one_partition_are_each_read_where_they_were_read(tmp_path, workspace):
