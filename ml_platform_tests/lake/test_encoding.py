@@ -1,3 +1,4 @@
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -38,3 +39,18 @@ def test_the_rows_come_back_and_their_chunks_leave_no_trace():
     assert pq.ParquetFile(pa.BufferReader(parquet_bytes(rows))).read().equals(rows)
     again = pa.concat_tables([rows.slice(0, 7), rows.slice(7, 20_000), rows.slice(20_007)])
     assert parquet_bytes(again).equals(parquet_bytes(rows))
+
+
+def test_small_files_carry_no_bounds_which_duckdb_would_take_for_every_value(tmp_path):
+    rows = pa.table({"text": ["x", None, "x"], "data": [b"x", None, None], "n": [1, None, 1]})
+    (tmp_path / "small.parquet").write_bytes(parquet_bytes(rows))
+    group = pq.ParquetFile(tmp_path / "small.parquet").metadata.row_group(0)
+    assert [group.column(i).is_stats_set for i in range(3)] == [False, False, False]
+    found = duckdb.read_parquet(str(tmp_path / "small.parquet"))
+    counted = {name: len(found.filter(f"{name} IS NULL").fetchall()) for name in rows.column_names}
+    assert counted == {"text": 1, "data": 2, "n": 1}
+
+
+def test_large_files_have_bounds_to_skip_row_groups_by():
+    group = pq.ParquetFile(pa.BufferReader(parquet_bytes(wide()))).metadata.row_group(0)
+    assert group.column(0).statistics.max == N - 1

@@ -4,10 +4,11 @@ import threading
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ml_platform.core.errors import CollectedError, ConflictError, IntegrityError, LakeError, UnknownTableError
-from ml_platform.lake import encoding, forgetting, redacting
+from ml_platform.lake import forgetting, redacting
 from ml_platform.lake.ledger_tables import commits, redactions, replaced_files, versions
 from ml_platform.lake.local_store import LocalStore
 from ml_platform.lake.retention import Rule
@@ -106,7 +107,8 @@ def test_a_condition_takes_what_it_is_true_for_and_leaves_nulls(lake):
 
 
 def test_files_of_an_older_lake_lose_no_rows_that_are_only_null_to_duckdb(lake, monkeypatch):
-    monkeypatch.setattr(encoding, "_with_statistics", lambda schema: True)
+    write = pq.write_table
+    monkeypatch.setattr(pq, "write_table", lambda *given, **options: write(*given, **{**options, "write_statistics": True}))
     put(lake, planes("N1", None, "N1"))
     assert lake.forget(table=A, where="tailnum IS NULL", reason=WHY).rows == 1
     assert lake.read(A).arrow().column("delay").to_pylist() == [0, 2]
