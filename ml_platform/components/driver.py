@@ -16,7 +16,7 @@ from dagster._core.definitions.asset_daemon_cursor import AssetDaemonCursor
 from dagster_shared.serdes import deserialize_value, serialize_value
 
 from ml_platform.components.branch_guard import check_history
-from ml_platform.components.in_process import execute_assets
+from ml_platform.components.in_process import QUIET, execute_assets
 from ml_platform.core.errors import MlPlatformError
 from ml_platform.core.intervals import shift_day
 from ml_platform.lake.settings import open_lake
@@ -47,7 +47,7 @@ class Driver:
         check_history(self.instance)
         self._platform = (self.definitions.resources or {})["platform"]
         self._lake = open_lake(self._platform.root)
-        self._job = self.definitions.resolve_implicit_global_asset_job_def()
+        self._job = _without_own_checks(self.definitions).resolve_implicit_global_asset_job_def()
         self._graph = self.definitions.resolve_asset_graph()
         # A process that was killed leaves its run behind as if it still ran, with its places in the pools.
         for left in self.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED], tags={DRIVEN: self.project})):
@@ -93,6 +93,22 @@ class Driver:
                 if event.is_step_failure and event.step_failure_data.error is not None:
                     self.say(f"  failed: {event.step_key}: {_told(event.step_failure_data)}")
         return result
+
+    def check(self) -> None:
+        """Run the checks that have a time of their own, such as ``inputs_current``, as one run."""
+        own = [one for one in self.definitions.asset_checks or () if _is_own(one)]
+        if not own:
+            return
+        name = f"{self.project}_daily_checks"
+        selection = dg.AssetSelection.checks(*(key for one in own for key in one.check_keys))
+        whole = dg.Definitions(
+            assets=self.definitions.assets,
+            asset_checks=own,
+            resources=self.definitions.resources,
+            jobs=[dg.define_asset_job(name, selection)],
+        )
+        job, tags = whole.resolve_job_def(name), {DRIVEN: self.project}
+        self.runs.append(job.execute_in_process(instance=self.instance, tags=tags, raise_on_error=False, run_config=QUIET))
 
     def _keep(self) -> None:
         if self.state is None:
@@ -152,6 +168,16 @@ class Driver:
             groups[place[key]][0].append(key)
         for keys, days in groups:
             yield from _by_stretch(keys, days)
+
+
+def _is_own(checks: Any) -> bool:
+    return any(spec.automation_condition is not None for spec in checks.check_specs)
+
+
+def _without_own_checks(definitions: dg.Definitions) -> dg.Definitions:
+    """Return the definitions without the checks that have a time of their own: under a daemon these do not ride along with a run."""
+    riding = [one for one in definitions.asset_checks or () if not _is_own(one)]
+    return dg.Definitions(assets=definitions.assets, asset_checks=riding, resources=definitions.resources)
 
 
 def _told(failure: Any) -> str:

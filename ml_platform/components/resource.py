@@ -27,12 +27,12 @@ class Platform(dg.ConfigurableResource):
 
         ``branch`` takes the place of the one in the settings.
         """
-        from ml_platform.lake.settings import open_lake
+        from ml_platform.lake.settings import kept_lake
         from ml_platform.pipeline.workspace import Workspace
 
         root = Path(self.root)
         landing = settings.landing_root(root)
-        lake = open_lake(root, branch)
+        lake = kept_lake(root, branch)
         extra = {} if say is None else {"say": say}
         return Workspace(
             project=project,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from functools import cache
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -36,6 +38,27 @@ def connect(threads: int | None = None, memory_limit: str | None = None) -> duck
     con = duckdb.connect(":memory:", config=config)
     con.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
     return con
+
+
+def session(threads: int | None = None) -> duckdb.DuckDBPyConnection:
+    """Open a session of a DuckDB that this process keeps; for short questions, with ``with``: `connect` takes 18 ms, this 0.1 ms.
+
+    What is registered in it, and its temporary tables, are its own and go with it. Nothing else may be created in it.
+
+    Parameters
+    ----------
+    threads : int, optional
+        As of :func:`connect`.
+    """
+    con = _kept(os.getpid(), threads).cursor()
+    con.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+    return con
+
+
+# By process: a forked child has no threads of its parent's DuckDB.
+@cache
+def _kept(_pid: int, threads: int | None) -> duckdb.DuckDBPyConnection:
+    return connect(threads)
 
 
 def quote_name(name: str) -> str:

@@ -87,7 +87,7 @@ class History:
             query = query.where(book.versions.c.partition_key == (check_partition(partition) or ""))
         with self._ledger.reading() as connection:
             seen = visible(connection, self.scope).condition()
-            found = lookup.load_versions(connection, connection.execute(query.where(seen)).scalars())
+            found = lookup.known_versions(connection, connection.execute(query.where(seen)).scalars())
             if not found:
                 self._check_known(connection, table)
         return [found[i] for i in sorted(found, reverse=True)]
@@ -106,7 +106,7 @@ class History:
             lowest = rows[-1].number if rows else 0
             ids = connection.execute(sa.select(book.versions.c.id).where(book.versions.c.commit_number >= lowest)).scalars()
             of_commit: dict[int, list[Version]] = {}
-            for version in lookup.load_versions(connection, ids).values():
+            for version in lookup.known_versions(connection, ids).values():
                 of_commit.setdefault(version.commit, []).append(version)
         created = {row.number: tuple(of_commit.get(row.number, ())) for row in rows}
         return [
@@ -181,7 +181,7 @@ class History:
             connection.execute(book.pins.delete().where(book.pins.c.owner == owner))
 
     def _load(self, connection: sa.Connection, ids: set[int]) -> dict[int, Version]:
-        known = lookup.load_versions(connection, ids)
+        known = lookup.known_versions(connection, ids)
         absent = sorted(ids - set(known))
         if absent:
             raise LakeError(
@@ -190,7 +190,7 @@ class History:
         return known
 
     def _sorted(self, connection: sa.Connection, ids: Iterable[int]) -> list[Version]:
-        return [version for _, version in sorted(lookup.load_versions(connection, ids).items())]
+        return [version for _, version in sorted(lookup.known_versions(connection, ids).items())]
 
     def _check_known(self, connection: sa.Connection, table: str) -> None:
         names = lookup.table_names(connection, visible(connection, self.scope))

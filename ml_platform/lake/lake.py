@@ -411,7 +411,7 @@ class Lake(Upkeep):
             newest_id = lookup.newest_id(connection, table, seen)
             if missing == "raise" and newest_id is None:
                 self._check_known(connection, table)
-            known = lookup.load_versions(connection, [*ids, *([] if newest_id is None else [newest_id])])
+            known = lookup.known_versions(connection, [*ids, *([] if newest_id is None else [newest_id])])
         heads = {known[i].partition or "": known[i] for i in ids}
         if missing == "raise":
             absent = [key or None for key in keys or () if key not in heads]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from ml_platform.core.intervals import from_micros
+from ml_platform.lake.engines import WRITE_OPTION
 from ml_platform.lake.ledger_tables import (
     MAIN_ID,
     branches,
@@ -27,6 +29,9 @@ from ml_platform.lake.version import MAIN, REJECTED, Collection, FileRef, Redact
 
 # Databases limit the number of values in one statement (SQLite: 32,766).
 _CHUNK = 5_000
+# A version with a few files and properties takes some 2 KB.
+_REMEMBERED_AT_MOST = 20_000
+_REMEMBERED: weakref.WeakKeyDictionary[sa.Engine, dict[int, Version]] = weakref.WeakKeyDictionary()
 _READABLE = versions.c.kind != REJECTED
 
 
@@ -104,6 +109,35 @@ def load_versions(connection: sa.Connection, ids: Iterable[int], *, as_published
     return known | _redacted(connection, known)
 
 
+def known_versions(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Version]:
+    """Return the same as `load_versions`, those that this process has read before from memory.
+
+    A version never changes. Only what was done to its files since is looked up each time: whether it was collected or redacted.
+    """
+    # What a transaction that writes has seen may be rolled back, and its ids be given again.
+    if connection.get_execution_options().get(WRITE_OPTION, False):
+        return load_versions(connection, ids)
+    memory = _REMEMBERED.setdefault(connection.engine, {})
+    wanted = sorted(set(ids))
+    here = {i: version for i in wanted if (version := memory.get(i)) is not None}
+    gone = _collected_among(connection, here)
+    fresh = load_versions(connection, [i for i in wanted if i not in here or i in gone], as_published=True)
+    if len(memory) + len(fresh) > _REMEMBERED_AT_MOST:
+        memory.clear()
+    memory.update(fresh)
+    found = here | fresh
+    known = {i: found[i] for i in wanted if i in found}
+    return known | _redacted(connection, known)
+
+
+def _collected_among(connection: sa.Connection, ids: Iterable[int]) -> set[int]:
+    """Return which of these versions retention has collected."""
+    # Where nothing ever goes, one look tells.
+    if connection.execute(sa.select(collected.c.version_id).limit(1)).scalar() is None:
+        return set()
+    return {i for chunk in chunks(sorted(ids)) for i in connection.execute(_COLLECTED, {"ids": chunk}).scalars()}
+
+
 def _redacted(connection: sa.Connection, known: Mapping[int, Version]) -> dict[int, Version]:
     """Return the versions among ``known`` whose rows were redacted, with the files that they have now."""
     # Most lakes never forget anybody: one look tells.
@@ -157,6 +191,7 @@ _VERSIONS = (
     .where(versions.c.id.in_(sa.bindparam("ids", expanding=True)))
     .order_by(versions.c.id)
 )
+_COLLECTED = sa.select(collected.c.version_id).where(collected.c.version_id.in_(sa.bindparam("ids", expanding=True)))
 _CONTENTS = (
     sa.select(versions.c.table_name, versions.c.partition_key, versions.c.kind, versions.c.data_hash, sa.func.max(versions.c.id))
     .where(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,3 +48,32 @@ def open_lake(project_root: str | Path, branch: str | None = None) -> Lake:
     from ml_platform.lake.lake import Lake
 
     return Lake.open(lake_root(Path(project_root)), ledger=ledger_dsn(), branch=branch or branch_name())
+
+
+def kept_lake(project_root: str | Path, branch: str | None = None) -> Lake:
+    """Open the same lake as `open_lake`, over connections that this process keeps: for steps, of which a process runs many.
+
+    A ledger that was moved away meanwhile is not written to: the one that is there now is opened.
+    """
+    place, dsn = lake_root(Path(project_root)), ledger_dsn()
+    return _kept(place, dsn, _ledger_file(place, dsn)).on(branch or branch_name())
+
+
+@lru_cache(maxsize=4)
+def _kept(place: str, dsn: str | None, _file: tuple[int, int] | None) -> Lake:
+    from ml_platform.lake.lake import Lake
+
+    return Lake.open(place, ledger=dsn)
+
+
+def _ledger_file(place: str, dsn: str | None) -> tuple[int, int] | None:
+    """Return which file the ledger is, whatever its name; None where there is none yet, or it is none of ours to look at."""
+    from ml_platform.lake.layout import LEDGER_FILE
+    from ml_platform.lake.ledger import Ledger
+
+    file = Path(place, LEDGER_FILE) if dsn is None else Ledger(dsn).file
+    try:
+        state = None if file is None else file.stat()
+    except OSError:
+        return None
+    return None if state is None else (state.st_dev, state.st_ino)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from ml_platform.lake import provenance
 from ml_platform.lake.history import History
 from ml_platform.lake.ledger_tables import commits, files, inputs, versions
-from ml_platform.lake.lookup import chunks, load_versions
+from ml_platform.lake.lookup import chunks, known_versions
 from ml_platform.lake.version import Version
 
 
@@ -71,7 +71,7 @@ def closure_until(lake: History, ids: Iterable[int], is_end: Callable[[Version],
     level = set(ids)
     with lake._ledger.reading() as connection:
         while level:
-            new = load_versions(connection, level)
+            new = known_versions(connection, level)
             found |= new
             open_ids = sorted(i for i, version in new.items() if not is_end(version))
             for chunk in chunks(open_ids):
@@ -86,7 +86,7 @@ def users_of(lake: History, ids: Iterable[int]) -> list[Version]:
     wanted = set(ids)
     with lake._ledger.reading() as connection:
         found = provenance.user_closure(connection, wanted) - wanted
-        return [version for _, version in sorted(load_versions(connection, found).items())]
+        return [version for _, version in sorted(known_versions(connection, found).items())]
 
 
 def commit_notes(lake: History, numbers: Iterable[int]) -> dict[int, CommitNote]:

@@ -14,7 +14,7 @@ from ml_platform.core.hashing import content_hash
 from ml_platform.core.intervals import DAY, Interval, day_start, to_micros
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.functions import engine_type
-from ml_platform.lake.duck import connect, quote_name
+from ml_platform.lake.duck import quote_name, session
 from ml_platform.lake.version import Version
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.table import AVAILABLE_AT, Table
@@ -171,7 +171,7 @@ def read_events(
 
 def evaluate(rows: pl.DataFrame, expressions: dict[str, str]) -> pl.DataFrame:
     """Return one column per row-level SQL expression, one row per row and in the same order; numbers are int64 or float64."""
-    with connect() as con:
+    with session() as con:
         con.register("rows", rows.to_arrow())
         select = ", ".join(f"({sql}\n) AS {quote_name(name)}" for name, sql in expressions.items())
         relation = con.sql(f"SELECT {select} FROM rows")

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.hashing import content_hash
-from ml_platform.lake.duck import connect, quote_name
+from ml_platform.lake.duck import quote_name, session
 from ml_platform.lake.evolution import was
 from ml_platform.lake.version import REJECTED, Staged, Version
 from ml_platform.pipeline.outcome import Outcome, PartitionOutcome
@@ -182,7 +182,7 @@ def _judge_delivered(workspace: Workspace, table: Table, keys: Sequence[str | No
         )  # fmt: skip
     for group in group_raw(table, fit):
         rows, sources = read_group(workspace.lake, table, group)
-        with connect() as con:
+        with session() as con:
             con.register("raw", rows)
             judge_rows(workspace, table, con, sources, verdicts, code_version=code_version, is_text=group.is_text)
 
@@ -190,7 +190,7 @@ def _judge_delivered(workspace: Workspace, table: Table, keys: Sequence[str | No
 def _properties(table: Table, judgement: Judgement, kept: pa.Table, keys: Iterable[str | None]) -> dict[str, dict[str, Any]]:
     """Return by partition what its version records of the judgement, and the profile of its rows."""
     # One thread: sums that differ in their last bits from run to run would make a new version of the same rows.
-    with connect(threads=1) as con:
+    with session(threads=1) as con:
         con.register("kept", kept)
         profiles = profile_partitions(con, "kept", table.contract, times=available_at_names(table))
     return {

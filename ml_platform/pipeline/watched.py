@@ -13,7 +13,7 @@ import polars as pl
 
 from ml_platform.core.errors import ModelError
 from ml_platform.core.intervals import DAY, shift_day
-from ml_platform.lake.duck import connect
+from ml_platform.lake.duck import session
 from ml_platform.lake.version import Version
 from ml_platform.models.contender import Role
 from ml_platform.models.model_file import BASELINE_SCORE, REFERENCE
@@ -183,7 +183,7 @@ def _read_champion(workspace: Workspace, version: Version, role: Role) -> Champi
     reference = _scored_by_role(pl.read_parquet(io.BytesIO(workspace.lake.artifact(version, REFERENCE))), version, role)
     card = _card(workspace, version)
     task: Task = card["model"]["task"]
-    with connect() as con:
+    with session() as con:
         rows = con.from_arrow(reference.drop(LABEL).to_arrow())
         layout = layout_of(rows)
         profile = profile_of(rows, layout)
@@ -248,7 +248,7 @@ def _profiles(workspace: Workspace, champion: Champion, versions: Sequence[Versi
     new = [version for version in versions if (champion.version, version) not in _PROFILES]
     counted: dict[str, Profile] = {}
     if new:
-        with connect() as con:
+        with session() as con:
             reading = workspace.lake.read_versions(new, columns=[*champion.columns, MODEL_VERSION], partition_column=PARTITION)
             rows = reading.relation(con).filter(f"{MODEL_VERSION} = {champion.version.id}")
             counted = profiles_by(rows, champion.layout, PARTITION)

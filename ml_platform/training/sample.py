@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from ml_platform.lake.duck import connect, quote_name
+from ml_platform.lake.duck import quote_name, session
 
 
 def row_hash(rows: pl.DataFrame, key: Sequence[str], seed: str) -> pl.Series:
@@ -31,7 +31,7 @@ def row_hash(rows: pl.DataFrame, key: Sequence[str], seed: str) -> pl.Series:
     # A length before each text keeps ("ab", "c") apart from ("a", "bc"), and NULL apart from ''.
     parts = [f"coalesce(length(k.{quote_name(c)})::VARCHAR || ':' || k.{quote_name(c)}, '-')" for c in key]
     texts = rows.select(pl.col(c).to_physical().cast(pl.String) if rows.schema[c].is_temporal() else pl.col(c).cast(pl.String) for c in key)
-    with connect() as con:
+    with session() as con:
         con.register("k", texts.with_row_index("_n").to_arrow())
         query = f"SELECT md5_number_lower(concat(?, {', '.join(parts)})) AS h FROM k ORDER BY k._n"
         found = con.sql(query, params=[f"{seed}/"]).to_arrow_table()

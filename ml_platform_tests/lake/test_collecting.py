@@ -12,6 +12,7 @@ from ml_platform.core.errors import CollectedError, LakeError
 from ml_platform.lake import commit_log, engines, leases, sweeping
 from ml_platform.lake.door import open_views
 from ml_platform.lake.duck import connect
+from ml_platform.lake.lake import Lake
 from ml_platform.lake.ledger_tables import doomed
 from ml_platform.lake.ledger_tables import leases as rows_of_leases
 from ml_platform.lake.retention import Rule
@@ -50,6 +51,18 @@ def marked(lake):
 
 def told(lines):
     return {(line.table, line.why): line.versions for line in lines}
+
+
+def test_what_was_read_before_it_was_collected_is_known_to_be_gone(lake):
+    old = put(lake, 1)
+    put(lake, 2)
+    assert [lake.version(old.id).gone, *(v.gone for v in lake.history(A))] == [None] * 3
+    # By another program: this one is told nothing.
+    other = Lake.open(lake.url, ledger=lake._ledger._dsn)
+    assert gone(other).versions == 1
+    other.close()
+    assert lake.version(old.id).gone is not None
+    assert [v.gone is None for v in lake.history(A)] == [True, False]
 
 
 def test_what_is_due_is_marked_and_collected_after_the_grace(lake):

@@ -3,7 +3,7 @@ import pytest
 import ml_platform.lake
 from ml_platform.core.errors import UnknownBranchError
 from ml_platform.lake.lake import Lake
-from ml_platform.lake.settings import branch_name, lake_root, ledger_dsn
+from ml_platform.lake.settings import branch_name, kept_lake, lake_root, ledger_dsn
 from ml_platform_tests.lake.writer import numbers
 
 A = "flights/tables/arrivals"
@@ -49,3 +49,18 @@ def test_the_settings_name_lake_ledger_and_branch(project, monkeypatch):
     assert ledger_dsn() == "postgresql://h/d"
     monkeypatch.delenv("ML_PLATFORM_LEDGER")
     assert ledger_dsn() is None
+
+
+def test_a_kept_lake_is_the_one_that_is_there_now(project, monkeypatch):
+    lake = kept_lake(project)
+    assert kept_lake(project)._ledger is lake._ledger
+    assert first(lake.read(A, partition="2013-06-01")) == 1
+    assert first(kept_lake(project, "dev").read(A, partition="2013-06-01")) == 7
+    monkeypatch.setenv("ML_PLATFORM_BRANCH", "dev")
+    assert kept_lake(project).branch == "dev"
+    monkeypatch.delenv("ML_PLATFORM_BRANCH")
+    (project / "data" / "lake").rename(project / "away")
+    other = Lake.open(project / "data" / "lake")
+    other.publish([other.stage(A, "2013-06-01", numbers(9))])
+    assert first(kept_lake(project).read(A, partition="2013-06-01")) == 9
+    other.close()

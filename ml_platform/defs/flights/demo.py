@@ -112,6 +112,9 @@ def run_demo(
             with demo.stage("Take note of what is there", say):
                 driver.settle()
         _live(demo, driver, lived_until, say)
+        if driver.runs:
+            with demo.stage("Check that everything stands on what its inputs hold now", say):
+                driver.check()
     return demo
 
 
