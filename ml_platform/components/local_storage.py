@@ -10,11 +10,13 @@ import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import sqlalchemy as sa
+from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
 from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
@@ -129,18 +131,52 @@ class LocalEventLogStorage(SqliteEventLogStorage):
         self._tables: set[str] = set()
         self._has_index_columns = False
         self._empty_file: bytes | None = None
+        self._block = threading.local()
         super().__init__(base_dir, inst_data)
 
     @contextmanager
+    def together(self) -> Iterator[None]:
+        """Store the materializations that this thread reports within the block in one transaction: all of them or, if it raises, none.
+
+        What is kept per asset is only its newest event, so it is written once, for the last one. Other threads and programs wait with
+        what they want to store, so a block should take less than a second.
+        """
+        with self._db_lock, ExitStack() as opened:
+            block = self._block
+            block.opened, block.connections, block.newest = opened, {}, {}
+            try:
+                yield
+                for event_record, event_id in block.newest.values():
+                    super()._store_asset_event(block.connections[INDEX_SHARD_NAME], event_record, event_id)
+            finally:
+                del block.opened, block.connections, block.newest
+
+    @contextmanager
     def _connect(self, shard: str) -> Iterator[sa.Connection]:
+        connections = getattr(self._block, "connections", None)
+        if connections is not None:
+            if shard not in connections:
+                connections[shard] = self._block.opened.enter_context(_begun(self._engine_of(shard)))
+            yield connections[shard]
+            return
         # The lock, as in the stock storage: threads that store events take turns.
-        with self._db_lock:
-            engine = self._engines[self.conn_string_for_shard(shard)]
-            if shard not in self._initialized_dbs:
-                self._initdb(engine, for_index_shard=shard == INDEX_SHARD_NAME)
-                self._initialized_dbs.add(shard)
-            with _begun(engine) as connection:
-                yield connection
+        with self._db_lock, _begun(self._engine_of(shard)) as connection:
+            yield connection
+
+    def _engine_of(self, shard: str) -> sa.Engine:
+        engine = self._engines[self.conn_string_for_shard(shard)]
+        if shard not in self._initialized_dbs:
+            self._initdb(engine, for_index_shard=shard == INDEX_SHARD_NAME)
+            self._initialized_dbs.add(shard)
+        return engine
+
+    def _store_asset_event(self, conn: sa.Connection, event: EventLogEntry, event_id: int) -> None:
+        newest = getattr(self._block, "newest", None)
+        told = event.dagster_event
+        if newest is None or told is None or told.event_type != dg.DagsterEventType.ASSET_MATERIALIZATION:
+            super()._store_asset_event(conn, event, event_id)
+        else:
+            newest[told.asset_key] = (event, event_id)
 
     def _initdb(self, engine: sa.Engine, for_index_shard: bool = False) -> None:
         if for_index_shard or not self._place_empty(Path(str(engine.url.database))):

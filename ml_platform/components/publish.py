@@ -7,7 +7,7 @@ done: the run is marked, for that one moment, as one whose events are reported b
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import dagster as dg
@@ -21,6 +21,10 @@ from ml_platform.pipeline.outcome import CheckOutcome, Markdown, Outcome, Partit
 if TYPE_CHECKING:
     from ml_platform.lake.lake import Lake
     from ml_platform.lake.provenance import InputTable
+
+
+# Nobody else can store an event meanwhile: some 0.2 s.
+_TOLD_TOGETHER = 100
 
 
 class Told(Protocol):
@@ -77,12 +81,21 @@ def publish(context: dg.AssetExecutionContext, plan: Told, outcome: Outcome, lak
         return
     cost = {"seconds": round(seconds, 3), "partitions_of_the_run": len(outcome.partitions)}
     inputs = _inputs_read(context, plan)
-    for number, partition in enumerate(done, start=1):
-        # Plots and tables describe the whole run: they stand once, at its newest partition.
-        extra = outcome.metadata if number == len(done) else {}
-        context.log_event(asset_materialization(plan, partition, made_from, {**cost, **extra}, inputs))
+    for start in range(0, len(done), _TOLD_TOGETHER):
+        piece = done[start : start + _TOLD_TOGETHER]
+        with _together(context.instance):
+            for partition in piece:
+                # Plots and tables describe the whole run: they stand once, at its newest partition.
+                extra = outcome.metadata if partition is done[-1] else {}
+                context.log_event(asset_materialization(plan, partition, made_from, {**cost, **extra}, inputs))
     with _reported_by_the_asset(context):
         yield dg.MaterializeResult(asset_key=plan.key)
+
+
+def _together(instance: dg.DagsterInstance) -> AbstractContextManager[None]:
+    """Return a block whose events are stored in one transaction, where the storage can do that: a year's take half the time."""
+    together = getattr(instance.event_log_storage, "together", nullcontext)
+    return together()
 
 
 def asset_materialization(

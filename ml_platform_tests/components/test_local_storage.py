@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import dagster as dg
@@ -103,6 +104,58 @@ def test_threads_store_and_read_side_by_side(tmp_path: Path) -> None:
         with ThreadPoolExecutor(8) as pool:
             assert min(pool.map(report, range(48))) >= 1
         assert [len(instance.get_materialized_partitions(dg.AssetKey(f"made_{n}"))) for n in range(3)] == [16, 16, 16]
+
+
+def _materialized(day: str) -> dg.AssetMaterialization:
+    return dg.AssetMaterialization("told", partition=day, metadata={"day": day}, tags={"dagster/data_version": day})
+
+
+def test_what_is_stored_together_is_what_is_stored_one_by_one(tmp_path: Path) -> None:
+    days, key, kind = DAYS.get_partition_keys(), dg.AssetKey("told"), dg.DagsterEventType.ASSET_MATERIALIZATION
+    found = []
+    for name in ("apart", "together"):
+        with _instance(tmp_path / name, stock=False) as instance:
+            storage = instance.event_log_storage
+            assert isinstance(storage, LocalEventLogStorage)
+            with storage.together() if name == "together" else nullcontext():
+                for day in days:
+                    instance.report_runless_asset_event(_materialized(day))
+            newest = instance.get_latest_materialization_event(key)
+            (record,) = instance.get_asset_records([key])
+            event = record.asset_entry.last_materialization
+            assert newest is not None
+            assert event is not None
+            assert record.asset_entry.last_materialization_storage_id == len(days)
+            found.append(
+                (
+                    sorted(instance.get_materialized_partitions(key)),
+                    storage.get_latest_tags_by_partition(key, kind, ["dagster/data_version"]),
+                    newest.asset_materialization,
+                    event.asset_materialization,
+                    [r.event_log_entry.asset_materialization for r in instance.fetch_materializations(key, limit=9).records],
+                )
+            )
+    assert found[0] == found[1]
+    assert found[0][0] == list(days)
+
+
+def test_of_a_block_that_raises_nothing_is_stored_and_others_go_on(tmp_path: Path) -> None:
+    with _instance(tmp_path / "home", stock=False) as instance:
+        storage = instance.event_log_storage
+        assert isinstance(storage, LocalEventLogStorage)
+
+        def report_and_fail() -> None:
+            with storage.together():
+                instance.report_runless_asset_event(_materialized("2013-01-01"))
+                raise RuntimeError("in between")
+
+        with pytest.raises(RuntimeError, match="in between"):
+            report_and_fail()
+        with storage.together():
+            pass
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(instance.report_runless_asset_event, _materialized("2013-01-02")).result()
+        assert instance.get_materialized_partitions(dg.AssetKey("told")) == {"2013-01-02"}
 
 
 def test_of_many_databases_only_the_last_used_stay_open(tmp_path: Path) -> None:
