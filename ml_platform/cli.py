@@ -126,7 +126,12 @@ def _add_stored(commands: argparse._SubParsersAction) -> None:
     )
     lake = _group(commands, "lake", "the lake as a whole")
     _add(lake, "verify", "stored:verify", "recompute the chain of commits, every file and every content hash")
-    gc = _add(lake, "gc", "retaining:collect", "let go of superseded versions that a rule does not keep and nothing holds")
+    gc = _add(
+        lake,
+        "gc",
+        "retaining:collect",
+        "let go of superseded versions by the declared retention, or by a rule given here",
+    )
     gc.add_argument("--tables", metavar="PATTERN", default="*", help="of these tables, such as 'flights/features/*' (default: all)")
     gc.add_argument("--superseded-for", metavar="LENGTH", help="what has been superseded for so long, such as 30d")
     gc.add_argument("--versions", type=int, metavar="N", help="what is not among the newest N of its partition")

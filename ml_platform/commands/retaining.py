@@ -5,43 +5,64 @@ from __future__ import annotations
 import dataclasses
 from argparse import Namespace
 from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.commands.answer import Answer, Sheet
-from ml_platform.commands.place import UsageError, find_table, open_lake
+from ml_platform.commands.place import UsageError, find_table, open_lake, project_root
 from ml_platform.core.durations import format_duration, parse_duration
 
 if TYPE_CHECKING:
     from ml_platform.lake.collecting import Line
     from ml_platform.lake.forgetting import Forgotten
+    from ml_platform.lake.retention import Rule
 
 
 def collect(args: Namespace) -> Answer:
     """Let go of versions that a rule does not keep and nothing holds; in two phases, with a grace between them."""
     from ml_platform.lake.collecting import GRACE
-    from ml_platform.lake.retention import Rule
 
-    if not args.superseded_for and not args.versions:
-        raise UsageError("Say what may go: --superseded-for 30d, --versions 2, or both. Without a rule everything is kept for ever.")
-    rule = Rule(args.tables, _length(args.superseded_for), args.versions)
+    rules = _rules(args)
     grace = _length(args.grace) or GRACE
-    report = open_lake(args.project).collect([rule], dry_run=args.dry_run, grace=grace)
+    report = open_lake(args.project).collect(rules, dry_run=args.dry_run, grace=grace)
     would = "would be " if args.dry_run else ""
     sheets = (
         Sheet(f"{would}deleted for good".capitalize(), _lines(report.collected)),
         Sheet(f"{would}marked: goes once it has been due for {format_duration(grace)}".capitalize(), _lines(report.marked)),
         Sheet("Due by its rule, but held", _lines(report.held)),
     )
-    lines = () if any(sheet.rows for sheet in sheets) else (f"Nothing is {rule.words}.",)
+    words = [rule.words for rule in rules]
+    lines = () if any(sheet.rows for sheet in sheets) else ("Nothing is due by any of these rules:", *(f"  {text}" for text in words))
     then = (f"Marked versions can go from {report.next_sweep:%Y-%m-%d %H:%M} UTC on: call this again then.",) if report.next_sweep else ()
     data = {
         "dry_run": report.dry_run,
-        "rule": rule.words,
+        "rules": words,
         **{name: _lines(getattr(report, name)) for name in ("collected", "marked", "held")},
         "next_sweep": report.next_sweep,
     }
     return Answer(data, lines, tuple(sheet for sheet in sheets if sheet.rows), then=then)
+
+
+def _rules(args: Namespace) -> Sequence[Rule]:
+    """Return the rule of the command line, or else those that the projects declare."""
+    from ml_platform.lake.retention import Rule
+
+    if args.superseded_for or args.versions:
+        return [Rule(args.tables, _length(args.superseded_for), args.versions)]
+    from ml_platform.components.opening import open_rules
+
+    rules = open_rules(project_root(args.project))
+    if not rules:
+        raise UsageError(
+            "Nothing here declares a retention, and without a rule everything is kept for ever. Declare one (type: ml_platform.Retention), "
+            "or say what may go: --superseded-for 30d, --versions 2, or both."
+        )
+    if args.tables != "*":
+        raise UsageError(
+            "--tables narrows a rule that is given here: add --superseded-for or --versions. The declared ones name their own."
+        )
+    return rules
 
 
 def forget(args: Namespace) -> Answer:

@@ -22,8 +22,9 @@ from ml_platform.lake.ledger import Ledger
 from ml_platform.lake.ledger_tables import collected, commits, doomed, leases, versions
 from ml_platform.lake.live_files import live_owners
 from ml_platform.lake.lookup import chunks, load_versions
+from ml_platform.lake.provenance import input_closure
 from ml_platform.lake.retention import Entry, Heads, Rule, due_ids, rule_for
-from ml_platform.lake.roots import Roots, find_roots, needed_by, pinned_by
+from ml_platform.lake.roots import Roots, find_roots, models_but, needed_by, pinned_by
 from ml_platform.lake.store import Store
 from ml_platform.lake.sweeping import Swept, sweep
 from ml_platform.lake.version import REJECTED
@@ -154,6 +155,11 @@ def _plan(connection: sa.Connection, rules: Sequence[Rule], now: datetime) -> _P
         plan.free.update(dict.fromkeys(due - set(held), rule.words))
         plan.held.update(held)
         plan.tables.update(dict.fromkeys(due, table))
+    # A model stays what it is only as long as what it was made from can be read.
+    needed = plan.free.keys() & input_closure(connection, models_but(connection, plan.free)) if plan.free else set()
+    plan.held.update(dict.fromkeys(needed, "a model that was made from it"))
+    for version_id in needed:
+        del plan.free[version_id]
     return plan
 
 

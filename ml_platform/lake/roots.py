@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +14,12 @@ from ml_platform.lake.ledger_tables import MAIN_ID, branches, collected, commits
 from ml_platform.lake.lookup import branch_names, chunks
 from ml_platform.lake.provenance import input_closure
 from ml_platform.lake.retention import State
-from ml_platform.lake.version import MAIN
+from ml_platform.lake.version import ARTIFACT, MAIN
 
 # A property in which a version names earlier ones whose rows it still needs: [{"version": 12, ...}, ...].
 NEEDS = "replaced"
+# The layer of those artifacts that must be made again from what they were made from.
+MODELS = "models"
 _ENDLESS = 2**62
 
 
@@ -77,6 +79,16 @@ def pinned_by(connection: sa.Connection, roots: Roots) -> dict[int, list[str]]:
         for version_id in reached:
             found[version_id].append(owner)
     return found
+
+
+def models_but(connection: sa.Connection, going: Container[int]) -> set[int]:
+    """Return the model versions that still have their files, on any branch, but for those that are going."""
+    query = sa.select(versions.c.id).where(
+        versions.c.kind == ARTIFACT,
+        versions.c.table_name.like(f"%/{MODELS}/%"),
+        versions.c.id.not_in(sa.select(collected.c.version_id)),
+    )
+    return {i for i in connection.execute(query).scalars() if i not in going}
 
 
 def needed_by(connection: sa.Connection, table: str) -> dict[int, set[int]]:

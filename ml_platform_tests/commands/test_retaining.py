@@ -6,6 +6,7 @@ import pytest
 
 from ml_platform.lake import retention
 from ml_platform.lake.lake import Lake
+from ml_platform_tests.components.shop import write_project
 
 TABLE = "shop/tables/customers"
 
@@ -44,9 +45,32 @@ def test_gc_shows_first_then_marks_then_deletes(lake, run):
 
 
 def test_without_a_rule_nothing_goes(lake, run):
+    assert "  superseded for 30d or longer (rule for *)" in run("lake", "gc", "--superseded-for", "30d")[1]
+
+
+def test_the_declared_rules_are_used_where_none_is_given(tmp_path, run, monkeypatch):
+    monkeypatch.setattr(retention, "MINIMUM_AGE", timedelta(0))
+    package = "gc_shop"
+    root = write_project(tmp_path / package, package=package)
+    monkeypatch.syspath_prepend(str(root))
+    monkeypatch.chdir(root)
+    Lake.open(root / "data" / "lake").head()
     code, _, err = run("lake", "gc")
-    assert (code, "Without a rule everything is kept for ever" in err) == (2, True)
-    assert "Nothing is superseded for 30d or longer" in run("lake", "gc", "--superseded-for", "30d")[1]
+    assert (code, "without a rule everything is kept for ever" in err) == (2, True)
+    declarations = root / package / "defs" / "shop" / "defs.yaml"
+    declarations.write_text(
+        declarations.read_text() + "\n---\ntype: ml_platform.Retention\nattributes: {versions: 1, layers: {raw: forever}}\n"
+    )
+    with_history = Lake.open(root / "data" / "lake")
+    for layer in ("raw", "tables"):
+        for number in range(2):
+            with_history.publish([with_history.stage(f"shop/{layer}/orders", "2024-01-01", people(f"c{number}"))])
+    with_history.close()
+    shown = json.loads(run("lake", "gc", "--dry-run", "--json")[1])
+    assert [(line["table"], line["versions"]) for line in shown["marked"]] == [("shop/tables/orders", 1)]
+    assert shown["rules"] == ["never (rule for shop/raw/*)", "no longer read (rule for shop/*)"]
+    code, _, err = run("lake", "gc", "--tables", "shop/tables/*")
+    assert (code, "add --superseded-for or --versions" in err) == (2, True)
 
 
 def test_an_entity_is_forgotten_everywhere_and_the_lake_says_so(lake, run):

@@ -65,6 +65,25 @@ def test_what_was_read_before_it_was_collected_is_known_to_be_gone(lake):
     assert [v.gone is None for v in lake.history(A)] == [True, False]
 
 
+def test_what_a_model_was_made_from_stays_as_long_as_the_model_whether_it_was_promoted_or_not(lake):
+    first = put(lake, 1)
+    between = put(lake, 10, table=B, inputs=[first])
+    model = lake.publish([lake.stage_artifact(M, "d1", {"m.txt": b"one"}, inputs=[between])]).versions[0]
+    report = lake.publish([lake.stage_artifact("p/reports/r", "d1", {"r.html": b"one"}, inputs=[put(lake, 2)])]).versions[0]
+    for number in (3, 4):
+        put(lake, number)
+        put(lake, 10 * number, table=B)
+    data_only = [Rule("p/tables/*", versions=1)]
+    done = gone(lake, data_only)
+    assert told(done.held) == {(A, "a model that was made from it"): 1, (B, "a model that was made from it"): 1}
+    assert [is_kept(lake, v) for v in (first, between, model, report)] == [True] * 4
+    # What a report was made from may go. A model that goes takes along what only it held.
+    assert not is_kept(lake, lake.inputs(report.id)[0])
+    lake.publish([lake.stage_artifact(M, "d1", {"m.txt": b"two"})])
+    gone(lake, HEADS_ONLY, first=5)
+    assert [is_kept(lake, v) for v in (first, between, model)] == [False] * 3
+
+
 def test_what_is_due_is_marked_and_collected_after_the_grace(lake):
     old, new = put(lake, 1), put(lake, 2)
     rules = [Rule("p/*", timedelta(days=10))]

@@ -141,11 +141,21 @@ class Life(RuleBasedStateMachine):
         held |= {i for branch, (parent, at) in self.parents.items() if branch in self.states for i in self.state(parent, at).values()}
         held |= {i for branch, at in self.tags.values() if branch in self.states for i in self.state(branch, at).values()}
         held |= {i for run in self.runs.values() if run["expires"] > self.now for i in [*run["state"].values(), *run["own"]]}
-        waiting = list(self.pins.values())
+        models = [i for i, w in self.written.items() if w.kind == "artifact" and i not in self.gone]
+        surely = [i for i in models if i in held or not self.may_go(self.written[i])]
+        return held | self.made_from(self.pins.values()) | (self.made_from(surely) - set(surely))
+
+    def made_from(self, ids):
+        """Return versions with all that they were made from."""
+        found, waiting = set(), list(ids)
         while waiting:
-            held.add(one := waiting.pop())
+            found.add(one := waiting.pop())
             waiting += self.written[one].inputs
-        return held
+        return found
+
+    def perhaps_held_by_a_model(self):
+        """Return what models were made from that still have their files, also of such as may go themselves."""
+        return self.made_from(i for i, w in self.written.items() if w.kind == "artifact" and i not in self.gone)
 
     # --- what happens ---
 
@@ -356,10 +366,10 @@ class Life(RuleBasedStateMachine):
         self.gone |= new
         if new:
             self.check_everything()
-        marked = self.marked()
+        marked, perhaps = self.marked(), self.perhaps_held_by_a_model()
         for i, written in self.written.items():
             # Nothing else holds the rest: what may go is marked at least.
-            if i not in self.gone | held | young and self.may_go(written) and not self.is_base(i):
+            if i not in self.gone | held | young | perhaps and self.may_go(written) and not self.is_base(i):
                 assert i in marked
 
     def is_base(self, i):
