@@ -5,8 +5,10 @@ from typing import Any
 
 import dagster as dg
 
+from ml_platform.components.branch_guard import check_history
 from ml_platform.components.feature_assets import feature_key
 from ml_platform.components.publish import check_result
+from ml_platform.core.errors import MlPlatformError
 from ml_platform.features.compile import CompiledView
 from ml_platform.project.project import CompiledProblem, Project
 
@@ -55,6 +57,10 @@ def _check(
         automation_condition=condition,
     )
     def inputs_current(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-        return check_result(run(context.resources.platform.workspace(project)), key)
+        try:
+            check_history(context.instance)
+            return check_result(run(context.resources.platform.workspace(project)), key)
+        except MlPlatformError as error:
+            raise dg.Failure(description=str(error), allow_retries=False) from error
 
     return inputs_current

@@ -83,15 +83,16 @@ def check_features_current(workspace: Workspace, view_name: str, entity: Sequenc
 
 def _moved(workspace: Workspace, inputs: Iterable[Version]) -> dict[str, list[str]]:
     """Return, per table, the partitions whose head holds something else than the version that was used."""
-    by_table: dict[str, list[Version]] = {}
-    for used in inputs:
-        by_table.setdefault(used.table, []).append(used)
+    # Of a day that was delivered twice, both may have been read, each by its time: the newest is what has to be current.
+    by_table: dict[str, dict[str | None, Version]] = {}
+    for used in sorted(inputs, key=lambda version: version.id):
+        by_table.setdefault(used.table, {})[used.partition] = used
     moved: dict[str, list[str]] = {}
-    for table, versions in by_table.items():
-        current = {head.partition: head.data_hash for head in workspace.lake.resolve(table, [used.partition for used in versions])}
-        for used in versions:
-            if current.get(used.partition) != used.data_hash:
-                moved.setdefault(table, []).append(used.partition or "")
+    for table, newest in by_table.items():
+        current = {head.partition: head.data_hash for head in workspace.lake.resolve(table, newest)}
+        for partition, used in newest.items():
+            if current.get(partition) != used.data_hash:
+                moved.setdefault(table, []).append(partition or "")
     return moved
 
 

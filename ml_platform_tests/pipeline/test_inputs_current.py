@@ -57,6 +57,18 @@ def test_an_open_day_that_grew_is_not_stale_for_it(tmp_path: Path) -> None:
     assert not check_inputs_current(workspace, "predictions", "buys_again").passed
 
 
+def test_of_a_day_that_was_delivered_twice_the_newest_that_was_read_counts(tmp_path: Path) -> None:
+    workspace = world(tmp_path)
+    lake, table = workspace.lake, "shop/tables/orders"
+    first = lake.heads(table)[DAYS[3]]
+    (second,) = lake.publish([lake.stage(table, DAYS[3], pa.table({"n": [-3]}))]).versions
+    lake.publish([lake.stage("shop/training/buys_again", "2024-06-01", pa.table({"rows": [2]}), inputs=[second, first])])
+    found = check_inputs_current(workspace, "training", "buys_again")
+    assert (found.passed, found.numbers) == (True, {"inputs": 2, "changed": 0})
+    lake.publish([lake.stage(table, DAYS[3], pa.table({"n": [3]}))])
+    assert not check_inputs_current(workspace, "training", "buys_again").passed
+
+
 def test_every_partition_of_a_feature_table_is_compared_with_what_its_windows_reach(tmp_path: Path) -> None:
     made = feature_world.world(tmp_path)
     workspace, days = made.workspace, like.days(8)
