@@ -52,12 +52,11 @@ def publish(
     """Publish what was staged as one commit; see :meth:`ml_platform.lake.lake.Lake.publish`."""
     _check(store, staged)
     # A look before the lock: what is known already needs neither the lock nor the disk.
-    with ledger.reading() as connection:
-        plan = _plan(connection, store, scope, staged)
-    synced = _sync_folders(store, _to_create(staged, plan), set())
-    commit = _commit_of(plan.last)
-    created: dict[int, Version] = {}
-    if len(plan.repeated) < len(staged):
+    plan = None if staged and all(one.is_new for one in staged) else _look(ledger, store, scope, staged)
+    to_create = list(staged) if plan is None else _to_create(staged, plan)
+    synced = _sync_folders(store, to_create, set())
+    commit, created = None, dict[int, Version]()
+    if plan is None or to_create:
         with ledger.writing() as connection:
             plan = _plan(connection, store, scope, staged)
             to_create = _to_create(staged, plan)
@@ -67,14 +66,12 @@ def publish(
             _sync_folders(store, to_create, synced)
             created = _new_versions(staged, plan, run_id, scope.branch)
             if created:
-                new = NewCommit(scope.branch, plan.seen.branch_id, run_id, message)
+                about = NewCommit(scope.branch, plan.seen.branch_id, run_id, message)
                 made_from = {version.id: staged[position].inputs for position, version in created.items()}
-                commit = insert_commit(connection, plan.last, new, list(created.values()), made_from)
-            else:
-                commit = _commit_of(plan.last)
+                commit = insert_commit(connection, plan.last, about, list(created.values()), made_from)
     answers = tuple(created[i] if i in created else plan.repeated[i] for i in range(len(staged)))
     _remove_unused(ledger, store, staged, answers)
-    return replace(commit, versions=answers, created=len(created))
+    return replace(commit or _commit_of(plan.last), versions=answers, created=len(created))
 
 
 @dataclass(frozen=True)
@@ -85,6 +82,11 @@ class _Plan:
     seen: Visible
     repeated: dict[int, Version]
     shared: dict[int, tuple[FileRef, ...]]
+
+
+def _look(ledger: Ledger, store: Store, scope: Scope, staged: Sequence[Staged]) -> _Plan:
+    with ledger.reading() as connection:
+        return _plan(connection, store, scope, staged)
 
 
 def _plan(connection: sa.Connection, store: Store, scope: Scope, staged: Sequence[Staged]) -> _Plan:

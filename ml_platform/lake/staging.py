@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.errors import LakeError
@@ -86,7 +86,8 @@ def stage_tables(
         if files is None:
             files = (write_rows(store, of.table, of.partition, rows),)
             written.extend(files)
-        return _staged(store, of, kind, data_hash, files, rows.num_rows, rows.schema.serialize().to_pybytes())
+        made = _staged(store, of, kind, data_hash, files, rows.num_rows, rows.schema.serialize().to_pybytes())
+        return replace(made, is_new=known is None)
 
     try:
         with _threads(len(parts)) as each:

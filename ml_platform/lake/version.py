@@ -113,7 +113,10 @@ class Commit:
 
 @dataclass(frozen=True)
 class Staged:
-    """Files that are written and hashed but not yet published: nobody can read them."""
+    """Files that are written and hashed but not yet published: nobody can read them.
+
+    ``is_new`` says that no version had this content when it was staged.
+    """
 
     root: str
     table: str
@@ -127,6 +130,7 @@ class Staged:
     inputs: tuple[int, ...]
     code_version: str
     properties: str
+    is_new: bool = field(default=False, compare=False)
 
 
 @lru_cache(maxsize=1024)
