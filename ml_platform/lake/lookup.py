@@ -95,6 +95,8 @@ def load_versions(connection: sa.Connection, ids: Iterable[int], *, as_published
         Without what happened since: the files and counts that the hash chain was computed over.
     """
     wanted = sorted(set(ids))
+    if not wanted:
+        return {}
     found: list[Any] = []
     of_version: dict[int, list[FileRef]] = {}
     for chunk in chunks(wanted):
@@ -119,6 +121,8 @@ def known_versions(connection: sa.Connection, ids: Iterable[int]) -> dict[int, V
         return load_versions(connection, ids)
     memory = _REMEMBERED.setdefault(connection.engine, {})
     wanted = sorted(set(ids))
+    if not wanted:
+        return {}
     here = {i: version for i in wanted if (version := memory.get(i)) is not None}
     gone = _collected_among(connection, here)
     fresh = load_versions(connection, [i for i in wanted if i not in here or i in gone], as_published=True)
