@@ -33,7 +33,7 @@ def retention_definitions(project: Project) -> dg.Definitions:
 def _about(project: Project) -> str:
     rules = "The report names each rule." if project.retention else "No retention is declared: every version stays."
     return (
-        "Collects old versions that the declared retention lets go and nothing holds (branches, tags, running runs, pinned models with all "
+        "Collects old versions that the declared retention lets go and nothing holds (branches, tags, running runs, models with all "
         f"they were made from), and files that crashed writers left. {rules}"
     )
 
