@@ -1,14 +1,17 @@
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from ml_platform.core.errors import IntegrityError, LakeError
+from ml_platform.core.errors import CollectedError, IntegrityError, LakeError
+from ml_platform.lake import retention
 from ml_platform.lake.backup import back_up, restore
 from ml_platform.lake.lake import Lake
+from ml_platform.lake.retention import Rule
 from ml_platform_tests.lake import writer
 
 ROOT = Path(__file__).parents[2]
@@ -50,6 +53,25 @@ def test_a_restored_lake_is_the_lake(lake, to, tmp_path, link):
     assert restored.artifact(7, "plots/roc.json") == b"{}"
     # It goes on where it was.
     assert writer.publish_pair(restored, "d9", 9).number == 5
+    restored.close()
+
+
+def test_what_retention_and_redactions_took_away_is_no_damage(lake, to, tmp_path, monkeypatch):
+    monkeypatch.setattr(retention, "MINIMUM_AGE", timedelta(0))
+    people = pa.table({"who": ["ann", "bob"]})
+    gone = lake.publish([lake.stage("p/tables/people", "d1", pa.table({"who": ["cay"]}))]).versions[0]
+    kept = lake.publish([lake.stage("p/tables/people", "d1", people)]).versions[0]
+    lake.forget(entity={"who": "ann"}, reason="request 17")
+    for days in (2, 4):
+        lake.collect([Rule("p/tables/people", versions=1)], now=datetime.now(UTC) + timedelta(days=days))
+    back_up(lake, to)
+    _, problems = restore(to, tmp_path / "restored")
+    assert problems == []
+    restored = Lake.open(tmp_path / "restored")
+    assert restored.read_versions([kept.id]).arrow().column("who").to_pylist() == ["bob"]
+    assert restored.version(kept.id).redacted is not None
+    with pytest.raises(CollectedError, match="no longer read"):
+        restored.read_versions([gone.id]).arrow()
     restored.close()
 
 
