@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ml_platform.lake.provenance import InputTable
 
 
+# A year of days that have nothing to be made from is told in so many lines and one.
+_STOPPED_SHOWN = 20
 # Nobody else can store an event meanwhile: some 0.2 s.
 _TOLD_TOGETHER = 100
 
@@ -56,8 +58,12 @@ def publish(context: dg.AssetExecutionContext, plan: Told, outcome: Outcome, lak
     seconds : float
         Wall time of the materialization itself, without Dagster's share; for all of its partitions together.
     """
-    for stopped in (p for p in outcome.partitions if p.stopped):
-        context.log.warning(f"{plan.key.to_user_string()} {stopped.partition or ''} was stopped: {stopped.stopped}")
+    stopped = [p for p in outcome.partitions if p.stopped]
+    for one in stopped[:_STOPPED_SHOWN]:
+        context.log.warning(f"{plan.key.to_user_string()} {one.partition or ''} was stopped: {one.stopped}")
+    if rest := stopped[_STOPPED_SHOWN:]:
+        told = f"{plan.key.to_user_string()}: {len(rest)} more partitions, {rest[0].partition} to {rest[-1].partition}, were stopped"
+        context.log.warning(f"{told}; the last one: {rest[-1].stopped}")
     for check in outcome.checks:
         if check.name not in plan.checks:
             raise MlPlatformError(f"{plan.key.to_user_string()} reports a check {check.name!r} that its plan does not declare.")

@@ -11,6 +11,7 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
+from ml_platform.components import publish as publishing
 from ml_platform.components.asset_plan import AssetPlan, Dep, asset_of
 from ml_platform.components.resource import resources_at
 from ml_platform.core.errors import ContractBrokenError
@@ -115,6 +116,23 @@ def test_a_range_run_gives_each_partition_its_own_content_version_and_leaves_a_s
         assert check is not None
         assert sorted(events(instance, "shop", "features", "spending")) == [d for d in DAYS if d != STOPPED], "what is below ran"
         assert sorted(events(instance, "theirs")) == DAYS, "the events of other people's assets in the same run are not held back"
+
+
+def stop_all(workspace: Workspace, keys: Sequence[str | None]) -> Outcome:
+    """Stop every day, each with a reason of its own."""
+    return Outcome(None, tuple(PartitionOutcome(k, None, f"nothing has landed of {k}") for k in keys))
+
+
+def test_many_days_that_were_stopped_are_told_in_a_few_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publishing, "_STOPPED_SHOWN", 2)
+    with dg.instance_for_test() as instance:
+        result = execute(graph(tmp_path, stop_all), instance, DAYS, only=dg.AssetKey(["shop", "tables", "orders"]))
+        told = [e.user_message for e in instance.all_logs(result.run_id) if "stopped" in e.user_message]
+    assert told == [
+        "shop/tables/orders 2024-01-01 was stopped: nothing has landed of 2024-01-01",
+        "shop/tables/orders 2024-01-02 was stopped: nothing has landed of 2024-01-02",
+        "shop/tables/orders: 2 more partitions, 2024-01-03 to 2024-01-04, were stopped; the last one: nothing has landed of 2024-01-04",
+    ]
 
 
 @pytest.mark.parametrize("days", [DAYS, DAYS[:1]])
