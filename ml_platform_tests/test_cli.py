@@ -184,7 +184,7 @@ def test_without_a_version_the_champion_is_explained(lake, capsys):
 
 
 def test_a_decision_about_a_held_model_needs_who_why_and_a_version(lake, capsys):
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit, match="2"):
         main(["approve", "churn@1"])
     assert "the following arguments are required: --by, --reason" in capsys.readouterr().err
     code, _, err = run(capsys, "reject", "churn", "--by", "Ada", "--reason", "no")

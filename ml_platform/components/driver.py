@@ -86,13 +86,16 @@ class Driver:
         own = {**(tags or {}), DRIVEN: self.project}
         # All assets of a project report their own events.
         result = execute_assets(self._job, self.instance, keys, days, own, all_ours=True)
+        self._ended(result)
+        return result
+
+    def _ended(self, result: dg.ExecuteInProcessResult) -> None:
         self.runs.append(result)
         self._lake.end_run(result.run_id)
         if not result.success:
             for event in result.all_events:
                 if event.is_step_failure and event.step_failure_data.error is not None:
                     self.say(f"  failed: {event.step_key}: {_told(event.step_failure_data)}")
-        return result
 
     def check(self) -> None:
         """Run the checks that have a time of their own, such as ``inputs_current``, as one run."""
@@ -108,7 +111,7 @@ class Driver:
             jobs=[dg.define_asset_job(name, selection)],
         )
         job, tags = whole.resolve_job_def(name), {DRIVEN: self.project}
-        self.runs.append(job.execute_in_process(instance=self.instance, tags=tags, raise_on_error=False, run_config=QUIET))
+        self._ended(job.execute_in_process(instance=self.instance, tags=tags, raise_on_error=False, run_config=QUIET))
 
     def _keep(self) -> None:
         if self.state is None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # A year of days that have nothing to be made from is told in so many lines and one.
 _STOPPED_SHOWN = 20
-# Nobody else can store an event meanwhile: some 0.2 s.
+# Nobody else can store an event meanwhile: some 0.1 s.
 _TOLD_TOGETHER = 100
 
 

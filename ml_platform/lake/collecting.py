@@ -24,7 +24,7 @@ from ml_platform.lake.live_files import live_owners
 from ml_platform.lake.lookup import chunks, load_versions
 from ml_platform.lake.provenance import input_closure
 from ml_platform.lake.retention import Entry, Heads, Rule, due_ids, rule_for
-from ml_platform.lake.roots import Roots, find_roots, models_but, needed_by, pinned_by
+from ml_platform.lake.roots import Roots, find_roots, is_of_models, models_but, needed_by, pinned_by
 from ml_platform.lake.store import Store
 from ml_platform.lake.sweeping import Swept, sweep
 from ml_platform.lake.version import REJECTED
@@ -144,22 +144,21 @@ def freed_bytes(connection: sa.Connection, ids: Iterable[int]) -> dict[int, int]
 def _plan(connection: sa.Connection, rules: Sequence[Rule], now: datetime) -> _Plan:
     roots = find_roots(connection, to_micros(now))
     plan = _Plan({}, {}, {})
-    for table, entries in _tables(connection, rules):
+    of_models: set[int] | None = None
+    # Models first: one stays what it is only as long as what it was made from can be read.
+    for table, entries in sorted(_tables(connection, rules), key=lambda found: not is_of_models(found[0])):
         rule = rule_for(table, rules)
         if rule is None:
             continue
         due = due_ids(entries, rule.retention, roots.dropped, to_micros(now))
         if not due:
             continue
-        held = _held(connection, table, entries, due, roots)
+        if of_models is None and not is_of_models(table):
+            of_models = input_closure(connection, models_but(connection, plan.free))
+        held = _held(connection, table, entries, due, roots, of_models or set())
         plan.free.update(dict.fromkeys(due - set(held), rule.words))
         plan.held.update(held)
         plan.tables.update(dict.fromkeys(due, table))
-    # A model stays what it is only as long as what it was made from can be read.
-    needed = plan.free.keys() & input_closure(connection, models_but(connection, plan.free)) if plan.free else set()
-    plan.held.update(dict.fromkeys(needed, "a model that was made from it"))
-    for version_id in needed:
-        del plan.free[version_id]
     return plan
 
 
@@ -175,7 +174,9 @@ def _tables(connection: sa.Connection, rules: Sequence[Rule]) -> Iterator[tuple[
         yield name, [Entry(row[0], row[1], row[2] == REJECTED, row[3], row[4]) for row in connection.execute(query)]
 
 
-def _held(connection: sa.Connection, table: str, entries: Sequence[Entry], due: set[int], roots: Roots) -> dict[int, str]:
+def _held(
+    connection: sa.Connection, table: str, entries: Sequence[Entry], due: set[int], roots: Roots, of_models: set[int]
+) -> dict[int, str]:
     """Return those of the versions that are due which something holds, with what it is."""
     heads = Heads(entries)
     held = dict.fromkeys(due & roots.pinned, "pin")
@@ -184,6 +185,7 @@ def _held(connection: sa.Connection, table: str, entries: Sequence[Entry], due: 
         holder = next((state.holder for state in roots.states if heads.is_read(i, state)), None)
         if holder is not None:
             held[i] = holder
+    held |= dict.fromkeys(due & of_models - set(held), "a model that was made from it")
     needs = needed_by(connection, table)
     while True:
         # What a version that stays still needs stays too, and so what that needs.

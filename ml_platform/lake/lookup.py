@@ -29,8 +29,8 @@ from ml_platform.lake.version import MAIN, REJECTED, Collection, FileRef, Redact
 
 # Databases limit the number of values in one statement (SQLite: 32,766).
 _CHUNK = 5_000
-# A version with a few files and properties takes some 2 KB.
-_REMEMBERED_AT_MOST = 20_000
+# A version with its files and properties takes some 5 KB.
+_REMEMBERED_AT_MOST = 10_000
 _REMEMBERED: weakref.WeakKeyDictionary[sa.Engine, dict[int, Version]] = weakref.WeakKeyDictionary()
 _READABLE = versions.c.kind != REJECTED
 

@@ -81,6 +81,11 @@ def pinned_by(connection: sa.Connection, roots: Roots) -> dict[int, list[str]]:
     return found
 
 
+def is_of_models(table: str) -> bool:
+    """Tell whether a table's artifacts are models."""
+    return table.split("/")[1:2] == [MODELS]
+
+
 def models_but(connection: sa.Connection, going: Container[int]) -> set[int]:
     """Return the model versions that still have their files, on any branch, but for those that are going."""
     query = sa.select(versions.c.id).where(

@@ -84,6 +84,17 @@ def test_what_a_model_was_made_from_stays_as_long_as_the_model_whether_it_was_pr
     assert [is_kept(lake, v) for v in (first, between, model)] == [False] * 3
 
 
+def test_what_the_rows_of_a_refused_model_still_need_stays_too(lake):
+    oldest = put(lake, 1)
+    second = put(lake, 2, properties={"replaced": [{"version": oldest.id}]})
+    lake.publish([lake.stage_artifact(M, "d1", {"m.txt": b"one"}, inputs=[second])])
+    put(lake, 3, properties={"replaced": []})
+    done = gone(lake, [Rule("p/tables/*", versions=1)])
+    assert told(done.held) == {(A, "a model that was made from it"): 1, (A, f"version {second.id}"): 1}
+    assert is_kept(lake, oldest)
+    assert is_kept(lake, second)
+
+
 def test_what_is_due_is_marked_and_collected_after_the_grace(lake):
     old, new = put(lake, 1), put(lake, 2)
     rules = [Rule("p/*", timedelta(days=10))]
