@@ -17,6 +17,9 @@ RULES = 1
 CUTOFF = "_cutoff"
 VALID_FROM = "valid_from"
 
+# Which ends of a window belong to it; "left" is the platform's rule: what appears at the very cutoff is the future.
+Closed = Literal["left", "right", "both", "neither"]
+
 # Functions whose answer depends on which row is the last by event time.
 ORDERED = frozenset({"last", "latest", "time_since"})
 
@@ -26,17 +29,23 @@ class FeatureDefinition:
     """One feature of one entity.
 
     ``kind`` says how it is computed: ``window`` by the engine over the rows of ``table``; ``handmade`` by ``code`` (SQL, or Python
-    source with the ``function`` to call) from the tables of ``reads``; ``column`` is ``value`` of ``table`` as of the cutoff.
+    source with the ``function`` to call) from the tables of ``reads``; ``column`` is ``value`` of ``table`` as of the cutoff;
+    ``expression`` is ``sql`` over the features ``inputs`` and the columns ``request`` (names and DuckDB types) of the spine row itself;
+    ``nested`` is a tree of features of features, kept in ``code``.
 
     ``entity`` holds the key columns (for a ``column``: the table's key, which the spine must have). ``value`` names the column that
     ``function`` aggregates, None where rows are counted; ``sql`` is the row-level expression behind it, None for a column as it
-    stands, and ``columns`` are the table's columns that it reads. A row counts from the latest of ``available_at`` (stored
-    availability columns); rows are ordered by ``event_time``, or by availability if None. ``window`` is the time-to-live for
-    ``latest``. ``refresh`` None is continuous. ``type`` is the DuckDB type of the values.
+    stands, and ``columns`` are the table's columns that it and ``where`` read. A row counts from the latest of ``available_at`` (stored
+    availability columns); rows are ordered by ``event_time``, or by availability if None. ``type`` is the DuckDB type of the values.
+
+    A window holds rows that keep ``where`` (all if None): those of the last ``window`` (the time-to-live for ``latest``), or the last
+    ``rows``, or all there ever were if both are None. It ends ``offset`` before the refresh, includes the ends that ``closed`` says, and
+    starts on a multiple of ``tail`` (rounded down) if there is one. The refresh is the last multiple of ``refresh`` (None: continuous) at
+    or before the cutoff minus ``lag``.
     """
 
     name: str
-    kind: Literal["window", "handmade", "column"]
+    kind: Literal["window", "handmade", "column", "expression", "nested"]
     entity: tuple[str, ...]
     type: str
     view: str = ""
@@ -52,6 +61,14 @@ class FeatureDefinition:
     code: str = ""
     reads: tuple[tuple[str, timedelta], ...] = ()
     description: str = ""
+    rows: int | None = None
+    where: str | None = None
+    offset: timedelta = timedelta(0)
+    lag: timedelta = timedelta(0)
+    tail: timedelta | None = None
+    closed: Closed = "left"
+    inputs: tuple[FeatureDefinition, ...] = ()
+    request: tuple[tuple[str, str], ...] = ()
 
     @property
     def stored_name(self) -> str:
@@ -76,14 +93,21 @@ class FeatureDefinition:
         return self.kind == "handmade" and bool(self.function)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values; what is empty is left out, lengths of time are text."""
+        """Return plain JSON values; what is empty or as usual is left out, lengths of time are text."""
         plain: dict[str, Any] = {}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
+            # A field that came later leaves the hashes of older definitions as they were.
+            if value == field.default:
+                continue
             if isinstance(value, timedelta):
                 plain[field.name] = format_duration(value)
             elif field.name == "reads":
                 plain["reads"] = {table: format_duration(back) for table, back in value}
+            elif field.name == "request":
+                plain["request"] = dict(value)
+            elif field.name == "inputs":
+                plain["inputs"] = [definition.to_dict() for definition in value]
             elif isinstance(value, tuple):
                 plain[field.name] = list(value)
             else:
@@ -94,11 +118,13 @@ class FeatureDefinition:
     def from_dict(cls, plain: Mapping[str, Any]) -> FeatureDefinition:
         """Return the definition that :meth:`to_dict` wrote."""
         values = dict(plain)
-        for name in ("window", "refresh"):
+        for name in ("window", "refresh", "offset", "lag", "tail"):
             if values.get(name) is not None:
                 values[name] = parse_duration(values[name], what=name)
         for name in ("entity", "columns", "available_at"):
             values[name] = tuple(values.get(name, ()))
+        values["inputs"] = tuple(cls.from_dict(definition) for definition in values.get("inputs", ()))
+        values["request"] = tuple(values.get("request", {}).items())
         values["reads"] = tuple((table, parse_duration(back, what=f"reads.{table}")) for table, back in values.get("reads", {}).items())
         return cls(**values)
 
