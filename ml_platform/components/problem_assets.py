@@ -48,10 +48,10 @@ def _feature_deps(project: Project, problem: CompiledProblem, first: int, last: 
         view = project.view(name)
         if view.view.store:
             key = feature_key(project, name, entity)
-            deps[key] = Dep(key, window(first - reach_days(view), last))
+            deps[key] = Dep(key, window(first - reach_days(view, project.partitions), last))
             continue
         for read in view.reads:
-            dep = _files(project, project.table(read), first - reach_days(view), last)
+            dep = _files(project, project.table(read), first - reach_days(view, project.partitions), last)
             deps[dep.key] = dep
     for column in problem.table_columns:
         table = project.table(column.table)

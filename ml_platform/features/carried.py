@@ -57,7 +57,7 @@ def carried_view(name: str, definitions: Iterable[FeatureDefinition], tables: Ma
     if lost:
         raise FeatureError(f"View {name!r} had the key column {lost[0]!r}, which is in no contract of {', '.join(sorted(read))} any more.")
     keys = {column: types[column] for entity in by_entity for column in entity}
-    longest = max([d.window for d in every if d.window] + list(read.values()), default=DAY)
+    longest = max([d.span.reach + d.lag for d in every if d.kind == "window"] + list(read.values()), default=DAY)
     return CompiledView(view, read, longest, keys, {entity: tuple(found) for entity, found in by_entity.items()})
 
 

@@ -9,7 +9,7 @@ from functools import partial
 
 from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
 from ml_platform.features.compile_handmade import compile_handmade
-from ml_platform.features.compile_windows import check_source, window_definitions
+from ml_platform.features.compile_windows import as_window, check_source, window_definitions
 from ml_platform.features.definition import VALID_FROM, FeatureDefinition, feature_table_name
 from ml_platform.features.view import FeatureView
 from ml_platform.tables.table import Table
@@ -131,8 +131,8 @@ def _compile_windows(view: FeatureView, tables: Mapping[str, Table]) -> Compiled
 
         discover = partial(discover_definitions, view, source, types)
 
-    windows = [d.window for definitions in declared.values() for d in definitions if d.window] + list(view.windows)
-    longest = max(windows)
+    windows = [d.span.reach for definitions in declared.values() for d in definitions] + [as_window(w).reach for w in view.windows]
+    longest = max(windows) + view.lag
     keys = {column for entity in view.entities for column in entity}
     return CompiledView(
         view, {source.name: longest + (view.refresh or timedelta(0))}, longest, {k: types[k] for k in keys}, declared, discover
