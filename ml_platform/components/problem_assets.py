@@ -99,6 +99,7 @@ def _training(project: Project, problem: CompiledProblem) -> AssetPlan:
         partitions=project.partitions, deps=_unique(deps),
         checks={
             "leakage": "No feature knows the outcome: not by its value, not by being missing; and the population was known at the cutoff.",
+            "future": "No feature of a sample of rows moves when everything that becomes known at or after the cutoff is changed.",
             "training_rows": "Every split has rows of both kinds.",
         },
         kinds=("duckdb", "polars"),
