@@ -42,7 +42,7 @@ class DiscoverModel(dg.Model, dg.Resolvable):
 class FeatureView(Declared):
     """Features of one or more entities from one source, one asset per entity."""
 
-    entities: Annotated[list[list[str]], Field(description="Key columns of each entity.")]
+    entities: Annotated[list[list[str]], Field(description="Key columns of each entity.")] = []
     source: Annotated[str | None, Field(description="The table whose rows are aggregated.")] = None
     sql: Annotated[str | None, Field(description="One SELECT that returns a row per entity from what was available at the refresh.")] = None
     python: Annotated[str | None, Field(description="file.py:function(tables, cutoff) that returns a row per entity.")] = None
@@ -59,6 +59,8 @@ class FeatureView(Declared):
     ] = "left"
     lag: Annotated[str | None, Field(description="How long after each refresh its values are used.")] = None
     tail: Annotated[str | None, Field(description="Round the starts of windows down to multiples of this.")] = None
+    inputs: Annotated[list[str], Field(description="Without a source: features (view.name) and columns (table.name) for `sql`.")] = []
+    request: Annotated[dict[str, str], Field(description="What only the caller knows: name and type; in training, of the spine.")] = {}
     store: Annotated[bool, Field(description="Keep a feature table; false computes at the spine only.")] = True
 
     def to_core(self) -> core.FeatureView:
@@ -71,8 +73,11 @@ class FeatureView(Declared):
         """
         where = self.where
         given = [k for k in ("source", "sql", "python") if getattr(self, k) is not None]
-        if len(given) != 1:
-            raise DeclarationError(f"{where}: a view needs exactly one of source, sql and python; it has {', '.join(given) or 'none'}.")
+        if len(given) != 1 and (given or not (self.inputs or self.request)):
+            raise DeclarationError(
+                f"{where}: a view needs exactly one of source, sql and python (or inputs and request instead); it has "
+                f"{', '.join(given) or 'none'}."
+            )
         discover = self.discover
         return core.FeatureView(
             name=check_name(self.name, f"feature view ({where})"),
@@ -95,6 +100,8 @@ class FeatureView(Declared):
             tags=dict(self.tags),
             retention=self.kept,
             where=where,
+            request=dict(self.request),
+            inputs=tuple(self.inputs),
         )
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:

@@ -151,6 +151,12 @@ def feature_table_name(view: str, entity: Iterable[str]) -> str:
     return f"{view}__{'_'.join(entity)}"
 
 
+def _without_descriptions(plain: dict[str, Any]) -> dict[str, Any]:
+    """Return a definition's plain values without the sentences, also those of its inputs: other words compute the same."""
+    kept = {name: value for name, value in plain.items() if name != "description"}
+    return kept | {"inputs": [_without_descriptions(i) for i in kept["inputs"]]} if "inputs" in kept else kept
+
+
 def definition_hash(definitions: Iterable[FeatureDefinition]) -> str:
     """Return the hash of what the definitions compute, whatever their order and their descriptions.
 
@@ -164,7 +170,5 @@ def definition_hash(definitions: Iterable[FeatureDefinition]) -> str:
     str
         16 hexadecimal digits.
     """
-    plain = [d.to_dict() for d in definitions]
-    for values in plain:
-        values.pop("description", None)
+    plain = [_without_descriptions(d.to_dict()) for d in definitions]
     return content_hash({"rules": RULES, "features": sorted(plain, key=lambda v: (v["entity"], v["name"]))})

@@ -22,6 +22,8 @@ def sentence(definition: FeatureDefinition) -> str:
     per = " and ".join(definition.entity)
     if definition.kind == "column":
         return f"{definition.value} of {definition.table} for the row's {per}, as it was known at the cutoff."
+    if definition.kind == "expression":
+        return _expression_sentence(definition)
     fresh = "always fresh" if definition.refresh is None else _REFRESHED.get(
         definition.refresh, f"refreshed every {format_duration(definition.refresh)}"
     )  # fmt: skip
@@ -105,6 +107,13 @@ def statement(definition: FeatureDefinition, *, spine: str = "spine", source: st
     return (
         f"{pairs}\nSELECT s._row, {_aggregate(definition)} AS {name}\nFROM {joined}\nGROUP BY s._row, s.known, s.{CUTOFF} ORDER BY s._row"
     )
+
+
+def _expression_sentence(definition: FeatureDefinition) -> str:
+    told = [f"{inner.name}: {inner.description or sentence(inner)}".removesuffix(".") for inner in definition.inputs]
+    told += [f"{name}: given by the caller with the request" for name, _ in definition.request]
+    per = f", per {' and '.join(definition.entity)}" if definition.entity else ""
+    return f"{' '.join(str(definition.sql).split())}{per}, where {'; '.join(told)}."
 
 
 def _value_words(definition: FeatureDefinition) -> str:

@@ -41,12 +41,15 @@ class Discover:
 class FeatureView:
     """One declared feature view.
 
-    Exactly one of ``source`` (a table: window functions), ``sql`` and ``python`` is given. A ``sql`` or ``python`` view computes, at each
+    At most one of ``source`` (a table: window functions), ``sql`` and ``python`` is given. A ``sql`` or ``python`` view computes, at each
     refresh, one row per entity from only the rows of ``reads`` (table to how far back) that were available then.
     ``refresh`` None is continuous. ``store`` False computes at the spine only.
 
     ``windows`` are lengths of time, numbers of rows, or all rows. ``closed`` says which of their ends belong to them, ``tail`` rounds their
     starts down to a grid, and ``lag`` lets the view be refreshed only so long after each multiple of ``refresh``.
+
+    A view with none of them has features that are SQL over ``inputs`` (features of other views, columns of tables) and over ``request``:
+    what only the caller knows (name to type), in training a column of the spine. Its entity is its inputs'; it is never stored.
     """
 
     name: str
@@ -69,8 +72,15 @@ class FeatureView:
     owners: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     where: str = ""
+    request: Mapping[str, str] = field(default_factory=dict)
+    inputs: tuple[str, ...] = ()
 
     @property
     def is_handmade(self) -> bool:
         """Whether the vector comes from the team's own SQL or Python instead of window functions."""
-        return self.source is None
+        return self.sql is not None or self.python is not None
+
+    @property
+    def is_expression(self) -> bool:
+        """Whether the features are computed from other features, and from what the caller knows."""
+        return self.source is None and not self.is_handmade
