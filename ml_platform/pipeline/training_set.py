@@ -12,6 +12,7 @@ from ml_platform.core.hashing import content_hash
 from ml_platform.core.intervals import Interval, day_start
 from ml_platform.features.definition import FeatureDefinition, definition_hash
 from ml_platform.lake.version import Staged, Version
+from ml_platform.pipeline.feature_figures import feature_figures
 from ml_platform.pipeline.feature_values import features_at, resolve_features
 from ml_platform.pipeline.future import check_future
 from ml_platform.pipeline.outcome import CheckOutcome, Outcome, PartitionOutcome, Rows
@@ -58,6 +59,7 @@ def materialize_training(workspace: Workspace, problem_name: str, partitions: Se
     missing: list[str] = []
     reports: dict[str, LeakageReport] = {}
     staged: list[Staged] = []
+    values = pl.DataFrame()
     if due:
         workspace.say(f"{problem_name}: spine and labels of {len(due)} training dates up to {max(due)}")
         read = read_rows(workspace, problem, due, at=at)
@@ -86,7 +88,8 @@ def materialize_training(workspace: Workspace, problem_name: str, partitions: Se
     future = check_future(workspace, rows, definitions, at=at, spine=None if allowed else problem.spine_table)
     splits = Rows(tuple({"training_date": o.partition, **o.numbers} for o in outcomes if o.numbers))
     checks = (_leakage_check(reports), _rows_check(outcomes, missing), future)
-    return Outcome(commit, outcomes, checks, metadata={"splits": splits} if chosen else {})
+    metadata = {"splits": splits, "features": Rows(tuple(feature_figures(d, values[d.name]) for d in definitions))} if chosen else {}
+    return Outcome(commit, outcomes, checks, metadata)
 
 
 def training_code_version(problem: CompiledProblem, definitions: Sequence[FeatureDefinition]) -> str:
