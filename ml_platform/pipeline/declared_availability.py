@@ -109,7 +109,7 @@ def arrivals(workspace: Workspace, table: Table, version: Version) -> dict[str, 
     now = workspace.clock.now()
     came: dict[str, datetime] = {}
     for delivered in history:
-        for file in delivered.properties["files"]:
+        for file in delivered.properties.get("files", ()):
             time = datetime.fromisoformat(file["delivered_at"])
             # A file of the same name says again what stood in it: what it held first came with the first of them.
             came.setdefault(file["name"], max(time, delivered.created) if delivered.created <= now else time)
