@@ -19,6 +19,7 @@ from ml_platform.features.definition import VALID_FROM, FeatureDefinition, defin
 from ml_platform.features.handmade import compute_handmade, hand_over, refreshes_within
 from ml_platform.lake.version import Staged, Version
 from ml_platform.pipeline.feature_events import TableHeads, heads_of, last_landed_day, made_from, read_events, read_rows, versions_within
+from ml_platform.pipeline.feature_figures import covered, feature_figures
 from ml_platform.pipeline.outcome import CheckOutcome, Outcome, PartitionOutcome, Rows
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import Project
@@ -93,7 +94,7 @@ def materialize_features(workspace: Workspace, view_name: str, entity: Sequence[
     outcomes = tuple(_outcome(day, published.get(day), entities.get(day, 0), view.tables, last) for day in partitions)
     whole = pl.concat(histories) if histories else pl.DataFrame()
     values = whole.height * len(definitions)
-    described = Rows(tuple(_described(d, whole) for d in definitions))
+    described = Rows(_described(definitions, entity, whole))
     metadata = {"features": described, "values": values, "values_per_second": round(values / seconds) if seconds else 0}
     return Outcome(commit, outcomes, (_check(definitions, whole),), metadata)
 
@@ -201,14 +202,11 @@ def _outcome(day: str, version: Version | None, entities: int, tables: Sequence[
     return PartitionOutcome(day, version, numbers={"rows": version.rows, "entities": entities})
 
 
-def _described(definition: FeatureDefinition, history: pl.DataFrame) -> dict[str, Any]:
-    row: dict[str, Any] = {"feature": definition.name, "what": definition.description}
-    if history.height:
-        column = history[definition.stored_name]
-        row["null_share"] = column.null_count() / history.height
-        if column.dtype.is_numeric():
-            row |= {"smallest": column.min(), "mean": column.mean(), "largest": column.max()}
-    return row
+def _described(definitions: Sequence[FeatureDefinition], entity: Sequence[str], history: pl.DataFrame) -> tuple[dict[str, Any], ...]:
+    """Return a row of figures per feature; its coverage is the share of entities that ever have a value."""
+    ever = covered(history, entity, [d.stored_name for d in definitions])
+    nothing = pl.Series([], dtype=pl.Float64)
+    return tuple(feature_figures(d, history[d.stored_name] if history.height else nothing, ever.get(d.stored_name)) for d in definitions)
 
 
 def _check(definitions: Sequence[FeatureDefinition], history: pl.DataFrame) -> CheckOutcome:

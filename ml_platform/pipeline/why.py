@@ -16,6 +16,7 @@ from ml_platform.core.intervals import to_micros as micros_of
 from ml_platform.features.axis import MICROSECOND, ceil_to_grid, floor_to_grid
 from ml_platform.features.definition import CUTOFF, ORDERED, FeatureDefinition
 from ml_platform.features.event_columns import EventColumns
+from ml_platform.features.inputs import request_columns
 from ml_platform.features.window_spec import FOREVER
 from ml_platform.lake.version import Version
 from ml_platform.pipeline.feature_events import heads_of, read_events
@@ -110,7 +111,7 @@ def why(
     if name not in definitions:
         raise UnknownNameError(f"Problem {problem_name!r} has no feature {name!r}. {did_you_mean(name, definitions)}")
     found = spine_row(workspace, problem, row, cutoff, at)
-    entity = {column: found[column] for column in definitions[name].entity}
+    entity = {column: found[column] for column in (*definitions[name].entity, *request_columns([definitions[name]]))}
     return explain_value(workspace, definitions[name], entity, found[CUTOFF], at=at)
 
 
@@ -126,7 +127,7 @@ def explain_value(
     definition : FeatureDefinition
         Any feature; of a handmade one the rows are shown that its code was handed.
     entity : mapping
-        Its key columns.
+        Its key columns, and what the caller gives of an expression.
     cutoff : datetime
         Aware.
     at : int, optional
@@ -137,6 +138,10 @@ def explain_value(
     Why
     """
     at = workspace.lake.head() if at is None else at
+    if definition.kind == "expression":
+        from ml_platform.pipeline.why_expression import explain_expression
+
+        return explain_expression(workspace, definition, entity, cutoff, at=at)
     refreshed = from_micros(int(floor_to_grid(np.array([micros_of(cutoff - definition.lag)]), definition.refresh)[0]))
     spine = pl.DataFrame({**{k: [entity[k]] for k in definition.entity}, CUTOFF: [cutoff]})
     values, _ = features_at(workspace, spine, [definition], at=at)

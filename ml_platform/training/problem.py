@@ -101,7 +101,8 @@ class Problem:
     """One declared prediction problem.
 
     ``features`` names views (all features of every entity the spine can join), single features (``delays.arr_delay_mean_7d``)
-    or columns of a table as of the cutoff (``schedule.carrier``).
+    or columns of a table as of the cutoff (``schedule.carrier``). ``population_allow`` is why it is right all the same that later
+    knowledge decides which rows there are; empty: it is not.
     """
 
     name: str
@@ -113,6 +114,7 @@ class Problem:
     model: Model = field(default_factory=Model)
     monitor: Monitor = field(default_factory=Monitor)
     promote_margin: float = 0.002
+    population_allow: str = ""
     retention: Retention | None = None  # None: as the project has it
     description: str = ""
     owners: tuple[str, ...] = ()
