@@ -53,27 +53,35 @@ class ComputeBucket:
     def run(self) -> int:
         """Write the answers and return how many rows they have."""
         definitions = [FeatureDefinition.from_dict(d) for d in self.definitions]
-        spine = self._read(
-            self.spine,
-            self.spine_schema,
-            lambda rows: rows.filter(pl.col(SLICED_AT).is_between(self.cut.start, self.cut.end, closed="left")),
-        )
-        events = self._read(self.events, self.events_schema, lambda rows: self._reached(rows, definitions))
+        is_asked = pl.col(SLICED_AT).is_between(self.cut.start, self.cut.end, closed="left")
+        spine = _read(self.spine, self.spine_schema, self.bucket, self.buckets, lambda rows: rows.filter(is_asked))
+        events = read_bucket(self.events, self.events_schema, self.bucket, self.buckets, self.cut, definitions)
         answers = compute(events, spine, definitions).cast(self.schema).with_columns(spine[ROW])
         del events
         write_blocks(self.path, answers, self.spine_rows, self.block_rows)
         return answers.height
 
-    def _reached(self, events: pl.DataFrame, definitions: Sequence[FeatureDefinition]) -> pl.DataFrame:
-        earliest, latest, _ = event_times(events, definitions)
-        return events.filter(pl.Series((latest >= self.cut.events_from) & (earliest <= self.cut.events_to)))
 
-    def _read(self, files: Sequence[GroupedFile], schema: pl.Schema, keep: Callable[[pl.DataFrame], pl.DataFrame]) -> pl.DataFrame:
-        found = [pl.DataFrame(schema=schema)]
-        for file in files:
-            rounds = None if file.rounds is None else np.array(file.rounds)
-            found += [keep(rows) for rows in read_batches(file.path, self.bucket, self.buckets, rounds)]
-        return pl.concat(found, rechunk=True)
+def read_bucket(
+    files: Sequence[GroupedFile], schema: pl.Schema, bucket: int, buckets: int, cut: Slice, definitions: Sequence[FeatureDefinition]
+) -> pl.DataFrame:
+    """Return the events of a bucket that a slice can see, in stored order."""
+
+    def reached(events: pl.DataFrame) -> pl.DataFrame:
+        earliest, latest, _ = event_times(events, definitions)
+        return events.filter(pl.Series((latest >= cut.events_from) & (earliest <= cut.events_to)))
+
+    return _read(files, schema, bucket, buckets, reached)
+
+
+def _read(
+    files: Sequence[GroupedFile], schema: pl.Schema, bucket: int, buckets: int, keep: Callable[[pl.DataFrame], pl.DataFrame]
+) -> pl.DataFrame:
+    found = [pl.DataFrame(schema=schema)]
+    for file in files:
+        rounds = None if file.rounds is None else np.array(file.rounds)
+        found += [keep(rows) for rows in read_batches(file.path, bucket, buckets, rounds)]
+    return pl.concat(found, rechunk=True)
 
 
 def rounds_within(sketch: Sketch, bucket: int, start: int, end: int) -> tuple[bool, ...]:

@@ -64,7 +64,11 @@ def compute_in_buckets(
     folder.mkdir(parents=True, exist_ok=True)
     job.engine.check_folder(job.folder)
     try:
-        buckets = _bucket_count(events, spine, entities, job)
+        most = max(
+            estimated_bytes(events.rows, kept_columns(events.schema, group), spine.rows, spine_schema(spine.schema, entity), group)
+            for entity, group in entities.items()
+        )
+        buckets = bucket_count(events.rows + spine.rows, most, job)
         job.say(f"{events.rows:,} events and {spine.rows:,} spine rows go into {buckets} buckets for each of {len(entities)} entities")
         found = _split(events, spine, entities, buckets, job)
         answers: list[Answers] = []
@@ -94,14 +98,9 @@ def estimated_bytes(
     return events * event_bytes + spine * memory.bytes_per_spine_row(memory.row_bytes(spine_schema), definitions)
 
 
-def _bucket_count(events: EventSource, spine: SpineSource, entities: _Entities, job: Job) -> int:
-    """Return into how many buckets each entity's rows go, so that an even one fits into a task."""
-    most = max(
-        estimated_bytes(events.rows, _kept(events.schema, group), spine.rows, spine_schema(spine.schema, entity), group)
-        for entity, group in entities.items()
-    )
-    rows = (events.rows + spine.rows) / job.bucket_rows
-    return min(max(1, math.ceil(UNEVEN * most / job.task_bytes), math.ceil(rows)), MOST_BUCKETS)
+def bucket_count(rows: int, estimated: float, job: Job) -> int:
+    """Return into how many buckets rows go that take so many bytes in one pass, so that an even one fits into a task."""
+    return min(max(1, math.ceil(UNEVEN * estimated / job.task_bytes), math.ceil(rows / job.bucket_rows)), MOST_BUCKETS)
 
 
 def _split(events: EventSource, spine: SpineSource, entities: _Entities, buckets: int, job: Job) -> list[tuple[SplitFiles, SplitFiles]]:
@@ -110,7 +109,7 @@ def _split(events: EventSource, spine: SpineSource, entities: _Entities, buckets
 
     def files(what: str, part: int) -> tuple[EntityFile, ...]:
         return tuple(
-            EntityFile(entity, tuple(_kept(events.schema, group)), f"{job.folder}/split-{what}-{number}-{part}.arrow")
+            EntityFile(entity, tuple(kept_columns(events.schema, group)), f"{job.folder}/split-{what}-{number}-{part}.arrow")
             for number, (entity, group) in enumerate(entities.items())
         )
 
@@ -123,7 +122,7 @@ def _split(events: EventSource, spine: SpineSource, entities: _Entities, buckets
     of_events, of_spine = (list(zip(tasks, sketches, strict=True))[s] for s in (slice(len(events.parts)), slice(len(events.parts), None)))
     return [
         (
-            _files(of_events, number, _kept(events.schema, group)),
+            _files(of_events, number, kept_columns(events.schema, group)),
             _files(of_spine, number, spine_schema(spine.schema, entity)),
         )
         for number, (entity, group) in enumerate(entities.items())
@@ -134,7 +133,7 @@ def _files(done: Sequence[tuple[SplitEvents | SplitSpine, list[Sketch]]], number
     return SplitFiles([task.files[number].path for task, _ in done], [sketches[number] for _, sketches in done], schema)
 
 
-def _kept(schema: pl.Schema, definitions: Sequence[FeatureDefinition]) -> pl.Schema:
+def kept_columns(schema: pl.Schema, definitions: Sequence[FeatureDefinition]) -> pl.Schema:
     """Return the columns of the events that these definitions need: those of their entity, values, filters and times."""
     wanted = {c for d in definitions for c in (*d.entity, *d.available_at)}
     wanted |= {str(c) for d in definitions for c in (d.value, d.event_time, None if d.where is None else where_column(d))}

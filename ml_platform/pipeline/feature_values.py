@@ -15,13 +15,13 @@ from ml_platform.core.intervals import DAY, EPOCH, Interval, day_start, floor_da
 from ml_platform.features.axis import floor_to_grid
 from ml_platform.features.change_points import longest_reach, read_at
 from ml_platform.features.definition import CUTOFF, VALID_FROM, FeatureDefinition, definition_hash
-from ml_platform.features.engine import TIMES, compute
+from ml_platform.features.engine import TIMES
 from ml_platform.features.event_columns import check_columns, to_micros
-from ml_platform.features.handmade import compute_handmade
 from ml_platform.features.table_columns import column_definition, look_up_columns
 from ml_platform.lake.version import Version
-from ml_platform.pipeline.feature_events import TableHeads, heads_of, made_from, read_events, read_rows, versions_within
-from ml_platform.pipeline.feature_table import DEFINITIONS, MADE_FROM, REACH, entity_schema, partition_interval, read_handed
+from ml_platform.pipeline.feature_events import TableHeads, heads_of, made_from, read_rows, versions_within
+from ml_platform.pipeline.feature_jobs import handmade_history, window_values
+from ml_platform.pipeline.feature_table import DEFINITIONS, MADE_FROM, REACH, entity_schema, partition_interval
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem, Project
 
@@ -190,12 +190,10 @@ def _computed(
     reach = Interval(cutoffs.start - longest_reach(definitions), cutoffs.end)
     versions = versions_within(heads, reach)
     if definitions[0].kind == "window":
-        events = read_events(workspace, workspace.project.table(definitions[0].table), versions, definitions)
-        return compute(events, spine, definitions), versions
+        return window_values(workspace, workspace.project.table(definitions[0].table), versions, spine, definitions), versions
     micros, known = to_micros(spine[CUTOFF])
     refreshes = [from_micros(int(t)) for t in np.unique(floor_to_grid(micros[known], definitions[0].refresh))]
-    handed = read_handed(workspace, heads, reach)
-    history = compute_handmade(handed, definitions, refreshes if handed else [], entity_schema(workspace, definitions[0]))
+    history = handmade_history(workspace, heads, definitions, refreshes if heads else [], entity_schema(workspace, definitions[0]))
     return read_at(history, spine, definitions), versions
 
 
