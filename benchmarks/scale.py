@@ -22,13 +22,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
+from scale_plot import HEADER, keep, row_of
 
 from ml_platform.features.buckets import compute_in_buckets
 from ml_platform.features.compile import compile_view
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.event_rows import stored_columns, to_events
 from ml_platform.features.job import Job
-from ml_platform.features.memory import format_bytes, parse_bytes
+from ml_platform.features.memory import parse_bytes
 from ml_platform.features.split import EventSource, Part, SpineSource, select_file
 from ml_platform.features.task_engine import LocalEngine
 from ml_platform.features.view import FeatureColumn, FeatureView
@@ -139,21 +140,7 @@ def one_size(events: int, skewed: bool, args: argparse.Namespace) -> dict[str, A
         common = [sys.executable, __file__, "--folder", folder, "--memory", args.memory, "--workers", str(args.workers)]
         subprocess.run([*common, "--sizes", str(events), "--step", "make", *(["--skewed"] if skewed else [])], check=True)
         done = subprocess.run([*common, "--step", "run"], check=True, stdout=subprocess.PIPE, text=True)
-        return {"events": events, "skewed": skewed} | json.loads(done.stdout.splitlines()[-1])
-
-
-def row_of(found: dict[str, Any]) -> str:
-    name = "one key has half" if found["skewed"] else "even keys"
-    return (
-        f"| {name} | {found['events']:,} | {found['spine']:,} | {found['features']} | {found['wall']:.1f} | {found['cpu']:.1f} "
-        f"| {1e6 * found['cpu'] / found['events']:.2f} | {format_bytes(found['peak'])} | {format_bytes(found['bytes'])} |"
-    )
-
-
-HEADER = (
-    "| keys | events | spine rows | features | wall s | CPU s | CPU s per million events | peak memory | answers |\n"
-    "|---|---|---|---|---|---|---|---|---|"
-)
+        return {"events": events, "skewed": skewed, "limit": parse_bytes(args.memory)} | json.loads(done.stdout.splitlines()[-1])
 
 
 def main() -> None:
@@ -163,6 +150,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--folder", type=Path, default=None)
     parser.add_argument("--skewed", action="store_true", help="also with one key that has half of all events")
+    parser.add_argument("--write", action="store_true", help="keep the figures in scale.json, scale.md and scale.svg beside this file")
     parser.add_argument("--step", choices=["make", "run"], help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.step == "make":
@@ -174,7 +162,10 @@ def main() -> None:
     print(HEADER, flush=True)
     for events in args.sizes:
         for skewed in (False, True) if args.skewed else (False,):
-            print(row_of(one_size(events, skewed, args)), flush=True)
+            found = one_size(events, skewed, args)
+            print(row_of(found), flush=True)
+            if args.write:
+                keep(found)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from ml_platform.features.engine import compute
 from ml_platform.features.event_rows import stored_columns
 from ml_platform.features.handmade import Handed, compute_handmade, hand_over
 from ml_platform.features.handmade_tasks import HandedTable, compute_handmade_by_job, split_refreshes
-from ml_platform.features.memory import INPUT_COPIES, TEXT_BYTES, row_bytes
+from ml_platform.features.memory import BYTES_PER_EVENT, INPUT_COPIES, TEXT_BYTES, row_bytes
 from ml_platform.features.split import EventSource, Part, SpineSource, write_parts
 from ml_platform.lake.reading import Reading
 from ml_platform.lake.version import Version
@@ -116,6 +116,12 @@ def handmade_history(
         runs = split_refreshes(refreshes, takes, job.task_bytes, job.engine.parallel)
         tables = [[handed_table(workspace, h.table, versions(h, run)) for h in heads] for run in runs]
         return compute_handmade_by_job(tables, definitions, runs, entity_types, job)
+
+
+def history_fits(workspace: Workspace, versions: Sequence[Version], features: int) -> bool:
+    """Whether partitions of a feature table fit into memory, with what looking them up takes."""
+    rows = _rows(versions)
+    return rows * (BYTES_PER_EVENT + INPUT_COPIES * TEXT_BYTES * features) <= workspace.engine.limit
 
 
 def event_source(workspace: Workspace, table: Table, versions: Sequence[Version], definitions: Sequence[FeatureDefinition]) -> EventSource:

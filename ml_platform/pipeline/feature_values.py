@@ -20,7 +20,7 @@ from ml_platform.features.event_columns import check_columns, to_micros
 from ml_platform.features.table_columns import column_definition, look_up_columns
 from ml_platform.lake.version import Version
 from ml_platform.pipeline.feature_events import TableHeads, heads_of, made_from, read_rows, versions_within
-from ml_platform.pipeline.feature_jobs import handmade_history, window_values
+from ml_platform.pipeline.feature_jobs import handmade_history, history_fits, window_values
 from ml_platform.pipeline.feature_table import DEFINITIONS, MADE_FROM, REACH, entity_schema, partition_interval
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem, Project
@@ -171,7 +171,8 @@ def _view_values(commit: _Commit, spine: pl.DataFrame, definitions: list[Feature
     rest: list[FeatureDefinition] = []
     for group in _grouped(definitions, lambda d: d.entity):
         stored = _stored_versions(commit, group, cutoffs, heads)
-        if stored:
+        # A history is looked up in one piece: one that is too large for that is computed again, which can be cut.
+        if stored and history_fits(commit.workspace, stored, len(group)):
             names = [*group[0].entity, VALID_FROM, *(d.stored_name for d in group)]
             found.append(read_at(commit.workspace.lake.read_versions(stored, columns=names).pl(), spine, group))
             used += stored

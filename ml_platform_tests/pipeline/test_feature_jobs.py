@@ -43,7 +43,7 @@ def test_what_does_not_fit_into_memory_is_computed_in_buckets_and_is_the_same(ma
 @pytest.mark.parametrize(("view", "entity"), [("delays", ("origin",)), ("delays", ("origin", "dest")), ("busy", ("origin",))])
 def test_feature_tables_are_the_same_in_buckets(made, view, entity):
     said: list[str] = []
-    settings = replace(LITTLE, memory_limit=250_000 if view == "delays" else 60_000)
+    settings = replace(LITTLE, memory_limit=250_000 if view == "delays" else 90_000)
     first = materialize_features(limited(made, said, settings), view, entity, DAYS).commit
     again = materialize_features(made.workspace, view, entity, DAYS).commit
     assert first is not None
@@ -71,3 +71,13 @@ def test_what_fits_is_computed_at_once(made, monkeypatch):
     monkeypatch.setattr(feature_jobs, "compute_in_buckets", None)
     definitions = resolve_features(made.workspace.project, ["delays"])
     assert features_at(made.workspace, spine(DAYS[3]), definitions)[0].height == spine(DAYS[3]).height
+
+
+def test_a_history_that_is_too_large_to_be_looked_up_is_computed_again(made):
+    definitions = [d for d in resolve_features(made.workspace.project, ["delays"]) if d.entity == ("origin",)]
+    materialize_features(made.workspace, "delays", ("origin",), DAYS)
+    expected, from_features = features_at(made.workspace, spine(DAYS[3]), definitions)
+    got, from_tables = features_at(limited(made, []), spine(DAYS[3]), definitions)
+    assert_frame_equal(got, expected, check_exact=True)
+    assert {v.table for v in from_features} == {"flights/features/delays__origin"}
+    assert {v.table for v in from_tables} == {"flights/tables/arrivals"}
