@@ -216,7 +216,7 @@ def _codes(keys: pl.DataFrame, numbered: pl.DataFrame, entity: list[str]) -> NDA
 def _same_types(events: pl.DataFrame, spine: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Give key columns one type on both sides where that changes no value; a number is never taken for a text."""
     for column in events.columns:
-        ours, theirs = _plain_type(events[column].dtype), _plain_type(spine[column].dtype)
+        ours, theirs = plain_type(events[column].dtype), plain_type(spine[column].dtype)
         if theirs == pl.Null:
             theirs = ours
         elif ours == pl.Null:
@@ -231,7 +231,8 @@ def _same_types(events: pl.DataFrame, spine: pl.DataFrame) -> tuple[pl.DataFrame
     return events, spine
 
 
-def _plain_type(dtype: pl.DataType) -> pl.DataType:
+def plain_type(dtype: pl.DataType) -> pl.DataType:
+    """Return the one type in which keys of such types are compared."""
     if dtype.is_integer():
         return pl.Int64()
     if isinstance(dtype, pl.Categorical | pl.Enum):
