@@ -169,11 +169,10 @@ def _time_rules(table: Table, bad: Mapping[str, str]) -> list[Rule]:
         used = bind_expression(table.availability[0].sql, contract_columns(table.contract), where=table.where).columns
         reported = [bad[c] for c in sorted(used) if c in bad]
         reported += [f"{quote_name(c.name)} IS NULL" for c in table.contract.columns if c.name in used and not c.nullable]
-        unknown = " AND ".join([f"{names[0]} IS NULL", *(f"NOT ({r})" for r in reported)])
-        says = f"{table.availability[0].sql} is known"
-        if table.is_derived:
-            says += ", and so is when each column became known that decides about the row"
-        rules.append(Rule(AVAILABLE_AT_KNOWN, "", "reject", f"({unknown})", says))
+        # A derived row that was made of something which is never known breaks no rule: it is kept, and never counts.
+        time = f"TRY(CAST(({table.availability[0].sql}\n) AS TIMESTAMPTZ))" if table.is_derived else names[0]
+        unknown = " AND ".join([f"{time} IS NULL", *(f"NOT ({r})" for r in reported)])
+        rules.append(Rule(AVAILABLE_AT_KNOWN, "", "reject", f"({unknown})", f"{table.availability[0].sql} is known"))
     days = table.partitions
     if days is not None:
         times = [*([f"CAST({quote_name(table.event_time)} AS TIMESTAMPTZ)"] if table.event_time else []), *names]
