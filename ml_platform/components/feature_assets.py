@@ -1,5 +1,7 @@
 """The feature assets of a view: one per entity, each a history of change points."""
 
+from datetime import timedelta
+
 import dagster as dg
 
 from ml_platform.components.asset_plan import AssetPlan, Dep, asset_of
@@ -9,8 +11,14 @@ from ml_platform.components.table_assets import raw_keys
 from ml_platform.core.durations import format_duration
 from ml_platform.core.hashing import content_hash
 from ml_platform.features.compile import CompiledView
+from ml_platform.features.compile_windows import as_window
 from ml_platform.features.definition import definition_hash
+from ml_platform.features.window_spec import FOREVER
 from ml_platform.project.project import Project
+from ml_platform.tables.table import DailyPartitions
+
+# Dagster counts the days of a mapping one by one. What is older still goes into the values: reading does not ask the mapping.
+MOST_DAYS = 1_100
 
 
 def feature_key(project: Project, view: str, entity: tuple[str, ...]) -> dg.AssetKey:
@@ -25,10 +33,16 @@ def assets_of(project: Project, view: CompiledView) -> list[dg.AssetsDefinition]
     return [asset_of(_plan(project, view, entity)) for entity in view.view.entities]
 
 
-def reach_days(view: CompiledView) -> int:
-    """Return how many days before its own a day of the view can look back to: the longest window and one refresh."""
-    refresh = view.view.refresh
-    return days_up(view.max_window + refresh) if refresh is not None else days_up(view.max_window)
+def reach_days(view: CompiledView, partitions: DailyPartitions | None) -> int:
+    """Return how many days before its own a day of the view can look back to: the longest window and one refresh.
+
+    Windows over all rows look back to the project's first day; where the days have no end, Dagster is told of the last ``MOST_DAYS``.
+    """
+    if view.max_window < FOREVER:
+        return days_up(view.max_window + (view.view.refresh or timedelta(0)))
+    if partitions is None or partitions.end is None:
+        return MOST_DAYS
+    return (partitions.end - partitions.start).days
 
 
 def _code_version(view: CompiledView, entity: tuple[str, ...]) -> str:
@@ -49,10 +63,10 @@ def _plan(project: Project, view: CompiledView, entity: tuple[str, ...]) -> Asse
     deps = []
     for name in view.reads:
         table = project.table(name)
-        mapping = None if table.partitions is None else files_of_times(table.partitions, -reach_days(view), 0)
+        mapping = None if table.partitions is None else files_of_times(table.partitions, -reach_days(view, project.partitions), 0)
         deps.append(Dep(dg.AssetKey([project.name, "tables", name]), mapping))
     refresh = "continuously" if view.view.refresh is None else f"every {format_duration(view.view.refresh)}"
-    told = ", ".join(format_duration(w) for w in view.view.windows)
+    told = ", ".join(as_window(w).label for w in view.view.windows)
     return AssetPlan(
         project=project,
         layer="features",

@@ -13,6 +13,8 @@ from ml_platform.components.mappings import days_up, files_of_times, window
 from ml_platform.components.table_assets import raw_keys
 from ml_platform.core.durations import format_duration
 from ml_platform.core.hashing import content_hash
+from ml_platform.features.compile import CompiledView
+from ml_platform.features.inputs import leaves
 from ml_platform.project.project import CompiledProblem, Project
 from ml_platform.tables.table import Table
 
@@ -46,12 +48,13 @@ def _feature_deps(project: Project, problem: CompiledProblem, first: int, last: 
     deps: dict[dg.AssetKey, Dep] = {}
     for name, entity in problem.view_entities:
         view = project.view(name)
+        for stored, its in _stored_tables(project, view, entity):
+            key = feature_key(project, stored.name, its)
+            deps[key] = Dep(key, window(first - reach_days(stored, project.partitions), last))
         if view.view.store:
-            key = feature_key(project, name, entity)
-            deps[key] = Dep(key, window(first - reach_days(view), last))
             continue
         for read in view.reads:
-            dep = _files(project, project.table(read), first - reach_days(view), last)
+            dep = _files(project, project.table(read), first - reach_days(view, project.partitions), last)
             deps[dep.key] = dep
     for column in problem.table_columns:
         table = project.table(column.table)
@@ -59,6 +62,14 @@ def _feature_deps(project: Project, problem: CompiledProblem, first: int, last: 
         if table.name != problem.spine_table.name:
             deps.setdefault(dep.key, dep)
     return list(deps.values())
+
+
+def _stored_tables(project: Project, view: CompiledView, entity: tuple[str, ...]) -> list[tuple[CompiledView, tuple[str, ...]]]:
+    """Return the feature tables that one entity's features are read from: its own, or those of what its expressions are made of."""
+    if view.view.is_expression:
+        below = dict.fromkeys((d.view, d.entity) for d in leaves(view.definitions(entity)) if d.view)
+        return [(project.view(name), its) for name, its in below if project.view(name).view.store]
+    return [(view, entity)] if view.view.store else []
 
 
 def _unique(deps: list[Dep]) -> tuple[Dep, ...]:
@@ -88,6 +99,7 @@ def _training(project: Project, problem: CompiledProblem) -> AssetPlan:
         partitions=project.partitions, deps=_unique(deps),
         checks={
             "leakage": "No feature knows the outcome: not by its value, not by being missing; and the population was known at the cutoff.",
+            "future": "No feature of a sample of rows moves when everything that becomes known at or after the cutoff is changed.",
             "training_rows": "Every split has rows of both kinds.",
         },
         kinds=("duckdb", "polars"),

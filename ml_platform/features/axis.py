@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from ml_platform.core.errors import FeatureError
 from ml_platform.features.event_columns import check_columns
+from ml_platform.features.window_spec import WindowSpec
 
+MICROSECOND = timedelta(microseconds=1)
 # Twice this still fits in int64.
 AXIS_LIMIT = 2**62
 
@@ -54,6 +56,16 @@ class Axis:
         else:
             ticks = np.searchsorted(self.steps, times, side="left")
         return np.searchsorted(self.places, codes * self.span + ticks, side="left")
+
+    def starts(self, codes: NDArray[np.int64]) -> Positions:
+        """Return for each entity the position of its first event."""
+        return np.searchsorted(self.places, codes * self.span, side="left")
+
+    def kept(self, keep: NDArray[np.bool_]) -> Axis:
+        """Return the axis of some of the events (``keep``: one answer per event, in axis order)."""
+        if keep.all():
+            return self
+        return Axis(self.order[keep], self.codes[keep], self.times[keep], self.places[keep], self.origin, self.span, self.steps)
 
 
 def build_axis(
@@ -103,23 +115,36 @@ class Queries:
     asked: Positions
     known: NDArray[np.bool_]
 
-    def window(self, axis: Axis, length: timedelta) -> tuple[Positions, Positions]:
-        """Return the positions ``[first, after)`` of each query's window: ``time - length <= available_at < time``."""
-        micros = length // timedelta(microseconds=1)
+    def window(self, axis: Axis, spec: WindowSpec) -> tuple[Positions, Positions]:
+        """Return the positions ``[first, after)`` of each query's window: as a rule ``time - length <= available_at < time``."""
         first = np.zeros(self.codes.size + 1, dtype=np.int64)
         after = np.zeros_like(first)
         if axis.size:
-            first[:-1] = axis.positions(self.codes, self.times - micros)
-            after[:-1] = axis.positions(self.codes, self.times)
-        return first, after
+            ends = self.times - spec.offset // MICROSECOND
+            # Times are whole microseconds: a window that includes its end is one that ends a microsecond later.
+            after[:-1] = axis.positions(self.codes, ends + int(spec.includes_end))
+            if spec.length is None:
+                first[:-1] = axis.starts(self.codes)
+                if spec.rows is not None:
+                    np.maximum(first, after - spec.rows, out=first)
+            else:
+                starts = floor_to_grid(ends - spec.length // MICROSECOND, spec.tail)
+                first[:-1] = axis.positions(self.codes, starts + int(not spec.includes_start))
+        return first, np.maximum(first, after)
 
 
-def build_queries(codes: NDArray[np.int64], cutoffs: NDArray[np.int64], known: NDArray[np.bool_], refresh: timedelta | None) -> Queries:
-    """Reduce spine rows to their different (entity, last refresh at or before the cutoff).
+def build_queries(
+    codes: NDArray[np.int64],
+    cutoffs: NDArray[np.int64],
+    known: NDArray[np.bool_],
+    refresh: timedelta | None,
+    lag: timedelta = timedelta(0),
+) -> Queries:
+    """Reduce spine rows to their different (entity, last refresh at or before the cutoff minus the lag).
 
     ``codes`` are -1 for entities without events.
     """
-    times = floor_to_grid(cutoffs, refresh)
+    times = floor_to_grid(cutoffs - lag // MICROSECOND, refresh)
     seen = np.flatnonzero(known & (codes >= 0))
     order = seen[np.lexsort((times[seen], codes[seen]))]
     ordered_codes, ordered_times = codes[order], times[order]
@@ -135,7 +160,7 @@ def floor_to_grid(micros: NDArray[np.int64], refresh: timedelta | None) -> NDArr
     """Return the last refresh at or before each time; the grid is counted from 1970-01-01 UTC, None is continuous."""
     if refresh is None:
         return micros
-    step = refresh // timedelta(microseconds=1)
+    step = refresh // MICROSECOND
     return micros // step * step
 
 

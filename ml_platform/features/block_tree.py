@@ -7,10 +7,13 @@ References
 ----------
 .. [1] T. F. Chan, G. H. Golub, R. J. LeVeque (1983), Algorithms for computing the sample variance,
    The American Statistician 37(3), eq. 2.1.
+.. [2] P. Pébay (2008), Formulas for robust, one-pass parallel computation of covariances and arbitrary-order statistical moments,
+   Sandia report SAND2008-6212, eq. 2.1 and 3.6.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,8 +30,8 @@ class Moments:
     mean: Floats
     squares: Floats
 
-    def __getitem__(self, rows: NDArray | slice) -> Moments:
-        return Moments(self.count[rows], self.mean[rows], self.squares[rows])
+
+Parts = tuple[Floats, ...]
 
 
 def exact_centres(values: Floats, counted: NDArray[np.bool_], codes: NDArray[np.int64]) -> Floats:
@@ -63,15 +66,70 @@ def exact_centres(values: Floats, counted: NDArray[np.bool_], codes: NDArray[np.
     return np.where(known & is_exact[np.minimum(found, entities.size - 1)], values[rows][starts][np.minimum(found, entities.size - 1)], 0.0)
 
 
-def combine(left: Moments, right: Moments) -> Moments:
-    """Return the moments of the values of both sides together."""
-    count = left.count + right.count
+def fold_windows(level: Parts, combine: Callable[[Parts, Parts], Parts], first: NDArray[np.int64], after: NDArray[np.int64]) -> Parts:
+    """Combine what stands at the positions ``[first, after)`` of many windows, from aligned blocks of doubling size.
+
+    Parameters
+    ----------
+    level : tuple of ndarray of float64, each of shape (n,)
+        What a single position contributes. All zeros must be what nothing contributes.
+    combine : callable
+        Of the parts of a left and a right stretch, element by element; associative.
+    first, after : ndarray of int64, shape (m,)
+        Windows; empty where ``first >= after``.
+
+    Returns
+    -------
+    tuple of ndarray of shape (m,)
+        Zeros for an empty window.
+    """
+    left: Parts = tuple(np.zeros(first.size) for _ in level)
+    right: Parts = tuple(np.zeros(first.size) for _ in level)
+    active = np.flatnonzero(first < after)
+    begin, end = first[active], after[active]
+    while active.size:
+        odd = (begin & 1) == 1
+        _put(left, active[odd], combine(_at(left, active[odd]), _at(level, begin[odd])))
+        odd = (end & 1) == 1
+        _put(right, active[odd], combine(_at(level, end[odd] - 1), _at(right, active[odd])))
+        begin, end = (begin + 1) >> 1, end >> 1
+        is_open = begin < end
+        active, begin, end = active[is_open], begin[is_open], end[is_open]
+        even = level[0].size // 2 * 2
+        level = combine(_at(level, slice(0, even, 2)), _at(level, slice(1, even, 2)))
+    return combine(left, right)
+
+
+def combine_moments(left: Parts, right: Parts) -> Parts:
+    """Return count, mean and squared deviations of the values of both sides together."""
+    count = left[0] + right[0]
     safe = np.maximum(count, 1.0)
-    apart = right.mean - left.mean
-    share = right.count / safe
+    apart = right[1] - left[1]
+    share = right[0] / safe
     # The weight stands between the two factors: it is 0 where a side is empty, and 0 * inf would be NaN.
-    squares = left.squares + right.squares + apart * (left.count * share) * apart
-    return Moments(count, left.mean + apart * share, squares)
+    squares = left[2] + right[2] + apart * (left[0] * share) * apart
+    return count, left[1] + apart * share, squares
+
+
+def combine_cubes(left: Parts, right: Parts) -> Parts:
+    """Return count, mean, squared and cubed deviations of both sides together (Pébay 2008, eq. 2.1)."""
+    count, mean, squares = combine_moments(left[:3], right[:3])
+    safe = np.maximum(count, 1.0)
+    apart = right[1] - left[1]
+    weight = left[0] * right[0] / safe
+    cubes = left[3] + right[3] + apart * apart * apart * (weight * (left[0] - right[0]) / safe)
+    cubes = cubes + 3.0 * apart * (left[0] * right[2] - right[0] * left[2]) / safe
+    return count, mean, squares, cubes
+
+
+def combine_pairs(left: Parts, right: Parts) -> Parts:
+    """Return count, mean of x, mean of y, squared deviations of x, and products of deviations of both sides together."""
+    count = left[0] + right[0]
+    safe = np.maximum(count, 1.0)
+    x, y = right[1] - left[1], right[2] - left[2]
+    share = right[0] / safe
+    weight = left[0] * share
+    return count, left[1] + x * share, left[2] + y * share, left[3] + right[3] + x * weight * x, left[4] + right[4] + x * weight * y
 
 
 def window_moments(values: Floats, valid: NDArray[np.bool_], first: NDArray[np.int64], after: NDArray[np.int64]) -> Moments:
@@ -91,23 +149,14 @@ def window_moments(values: Floats, valid: NDArray[np.bool_], first: NDArray[np.i
     Moments of shape (m,)
         Count 0 for a window without valid values.
     """
-    level = Moments(valid.astype(np.float64), np.where(valid, values, 0.0), np.zeros(values.size))
-    left = Moments(*(np.zeros(first.size) for _ in range(3)))
-    right = Moments(*(np.zeros(first.size) for _ in range(3)))
-    active = np.flatnonzero(first < after)
-    begin, end = first[active], after[active]
-    while active.size:
-        odd = (begin & 1) == 1
-        _put(left, active[odd], combine(left[active[odd]], level[begin[odd]]))
-        odd = (end & 1) == 1
-        _put(right, active[odd], combine(level[end[odd] - 1], right[active[odd]]))
-        begin, end = (begin + 1) >> 1, end >> 1
-        open_ = begin < end
-        active, begin, end = active[open_], begin[open_], end[open_]
-        even = level.count.size // 2 * 2
-        level = combine(level[0:even:2], level[1:even:2])
-    return combine(left, right)
+    level = (valid.astype(np.float64), np.where(valid, values, 0.0), np.zeros(values.size))
+    return Moments(*fold_windows(level, combine_moments, first, after))
 
 
-def _put(target: Moments, rows: NDArray, values: Moments) -> None:
-    target.count[rows], target.mean[rows], target.squares[rows] = values.count, values.mean, values.squares
+def _at(parts: Parts, rows: NDArray | slice) -> Parts:
+    return tuple(part[rows] for part in parts)
+
+
+def _put(target: Parts, rows: NDArray, values: Parts) -> None:
+    for part, value in zip(target, values, strict=True):
+        part[rows] = value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 
 from ml_platform.core.errors import FeatureError
 from ml_platform.core.intervals import DAY
@@ -10,6 +11,7 @@ from ml_platform.features.change_points import longest_reach
 from ml_platform.features.compile import CompiledView
 from ml_platform.features.compile_handmade import compile_handmade
 from ml_platform.features.definition import FeatureDefinition, definition_hash
+from ml_platform.features.inputs import leaves, request_columns
 from ml_platform.features.view import FeatureView
 from ml_platform.tables.table import Table
 from ml_platform.tables.types import contract_columns
@@ -42,6 +44,8 @@ def carried_view(name: str, definitions: Iterable[FeatureDefinition], tables: Ma
         by_entity.setdefault(definition.entity, []).append(definition)
     every = [d for found in by_entity.values() for d in found]
     first = every[0]
+    if first.kind == "expression":
+        return _carried_expressions(name, by_entity, tables)
     read = dict(first.reads) if first.kind == "handmade" else {first.table: longest_reach(every)}
     missing = sorted(set(read) - set(tables))
     if missing:
@@ -57,8 +61,34 @@ def carried_view(name: str, definitions: Iterable[FeatureDefinition], tables: Ma
     if lost:
         raise FeatureError(f"View {name!r} had the key column {lost[0]!r}, which is in no contract of {', '.join(sorted(read))} any more.")
     keys = {column: types[column] for entity in by_entity for column in entity}
-    longest = max([d.window for d in every if d.window] + list(read.values()), default=DAY)
+    longest = max([d.span.reach + d.lag for d in every if d.kind == "window"] + list(read.values()), default=DAY)
     return CompiledView(view, read, longest, keys, {entity: tuple(found) for entity, found in by_entity.items()})
+
+
+def _carried_expressions(
+    name: str, by_entity: Mapping[tuple[str, ...], Sequence[FeatureDefinition]], tables: Mapping[str, Table]
+) -> CompiledView:
+    every = [d for found in by_entity.values() for d in found]
+    read = _reads_of(every)
+    missing = sorted(set(read) - set(tables))
+    if missing:
+        raise FeatureError(
+            f"View {name!r} reads table {missing[0]!r}, which is not declared any more. Declare it again to compute the view."
+        )
+    view = FeatureView(
+        name, tuple(by_entity), store=False, refresh=None, request=request_columns(every), inputs=tuple(d.name for d in leaves(every)),
+        where=f"the definitions of view {name!r} that the model carries",
+    )  # fmt: skip
+    return CompiledView(view, read, max(read.values(), default=DAY), {}, {entity: tuple(found) for entity, found in by_entity.items()})
+
+
+def _reads_of(definitions: Iterable[FeatureDefinition]) -> dict[str, timedelta]:
+    """Return the tables that expressions read through their inputs, each with how far before a cutoff its rows can matter."""
+    reads: dict[str, timedelta] = {}
+    for leaf in leaves(definitions):
+        for table in {leaf.table, *(name for name, _ in leaf.reads)} - {""}:
+            reads[table] = max(reads.get(table, timedelta(0)), longest_reach([leaf]))
+    return dict(sorted(reads.items()))
 
 
 def _declaration(name: str, entities: tuple[tuple[str, ...], ...], first: FeatureDefinition) -> FeatureView:

@@ -1,7 +1,8 @@
 """A feature table as a history of change points: a row wherever an entity's vector can change, so that any cutoff is one look-up away.
 
-A value that becomes available at ``a`` enters at the first refresh after it, and leaves a window ``w`` at the first after ``a + w``;
-nothing else changes a vector. ``valid_from`` is the first cutoff for which a row holds.
+A value that becomes available at ``a`` enters at the first refresh after it, and leaves a window ``w`` at the first after ``a + w``
+(offsets, other edges and rounded starts shift these times); nothing else changes a vector.
+``valid_from`` is the first cutoff for which a row holds.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from math import gcd
 
 import numpy as np
 import polars as pl
@@ -17,11 +19,12 @@ from numpy.typing import NDArray
 from ml_platform.core.errors import FeatureError
 from ml_platform.core.intervals import Interval, to_micros
 from ml_platform.features.as_of import LookUp, look_up
-from ml_platform.features.axis import AXIS_LIMIT, ceil_to_grid, entity_codes, floor_to_grid
-from ml_platform.features.definition import VALID_FROM, FeatureDefinition
+from ml_platform.features.axis import AXIS_LIMIT, MICROSECOND, ceil_to_grid, entity_codes, floor_to_grid
+from ml_platform.features.definition import STORED_TIMES, VALID_FROM, FeatureDefinition
 from ml_platform.features.engine import TIMES, answer_coded
 from ml_platform.features.event_columns import EventColumns, check_columns
-from ml_platform.features.functions import FUNCTIONS
+from ml_platform.features.functions import find_function
+from ml_platform.features.window_spec import WindowSpec
 
 # Marks of (entity, refresh) that are kept at once, one byte each; more are sorted instead.
 BITMAP_LIMIT = 2**27
@@ -86,9 +89,11 @@ def read_at(history: pl.DataFrame, spine: pl.DataFrame, definitions: Sequence[Fe
 
 def longest_reach(definitions: Sequence[FeatureDefinition]) -> timedelta:
     """Return how far before a cutoff a row, or a change point, can matter to any of the definitions."""
-    windows = [d.window or timedelta(0) for d in definitions] + [back for d in definitions for _, back in d.reads]
-    refreshes = [d.refresh or timedelta(0) for d in definitions]
-    return max(windows, default=timedelta(0)) + max(refreshes, default=timedelta(0))
+    reaches = [
+        d.reach if d.kind == "window" else (d.refresh or timedelta(0)) + max((back for _, back in d.reads), default=timedelta(0))
+        for d in definitions
+    ]
+    return max(reaches, default=timedelta(0))
 
 
 def _candidates(
@@ -96,21 +101,46 @@ def _candidates(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the different (entity, valid_from) in the interval at which a value enters or leaves, sorted."""
     start, end = to_micros(interval.start), to_micros(interval.end)
-    shifts: dict[tuple, set[int]] = {}
-    for definition in definitions:
-        window = (definition.window or timedelta(0)) // timedelta(microseconds=1)
-        shifts.setdefault((definition.available_at, definition.refresh), {0}).add(window)
     found = [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
-    for (available_at, refresh), moves in shifts.items():
+    grids = {(d.refresh, d.lag) for d in definitions}
+    for (available_at, refresh, lag, where), specs in _specs(definitions).items():
         micros, usable = columns.times(available_at)
-        rows = np.flatnonzero(usable & (event_codes >= 0))
+        rows = np.flatnonzero(usable & (event_codes >= 0) & (True if where is None else columns.is_true(where)))
         codes, micros = event_codes[rows], micros[rows]
-        for shift in sorted(moves):
-            times = ceil_to_grid(micros + (shift + 1), refresh)
+        # Windows that change at the same times are looked at once.
+        for shift, is_leaving, tail in sorted({move for spec in specs for move in _moves(spec)}, key=str):
+            at = ceil_to_grid(micros + is_leaving, tail) if tail else micros
+            times = ceil_to_grid(at + shift, refresh) + lag // MICROSECOND
             inside = (times >= start) & (times < end)
             found.append((codes[inside], times[inside]))
-    step = min((r // timedelta(microseconds=1) if r else 1 for _, r in shifts), default=1)
-    return _different(np.concatenate([f[0] for f in found]), np.concatenate([f[1] for f in found]), end, step)
+    return _different(np.concatenate([f[0] for f in found]), np.concatenate([f[1] for f in found]), end, _step(grids))
+
+
+def _specs(definitions: Sequence[FeatureDefinition]) -> dict[tuple, set[WindowSpec]]:
+    """Return the windows of definitions that share availability, refresh, lag and filter."""
+    specs: dict[tuple, set[WindowSpec]] = {}
+    for d in definitions:
+        specs.setdefault((d.available_at, d.refresh, d.lag, d.where and d.where_column), set()).add(d.span)
+    return specs
+
+
+def _moves(spec: WindowSpec) -> list[tuple[int, int, timedelta | None]]:
+    """Return how long after its availability a value enters and leaves a window: (microseconds, 1 to round up from the next one, grid)."""
+    offset = spec.offset // MICROSECOND
+    moves: list[tuple[int, int, timedelta | None]] = [(offset + int(not spec.includes_end), 0, None)]
+    # Out of the last n rows a value is pushed by another one that enters.
+    if spec.length is not None:
+        leaves = offset + spec.length // MICROSECOND
+        after = int(spec.includes_start)
+        moves.append((leaves, after, spec.tail) if spec.tail else (leaves + after, 0, None))
+    return moves
+
+
+def _step(grids: set[tuple[timedelta | None, timedelta]]) -> int:
+    """Return a step of which all times of all grids are multiples, apart."""
+    steps = [refresh // MICROSECOND if refresh else 1 for refresh, _ in grids]
+    lags = [lag // MICROSECOND for _, lag in grids]
+    return gcd(*steps, *(lag - lags[0] for lag in lags)) if grids else 1
 
 
 def _different(codes: NDArray[np.int64], times: NDArray[np.int64], end: int, step: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -139,9 +169,9 @@ def _finish(history: pl.DataFrame, found: LookUp, definitions: Sequence[FeatureD
     columns = []
     for definition in definitions:
         column = pl.col(definition.stored_name)
-        if definition.function == "time_since":
+        if definition.function in STORED_TIMES:
             column = (cutoffs - column.to_physical()) / 1e6
-        rule = FUNCTIONS.get(definition.function) if definition.kind == "window" else None
+        rule = find_function(definition.function) if definition.kind == "window" else None
         if rule is not None and rule.empty is not None:
             # A NULL that is stored (a sum of infinities of both signs) stays NULL.
             empty = pl.lit(rule.empty, picked.schema[definition.stored_name])

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 
 from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
+from ml_platform.features.compile_expressions import expression_definitions
 from ml_platform.features.compile_handmade import compile_handmade
-from ml_platform.features.compile_windows import check_source, window_definitions
+from ml_platform.features.compile_windows import as_window, check_source, window_definitions
 from ml_platform.features.definition import VALID_FROM, FeatureDefinition, feature_table_name
+from ml_platform.features.inputs import leaves
 from ml_platform.features.view import FeatureView
 from ml_platform.tables.table import Table
 
@@ -84,7 +86,7 @@ class CompiledView:
         return types | {d.stored_name: d.stored_type for d in self.definitions(entity)}
 
 
-def compile_view(view: FeatureView, tables: Mapping[str, Table]) -> CompiledView:
+def compile_view(view: FeatureView, tables: Mapping[str, Table], views: Mapping[str, CompiledView] | None = None) -> CompiledView:
     """Check a declared view against the project's tables, and build its feature definitions.
 
     Parameters
@@ -93,6 +95,8 @@ def compile_view(view: FeatureView, tables: Mapping[str, Table]) -> CompiledView
         As it was declared.
     tables : mapping of str to Table
         All tables of the project by name.
+    views : mapping of str to CompiledView, optional
+        The views whose features one of expressions may have as inputs.
 
     Returns
     -------
@@ -107,6 +111,12 @@ def compile_view(view: FeatureView, tables: Mapping[str, Table]) -> CompiledView
         If it cannot be right for another reason: a column that nothing says the availability of, a mean of text, two features of one
         name, a window that is missing.
     """
+    if view.is_expression:
+        return _compile_expressions(view, tables, views or {})
+    if view.request or view.inputs:
+        raise DeclarationError(
+            f"{view.where}: `request` and `inputs` belong to a view without `source`, `sql` and `python`. Declare a second view for them."
+        )
     _check_entities(view)
     if view.refresh is not None and (view.refresh <= timedelta(0) or view.refresh % timedelta(seconds=1)):
         raise DeclarationError(f"{view.where}: refresh must be whole seconds and more than none, or `continuous`.")
@@ -131,12 +141,26 @@ def _compile_windows(view: FeatureView, tables: Mapping[str, Table]) -> Compiled
 
         discover = partial(discover_definitions, view, source, types)
 
-    windows = [d.window for definitions in declared.values() for d in definitions if d.window] + list(view.windows)
-    longest = max(windows)
+    windows = [d.span.reach for definitions in declared.values() for d in definitions] + [as_window(w).reach for w in view.windows]
+    longest = max(windows) + view.lag
     keys = {column for entity in view.entities for column in entity}
     return CompiledView(
         view, {source.name: longest + (view.refresh or timedelta(0))}, longest, {k: types[k] for k in keys}, declared, discover
     )  # fmt: skip
+
+
+def _compile_expressions(view: FeatureView, tables: Mapping[str, Table], views: Mapping[str, CompiledView]) -> CompiledView:
+    definitions = expression_definitions(view, tables, views)
+    entity = definitions[0].entity
+    reads = {d.table: timedelta(0) for d in leaves(definitions) if not d.view}
+    for name in dict.fromkeys(d.view for d in leaves(definitions) if d.view):
+        refresh = views[name].view.refresh or timedelta(0)
+        for table in views[name].reads:
+            reads[table] = max(reads.get(table, timedelta(0)), views[name].max_window + refresh)
+    _check_names(view, entity, definitions)
+    # A value holds for one row of a spine and one request: there is nothing to store.
+    declared = replace(view, entities=(entity,), store=False, refresh=None)
+    return CompiledView(declared, reads, max(reads.values(), default=timedelta(0)), {}, {entity: definitions})
 
 
 def _check_entities(view: FeatureView) -> None:

@@ -70,6 +70,8 @@ def _check_reads(view: FeatureView, tables: Mapping[str, Table]) -> dict[str, Ta
         )
     if view.windows or view.discover:
         raise DeclarationError(f"{view.where}: `windows` and `discover` belong to views with a `source`.")
+    if view.closed != "left" or view.lag or view.tail:
+        raise DeclarationError(f"{view.where}: `closed`, `lag` and `tail` belong to the windows of views with a `source`.")
     for table, back in view.reads.items():
         if back <= timedelta(0):
             raise DeclarationError(f"{view.where}: reads.{table} must reach back more than none.")
@@ -113,9 +115,9 @@ def _python_columns(view: FeatureView, read: Mapping[str, Table]) -> tuple[dict[
     if not view.features:
         raise DeclarationError(f"{view.where}: a `python` view names the columns it returns: `features: [{{name: ...}}]`.")
     for column in view.features:
-        if column.functions or column.sql:
+        if column.functions or column.sql or column.where:
             raise DeclarationError(
-                f"{view.where}: {column.name!r} of a `python` view is a column that it returns: no `functions`, no `sql`."
+                f"{view.where}: {column.name!r} of a `python` view is a column that it returns: no `functions`, no `sql`, no `where`."
             )
     names = [column.name for column in view.features]
     if len(set(names)) != len(names):

@@ -11,8 +11,9 @@ from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_
 from ml_platform.core.names import check_name
 from ml_platform.features.definition import ORDERED, FeatureDefinition
 from ml_platform.features.explain import sentence
-from ml_platform.features.functions import FUNCTIONS, engine_type, result_type
+from ml_platform.features.functions import FUNCTIONS, ROW_FUNCTIONS, engine_type, find_function, function_names, result_type
 from ml_platform.features.view import FeatureColumn, FeatureView
+from ml_platform.features.window_spec import FOREVER, WindowSpec
 from ml_platform.tables.sql import bind_expression
 from ml_platform.tables.table import Table
 from ml_platform.tables.types import contract_columns
@@ -23,12 +24,18 @@ ROWS = "rows"
 
 @dataclass(frozen=True)
 class Value:
-    """What is aggregated: its ``name`` (None: whole rows), SQL (None: the column), engine type, and the table's columns that it reads."""
+    """What is aggregated: its ``name`` (None: whole rows), SQL (None: the column), engine type, and the table's columns that it reads.
+
+    Rows are counted where the SQL ``where`` is true; it reads ``where_columns``, and such features are called ``label``.
+    """
 
     name: str | None
     sql: str | None
     type: str
     columns: tuple[str, ...]
+    label: str = ""
+    where: str | None = None
+    where_columns: tuple[str, ...] = ()
 
 
 def find_table(view: FeatureView, name: str, tables: Mapping[str, Table]) -> Table:
@@ -53,8 +60,16 @@ def check_source(view: FeatureView, tables: Mapping[str, Table]) -> tuple[Table,
                 f"{view.where}: {column!r} is {types[column]}, which cannot identify an entity. Cast it in the contract."
             )
     for window in view.windows:
-        _check_window(view, window)
+        _check_window(view, as_window(window))
+    for name, length in (("lag", view.lag), ("tail", view.tail)):
+        if length is not None and (length < timedelta(0) or length % timedelta(seconds=1) or (name == "tail" and not length)):
+            raise DeclarationError(f"{view.where}: {name} must be whole seconds and not negative; it is {length}.")
     return source, types
+
+
+def as_window(window: timedelta | WindowSpec) -> WindowSpec:
+    """Return a declared window as a specification."""
+    return window if isinstance(window, WindowSpec) else WindowSpec(window)
 
 
 def window_definitions(
@@ -77,7 +92,7 @@ def window_definitions(
     return tuple(found.values())
 
 
-def define(view: FeatureView, source: Table, entity: tuple[str, ...], value: Value, function: str, window: timedelta) -> FeatureDefinition:
+def define(view: FeatureView, source: Table, entity: tuple[str, ...], value: Value, function: str, window: WindowSpec) -> FeatureDefinition:
     """Build one window feature, after checking its function against the value's type and availability.
 
     Raises
@@ -87,21 +102,21 @@ def define(view: FeatureView, source: Table, entity: tuple[str, ...], value: Val
     DeclarationError
         If the function cannot take the value, or nothing says when one of the columns is known.
     """
-    if function not in FUNCTIONS:
+    rule = find_function(function)
+    if rule is None:
         raise UnknownNameError(
-            f"{view.where}: there is no function {function!r} (feature {value.name!r}). {did_you_mean(function, FUNCTIONS)}"
+            f"{view.where}: there is no function {function!r} (feature {value.name!r}). {did_you_mean(function, function_names())}"
         )
-    rule = FUNCTIONS[function]
     if not rule.takes(value.type):
         raise DeclarationError(
             f"{view.where}: {function} takes {rule.takes_words}, but {value.name!r} is {value.type}.{_hint(function, value)}"
         )
     counts_rows = function == "count" or value.name is None
     event_time = source.event_time if function in ORDERED else None
-    columns = (*entity, *value.columns, *((event_time,) if event_time else ()))
-    parts = [*entity, *(() if counts_rows else (str(value.name),)), function]
-    if function != "latest":
-        parts.append(format_duration(window))
+    read = (*(() if counts_rows else value.columns), *value.where_columns)
+    columns = (*entity, *read, *((event_time,) if event_time else ()))
+    named = value.label if value.where else "" if counts_rows else str(value.name)
+    parts = [*entity, *filter(None, (named,)), function, *(() if function == "latest" else (window.label,))]
     definition = FeatureDefinition(
         name="_".join(parts),
         kind="window",
@@ -111,12 +126,18 @@ def define(view: FeatureView, source: Table, entity: tuple[str, ...], value: Val
         table=source.name,
         value=None if counts_rows else value.name,
         sql=None if counts_rows else value.sql,
-        columns=() if counts_rows else value.columns,
+        columns=tuple(dict.fromkeys(read)),
         function=function,
-        window=window,
+        window=window.length,
         refresh=view.refresh,
         available_at=available_at(view, source, columns),
         event_time=event_time,
+        rows=window.rows,
+        where=value.where,
+        offset=window.offset,
+        lag=view.lag,
+        tail=None if window.length is None else view.tail,
+        closed=view.closed,
     )
     return replace(definition, description=sentence(definition))
 
@@ -141,6 +162,26 @@ def column_value(column: str, types: Mapping[str, str]) -> Value:
 
 
 def _read_value(view: FeatureView, source: Table, column: FeatureColumn, types: Mapping[str, str]) -> Value:
+    if column.where is None:
+        return _read_column(view, source, column, types)
+    check_name(column.name, "feature")
+    if column.name in types or column.name == ROWS:
+        raise DeclarationError(
+            f"{view.where}: the features of {column.name!r} with `where: {column.where}` need a `name` of their own, or they "
+            "would be taken for those of all rows."
+        )
+    bound = bind_expression(column.where, types, where=f"{view.where}, where of {column.name!r}")
+    if bound.type != "BOOLEAN":
+        raise DeclarationError(f"{view.where}: where `{column.where}` of {column.name!r} is {bound.type}; it must be true or false.")
+    if column.sql is None:
+        _check_rows_only(view, column)
+        value = Value(None, None, "BOOLEAN", ())
+    else:
+        value = _read_column(view, source, column, types)
+    return replace(value, label=column.name, where=" ".join(column.where.split()), where_columns=tuple(sorted(bound.columns)))
+
+
+def _read_column(view: FeatureView, source: Table, column: FeatureColumn, types: Mapping[str, str]) -> Value:
     if column.sql is None:
         if column.name == ROWS and ROWS not in types:
             _check_rows_only(view, column)
@@ -160,9 +201,12 @@ def _read_value(view: FeatureView, source: Table, column: FeatureColumn, types: 
 
 
 def _check_rows_only(view: FeatureView, column: FeatureColumn) -> None:
-    unknown = [f for f in column.functions if f in FUNCTIONS and f not in {"count", "time_since"}]
+    unknown = [f for f in column.functions if find_function(f) is not None and f not in ROW_FUNCTIONS]
     if unknown:
-        raise DeclarationError(f"{view.where}: `rows` has count and time_since; {', '.join(unknown)} need a column.")
+        raise DeclarationError(
+            f"{view.where}: {column.name!r} are whole rows, which have {', '.join(sorted(ROW_FUNCTIONS))}; "
+            f"{', '.join(unknown)} need a `column` or `sql`."
+        )
 
 
 def _check_column(view: FeatureView, source: Table, column: str, types: Mapping[str, str]) -> None:
@@ -170,26 +214,36 @@ def _check_column(view: FeatureView, source: Table, column: str, types: Mapping[
         raise UnknownNameError(f"{view.where}: table {source.name!r} has no column {column!r}. {did_you_mean(column, types)}")
 
 
-def _windows(view: FeatureView, column: FeatureColumn, function: str) -> tuple[timedelta, ...]:
+def _windows(view: FeatureView, column: FeatureColumn, function: str) -> tuple[WindowSpec, ...]:
     if function == "latest":
         ttl = column.ttl or view.ttl
         if ttl is None:
             raise DeclarationError(
                 f"{view.where}: latest of {column.name!r} needs `ttl`: how long a value is still one, for example `ttl: 6h`."
             )
-        windows: tuple[timedelta, ...] = (ttl,)
+        declared: tuple[timedelta | WindowSpec, ...] = (ttl,)
     else:
-        windows = tuple(dict.fromkeys(view.windows if column.windows is None else column.windows))
-    if not windows:
+        declared = view.windows if column.windows is None else column.windows
+    if not declared:
         raise DeclarationError(f"{view.where}: {function} of {column.name!r} needs `windows`, for example `windows: [1d, 7d]`.")
+    if column.offset < timedelta(0) or column.offset % timedelta(seconds=1):
+        raise DeclarationError(
+            f"{view.where}: the offset of {column.name!r} must be whole seconds and not negative; it is {column.offset}."
+        )
+    windows = tuple(dict.fromkeys(replace(as_window(w), offset=column.offset) for w in declared))
     for window in windows:
         _check_window(view, window)
     return windows
 
 
-def _check_window(view: FeatureView, window: timedelta) -> None:
-    if window <= timedelta(0) or window % timedelta(seconds=1):
-        raise DeclarationError(f"{view.where}: a window or ttl must be whole seconds and more than none; one is {window}.")
+def _check_window(view: FeatureView, window: WindowSpec) -> None:
+    length = window.length
+    if length is None:
+        return
+    if length <= timedelta(0) or length % timedelta(seconds=1):
+        raise DeclarationError(f"{view.where}: a window or ttl must be whole seconds and more than none; one is {length}.")
+    if length > FOREVER / 2:
+        raise DeclarationError(f"{view.where}: a window of {format_duration(length)} is longer than any history. Write `all` for all rows.")
 
 
 def _hint(function: str, value: Value) -> str:

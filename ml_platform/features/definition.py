@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from ml_platform.core.durations import format_duration, parse_duration
 from ml_platform.core.hashing import content_hash
+from ml_platform.features.window_spec import Closed, WindowSpec
 
 # Part of every hash: raised when the engine's rules change, so that stored feature tables are computed again.
 RULES = 1
@@ -17,11 +18,12 @@ RULES = 1
 CUTOFF = "_cutoff"
 VALID_FROM = "valid_from"
 
-# Which ends of a window belong to it; "left" is the platform's rule: what appears at the very cutoff is the future.
-Closed = Literal["left", "right", "both", "neither"]
-
-# Functions whose answer depends on which row is the last by event time.
-ORDERED = frozenset({"last", "latest", "time_since"})
+# Functions that look at the event time of rows, or at their order.
+ORDERED = frozenset({
+    "first", "first_row", "last", "last_row", "latest", "time_since", "time_since_first", "avg_time_between", "trend",
+})  # fmt: skip
+# What is counted from the cutoff is stored as the time that it is counted from, under another name.
+STORED_TIMES = {"time_since": "last_time", "time_since_first": "first_time"}
 
 
 @dataclass(frozen=True)
@@ -73,14 +75,29 @@ class FeatureDefinition:
     @property
     def stored_name(self) -> str:
         """The column of the feature table: the feature's name, or for ``time_since`` that of the last event time it is counted from."""
-        if self.function != "time_since":
+        if self.function not in STORED_TIMES:
             return self.name
-        return "last_time".join(self.name.rsplit("time_since", 1))
+        return STORED_TIMES[self.function].join(self.name.rsplit(self.function, 1))
 
     @property
     def stored_type(self) -> str:
         """The DuckDB type of the feature table's column."""
-        return "TIMESTAMP WITH TIME ZONE" if self.function == "time_since" else self.type
+        return "TIMESTAMP WITH TIME ZONE" if self.function in STORED_TIMES else self.type
+
+    @property
+    def span(self) -> WindowSpec:
+        """The window, of a feature of kind ``window``."""
+        return WindowSpec(self.window, self.rows, self.offset, self.tail, self.closed)
+
+    @property
+    def reach(self) -> timedelta:
+        """How far before a cutoff a row of ``table`` can matter: the window, the wait for the next refresh, and the lag."""
+        return self.span.reach + (self.refresh or timedelta(0)) + self.lag
+
+    @property
+    def where_column(self) -> str:
+        """The column of the engine's events that holds ``where``, evaluated; named by its SQL, so that equal filters are one."""
+        return f"where {self.where}"
 
     @property
     def feature_table(self) -> str:
@@ -134,6 +151,12 @@ def feature_table_name(view: str, entity: Iterable[str]) -> str:
     return f"{view}__{'_'.join(entity)}"
 
 
+def _without_descriptions(plain: dict[str, Any]) -> dict[str, Any]:
+    """Return a definition's plain values without the sentences, also those of its inputs: other words compute the same."""
+    kept = {name: value for name, value in plain.items() if name != "description"}
+    return kept | {"inputs": [_without_descriptions(i) for i in kept["inputs"]]} if "inputs" in kept else kept
+
+
 def definition_hash(definitions: Iterable[FeatureDefinition]) -> str:
     """Return the hash of what the definitions compute, whatever their order and their descriptions.
 
@@ -147,7 +170,5 @@ def definition_hash(definitions: Iterable[FeatureDefinition]) -> str:
     str
         16 hexadecimal digits.
     """
-    plain = [d.to_dict() for d in definitions]
-    for values in plain:
-        values.pop("description", None)
+    plain = [_without_descriptions(d.to_dict()) for d in definitions]
     return content_hash({"rules": RULES, "features": sorted(plain, key=lambda v: (v["entity"], v["name"]))})

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
-from ml_platform.features.compile_windows import Value, column_value, define
+from ml_platform.features.compile_windows import Value, as_window, column_value, define
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.functions import FUNCTIONS, engine_type
 from ml_platform.features.view import FeatureView
@@ -96,7 +96,7 @@ def discover_definitions(
             raise DeclarationError(
                 f"{view.where}: Featuretools found {primitive}({column}), but {function} takes {FUNCTIONS[function].takes_words} here."
             )
-        found += [define(view, source, entity, value, function, window) for window in view.windows]
+        found += [define(view, source, entity, value, function, as_window(window)) for window in view.windows]
     return tuple(dict.fromkeys(found))[: discover.max_features]
 
 

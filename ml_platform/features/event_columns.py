@@ -69,6 +69,20 @@ class Values:
         return None
 
     @cached_property
+    def ranks(self) -> tuple[NDArray[np.int64], pl.Series]:
+        """The rank of each value from 0 (-1 where it is missing), and the different values in order, smallest first."""
+        known = self.series.filter(pl.Series(self.valid))
+        levels = known.unique().sort()
+        ranks = np.full(self.series.len(), -1, dtype=np.int64)
+        if self.series.dtype == pl.String:
+            ranks[self.valid] = known.cast(pl.Enum(levels)).to_physical().cast(pl.Int64).to_numpy()
+        elif known.len():
+            different, ranks[self.valid] = np.unique(self.numbers[self.valid], return_inverse=True)
+            # Found in the numbers, so that 0.0 and -0.0 are one value.
+            levels = pl.Series(levels.name, different).cast(pl.Int64 if levels.dtype.is_temporal() else levels.dtype).cast(levels.dtype)
+        return ranks, levels
+
+    @cached_property
     def is_finite(self) -> bool:
         """Whether no value is infinite."""
         return self.numbers.dtype == np.int64 or bool(np.isfinite(self.numbers).all())
@@ -98,6 +112,10 @@ class EventColumns:
                 micros, known = np.maximum(micros, other), known & other_known
             self._times[columns] = micros, known
         return self._times[columns]
+
+    def is_true(self, column: str) -> NDArray[np.bool_]:
+        """Return where a Boolean column is TRUE: neither FALSE nor NULL."""
+        return self._column(column).fill_null(False).to_numpy()
 
     def _column(self, name: str) -> pl.Series:
         if name not in self.frame.columns:

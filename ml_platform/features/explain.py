@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from ml_platform.core.durations import format_duration
-from ml_platform.features.definition import CUTOFF, FeatureDefinition
-from ml_platform.features.functions import FUNCTIONS
+from ml_platform.features.definition import CUTOFF, STORED_TIMES, FeatureDefinition
+from ml_platform.features.functions import find_function, percentile
 
 _REFRESHED = {timedelta(hours=1): "refreshed hourly", timedelta(days=1): "refreshed daily"}
 
@@ -22,6 +22,8 @@ def sentence(definition: FeatureDefinition) -> str:
     per = " and ".join(definition.entity)
     if definition.kind == "column":
         return f"{definition.value} of {definition.table} for the row's {per}, as it was known at the cutoff."
+    if definition.kind == "expression":
+        return _expression_sentence(definition)
     fresh = "always fresh" if definition.refresh is None else _REFRESHED.get(
         definition.refresh, f"refreshed every {format_duration(definition.refresh)}"
     )  # fmt: skip
@@ -29,11 +31,14 @@ def sentence(definition: FeatureDefinition) -> str:
         made = f"the Python function {definition.function}" if definition.is_python else "SQL"
         sources = ", ".join(f"{table} ({format_duration(back)} back)" for table, back in definition.reads)
         return f"{definition.name} per {per}, made by {made} of view {definition.view} from {sources}; {fresh}."
-    what = FUNCTIONS[definition.function].words.format(value=_value_words(definition))
-    over = f"within the {format_duration(definition.window or timedelta(0))} before the cutoff"
+    rule = find_function(definition.function)
+    what = (rule.words if rule else definition.function).format(value=_value_words(definition))
+    over = definition.span.words
     if definition.function == "latest":
         over = f"not older than {format_duration(definition.window or timedelta(0))}"
-    return f"{what} {over}, per {per}, from {definition.table}; {fresh}."
+    kept = f" where {' '.join(definition.where.split())}" if definition.where else ""
+    late = f", {format_duration(definition.lag)} later" if definition.lag else ""
+    return f"{what}{kept} {over}, per {per}, from {definition.table}; {fresh}{late}."
 
 
 def statement(definition: FeatureDefinition, *, spine: str = "spine", source: str | None = None) -> str:
@@ -68,15 +73,47 @@ def statement(definition: FeatureDefinition, *, spine: str = "spine", source: st
     )  # fmt: skip
     order = f'"{definition.event_time}"' if definition.event_time else available
     value = "TRUE" if definition.value is None else f"({definition.sql or _quoted(definition.value)})"
-    window = f"INTERVAL '{int((definition.window or timedelta(0)).total_seconds())} seconds'"
-    return (
+    if definition.type == "DOUBLE" and definition.function in {
+        "sum",
+        "min",
+        "max",
+        "mode",
+        "first",
+        "first_row",
+        "last",
+        "last_row",
+        "latest",
+    }:
+        # The values are floats: NaN is no value.
+        value = f"nullif({value}, 'nan'::DOUBLE)"
+    kept = f"\n           WHERE ({definition.where})" if definition.where else ""
+    pairs = (
         f"WITH e AS (SELECT {keys}, {available} AS available_at, {order} AS ordered_by, {value} AS value, row_number() OVER () AS stored"
-        f" FROM {source}),\n"
-        f"     s AS (SELECT _row, {keys}, {CUTOFF}, {refreshed} AS refreshed, {known} AS known FROM {spine})\n"
-        f"SELECT s._row, {_aggregate(definition)} AS {name}\n"
-        f"FROM s LEFT JOIN e ON {same} AND e.available_at < s.refreshed AND e.available_at >= s.refreshed - {window}\n"
-        f"GROUP BY s._row, s.known, s.{CUTOFF} ORDER BY s._row"
+        f" FROM {source}{kept}),\n"
+        f"     s AS (SELECT _row, {keys}, {CUTOFF}, {refreshed} AS refreshed, {known} AS known FROM {spine})"
     )
+    joined = f"s LEFT JOIN e ON {same} AND {_membership(definition)}"
+    if definition.rows is not None:
+        nth = "row_number() OVER (PARTITION BY s._row ORDER BY e.available_at DESC, e.stored DESC)"
+        pairs += (
+            f",\n     w AS (SELECT s._row, s.known, s.{CUTOFF}, e.available_at, e.ordered_by, e.value, e.stored, {nth} AS nth\n"
+            f"           FROM {joined})"
+        )
+        joined = f"(SELECT * FROM w WHERE nth <= {definition.rows})"
+        return (
+            f"{pairs}\nSELECT e._row, {_aggregate(definition, 'e')} AS {name}\nFROM {joined} e\n"
+            f"GROUP BY e._row, e.known, e.{CUTOFF} ORDER BY e._row"
+        )
+    return (
+        f"{pairs}\nSELECT s._row, {_aggregate(definition)} AS {name}\nFROM {joined}\nGROUP BY s._row, s.known, s.{CUTOFF} ORDER BY s._row"
+    )
+
+
+def _expression_sentence(definition: FeatureDefinition) -> str:
+    told = [f"{inner.name}: {inner.description or sentence(inner)}".removesuffix(".") for inner in definition.inputs]
+    told += [f"{name}: given by the caller with the request" for name, _ in definition.request]
+    per = f", per {' and '.join(definition.entity)}" if definition.entity else ""
+    return f"{' '.join(str(definition.sql).split())}{per}, where {'; '.join(told)}."
 
 
 def _value_words(definition: FeatureDefinition) -> str:
@@ -92,26 +129,76 @@ def _quoted(column: str) -> str:
 
 
 def _refreshed(definition: FeatureDefinition) -> str:
-    if definition.refresh is None:
-        return CUTOFF
-    micros = int(definition.refresh.total_seconds()) * 1_000_000
-    return f"make_timestamptz(epoch_us({CUTOFF}) - ((epoch_us({CUTOFF}) % {micros}) + {micros}) % {micros})"
+    at = CUTOFF if not definition.lag else f"({CUTOFF} - {_interval(definition.lag)})"
+    return at if definition.refresh is None else _floored(at, definition.refresh)
 
 
-def _aggregate(definition: FeatureDefinition) -> str:
+def _floored(at: str, grid: timedelta) -> str:
+    micros = grid // timedelta(microseconds=1)
+    return f"make_timestamptz(epoch_us({at}) - ((epoch_us({at}) % {micros}) + {micros}) % {micros})"
+
+
+def _interval(length: timedelta) -> str:
+    return f"INTERVAL '{int(length.total_seconds())} seconds'"
+
+
+def _membership(definition: FeatureDefinition) -> str:
+    """Return when a row ``e`` belongs to the window of the spine row ``s``."""
+    spec = definition.span
+    end = "s.refreshed" if not spec.offset else f"(s.refreshed - {_interval(spec.offset)})"
+    within = f"e.available_at {'<=' if spec.includes_end else '<'} {end}"
+    if spec.length is None:
+        return within
+    start = f"{end} - {_interval(spec.length)}"
+    if spec.tail:
+        start = _floored(f"({start})", spec.tail)
+    return f"{within} AND e.available_at {'>=' if spec.includes_start else '>'} {start}"
+
+
+def _aggregate(definition: FeatureDefinition, spine: str = "s") -> str:
     function = definition.function
-    last = "arg_max({}, (e.ordered_by, e.available_at, e.stored)) FILTER (e.value IS NOT NULL AND e.ordered_by IS NOT NULL)"
-    if function in {"last", "latest"}:
-        return last.format("e.value")
-    if function == "time_since":
-        return f"epoch_us(s.{CUTOFF} - {last.format('e.ordered_by')}) / 1e6"
-    if function == "count":
-        return "CASE WHEN s.known THEN count(e.available_at) END"
-    if function == "sum":
-        return "CASE WHEN s.known THEN coalesce(sum(e.value), 0) END"
-    if function == "share":
-        return "avg(e.value::INTEGER)"
-    return {"mean": "avg(e.value)", "std": "stddev_samp(e.value)", "min": "min(e.value)", "max": "max(e.value)"}[function]
+    order = "(e.ordered_by, e.available_at, e.stored)"
+    of_value = "FILTER (e.value IS NOT NULL AND e.ordered_by IS NOT NULL)"
+    if function in {"first", "last", "latest"}:
+        return f"{'arg_min' if function == 'first' else 'arg_max'}(e.value, {order}) {of_value}"
+    if function in {"first_row", "last_row"}:
+        # In a struct, because the plain function looks past a NULL.
+        end = "arg_min" if function == "first_row" else "arg_max"
+        return f"{end}({{'value': e.value}}, {order}) FILTER (e.ordered_by IS NOT NULL)['value']"
+    if function in STORED_TIMES:
+        end = "min" if function == "time_since_first" else "max"
+        return f"epoch_us({spine}.{CUTOFF} - {end}(e.ordered_by) {of_value}) / 1e6"
+    if function == "avg_time_between":
+        apart = f"epoch_us(max(e.ordered_by) {of_value} - min(e.ordered_by) {of_value}) / 1e6"
+        return f"CASE WHEN count(*) {of_value} >= 2 THEN {apart} / (count(*) {of_value} - 1) END"
+    if function == "trend":
+        days = "epoch_us(e.ordered_by) / 86400e6"
+        return (
+            f"CASE WHEN count(*) {of_value} < 3 THEN NULL WHEN max(e.ordered_by) {of_value} = min(e.ordered_by) {of_value} THEN 0 "
+            f"ELSE regr_slope(e.value, {days}) {of_value} END"
+        )
+    share = percentile(function)
+    if share is not None:
+        return f"quantile_cont(e.value::DOUBLE, {share})"
+    return _SQL[function].format(known=f"{spine}.known")
+
+
+_SQL = {
+    "count": "CASE WHEN {known} THEN count(e.available_at) END",
+    "sum": "CASE WHEN {known} THEN coalesce(sum(e.value), 0) END",
+    "distinct": "CASE WHEN {known} THEN count(DISTINCT e.value) END",
+    "mean": "avg(e.value)",
+    "share": "avg(e.value::INTEGER)",
+    "var": "var_samp(e.value)",
+    "std": "stddev_samp(e.value)",
+    "skew": "CASE WHEN count(e.value) >= 3 THEN CASE WHEN min(e.value) = max(e.value) THEN 0 ELSE skewness(e.value) END END",
+    "min": "min(e.value)",
+    "max": "max(e.value)",
+    # Of the most frequent values the smallest: DuckDB's own mode() takes any of them.
+    "mode": (
+        "list_sort(list_transform(map_entries(histogram(e.value)), lambda x: {{'times': -(x.value::BIGINT), 'value': x.key}}))[1]['value']"
+    ),
+}
 
 
 def _not_windowed(definition: FeatureDefinition, spine: str) -> str:

@@ -81,6 +81,34 @@ def last_position(valid: NDArray[np.bool_], event_times: Ints, axis: Axis, windo
     return [by_event[np.where(top >= 0, top, axis.size)] for top in tops]
 
 
+def first_position(valid: NDArray[np.bool_], event_times: Ints, axis: Axis, windows: Sequence[Window]) -> list[Ints]:
+    """Return the position of the first valid row by event time of every window, -1 where there is none.
+
+    Ties of the event time go to the row that became available sooner, then to the one that is stored sooner.
+
+    Parameters
+    ----------
+    valid : ndarray of bool, shape (n,)
+        Rows (in axis order) that have a value and an event time.
+    event_times : ndarray of int64, shape (n,)
+        In axis order.
+    """
+    size = axis.size
+    positions = np.arange(size, dtype=np.int64)
+    if _is_ordered(event_times, axis.codes):
+        following = np.where(valid, positions, size)
+        following = np.concatenate((np.minimum.accumulate(following[::-1])[::-1], [size]))
+        found = [following[window.first] for window in windows]
+        return [np.where(first < window.after, first, -1) for first, window in zip(found, windows, strict=True)]
+    by_event = np.argsort(event_times, kind="stable")
+    ranks = np.empty(size, dtype=np.int64)
+    ranks[by_event] = positions
+    by_event = np.concatenate((by_event, [-1]))
+    lowest = np.iinfo(np.int64).max
+    tops = smallest(np.where(valid, ranks, lowest), windows)
+    return [by_event[np.where(top < lowest, top, size)] for top in tops]
+
+
 def _is_ordered(event_times: Ints, codes: Ints) -> bool:
     return bool(np.all((event_times[1:] >= event_times[:-1]) | (codes[1:] != codes[:-1])))
 

@@ -61,104 +61,121 @@ class ColumnSums:
 
     def total(self, window: Window) -> tuple[NDArray, NDArray[np.bool_]]:
         """Return the sums (int64 or float64), 0 where there is no value, and where they are defined (not where +inf meets -inf)."""
-        if self._whole is None:
+        if self.whole is None:
             moments = self._window_moments(window)
             return self._with_infinite(moments.mean * moments.count, window)
         sums = self._whole_sum(window)
         if self._values.numbers.dtype == np.int64:
             return sums, np.ones(sums.size, dtype=bool)
-        return self._with_infinite(sums / 10.0**self._digits, window)
+        return self._with_infinite(sums / 10.0**self.digits, window)
 
     def mean(self, window: Window) -> tuple[Floats, NDArray[np.bool_]]:
         """Return the means, and where they are defined."""
         count = self.count(window)
-        if self._whole is None:
+        if self.whole is None:
             means, defined = self._with_infinite(self._window_moments(window).mean, window)
         else:
             sums = self._whole_sum(window)
-            means, defined = self._with_infinite(sums / (np.maximum(self._finite_count(window), 1) * 10.0**self._digits), window)
+            means, defined = self._with_infinite(sums / (np.maximum(self.finite_count(window), 1) * 10.0**self.digits), window)
         return means, defined & (count > 0)
 
     def deviation(self, window: Window) -> tuple[Floats, NDArray[np.bool_]]:
         """Return the sample standard deviations, and where they are defined: from two values on, all of them finite."""
+        variance, defined = self.variance(window)
+        return np.sqrt(variance), defined
+
+    def variance(self, window: Window) -> tuple[Floats, NDArray[np.bool_]]:
+        """Return the sample variances, and where they are defined: from two values on, all of them finite."""
         count = self.count(window)
         defined = count >= 2
         if not self._values.is_finite:
-            defined &= self._finite_count(window) == count
-        if self._whole is None or not self._squares_fit(window):
+            defined &= self.finite_count(window) == count
+        if self.whole is None or not self.squares_fit(window):
             squares = self._window_moments(window).squares
-            return np.sqrt(squares / np.maximum(count - 1, 1)), defined
-        sums, squares = self._centred_sums(window)
-        variance = _whole_variance(np.where(defined, count, 2), sums, squares, 10.0 ** (2 * self._digits))
-        return np.sqrt(np.where(defined, variance, 0.0)), defined
+            return squares / np.maximum(count - 1, 1), defined
+        sums, squares = self.centred_sums(window)
+        variance = _whole_variance(np.where(defined, count, 2), sums, squares, 10.0 ** (2 * self.digits))
+        return np.where(defined, variance, 0.0), defined
+
+    @cached_property
+    def counted(self) -> NDArray[np.bool_]:
+        """Which values (in axis order) moments are made of: the finite ones."""
+        return self._valid if self._values.is_finite else self._finite
 
     @cached_property
     def _valid(self) -> NDArray[np.bool_]:
         return self._values.valid[self._order]
 
     @cached_property
-    def _numbers(self) -> NDArray:
+    def numbers(self) -> NDArray:
+        """The values in axis order, 0 where missing."""
         return self._values.numbers[self._order]
 
     @cached_property
     def _count_prefix(self) -> Ints:
-        return _prefix(self._valid)
+        return prefix_sums(self._valid)
 
     @cached_property
     def _finite(self) -> NDArray[np.bool_]:
-        return self._valid & np.isfinite(self._numbers)
+        return self._valid & np.isfinite(self.numbers)
 
     @cached_property
     def _finite_prefix(self) -> Ints:
-        return _prefix(self._finite)
+        return prefix_sums(self._finite)
 
     @cached_property
     def _infinite_prefixes(self) -> tuple[Ints, Ints]:
-        return _prefix(np.isposinf(self._numbers)), _prefix(np.isneginf(self._numbers))
+        return prefix_sums(np.isposinf(self.numbers)), prefix_sums(np.isneginf(self.numbers))
 
     @cached_property
-    def _whole(self) -> Ints | None:
+    def whole(self) -> Ints | None:
         """The values as whole numbers of 10^-digits in axis order, 0 where missing or infinite."""
         found = self._values.fixed_point
         return None if found is None else found[0][self._order]
 
     @cached_property
-    def _whole_numbers(self) -> Ints:
-        return np.zeros(0, np.int64) if self._whole is None else self._whole
+    def whole_numbers(self) -> Ints:
+        """``whole``, without any where there are none."""
+        return np.zeros(0, np.int64) if self.whole is None else self.whole
 
     @cached_property
-    def _digits(self) -> int:
+    def digits(self) -> int:
+        """How many digits behind the point ``whole`` keeps."""
         return 0 if self._values.fixed_point is None else self._values.fixed_point[1]
 
     @cached_property
     def _whole_prefix(self) -> Ints:
-        return _prefix(self._whole_numbers)
+        return prefix_sums(self.whole_numbers)
 
     @cached_property
     def _largest(self) -> int:
         """The largest absolute whole number, as a Python integer."""
-        whole = self._whole_numbers
+        whole = self.whole_numbers
         return max(abs(int(whole.min(initial=0))), abs(int(whole.max(initial=0))))
 
     @cached_property
-    def _centre(self) -> int:
+    def centre(self) -> int:
         """A whole number in the middle of the values: subtracting it changes no deviation and keeps squares small."""
-        whole = self._whole_numbers
+        whole = self.whole_numbers
         return (int(whole.min()) + int(whole.max())) // 2 if whole.size else 0
 
     @cached_property
-    def _centred_prefixes(self) -> tuple[Ints, Ints]:
-        counted = self._valid if self._values.is_finite else self._finite
-        centred = np.where(counted, self._whole_numbers - self._centre, 0)
-        return _prefix(centred), _prefix(centred * centred)
+    def centred_whole(self) -> Ints:
+        """``whole`` minus ``centre``, 0 where nothing is counted."""
+        return np.where(self.counted, self.whole_numbers - self.centre, 0)
 
-    def _finite_count(self, window: Window) -> Ints:
+    @cached_property
+    def _centred_prefixes(self) -> tuple[Ints, Ints]:
+        return prefix_sums(self.centred_whole), prefix_sums(self.centred_whole * self.centred_whole)
+
+    def finite_count(self, window: Window) -> Ints:
+        """Return the number of finite values in each window."""
         return self.count(window) if self._values.is_finite else window.difference(self._finite_prefix)
 
     def _whole_sum(self, window: Window) -> Ints:
         sums = window.difference(self._whole_prefix)
         if window.most_rows * self._largest > INT64_MAX:
-            rough = window.difference(np.concatenate(([0.0], np.cumsum(self._whole_numbers, dtype=np.float64))))
+            rough = window.difference(np.concatenate(([0.0], np.cumsum(self.whole_numbers, dtype=np.float64))))
             if np.abs(rough).max(initial=0.0) >= 0.99 * 2.0**63:
                 raise FeatureError(
                     f"The sum of {self._name!r} over a window does not fit in 64 bits. "
@@ -166,35 +183,34 @@ class ColumnSums:
                 )
         return sums
 
-    def _centred_sums(self, window: Window) -> tuple[Ints, Ints]:
+    def centred_sums(self, window: Window) -> tuple[Ints, Ints]:
+        """Return the sums of ``centred_whole`` and of its squares over each window (wrapped around or not)."""
         sums, squares = self._centred_prefixes
         return window.difference(sums), window.difference(squares)
 
-    def _squares_fit(self, window: Window) -> bool:
+    def squares_fit(self, window: Window) -> bool:
         """Whether no window's sum of centred squares can leave int64."""
-        reach = self._largest + abs(self._centre)
+        reach = self._largest + abs(self.centre)
         return window.most_rows * reach * reach < INT64_MAX
 
     def _window_moments(self, window: Window) -> Moments:
         """Return the moments of the finite values of each window, computed once per window."""
         if window not in self._moments:
-            counted = self._valid if self._values.is_finite else self._finite
             with np.errstate(over="ignore", invalid="ignore"):
-                found = window_moments(self._centred, counted, window.first, window.after)
+                found = window_moments(self.centred, self.counted, window.first, window.after)
                 centre = np.concatenate((self._centres, [0.0]))[window.first]
                 self._moments[window] = Moments(found.count, found.mean + centre, found.squares)
         return self._moments[window]
 
     @cached_property
     def _centres(self) -> Floats:
-        counted = self._valid if self._values.is_finite else self._finite
         with np.errstate(over="ignore", invalid="ignore"):
-            return exact_centres(self._numbers.astype(np.float64), counted, self._codes)
+            return exact_centres(self.numbers.astype(np.float64), self.counted, self._codes)
 
     @cached_property
-    def _centred(self) -> Floats:
-        counted = self._valid if self._values.is_finite else self._finite
-        return np.where(counted, self._numbers, self._centres) - self._centres
+    def centred(self) -> Floats:
+        """The counted values minus a number of their entity that loses no digit; 0 elsewhere."""
+        return np.where(self.counted, self.numbers, self._centres) - self._centres
 
     def _with_infinite(self, finite: Floats, window: Window) -> tuple[Floats, NDArray[np.bool_]]:
         """Replace results of windows with infinite values: by that infinity, or undefined where both signs meet."""
@@ -220,7 +236,7 @@ def _whole_variance(count: Ints, sums: Ints, squares: Ints, scale: float) -> Flo
     return np.where(fits, exact, around.astype(np.float64) * count - rest.astype(np.float64) ** 2) / pairs
 
 
-def _prefix(values: NDArray) -> Ints:
+def prefix_sums(values: NDArray) -> Ints:
     """Return the sums of the first 0, 1, 2... values in int64, wrapping around where they leave it."""
     prefix = np.empty(values.size + 1, dtype=np.int64)
     prefix[0] = 0

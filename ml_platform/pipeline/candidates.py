@@ -8,6 +8,7 @@ from typing import Any
 
 from ml_platform.core.hashing import canonical_json
 from ml_platform.features.definition import FeatureDefinition
+from ml_platform.features.inputs import leaves
 from ml_platform.pipeline.feature_values import resolve_features
 from ml_platform.project.project import CompiledProblem, Project
 
@@ -34,7 +35,10 @@ class Candidates:
 def candidates_of(project: Project, problem: CompiledProblem) -> Candidates:
     """Return the candidates of a problem as they are declared."""
     candidates = resolve_features(project, problem)
-    stored = [d for name, entity in problem.view_entities for d in project.view(name).definitions(entity)]
+    made = [d for name, entity in problem.view_entities for d in project.view(name).definitions(entity)]
+    # What expressions are made of stands in feature tables too, in those of other views.
+    below = dict.fromkeys((d.view, d.entity) for d in leaves(d for d in made if d.kind == "expression") if d.view)
+    stored = [*made, *(d for name, entity in below for d in project.view(name).definitions(entity))]
     return Candidates(tuple(dict.fromkeys([*stored, *candidates])), candidates)
 
 

@@ -156,12 +156,13 @@ def read_events(
     Returns
     -------
     DataFrame
-        One row per stored row: entity, availability and event-time columns, ``extra``, and a column per ``value`` with row-level SQL
-        evaluated; integers as int64, other numbers as float64.
+        One row per stored row: entity, availability and event-time columns, ``extra``, and a column per ``value`` and ``where`` with
+        row-level SQL evaluated; integers as int64, other numbers as float64.
     """
     stored = [c for d in definitions for c in (*d.entity, *d.columns, *d.available_at, *((d.event_time,) if d.event_time else ()))]
     rows = read_rows(workspace, table, versions, [*stored, *extra], partition_column)
     expressions = {str(d.value): d.sql for d in definitions if d.sql is not None}
+    expressions |= {d.where_column: d.where for d in definitions if d.where is not None}
     plain = {str(d.value) for d in definitions if d.value is not None and d.sql is None}
     types = contract_columns(table.contract)
     casts = {c: _ENGINE_TYPES[kind] for c in plain if (kind := engine_type(types[c])) in _ENGINE_TYPES}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,7 @@ from ml_platform.features.event_columns import check_columns, to_micros
 from ml_platform.features.handmade import compute_handmade
 from ml_platform.features.table_columns import column_definition, look_up_columns
 from ml_platform.lake.version import Version
+from ml_platform.pipeline.expression_values import with_expressions
 from ml_platform.pipeline.feature_events import TableHeads, heads_of, made_from, read_events, read_rows, versions_within
 from ml_platform.pipeline.feature_table import DEFINITIONS, MADE_FROM, REACH, entity_schema, partition_interval, read_handed
 from ml_platform.pipeline.workspace import Workspace
@@ -66,6 +68,8 @@ def features_at(workspace: Workspace, spine: pl.DataFrame, definitions: Sequence
     _check_spine(spine, definitions)
     commit = _Commit(workspace, workspace.lake.head() if at is None else at)
     spine = spine.with_columns(_utc(spine[CUTOFF]))
+    if any(d.kind == "expression" for d in definitions):
+        return with_expressions(partial(features_at, workspace, at=commit.at), spine, definitions)
     columns: dict[str, pl.Series] = {}
     versions: dict[int, Version] = {}
     for group in _grouped(definitions, _source):

@@ -9,6 +9,7 @@ import polars as pl
 
 from ml_platform.core.durations import format_duration
 from ml_platform.features.definition import FeatureDefinition
+from ml_platform.features.inputs import leaves
 from ml_platform.lake.version import Version
 from ml_platform.models.card import Card, CardFeature, Source, Split
 from ml_platform.models.evaluation import Evaluation
@@ -81,7 +82,7 @@ def card_of(
 def timeless_tables(workspace: Workspace, definitions: Sequence[FeatureDefinition]) -> tuple[str, ...]:
     """Return the tables behind the features that are declared timeless."""
     tables = workspace.project.tables
-    read = {name for d in definitions for name in (d.table, *(table for table, _ in d.reads)) if name in tables}
+    read = {name for d in leaves(definitions) for name in (d.table, *(table for table, _ in d.reads)) if name in tables}
     return tuple(sorted(name for name in read if tables[name].timeless))
 
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 from ml_platform.core.intervals import DAY, EPOCH, Interval, day_start
 from ml_platform.features.change_points import longest_reach
 from ml_platform.features.definition import FeatureDefinition
+from ml_platform.features.inputs import leaves
 from ml_platform.lake.version import Version
 from ml_platform.pipeline.feature_events import TableHeads, heads_of, read_rows
 from ml_platform.pipeline.workspace import Workspace
@@ -54,10 +55,10 @@ class LabelRows:
 
 
 def spine_columns(problem: CompiledProblem) -> dict[str, str | None]:
-    """Return the spine's columns (key, label match, entities), each with the stored column that says from when it is known."""
+    """Return the spine's columns (key, label match, entities, request), each with the stored column that says from when it is known."""
     entities = (column for _, entity in problem.view_entities for column in entity)
     joins = (column for joined in problem.table_columns for column in joined.on)
-    names = dict.fromkeys([*problem.spine_key, *problem.problem.label.match, *entities, *joins])
+    names = dict.fromkeys([*problem.spine_key, *problem.problem.label.match, *entities, *joins, *problem.request])
     default = None if problem.spine_table.timeless else available_at_names(problem.spine_table)[0]
     return {name: problem.spine_table.available_at_column(name) or default for name in names}
 
@@ -229,6 +230,7 @@ def feature_versions_of(
     if not isinstance(first, datetime) or not isinstance(last, datetime):
         return []
     cutoffs = Interval(first, last + timedelta(microseconds=1))
+    definitions = leaves(definitions)
     windows = [d for d in definitions if d.kind != "column"]
     near = Interval(cutoffs.start - longest_reach(windows), cutoffs.end)
     times: dict[str, list[Interval | None]] = {}

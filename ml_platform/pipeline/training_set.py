@@ -13,6 +13,7 @@ from ml_platform.core.intervals import Interval, day_start
 from ml_platform.features.definition import FeatureDefinition, definition_hash
 from ml_platform.lake.version import Staged, Version
 from ml_platform.pipeline.feature_values import features_at, resolve_features
+from ml_platform.pipeline.future import check_future
 from ml_platform.pipeline.outcome import CheckOutcome, Outcome, PartitionOutcome, Rows
 from ml_platform.pipeline.problem_rows import feature_versions_of, spine_times, versions_of
 from ml_platform.pipeline.training_rows import SPINE_ROW, ChosenRows, ReadRows, choose_rows, read_rows
@@ -43,7 +44,8 @@ def materialize_training(workspace: Workspace, problem_name: str, partitions: Se
     -------
     Outcome
         Table ``training/<problem>``: spine columns, ``_cutoff``, ``_split``, ``_label``, features. A date whose rows do not allow a
-        training is stopped with the reason. Checks ``leakage`` and ``training_rows``.
+        training is stopped with the reason. Checks ``leakage``, ``training_rows`` and
+        ``future``.
     """
     problem = workspace.project.problem(problem_name)
     definitions = resolve_features(workspace.project, problem)
@@ -77,8 +79,10 @@ def materialize_training(workspace: Workspace, problem_name: str, partitions: Se
         else PartitionOutcome(day, published[day], numbers=chosen[day].numbers)
         for day in partitions
     )
+    rows = {day: choice.split.rows.select(read.columns) for day, choice in chosen.items()} if due else {}
+    future = check_future(workspace, rows, definitions, at=at)
     splits = Rows(tuple({"training_date": o.partition, **o.numbers} for o in outcomes if o.numbers))
-    checks = (_leakage_check(reports), _rows_check(outcomes, missing))
+    checks = (_leakage_check(reports), _rows_check(outcomes, missing), future)
     return Outcome(commit, outcomes, checks, metadata={"splits": splits} if chosen else {})
 
 

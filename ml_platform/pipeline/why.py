@@ -10,22 +10,20 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ml_platform.core.errors import FeatureError, UnknownNameError, did_you_mean
-from ml_platform.core.intervals import DAY, EPOCH, Interval, day_start, from_micros
+from ml_platform.core.errors import UnknownNameError, did_you_mean
+from ml_platform.core.intervals import DAY, EPOCH, Interval, from_micros
 from ml_platform.core.intervals import to_micros as micros_of
-from ml_platform.features.axis import ceil_to_grid, floor_to_grid
+from ml_platform.features.axis import MICROSECOND, ceil_to_grid, floor_to_grid
 from ml_platform.features.definition import CUTOFF, ORDERED, FeatureDefinition
 from ml_platform.features.event_columns import EventColumns
+from ml_platform.features.window_spec import FOREVER
 from ml_platform.lake.version import Version
 from ml_platform.pipeline.feature_events import heads_of, read_events
 from ml_platform.pipeline.feature_values import features_at, resolve_features
-from ml_platform.pipeline.problem_rows import read_spine
+from ml_platform.pipeline.spine_row import spine_row
 from ml_platform.pipeline.workspace import Workspace
-from ml_platform.project.project import CompiledProblem
 from ml_platform.tables.table import Table
 
-# How far around the days that have landed the cutoffs of their rows are looked for.
-_AROUND = 400 * DAY
 _PARTITION = "_partition"
 
 
@@ -52,8 +50,9 @@ class Why:
     """The explanation of one value.
 
     ``counted`` are the rows that it was made of, in the order of their event time (for ``last``, ``latest`` and ``time_since`` the last one
-    decides); ``skipped`` is how many more were in the window without a value. ``waiting`` are rows of the same entity that were not yet
-    available at ``refreshed``, as far ahead as the window is long (at least a day). ``window_start`` is None for a column.
+    decides, for ``first`` the first); ``skipped`` is how many more were in the window without a value. ``waiting`` are rows of the same
+    entity that were not yet available at ``refreshed``, as far ahead as the window is long (at least a day). ``window_start`` is None for
+    a column, and for a window over all rows.
     """
 
     definition: FeatureDefinition
@@ -110,7 +109,7 @@ def why(
     name = feature.rpartition(".")[2]
     if name not in definitions:
         raise UnknownNameError(f"Problem {problem_name!r} has no feature {name!r}. {did_you_mean(name, definitions)}")
-    found = _spine_row(workspace, problem, row, cutoff, at)
+    found = spine_row(workspace, problem, row, cutoff, at)
     entity = {column: found[column] for column in definitions[name].entity}
     return explain_value(workspace, definitions[name], entity, found[CUTOFF], at=at)
 
@@ -138,39 +137,36 @@ def explain_value(
     Why
     """
     at = workspace.lake.head() if at is None else at
-    refreshed = from_micros(int(floor_to_grid(np.array([micros_of(cutoff)]), definition.refresh)[0]))
+    refreshed = from_micros(int(floor_to_grid(np.array([micros_of(cutoff - definition.lag)]), definition.refresh)[0]))
     spine = pl.DataFrame({**{k: [entity[k]] for k in definition.entity}, CUTOFF: [cutoff]})
     values, _ = features_at(workspace, spine, [definition], at=at)
     counted: list[WhyRow] = []
     waiting: list[WhyRow] = []
     skipped = 0
     for table, back in _tables(workspace, definition):
-        start = EPOCH if back is None else refreshed - back
-        ahead = refreshed + max(back or DAY, DAY)
-        rows, shown = _read(workspace, table, definition, Interval(start, ahead), at)
-        inside, later = _split(rows, table, start, refreshed)
+        start, after = _bounds(definition, refreshed, back)
+        ahead = refreshed + max(back if back is not None and back < FOREVER else DAY, DAY)
+        rows, shown = _read(workspace, table, definition, Interval(start or EPOCH, ahead), at)
+        inside, later = _split(rows, table, start, after)
         if definition.kind == "handmade":
             inside = _as_handed(inside, table, refreshed)
         same = [pl.col(k) == entity[k] for k in definition.entity if k in inside.columns]
         inside, later = (part.filter(same) if same else part for part in (inside, later))
         if definition.kind == "column":
             inside = inside.tail(1)
-        elif definition.kind == "window" and definition.value is not None:
-            used = inside.filter(pl.Series(EventColumns(inside).values(definition.value).valid))
-            skipped += inside.height - used.height
-            inside = used
-        if definition.function in ORDERED and definition.event_time is not None:
-            inside = inside.sort(definition.event_time, "_known", maintain_order=True)
-        counted += _described(inside, table, shown, definition.refresh)
-        waiting += _described(later, table, shown, definition.refresh)
+        elif definition.kind == "window":
+            inside, later, without = _counted(definition, inside, later)
+            skipped += without
+        counted += _described(inside, table, shown, definition)
+        waiting += _described(later, table, shown, definition)
     waiting.sort(key=lambda r: r.available_at or EPOCH)
-    longest = max((back for _, back in _tables(workspace, definition) if back is not None), default=None)
+    starts = [start for _, back in _tables(workspace, definition) if (start := _bounds(definition, refreshed, back)[0]) is not None]
     return Why(
         definition=definition,
         entity=dict(entity),
         cutoff=cutoff,
         refreshed=refreshed,
-        window_start=None if longest is None else refreshed - longest,
+        window_start=min(starts, default=None),
         value=values[definition.name][0],
         counted=tuple(counted),
         skipped=skipped,
@@ -186,11 +182,35 @@ class _Shown:
     versions: Mapping[str | None, Version]
 
 
+def _bounds(definition: FeatureDefinition, refreshed: datetime, back: timedelta | None) -> tuple[datetime | None, datetime]:
+    """Return the first time that is looked back to (None: the beginning), and the first that is too late."""
+    if definition.kind != "window":
+        return None if back is None else refreshed - back, refreshed
+    first, after = definition.span.bounds(micros_of(refreshed))
+    return None if first is None else from_micros(first), from_micros(after)
+
+
+def _counted(definition: FeatureDefinition, inside: pl.DataFrame, later: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, int]:
+    """Return the rows that the function looked at, in its order, those that wait, and how many had no value."""
+    if definition.where is not None:
+        inside, later = (part.filter(pl.col(definition.where_column)) for part in (inside, later))
+    if definition.rows is not None:
+        inside = inside.tail(definition.rows)
+    skipped = 0
+    if definition.value is not None and definition.function not in {"first_row", "last_row"}:
+        used = inside.filter(pl.Series(EventColumns(inside).values(definition.value).valid))
+        skipped = inside.height - used.height
+        inside = used
+    if definition.function in ORDERED and definition.event_time is not None:
+        inside = inside.sort(definition.event_time, "_known", maintain_order=True)
+    return inside, later, skipped
+
+
 def _tables(workspace: Workspace, definition: FeatureDefinition) -> list[tuple[Table, timedelta | None]]:
     """Return the tables behind a feature, each with how far back it is read (None: for ever)."""
     if definition.kind == "handmade":
         return [(workspace.project.table(name), back) for name, back in definition.reads]
-    return [(workspace.project.table(definition.table), definition.window if definition.kind == "window" else None)]
+    return [(workspace.project.table(definition.table), definition.span.reach if definition.kind == "window" else None)]
 
 
 def _read(workspace: Workspace, table: Table, definition: FeatureDefinition, interval: Interval, at: int) -> tuple[pl.DataFrame, _Shown]:
@@ -224,16 +244,17 @@ def _as_handed(rows: pl.DataFrame, table: Table, refreshed: datetime) -> pl.Data
     return rows.with_columns(pl.when(pl.col(known) < refreshed).then(pl.col(c)).alias(c) for c, known in known_at.items())
 
 
-def _split(rows: pl.DataFrame, table: Table, start: datetime, refreshed: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the rows that were available in ``[start, refreshed)``, and those that became so later; each in that order."""
+def _split(rows: pl.DataFrame, table: Table, start: datetime | None, after: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the rows that were available in ``[start, after)``, and those that became so later; each in that order."""
     if not table.availability:
         return rows, rows.clear()
     ordered = rows.filter(pl.col("_known").is_not_null()).sort("_known", maintain_order=True)
-    is_later = pl.col("_known") >= micros_of(refreshed)
-    return ordered.filter(~is_later & (pl.col("_known") >= micros_of(start))), ordered.filter(is_later)
+    is_later = pl.col("_known") >= micros_of(after)
+    early = pl.lit(False) if start is None else pl.col("_known") < micros_of(start)
+    return ordered.filter(~is_later & ~early), ordered.filter(is_later)
 
 
-def _described(rows: pl.DataFrame, table: Table, shown: _Shown, refresh: timedelta | None) -> list[WhyRow]:
+def _described(rows: pl.DataFrame, table: Table, shown: _Shown, definition: FeatureDefinition) -> list[WhyRow]:
     described = []
     for row in rows.iter_rows(named=True):
         known = row["_known"]
@@ -243,7 +264,7 @@ def _described(rows: pl.DataFrame, table: Table, shown: _Shown, refresh: timedel
                 table=table.name,
                 values={c: row[c] for c in shown.columns},
                 available_at=None if known is None else from_micros(known),
-                counts_from=None if known is None else from_micros(int(ceil_to_grid(np.array([known + 1]), refresh)[0])),
+                counts_from=None if known is None else _counts_from(definition, known),
                 file=row.get("_file"),
                 row=row.get("_row"),
                 partition=version.partition,
@@ -254,33 +275,8 @@ def _described(rows: pl.DataFrame, table: Table, shown: _Shown, refresh: timedel
     return described
 
 
-def _spine_row(
-    workspace: Workspace, problem: CompiledProblem, row: str | Sequence[Any] | Mapping[str, Any], cutoff: datetime | None, at: int
-) -> dict[str, Any]:
-    """Return the spine row of a key: the last one, or the one of a cutoff."""
-    key = _key(problem, row)
-    if cutoff is not None:
-        interval = Interval(cutoff, cutoff + timedelta(microseconds=1))
-    else:
-        landed = [p for p in workspace.lake.partitions(workspace.table("tables", problem.spine_table.name), at=at) if p]
-        first, last = (min(landed), max(landed)) if landed else ("2000-01-01", "2000-01-01")
-        interval = Interval(day_start(first) - _AROUND, day_start(last) + _AROUND)
-    spine = read_spine(workspace, problem, interval, at=at).spine.rows
-    found = spine.filter(pl.col(column).cast(pl.String) == str(value) for column, value in key.items()).sort(CUTOFF)
-    if not found.height:
-        when = "" if cutoff is None else f" with the cutoff {cutoff}"
-        raise FeatureError(
-            f"The spine of {problem.name!r} has no row {key}{when}. Look at the table {problem.spine_table.name!r} for its keys."
-        )
-    return found.row(-1, named=True)
-
-
-def _key(problem: CompiledProblem, row: str | Sequence[Any] | Mapping[str, Any]) -> dict[str, Any]:
-    names = problem.spine_key
-    if isinstance(row, Mapping):
-        parts = [row.get(name) for name in names]
-    else:
-        parts = [p.strip() for p in row.split(",")] if isinstance(row, str) else list(row)
-    if len(parts) != len(names) or None in parts:
-        raise FeatureError(f"A row of {problem.name!r} is named by {', '.join(names)}; got {row!r}.")
-    return dict(zip(names, parts, strict=True))
+def _counts_from(definition: FeatureDefinition, known: int) -> datetime:
+    """Return the first cutoff that sees a row which is available at ``known`` (microseconds)."""
+    span = definition.span
+    first = known + span.offset // MICROSECOND + int(not span.includes_end)
+    return from_micros(int(ceil_to_grid(np.array([first]), definition.refresh)[0])) + definition.lag

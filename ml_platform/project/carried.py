@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from ml_platform.features.carried import carried_view, is_declared
 from ml_platform.features.definition import FeatureDefinition
+from ml_platform.features.inputs import request_columns
 from ml_platform.project.project import Project, TableColumn
 
 
@@ -45,5 +46,6 @@ def with_carried(
         view_entities=tuple(dict.fromkeys((d.view, d.entity) for d in features if d.view)),
         table_columns=tuple(TableColumn(d.table, str(d.value), d.entity) for d in features if not d.view),
         carried=tuple(candidates),
+        request=tuple(request_columns(features)),
     )
     return replace(project, views={**project.views, **views}, problems={**project.problems, problem_name: problem})

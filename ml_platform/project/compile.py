@@ -67,14 +67,19 @@ def compile_project(
     _check_no_cycle(known_tables)
     for table in known_tables.values():
         check_derived(table, known_tables, root)
-    known_views: dict[str, CompiledView] = {
-        view_name: compile_view(view, known_tables) for view_name, view in _by_name(views, "feature view").items()
-    }
+    known_views = _views(_by_name(views, "feature view"), known_tables)
     known_problems = {
         problem_name: compile_problem(problem, known_tables, known_views) for problem_name, problem in _by_name(problems, "problem").items()
     }
     rules = compile_retention(name, retention, known_tables.values(), known_views.values(), known_problems.values())
     return Project(name, root, known_tables, known_views, known_problems, rules)
+
+
+def _views(views: Mapping[str, FeatureView], tables: Mapping[str, Table]) -> dict[str, CompiledView]:
+    """Compile the views; those of expressions come last, because they name features of the others (and not of each other)."""
+    others = {name: compile_view(view, tables) for name, view in views.items() if not view.is_expression}
+    made = {name: compile_view(view, tables, others) for name, view in views.items() if view.is_expression}
+    return {name: made[name] if name in made else others[name] for name in views}
 
 
 def _by_name(declarations: Iterable[Declaration], what: str) -> dict[str, Declaration]:

@@ -7,6 +7,8 @@ from datetime import timedelta
 
 from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
 from ml_platform.features.compile import CompiledView
+from ml_platform.features.functions import engine_type
+from ml_platform.features.inputs import request_columns
 from ml_platform.project.project import CompiledProblem, TableColumn
 from ml_platform.tables.sql import bind_expression
 from ml_platform.tables.table import Table
@@ -54,7 +56,10 @@ def compile_problem(problem: Problem, tables: Mapping[str, Table], views: Mappin
                 f"{problem.where}: feature {feature!r} names neither a view nor a table's column. {did_you_mean(owner, [*views, *tables])}"
             )
     _check_unique(problem, views, view_entities, columns, only)
-    return CompiledProblem(problem, spine_table, label_table, spine_key, tuple(view_entities), tuple(columns), frozenset(only))
+    request = _request(problem, spine_table, joinable, views)
+    return CompiledProblem(
+        problem, spine_table, label_table, spine_key, tuple(view_entities), tuple(columns), frozenset(only), request=request
+    )
 
 
 def _table(name: str, tables: Mapping[str, Table], problem: Problem, what: str) -> Table:
@@ -182,6 +187,33 @@ def _table_column(problem: Problem, table: Table, column: str, joinable: tuple[s
             f"({table.available_at_column(column)}). Use a view over earlier rows instead."
         )
     return TableColumn(table.name, column, table.key)
+
+
+def _request(problem: Problem, table: Table, joinable: tuple[str, ...], views: Mapping[str, CompiledView]) -> tuple[str, ...]:
+    """Return the spine's columns that stand for what the caller will know; each must be known before the cutoff and of the same type."""
+    types = contract_columns(table.contract)
+    found: dict[str, None] = {}
+    for feature in problem.features:
+        owner, _, name = feature.partition(".")
+        if owner not in views or not views[owner].view.is_expression:
+            continue
+        asked = [d for d in views[owner].definitions(views[owner].entities[0]) if name in ("", d.name)]
+        for column, kind in request_columns(asked).items():
+            if column not in joinable:
+                late = column in types and isinstance(problem.spine, RowsSpine)
+                why = f"{column!r} of {table.name!r} is known later than the row itself" if late else f"the spine has no column {column!r}"
+                raise DeclarationError(
+                    f"{problem.where}: view {owner!r} takes {column!r} from the request, which in training is a column of the spine, "
+                    f"known before the cutoff; {why}. It has: {', '.join(joinable)}."
+                )
+            held = engine_type(types[column])
+            if held != kind and (held, kind) != ("BIGINT", "DOUBLE"):
+                raise DeclarationError(
+                    f"{problem.where}: view {owner!r} takes {column!r} as {kind} from the request, but in {table.name!r} it is "
+                    f"{types[column]}. Declare the same type in both."
+                )
+            found[column] = None
+    return tuple(found)
 
 
 def _check_unique(

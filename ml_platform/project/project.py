@@ -35,6 +35,7 @@ class CompiledProblem:
 
     ``view_entities`` are the feature tables that the spine can join; ``table_columns`` the columns read as of the cutoff;
     ``only`` names single features where the problem asked for those (empty: every feature of its views).
+    ``request`` are the spine's columns that stand, in training, for what only the caller will know.
     ``carried`` are definitions to use instead of those that its names stand for today: those of a model that is made again.
     """
 
@@ -46,6 +47,7 @@ class CompiledProblem:
     table_columns: tuple[TableColumn, ...] = ()
     only: frozenset[str] = frozenset()
     carried: tuple[FeatureDefinition, ...] = ()
+    request: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from ml_platform.features.compile import compile_view
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.view import FeatureColumn, FeatureView
+from ml_platform.features.window_spec import WindowSpec
 from ml_platform.tables.contract import Column, Contract
 from ml_platform.tables.table import Availability, FileSource, Table
 
@@ -59,7 +60,7 @@ def a_view(
     *features: FeatureColumn,
     source: str | None = "arrivals",
     entities: Sequence[tuple[str, ...]] = (("origin",),),
-    windows: Sequence[timedelta] = (timedelta(hours=3), timedelta(days=1)),
+    windows: Sequence[timedelta | WindowSpec] = (timedelta(hours=3), timedelta(days=1)),
     refresh: timedelta | None = timedelta(hours=1),
     **more: object,
 ) -> FeatureView:
@@ -82,10 +83,25 @@ def definitions_of(view: FeatureView) -> tuple[FeatureDefinition, ...]:
     return tuple(d for entity in view.entities for d in compiled.definitions(entity))
 
 
-NUMERIC = ("count", "sum", "mean", "std", "min", "max", "last", "time_since", "latest")
+NUMERIC = (
+    "count", "sum", "mean", "var", "std", "skew", "min", "max", "median", "p10", "p99", "mode", "distinct", "trend", "first", "first_row",
+    "last", "last_row", "time_since", "time_since_first", "avg_time_between", "latest",
+)  # fmt: skip
+ANY = ("mode", "distinct", "first", "first_row", "last", "last_row", "time_since", "latest")
 EVERY_FUNCTION = (
     FeatureColumn("arr_delay", NUMERIC, ttl=timedelta(hours=6)),
     FeatureColumn("temp", NUMERIC, ttl=timedelta(hours=6)),
-    FeatureColumn("late", ("share", "sum", "last"), sql="arr_delay > 15"),
-    FeatureColumn("remark", ("last", "latest"), ttl=timedelta(hours=6)),
+    FeatureColumn("late", ("share", "sum", "last", "mode", "distinct"), sql="arr_delay > 15"),
+    FeatureColumn("remark", ANY, ttl=timedelta(hours=6)),
+    FeatureColumn("rows", ("count", "time_since", "time_since_first", "avg_time_between")),
 )
+
+WHERE = "arr_delay > 15"
+# Windows of every kind, with and without a filter and an offset.
+EVERY_WINDOW = (
+    FeatureColumn("temp", ("mean", "trend", "last", "mode")),
+    FeatureColumn("late_temp", ("count", "sum", "std", "max", "median", "distinct", "first_row", "time_since"), sql="temp", where=WHERE),
+    FeatureColumn("late_rows", ("count", "avg_time_between"), where=WHERE, offset=timedelta(hours=1)),
+    FeatureColumn("arr_delay", ("sum", "skew", "min", "p90", "first", "time_since_first"), offset=timedelta(hours=3)),
+)
+SPECS = (timedelta(hours=3), timedelta(days=1), WindowSpec(rows=1), WindowSpec(rows=3), WindowSpec())

@@ -13,8 +13,8 @@ from ml_platform.features import change_points as module
 from ml_platform.features.change_points import change_points, longest_reach, read_at
 from ml_platform.features.engine import compute
 from ml_platform.features.view import FeatureColumn
-from ml_platform_tests.features.declared import EVERY_FUNCTION, a_view, definitions_of, hours
-from ml_platform_tests.features.test_engine import many_events
+from ml_platform_tests.features.declared import EVERY_FUNCTION, EVERY_WINDOW, SPECS, WHERE, a_view, definitions_of, hours
+from ml_platform_tests.features.test_engine import grids, many_events
 from ml_platform_tests.features.worlds import MICRO, T0, a_world, largest_finite, worlds
 
 EVER = day_interval("2013-04-01", "2013-06-30")
@@ -29,6 +29,17 @@ def test_reading_the_history_equals_computing_at_the_cutoff(rows, asked, refresh
     history = change_points(events, definitions, EVER)
     expected = compute(events, spine, definitions)
     assert_frame_equal(read_at(history, spine, definitions), expected, rel_tol=1e-9, abs_tol=1e-15 * largest_finite(events) + 1e-12)
+
+
+@settings(max_examples=100, deadline=None)
+@given(rows=worlds["rows"], asked=worlds["asked"], **grids)
+def test_reading_the_history_of_windows_of_every_kind(rows, asked, refresh, closed, lag, tail):
+    events, spine = a_world(rows, asked)
+    events = events.with_columns(late_temp="temp").with_columns((pl.col("arr_delay") > 15).alias(f"where {WHERE}"))
+    definitions = definitions_of(a_view(*EVERY_WINDOW, windows=SPECS, refresh=refresh, closed=closed, lag=lag, tail=tail))
+    expected = compute(events, spine, definitions)
+    found = read_at(change_points(events, definitions, EVER), spine, definitions)
+    assert_frame_equal(found, expected, rel_tol=1e-9, abs_tol=1e-15 * largest_finite(events) + 1e-12)
 
 
 @pytest.mark.parametrize("refresh", [None, hours(1), timedelta(days=1)])
@@ -51,6 +62,21 @@ def test_day_by_day_from_only_the_rows_that_windows_reach_equals_one_range():
         reached = pl.col("_available_at") >= interval.start - longest_reach(EVERYTHING)
         parts.append(change_points(events.filter(reached, pl.col("_available_at") < interval.end), EVERYTHING, interval))
     assert_frame_equal(pl.concat(parts).sort("origin", "dest", "valid_from"), whole, check_exact=True)
+
+
+@pytest.mark.parametrize("closed", ["left", "right", "both", "neither"])
+def test_days_of_windows_of_every_kind_equal_one_range(closed: str):
+    events, _ = many_events()
+    events = events.with_columns(late_temp="temp").with_columns((pl.col("arr_delay") > 15).alias(f"where {WHERE}"))
+    view = a_view(*EVERY_WINDOW, windows=SPECS, refresh=hours(6), closed=closed, lag=hours(2), tail=hours(4))
+    definitions = definitions_of(view)
+    whole = change_points(events, definitions, day_interval("2013-05-03", "2013-05-12"))
+    parts = []
+    for day in Interval.days(day_interval("2013-05-03", "2013-05-12")):
+        interval = day_interval(day)
+        reached = pl.col("_available_at") >= interval.start - longest_reach(definitions)
+        parts.append(change_points(events.filter(reached, pl.col("_available_at") < interval.end), definitions, interval))
+    assert_frame_equal(pl.concat(parts).sort("origin", "valid_from"), whole, rel_tol=1e-9)
 
 
 def test_a_value_enters_after_it_is_available_and_leaves_when_its_window_has_passed():

@@ -11,9 +11,9 @@ import pytest
 from ml_platform.core.errors import DeclarationError, UnknownNameError
 from ml_platform.features.compile import compile_view
 from ml_platform.features.definition import FeatureDefinition, definition_hash
-from ml_platform.features.functions import FUNCTIONS as RULES
-from ml_platform.features.view import FUNCTIONS, Discover, FeatureColumn, FeatureView
-from ml_platform_tests.features.declared import ARRIVALS, EVERY_FUNCTION, TABLES, a_view, definitions_of, hours
+from ml_platform.features.functions import FUNCTIONS, find_function, percentile
+from ml_platform.features.view import Discover, FeatureColumn, FeatureView
+from ml_platform_tests.features.declared import ARRIVALS, EVERY_FUNCTION, NUMERIC, TABLES, a_view, definitions_of, hours
 
 DELAY = FeatureColumn("arr_delay", ("mean",))
 
@@ -64,8 +64,11 @@ def test_a_compiled_view_says_what_it_reads_and_stores():
     assert types["origin_dest_arr_delay_last_time_3h"] == "TIMESTAMP WITH TIME ZONE"
 
 
-def test_every_declared_function_has_a_rule():
-    assert tuple(RULES) == FUNCTIONS
+def test_percentiles_are_functions_from_p1_to_p99():
+    assert [percentile(name) for name in ("median", "p1", "p99", "p0", "p100", "p05", "mean")] == [0.5, 0.01, 0.99, None, None, None, None]
+    assert find_function("p90").words == "90th percentile of {value}"
+    assert find_function("p100") is None
+    assert set(NUMERIC) | {"share", "p10"} >= set(FUNCTIONS), "a function that no test computes"
 
 
 def test_a_column_counts_from_all_that_it_needs():
@@ -83,7 +86,7 @@ def test_a_column_counts_from_all_that_it_needs():
 def test_rows_are_counted_without_a_column():
     rows = FeatureColumn("rows", ("count", "time_since"))
     assert [d.name for d in definitions_of(a_view(rows, windows=[hours(3)]))] == ["origin_count_3h", "origin_time_since_3h"]
-    with pytest.raises(DeclarationError, match="`rows` has count and time_since; mean need a column"):
+    with pytest.raises(DeclarationError, match=r"whole rows, which have avg_time_between, count, .*; mean need a `column`"):
         definitions_of(a_view(FeatureColumn("rows", ("mean",))))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from ml_platform.core.errors import FeatureError
@@ -15,8 +16,9 @@ from ml_platform.features import engine
 from ml_platform.features.axis import Axis, Queries, build_axis
 from ml_platform.features.engine import compute
 from ml_platform.features.view import FeatureColumn
+from ml_platform.features.window_spec import WindowSpec
 from ml_platform_tests.features.brute_force import brute_force
-from ml_platform_tests.features.declared import EVERY_FUNCTION, a_view, definitions_of, hours
+from ml_platform_tests.features.declared import EVERY_FUNCTION, EVERY_WINDOW, SPECS, WHERE, a_view, definitions_of, hours
 from ml_platform_tests.features.worlds import EDGES, MICRO, T0, TIMES, a_world, check, largest_finite, random_world, worlds
 
 EVERYTHING = definitions_of(a_view(*EVERY_FUNCTION, entities=[("origin",), ("origin", "dest")]))
@@ -31,23 +33,41 @@ def test_agrees_with_the_loop_at_every_edge(rows, asked, refresh):
     check(compute(events, spine, definitions), brute_force(events, spine, definitions), largest_finite(events))
 
 
-def _upper_edge_included(queries: Queries, axis: Axis, length: timedelta) -> tuple:
+grids = {
+    "refresh": st.sampled_from([None, hours(1), timedelta(days=1)]),
+    "closed": st.sampled_from(["left", "right", "both", "neither"]),
+    "lag": st.sampled_from([timedelta(0), hours(1), timedelta(minutes=30)]),
+    "tail": st.sampled_from([None, hours(1), hours(4)]),
+}
+
+
+@settings(max_examples=150, deadline=None)
+@given(rows=worlds["rows"], asked=worlds["asked"], **grids)
+def test_windows_of_every_kind_agree_with_the_loop(rows, asked, refresh, closed, lag, tail):
+    events, spine = a_world(rows, asked)
+    view = a_view(*EVERY_WINDOW, entities=BOTH_ENTITIES, windows=SPECS, refresh=refresh, closed=closed, lag=lag, tail=tail)
+    definitions = definitions_of(view)
+    events = events.with_columns(late_temp="temp").with_columns((pl.col("arr_delay") > 15).alias(f"where {WHERE}"))
+    check(compute(events, spine, definitions), brute_force(events, spine, definitions), largest_finite(events))
+
+
+def _upper_edge_included(queries: Queries, axis: Axis, spec: WindowSpec) -> tuple:
     first, after = np.zeros((2, queries.codes.size + 1), dtype=np.int64)
-    first[:-1] = axis.positions(queries.codes, queries.times - length // MICRO)
+    first[:-1] = axis.positions(queries.codes, queries.times - spec.length // MICRO)
     after[:-1] = axis.positions(queries.codes, queries.times + 1)
     return first, after
 
 
-def _lower_edge_excluded(queries: Queries, axis: Axis, length: timedelta) -> tuple:
+def _lower_edge_excluded(queries: Queries, axis: Axis, spec: WindowSpec) -> tuple:
     first, after = np.zeros((2, queries.codes.size + 1), dtype=np.int64)
-    first[:-1] = axis.positions(queries.codes, queries.times - length // MICRO + 1)
+    first[:-1] = axis.positions(queries.codes, queries.times - spec.length // MICRO + 1)
     after[:-1] = axis.positions(queries.codes, queries.times)
     return first, np.maximum(first, after)
 
 
-def _neighbour_included(queries: Queries, axis: Axis, length: timedelta) -> tuple:
+def _neighbour_included(queries: Queries, axis: Axis, spec: WindowSpec) -> tuple:
     first, after = np.zeros((2, queries.codes.size + 1), dtype=np.int64)
-    first[:-1] = axis.positions(queries.codes, queries.times - length // MICRO)
+    first[:-1] = axis.positions(queries.codes, queries.times - spec.length // MICRO)
     after[:-1] = np.minimum(axis.positions(queries.codes, queries.times) + 1, axis.size)
     return first, after
 
@@ -63,7 +83,7 @@ def test_a_planted_mistake_at_an_edge_is_caught_in_every_world(monkeypatch, mist
 
 def test_a_refresh_that_is_ignored_is_caught(monkeypatch):
     unrounded = engine.build_queries
-    monkeypatch.setattr(engine, "build_queries", lambda codes, cutoffs, known, _: unrounded(codes, cutoffs, known, None))
+    monkeypatch.setattr(engine, "build_queries", lambda codes, cutoffs, known, *_: unrounded(codes, cutoffs, known, None))
     events, spine = random_world(1)
     with pytest.raises(AssertionError, match="instead of"):
         check(compute(events, spine, EVERYTHING), brute_force(events, spine, EVERYTHING))

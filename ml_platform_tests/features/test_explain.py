@@ -11,7 +11,7 @@ from ml_platform.features.explain import sentence, statement
 from ml_platform.features.table_columns import column_definition
 from ml_platform.features.view import FeatureColumn, FeatureView
 from ml_platform.lake.duck import connect
-from ml_platform_tests.features.declared import ARRIVALS, EVERY_FUNCTION, TABLES, a_view, definitions_of, hours
+from ml_platform_tests.features.declared import ARRIVALS, EVERY_FUNCTION, EVERY_WINDOW, SPECS, TABLES, WHERE, a_view, definitions_of, hours
 from ml_platform_tests.features.worlds import check, random_world
 
 
@@ -27,6 +27,19 @@ def test_the_statement_computes_what_the_engine_computes(refresh: timedelta | No
         con.register("spine", spine.with_row_index("_row").to_arrow())
         found = {d.name: con.sql(statement(d, source="events")).pl()[d.name].to_list() for d in definitions}
     check(compute(events, spine, definitions), found, 1e10)
+
+
+@pytest.mark.parametrize("closed", ["left", "right", "both", "neither"])
+def test_the_statement_computes_windows_of_every_kind(closed: str):
+    events, spine = random_world(8)
+    view = a_view(*EVERY_WINDOW, windows=SPECS, refresh=hours(1), closed=closed, lag=timedelta(minutes=30), tail=hours(4))
+    definitions = definitions_of(view)
+    filtered = events.with_columns(late_temp="temp").with_columns((pl.col("arr_delay") > 15).alias(f"where {WHERE}"))
+    with connect() as con:
+        con.register("events", events.to_arrow())
+        con.register("spine", spine.with_row_index("_row").to_arrow())
+        found = {d.name: con.sql(statement(d, source="events")).pl()[d.name].to_list() for d in definitions}
+    check(compute(filtered, spine, definitions), found, 1e10)
 
 
 def test_sentences():

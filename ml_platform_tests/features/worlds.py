@@ -57,7 +57,7 @@ def same(ours: object, theirs: object, scale: float = 0.0) -> bool:
     if ours is None or theirs is None:
         return ours is theirs
     if isinstance(ours, float) and isinstance(theirs, float | int):
-        return ours == theirs or math.isclose(ours, theirs, rel_tol=1e-9, abs_tol=1e-15 * scale)
+        return ours == theirs or math.isclose(ours, theirs, rel_tol=1e-9, abs_tol=max(1e-15 * scale, getattr(theirs, "slack", 0.0)))
     return ours == theirs
 
 

@@ -1,0 +1,98 @@
+"""The most frequent value of many windows: counts that move with the window, or the window's rows themselves where they are few."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_platform.features.axis import Queries
+from ml_platform.features.sums import Window
+
+Ints = NDArray[np.int64]
+
+# A window of at most so many rows is listed and sorted; wider ones are counted per value of the entity.
+FEW_ROWS = 48
+# Counts (of 4 bytes) and listed rows that are held at once.
+CELLS = 4_000_000
+
+
+def most_frequent(ranks: Ints, window: Window, queries: Queries, codes: Ints) -> Ints:
+    """Return the most frequent rank of every window, of several the smallest; -1 where the window has no value.
+
+    Parameters
+    ----------
+    ranks : ndarray of int64, shape (n,)
+        Rank of the value at each position of the axis, negative where it is missing.
+    window : Window
+        Positions, in the order of ``queries`` (entity, time), so that both ends only move forward within an entity.
+    queries : Queries
+        Whose windows they are.
+    codes : ndarray of int64, shape (n,)
+        Entity of each position.
+    """
+    answer = np.full(window.rows.size, -1, dtype=np.int64)
+    few = np.flatnonzero((window.rows > 0) & (window.rows <= FEW_ROWS))
+    for part in _parts(few, window.rows[few]):
+        answer[part] = _listed(ranks, window.first[part], window.rows[part])
+    many = np.flatnonzero(window.rows > FEW_ROWS)
+    # The last query stands for entities without events: its window is empty.
+    entities = queries.codes[many]
+    for rows in np.split(many, np.flatnonzero(np.diff(entities)) + 1) if many.size else []:
+        start, end = np.searchsorted(codes, [queries.codes[rows[0]], queries.codes[rows[0]] + 1])
+        answer[rows] = _counted(ranks[start:end], window.first[rows] - start, window.after[rows] - start)
+    return answer
+
+
+def _parts(rows: Ints, sizes: Ints) -> Iterator[Ints]:
+    """Cut queries into parts whose windows together hold a bounded number of rows."""
+    if rows.size:
+        yield from np.split(rows, np.flatnonzero(np.diff(np.cumsum(sizes) // CELLS)) + 1)
+
+
+def _listed(ranks: Ints, first: Ints, sizes: Ints) -> Ints:
+    """Return the modes by listing each window's ranks and sorting them."""
+    owner = np.repeat(np.arange(first.size), sizes)
+    places = np.arange(owner.size) - np.repeat(np.cumsum(sizes) - sizes, sizes) + np.repeat(first, sizes)
+    values = ranks[places]
+    owner, values = owner[values >= 0], values[values >= 0]
+    width = int(values.max(initial=0)) + 1
+    pairs = np.sort(owner * width + values)
+    starts = np.flatnonzero(np.concatenate(([True], np.diff(pairs) != 0))) if pairs.size else np.zeros(0, np.int64)
+    counts = np.diff(np.concatenate((starts, [pairs.size])))
+    owner, values = pairs[starts] // width, pairs[starts] % width
+    # The last of a stable sort by count wins, so that the smallest of the most frequent values stands last.
+    order = np.lexsort((-values, counts, owner))
+    found = np.full(first.size, -1, dtype=np.int64)
+    found[owner[order]] = values[order]
+    return found
+
+
+def _counted(ranks: Ints, first: Ints, after: Ints) -> Ints:
+    """Return the modes of one entity's windows, whose ends only move forward, from the counts of all its values at each query."""
+    known = np.flatnonzero(ranks >= 0)
+    values, which = np.unique(ranks[known], return_inverse=True)
+    answer = np.full(first.size, -1, dtype=np.int64)
+    if not values.size:
+        return answer
+    # A row counts from the first query whose window ends behind it to the first whose window starts behind it.
+    enters, leaves = np.searchsorted(after, known, side="right"), np.searchsorted(first, known, side="right")
+    step = max(1, CELLS // values.size)
+    counts = np.zeros(values.size, dtype=np.int32)
+    by_enter, by_leave = np.argsort(enters, kind="stable"), np.argsort(leaves, kind="stable")
+    enter_order, leave_order = enters[by_enter], leaves[by_leave]
+    for start in range(0, first.size, step):
+        size = min(step, first.size - start)
+        moves = np.zeros(size * values.size, dtype=np.int32)
+        for order, sorted_, sign in ((by_enter, enter_order, 1), (by_leave, leave_order, -1)):
+            low, high = np.searchsorted(sorted_, [start, start + size])
+            rows = order[low:high]
+            np.add.at(moves, (sorted_[low:high] - start) * values.size + which[rows], np.int32(sign))
+        table = moves.reshape(size, values.size)
+        table[0] += counts
+        np.cumsum(table, axis=0, out=table)
+        best = np.argmax(table, axis=1)
+        answer[start : start + size] = np.where(table[np.arange(size), best] > 0, values[best], -1)
+        counts = table[-1].copy()
+    return answer

@@ -1,0 +1,267 @@
+"""The check ``future`` of a training set: change everything that becomes known at or after a cutoff, and no feature may move.
+
+The features are computed as they always are where no feature table holds them, by ``features_at`` itself; only what it reads of the
+tables is another. So whatever kind a feature is of, what it reads is changed with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import polars as pl
+
+from ml_platform.core.errors import FeatureError, MlPlatformError
+from ml_platform.core.hashing import content_hash
+from ml_platform.core.intervals import from_micros, to_micros
+from ml_platform.features.definition import CUTOFF, FeatureDefinition
+from ml_platform.features.inputs import leaves
+from ml_platform.lake.lake import Lake
+from ml_platform.lake.version import Version
+from ml_platform.pipeline.outcome import CheckOutcome
+from ml_platform.pipeline.workspace import Workspace
+from ml_platform.project.project import Project
+from ml_platform.tables.table import Table
+from ml_platform.training.perturbation import future_changed, unequal
+
+# The sample: so many training sets of a run, so many rows of each, each at its own moments. A training set costs some 0.5 s.
+SETS, ROWS = 4, 40
+# Sums of floats may differ in their last bits when other rows stand beside them.
+TOLERANCE = 1e-6
+_MICROSECOND = timedelta(microseconds=1)
+
+Changed = Callable[[Table, pl.DataFrame], pl.DataFrame]
+
+
+def check_future(
+    workspace: Workspace, sets: Mapping[str, pl.DataFrame], definitions: Sequence[FeatureDefinition], *, at: int
+) -> CheckOutcome:
+    """Change the future of a sample of each training set's rows, and look whether a feature of theirs moves.
+
+    Two moments are looked at: a row's own cutoff, and the coarsest refresh before it, because what appears at the very refresh is the
+    future as well. A view that declares another edge (``closed: right``) says that what appears at the very moment counts; for its
+    features only what comes after is changed.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Project and lake.
+    sets : mapping of str to DataFrame
+        Training date to its spine rows.
+    definitions : sequence of FeatureDefinition
+        The features.
+    at : int
+        Commit that they are made from.
+
+    Returns
+    -------
+    CheckOutcome
+        ``future``; a row per feature that moved, with an example.
+    """
+    chosen = _spread(sorted(day for day, rows in sets.items() if rows.height), SETS)
+    tables = sorted({name for d in leaves(definitions) for name in (d.table, *(t for t, _ in d.reads))} & set(workspace.project.tables))
+    steady = [name for name in tables if not workspace.project.table(name).availability]
+    kept: dict[Any, pl.DataFrame] = {}
+    found: list[dict[str, Any]] = []
+    values = 0
+    for day in chosen:
+        for moment, rows in moments(day, sets[day], definitions):
+            for some, edge in _by_edge(definitions):
+                values += rows.height * len(some)
+                moved = moved_features(workspace, rows, some, moment + edge, at=at, kept=kept)
+                found += [{"training_date": day, **row} for row in moved]
+    return CheckOutcome(
+        "future",
+        passed=not found,
+        severity="error",
+        summary=_summary(found, values, len(chosen), len(sets), steady),
+        rows=tuple(found),
+        numbers={"moved": float(len(found)), "values": float(values), "training_sets": float(len(chosen))},
+    )
+
+
+def moved_features(
+    workspace: Workspace,
+    spine: pl.DataFrame,
+    definitions: Sequence[FeatureDefinition],
+    moment: datetime,
+    *,
+    at: int,
+    kept: dict[Any, pl.DataFrame] | None = None,
+) -> list[dict[str, Any]]:
+    """Return the features that move when everything that becomes known at or after a moment is changed.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Project and lake.
+    spine : DataFrame
+        Rows with cutoffs at or before the moment.
+    definitions : sequence of FeatureDefinition
+        Of any kind.
+    moment : datetime
+        From when the rows of all tables that declare an availability are changed.
+    at : int
+        Commit of the lake.
+    kept : dict, optional
+        What was read before; filled with what is read now.
+
+    Returns
+    -------
+    list of dict
+        ``feature``, ``moment``, ``rows`` (how many values moved), ``was``, ``became`` and ``cutoff`` of the first of them. One with the
+        error instead, if the changed rows make it fail.
+    """
+    from ml_platform.pipeline.feature_values import features_at
+
+    entities = [column for d in definitions for column in d.entity]
+    changed = _changed(moment, entities)
+    kept = {} if kept is None else kept
+    before, after = (
+        replace(workspace, lake=cast(Lake, FutureLake(workspace.lake, workspace.project, how, kept))) for how in (None, changed)
+    )
+    expected, _ = features_at(before, spine, definitions, at=at)
+    try:
+        got, _ = features_at(after, spine, definitions, at=at)
+    except MlPlatformError as error:
+        # Only handmade code can fail for what it should never have been handed.
+        return [{"feature": "", "moment": moment, "rows": spine.height, "was": "", "became": str(error), "cutoff": None}]
+    found = []
+    for name in (d.name for d in definitions):
+        count = unequal(expected[name], got[name], TOLERANCE)
+        if count:
+            first = next(n for n in range(spine.height) if unequal(expected[name].slice(n, 1), got[name].slice(n, 1), TOLERANCE))
+            found.append(
+                {"feature": name, "moment": moment, "rows": count, "was": str(expected[name][first]), "became": str(got[name][first]),
+                 "cutoff": spine[CUTOFF][first]}
+            )  # fmt: skip
+    return found
+
+
+def moments(day: str, rows: pl.DataFrame, definitions: Iterable[FeatureDefinition]) -> list[tuple[datetime, pl.DataFrame]]:
+    """Return the moments at which a training set is looked at, each with the rows that may not move.
+
+    Which rows they are follows from the training date: the same for the same date, others for the next.
+    """
+    known = rows.filter(pl.col(CUTOFF).is_not_null()).sort(CUTOFF, maintain_order=True)
+    if known.is_empty():
+        return []
+    # The last row before the moment that a row of the sample has itself: its cutoff is the moment, to the microsecond.
+    moment = known[CUTOFF][int(content_hash(day), 16) % known.height]
+    near = known.filter(pl.col(CUTOFF) <= moment).tail(ROWS)
+    found = [(moment, near)]
+    refreshes = [d.refresh for d in leaves(definitions) if d.refresh is not None]
+    if refreshes:
+        step = max(refreshes) // _MICROSECOND
+        edge = from_micros(to_micros(moment) // step * step)
+        found.append((edge, near.with_columns(pl.lit(edge).cast(near.schema[CUTOFF]).alias(CUTOFF))))
+    return found
+
+
+@dataclass(frozen=True)
+class FutureLake:
+    """A lake whose feature tables are not there and whose tables read as ``changed`` has them; everything else is the lake's."""
+
+    lake: Lake
+    project: Project
+    changed: Changed | None
+    kept: dict[Any, pl.DataFrame] = field(default_factory=dict)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the lake itself has."""
+        return getattr(self.lake, name)
+
+    def resolve(self, table: str, **more: Any) -> list[Version]:
+        """Return the lake's versions; none of a feature table."""
+        return [] if table.split("/")[1] == "features" else self.lake.resolve(table, **more)
+
+    def read_versions(self, versions: Sequence[Version], **more: Any) -> Any:
+        """Return the rows of some versions of a table, changed."""
+        found = list(versions)
+        _, layer, name = found[0].table.split("/") if found else ("", "", "")
+        if layer != "tables" or name not in self.project.tables:
+            return self.lake.read_versions(found, **more)
+        return _ChangedReading(self, found, self.project.table(name), **more)
+
+
+@dataclass(frozen=True)
+class _ChangedReading:
+    """What ``Lake.read_versions`` returns, with other rows. Files cannot be named: what stands in them was not changed."""
+
+    of: FutureLake
+    versions: list[Version]
+    table: Table
+    columns: Sequence[str] | None = None
+    partition_column: str | None = None
+
+    def pl(self) -> pl.DataFrame:
+        """Return the rows as a Polars frame."""
+        times = self.table.available_at_columns
+        asked = None if self.columns is None else tuple(dict.fromkeys([*self.columns, *times]))
+        key = (tuple(v.id for v in self.versions), asked, self.partition_column)
+        if key not in self.of.kept:
+            self.of.kept[key] = self.of.lake.read_versions(self.versions, columns=asked, partition_column=self.partition_column).pl()
+        rows = self.of.kept[key]
+        if self.of.changed is not None and times:
+            rows = self.of.changed(self.table, rows)
+        if self.columns is None:
+            return rows
+        return rows.select(*self.columns, *([self.partition_column] if self.partition_column else []))
+
+    def arrow(self) -> Any:
+        """Return the rows as an Arrow table."""
+        return self.pl().to_arrow()
+
+    def relation(self, con: Any) -> Any:
+        """Return the rows as a DuckDB relation."""
+        return con.from_arrow(self.arrow())
+
+    def __getattr__(self, name: str) -> Any:
+        raise FeatureError(
+            f"The check `future` hands over changed rows of {self.table.name!r}, which stand in no file: Reading.{name} cannot be "
+            "answered. Read them with pl(), arrow() or relation()."
+        )
+
+
+def _changed(moment: datetime, entities: Sequence[str]) -> Changed:
+    def change(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
+        known_by = {c: table.available_at_column(c) for c in table.contract.column_names}
+        # Times that nobody asked for are there all the same: each says when a group of columns is known.
+        every = known_by | {time: time for time in table.available_at_columns}
+        return future_changed(rows, moment, every, keep=[*table.key, *entities])
+
+    return change
+
+
+def _by_edge(definitions: Sequence[FeatureDefinition]) -> list[tuple[list[FeatureDefinition], timedelta]]:
+    """Split features by what counts at the very moment: nothing, or (``closed``) what their view declares to count."""
+    declared = {d: any(leaf.closed in ("right", "both") for leaf in leaves([d])) for d in definitions}
+    parts = [
+        ([d for d in definitions if declared[d] == is_closed], edge)
+        for is_closed, edge in ((False, 0 * _MICROSECOND), (True, _MICROSECOND))
+    ]
+    return [(some, edge) for some, edge in parts if some]
+
+
+def _spread(days: Sequence[str], most: int) -> list[str]:
+    """Return at most so many of the days at even distances, the last among them."""
+    if len(days) <= most:
+        return list(days)
+    return [days[round((n + 1) * len(days) / most) - 1] for n in range(most)]
+
+
+def _summary(found: Sequence[Mapping[str, Any]], values: int, looked: int, sets: int, steady: Sequence[str]) -> str:
+    what = f"{values:,} values of {looked} of {sets} training sets" if looked < sets else f"{values:,} values"
+    if not found:
+        more = f" {', '.join(steady)} say nothing of when their rows are known and stayed as they are." if steady else ""
+        return f"Everything that became known at or after a cutoff was changed: none of {what} moved.{more}"
+    first = found[0]
+    if not first["feature"]:
+        return f"Features cannot be computed when what came at or after {first['moment']} is changed, so they read it: {first['became']}"
+    names = sorted({row["feature"] for row in found})
+    return (
+        f"{len(names)} features moved when what came at or after {first['moment']} was changed: {', '.join(names[:5])}"
+        f"{'...' if len(names) > 5 else ''}. {first['feature']} was {first['was']} and became {first['became']}: it knows the future."
+    )
