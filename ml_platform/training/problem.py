@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
+from ml_platform.features.nested.declaration import Discovery
 from ml_platform.lake.retention import Retention
 
 
@@ -101,13 +102,13 @@ class Problem:
     """One declared prediction problem.
 
     ``features`` names views (all features of every entity the spine can join), single features (``delays.arr_delay_mean_7d``)
-    or columns of a table as of the cutoff (``schedule.carrier``).
+    or columns of a table as of the cutoff (``schedule.carrier``); ``discover`` lets Featuretools search tables for more of them.
     """
 
     name: str
     spine: Spine
     label: Label
-    features: tuple[str, ...]
+    features: tuple[str, ...] = ()
     training: Training = field(default_factory=Training)
     selection: Selection = field(default_factory=Selection)
     model: Model = field(default_factory=Model)
@@ -117,4 +118,5 @@ class Problem:
     description: str = ""
     owners: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    discover: Discovery | None = None
     where: str = ""

@@ -61,7 +61,7 @@ class _Question:
 
     rows: Rows
     columns: dict[str, pl.Series] = field(default_factory=dict)
-    definitions: dict[tuple[str, str | None, timedelta], FeatureDefinition] = field(default_factory=dict)
+    definitions: dict[tuple[str, str | None, timedelta, str | None], FeatureDefinition] = field(default_factory=dict)
 
     def column(self, name: str, make: Callable[[], pl.Series]) -> str:
         if name not in self.columns:
@@ -76,12 +76,12 @@ class _Question:
         place = list(self.rows.values).index(node)
         return self.column(f"{what}{place}", lambda: make(self.rows.values[node]))
 
-    def ask(self, function: str, column: str | None, window: timedelta | None) -> str:
-        key = (function, column, window or FOREVER)
+    def ask(self, function: str, column: str | None, window: timedelta | None, event_time: str | None = None) -> str:
+        key = (function, column, window or FOREVER, event_time)
         if key not in self.definitions:
             self.definitions[key] = FeatureDefinition(
                 name=f"a{len(self.definitions)}", kind="window", entity=(), type="", value=column, function=function,
-                window=window or FOREVER, available_at=(_AT,),
+                window=window or FOREVER, available_at=(_AT,), event_time=event_time,
             )  # fmt: skip
         return self.definitions[key].name
 
@@ -204,6 +204,17 @@ def _spread(question: _Question, node: Aggregate) -> Answer:
     return lambda answers, _: answers[high] - answers[low]
 
 
+def _different(question: _Question, node: Aggregate) -> Answer:
+    column, rows = question.ask("distinct", question.value(node.inputs[0]), node.window), question.ask("count", None, node.window)
+    return lambda answers, _: pl.select(pl.when(answers[rows] > 0).then(answers[column])).to_series()
+
+
+def _trend(question: _Question, node: Aggregate) -> Answer:
+    value, time = (question.value(part) for part in node.inputs)
+    name = question.ask("trend", value, node.window, time)
+    return lambda answers, _: answers[name]
+
+
 def _times(finish: Callable[[NDArray, NDArray, NDArray, NDArray], NDArray]) -> Callable[[_Question, Aggregate], Answer]:
     """Combine first and last time, how many there are (float64 microseconds, NaN: none), and the cutoffs."""
 
@@ -226,7 +237,10 @@ def _times(finish: Callable[[NDArray, NDArray, NDArray, NDArray], NDArray]) -> C
 
 
 _RECIPES: Mapping[str, Callable[[_Question, Aggregate], Answer]] = {
-    **{name: _plain(name) for name in ("count", "sum", "mean", "std", "min", "max")},
+    **{name: _plain(name) for name in ("count", "sum", "mean", "std", "min", "max", "median", "skew", "mode")},
+    "variance": _plain("var"),
+    "num_unique": _different,
+    "trend": _trend,
     **dict.fromkeys(ROW_FINDERS, _found_row),
     "percent_true": _booleans("share", False, lambda s: s),
     "num_true": _booleans("sum", False, lambda s: s),

@@ -14,6 +14,7 @@ from ml_platform.core.durations import format_duration
 from ml_platform.core.errors import DeclarationError
 from ml_platform.core.hashing import canonical_json, content_hash
 from ml_platform.features.definition import FeatureDefinition
+from ml_platform.features.explain import sentence
 from ml_platform.features.nested.primitives import AGGREGATIONS, TRANSFORMS, Handling, refusals
 from ml_platform.features.nested.schema import DTYPES, Schema, SearchTable
 from ml_platform.features.nested.tree import (
@@ -135,7 +136,17 @@ class Translator:
 
 
 def definition_of(tree: Tree, name: str, featuretools_name: str) -> FeatureDefinition:
-    """Return the definition of a tree, which says everything that is needed to compute it."""
+    """Return the definition of a tree, which says everything that is needed to compute it.
+
+    A column of the spine's own row is the same feature as ``table.column`` of a problem.
+    """
+    if isinstance(tree.node, Column) and tree.table:
+        known = tuple(sorted({*tree.known, *tree.node.available_at}))
+        column = FeatureDefinition(
+            name=tree.node.name, kind="column", entity=tree.key, type=tree.node.type, table=tree.table, value=tree.node.name,
+            columns=(tree.node.name,), available_at=known,
+        )  # fmt: skip
+        return replace(column, description=sentence(column))
     windows = sorted({n.window for n in walk(tree.node) if isinstance(n, Aggregate) and n.window is not None})
     within = f", of the last {', '.join(format_duration(w) for w in windows)}" if windows else ""
     reach = {table: back for table, back in table_reach(tree).items() if table}

@@ -183,8 +183,11 @@ def read_columns(tree: Tree) -> dict[str, tuple[str, ...]]:
 
 
 def table_reach(tree: Tree) -> dict[str, timedelta | None]:
-    """Return how far before the cutoff the rows of each table can matter; None where nothing bounds it."""
-    reach: dict[str, timedelta | None] = {tree.table: None}
+    """Return how far before the cutoff the rows of each table can matter; None where nothing bounds it.
+
+    That the spine's own rows are looked up does not count.
+    """
+    reach: dict[str, timedelta | None] = {}
     for node in walk(tree.node):
         if isinstance(node, Direct):
             reach[node.link.parent] = None

@@ -154,10 +154,20 @@ def theirs(features: Sequence[Any], entityset: Any, spine: pl.DataFrame, **more:
         return found.loc[index]
 
 
-def ours(world: World, schema: Schema, features: Sequence[Any], spine: pl.DataFrame, **more: Any) -> list[pl.Series]:
+def theirs_or_none(features: Sequence[Any], entityset: Any, spine: pl.DataFrame) -> pd.DataFrame | None:
+    """Return Featuretools' values; None where it breaks on windows without rows, or on a default of another type than the column's."""
+    try:
+        return theirs(features, entityset, spine)
+    except (KeyError, TypeError):
+        return None
+
+
+def ours(
+    world: World, schema: Schema, features: Sequence[Any], spine: pl.DataFrame, *, window: timedelta | None = None, **more: Any
+) -> list[pl.Series]:
     """Return the engine's values of the same features, each through its definition's text."""
     _, links = entity_set(schema)
-    translator = Translator(schema, links)
+    translator = Translator(schema, links, window)
     trees: list[Tree] = []
     for feature in features:
         tree = translator.tree(feature)
