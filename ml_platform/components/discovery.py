@@ -33,7 +33,7 @@ class DiscoverModel(dg.Model, dg.Resolvable):
 
     tables: Annotated[list[str], Field(description="Tables to search in; the spine's own is always there.")] = []
     definitions: Annotated[str | None, Field(description="A file of ft.save_features beside the declaration; nothing is searched.")] = None
-    max_depth: Annotated[int, Field(description="1, or 2: features of features.")] = 2
+    max_depth: Annotated[int, Field(description="1, or 2 or 3: features of features.")] = 2
     primitives: Annotated[PrimitivesModel, Field(description="With what.")] = PrimitivesModel()
     windows: Annotated[list[str], Field(description="Each feature that aggregates, once per window; none: over all before.")] = []
     interesting_values: Annotated[

@@ -133,7 +133,9 @@ def aggregate_groups(node: Aggregate, rows: Rows, asked: Asked) -> pl.Series:
     target = POLARS_TYPES[node.type]
     if not chosen.size:
         return _with_default(node, pl.Series([None] * asked.size, dtype=target))
-    inputs = [to_pandas(rows.values[part].gather(chosen), part.dtype) for part in node.inputs]
+    # As categories, texts would be counted that occur in no row of the group (in Featuretools even those of the future).
+    dtypes = ["object" if part.dtype == "category" else part.dtype for part in node.inputs]
+    inputs = [to_pandas(rows.values[part].gather(chosen), dtype) for part, dtype in zip(node.inputs, dtypes, strict=True)]
     groups, values = aggregate_by_featuretools(node.primitive, node.arguments, rows.codes[chosen], inputs, asked.cutoffs, node.output)
     found = from_pandas(values, node.type, groups.size)
     place = np.full(asked.size, -1, dtype=np.int64)

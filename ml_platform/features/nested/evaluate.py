@@ -114,7 +114,7 @@ class Evaluator:
         known = self.tables.known(frame.table, node.available_at)
         series = self._stored(frame.table, node)
         if not series.len():
-            return pl.Series([None] * frame.size, dtype=series.dtype)
+            return _gather(series, frame.rows)
         there = (frame.rows >= 0) & (known[frame.rows] < self.grid[frame.times])
         return _gather(series, np.where(there, frame.rows, -1))
 
@@ -126,12 +126,17 @@ class Evaluator:
         return self._whole[table, node]
 
     def _own(self, table: str, node: Node) -> pl.Series:
-        """Return what all rows of a table say of themselves, whatever the cutoff."""
+        """Return what all rows of a table say of themselves and of parents that are always known, whatever the cutoff."""
         if isinstance(node, Column):
             return self._stored(table, node)
-        if (table, node) not in self._whole and isinstance(node, Transform):
-            inputs = [self._own(table, part) for part in node.inputs]
-            self._whole[table, node] = transform(node, inputs, np.zeros(self.tables.height(table), dtype=np.int64))
+        if (table, node) not in self._whole:
+            if isinstance(node, Transform):
+                inputs = [self._own(table, part) for part in node.inputs]
+                self._whole[table, node] = transform(node, inputs, np.zeros(self.tables.height(table), dtype=np.int64))
+            elif isinstance(node, Direct):
+                every = np.arange(self.tables.height(table))
+                rows = self.tables.parents(node.link, every, np.full(every.size, np.iinfo(np.int64).max))
+                self._whole[table, node] = _gather(self._own(node.link.parent, node.input), rows)
         return self._whole[table, node]
 
     def _direct(self, frame: Frame, link: Link, nodes: list[Direct]) -> Values:
@@ -263,6 +268,8 @@ def _is_direct(node: Aggregate) -> bool:
 
 
 def _gather(series: pl.Series, rows: Ints) -> pl.Series:
+    if not series.len():
+        return pl.Series([None] * rows.size, dtype=series.dtype)
     if (rows >= 0).all():
         return series.gather(rows)
     wanted = pl.select(pl.when(pl.Series(rows >= 0)).then(pl.Series(rows))).to_series()

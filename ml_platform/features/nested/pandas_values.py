@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -84,10 +85,23 @@ def from_pandas(values: Any, kind: str, length: int) -> pl.Series:
 
 def transform_by_featuretools(name: str, arguments: str, inputs: Sequence[Any], kind: str, length: int) -> pl.Series:
     """Compute a transform primitive over whole columns (pandas) by Featuretools' own function."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _featuretools(f"transform primitive {name}"):
         values = primitive("transform", name, arguments).get_function()(*inputs)
     return from_pandas(values, kind, length)
+
+
+@contextmanager
+def _featuretools(what: str) -> Iterator[None]:
+    """Run a function of Featuretools: its warnings are its own, what it breaks on is said."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except Exception as error:
+            # It raises whatever pandas raises on values that it did not expect.
+            raise FeatureError(
+                f"Featuretools' own {what} breaks on the values of a feature: {type(error).__name__}: {error}. Leave the primitive out."
+            ) from error
 
 
 def aggregate_by_featuretools(
@@ -119,8 +133,7 @@ def aggregate_by_featuretools(
     function = asked.get_function()
     columns = {f"i{n}": series.reset_index(drop=True) for n, series in enumerate(inputs)}
     frame = pd.DataFrame({"q": query, **columns})
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _featuretools(f"aggregation primitive {name}"):
         grouped = frame.groupby("q", sort=False, observed=True)
         if len(inputs) == 1 and not asked.uses_calc_time and asked.number_output_features == 1:
             function = "count" if function == pd.Series.count else function

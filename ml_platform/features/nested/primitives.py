@@ -16,6 +16,7 @@ NEIGHBOURS = (
     "looks at other rows of its table, so that Featuretools' own value depends on which rows are asked for together; "
     "an aggregation over a window says the same of past rows alone"
 )
+SEEN = "over the values among its rows; Featuretools also counts, as never seen, those of all other rows, the future's included"
 PLACES = "takes places (LatLong: two numbers in one value), which no column of a table can hold"
 ZONES = "takes times with a zone; all times here are UTC"
 
@@ -54,9 +55,10 @@ AGGREGATIONS: Mapping[str, Handling] = {
     **_fast("variance", note="of a sample, as in a feature matrix of Featuretools"),
     **_fast("mode", note="of several most frequent values the smallest"),
     **_fast("trend", note="per day", ordered=True),
-    **_fallback("entropy", "kurtosis", "percent_unique", "average_count_per_unique"),
+    **_fallback("entropy", "kurtosis", "percent_unique"),
+    **_fallback("average_count_per_unique", "n_most_common", "n_most_common_frequency", note=SEEN),
     **_fallback("count_above_mean", "count_below_mean", "count_inside_nth_std", "count_outside_nth_std"),
-    **_fallback("max_count", "median_count", "min_count", "n_most_common", "n_most_common_frequency"),
+    **_fallback("max_count", "median_count", "min_count"),
     **_fallback("has_no_duplicates", "is_unique"),
     **_fallback("date_first_event", "n_unique_days", "n_unique_days_of_calendar_year", "n_unique_days_of_month", "n_unique_months"),
     **_fallback("n_unique_weeks"),

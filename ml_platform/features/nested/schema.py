@@ -117,8 +117,8 @@ def _check_words(discovery: Discovery, where: str) -> None:
         raise DeclarationError(
             f"{where}: discover asks for primitives that are not computed here. {' '.join(refused)} See docs/primitives.md."
         )
-    if discovery.max_depth not in (1, 2):
-        raise DeclarationError(f"{where}: discover.max_depth is {discovery.max_depth}; it can be 1 or 2.")
+    if discovery.max_depth not in (1, 2, 3):
+        raise DeclarationError(f"{where}: discover.max_depth is {discovery.max_depth}; it can be 1, 2 or 3.")
     unused = [name for name in discovery.where if name not in discovery.aggregations]
     if unused:
         raise DeclarationError(

@@ -17,7 +17,7 @@ from ml_platform.core.hashing import canonical_json
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.nested.schema import Schema, SearchTable
 from ml_platform.features.nested.translate import Joined, Translator, named, raise_refused
-from ml_platform.features.nested.tree import Aggregate, Link, Node, Tree, walk
+from ml_platform.features.nested.tree import Link, Tree
 
 # Names that stand for what is no column of the table: a row's number, and keys of several columns.
 _ROW, _KEY = "_row", "_key"
@@ -139,19 +139,18 @@ def _translated(
     found: dict[Tree, tuple[Tree, str, str]] = {}
     for feature in features:
         outputs = feature.get_feature_names()
-        for output, name in enumerate(outputs):
+        for place, name in enumerate(outputs):
+            output = place if len(outputs) > 1 else None
+            always = Translator(schema, links).tree(feature, output)
             for translator in translators:
-                tree = translator.tree(feature, output if len(outputs) > 1 else None)
+                tree = translator.tree(feature, output)
                 if tree is None:
                     continue
-                suffix = f" {format_duration(translator.window)}" if translator.window and _has_window(tree.node) else ""
+                # What has no window, or one of its own, is the same for every window.
+                suffix = f" {format_duration(translator.window)}" if translator.window and tree != always else ""
                 found.setdefault(tree, (tree, f"{name}{suffix}", name))
     raise_refused(list(dict.fromkeys(reason for t in translators for reason in t.refused)), schema.where)
     return list(found.values())
-
-
-def _has_window(node: Node) -> bool:
-    return any(isinstance(part, Aggregate) and part.window is not None for part in walk(node))
 
 
 def _saved(schema: Schema) -> tuple[FeatureDefinition, ...]:

@@ -138,9 +138,12 @@ def own_availability(node: Node) -> frozenset[str]:
 
 
 def is_own(node: Node) -> bool:
-    """Whether a node reads the row itself alone, so that its value is the same for every cutoff from which it is known."""
+    """Whether a node has one value per row, whatever the cutoff: it reads the row itself, and parents that are always known."""
     if isinstance(node, Transform):
         return all(is_own(i) for i in node.inputs) and node.primitive not in {"age", "time_since"}
+    if isinstance(node, Direct):
+        always = not node.link.parent_known and not (isinstance(node.input, Column) and node.input.available_at)
+        return always and is_own(node.input) and not own_availability(node.input)
     return isinstance(node, Column)
 
 

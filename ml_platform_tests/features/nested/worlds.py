@@ -195,6 +195,17 @@ def frame(columns: Mapping[str, list[Any]]) -> pl.DataFrame:
     return pl.DataFrame({c: pl.Series(c, values, dtype=types[c]) for c, values in columns.items()})
 
 
+def spine(asked: Sequence[tuple[int, datetime]]) -> pl.DataFrame:
+    """Return a spine of (id, cutoff)."""
+    return pl.DataFrame(list(asked), schema={"id": pl.Int64, "_cutoff": pl.Datetime("us", "UTC")}, orient="row")
+
+
+def positive(world: World) -> World:
+    """Return the world with numbers above nothing."""
+    rows = {n: f.with_columns(pl.col(c).abs() + 1 for c in ("x", "n") if c in f.columns) for n, f in world.rows.items()}
+    return World(rows, world.references, world.later, world.interesting)
+
+
 @st.composite
 def worlds(draw: st.DrawFn) -> tuple[World, str, pl.DataFrame]:
     """Draw 2 to 4 tables that name each other's rows, a target, and a spine with cutoffs at the edges of windows and times."""
@@ -222,9 +233,6 @@ def worlds(draw: st.DrawFn) -> tuple[World, str, pl.DataFrame]:
         rows[f"t{n}"] = frame(columns)
     target = f"t{draw(st.integers(0, count - 1))}"
     asked = draw(st.lists(st.tuples(st.sampled_from(rows[target]["id"].to_list()), st.sampled_from(moments)), min_size=1, max_size=4))
-    spine = pl.DataFrame(
-        {"id": [i for i, _ in asked], "_cutoff": [t + draw(st.sampled_from([0, 1])) * timedelta(microseconds=1) for _, t in asked]},
-        schema={"id": pl.Int64, "_cutoff": pl.Datetime("us", "UTC")},
-    )
+    cutoffs = [(i, t + draw(st.sampled_from([0, 1])) * timedelta(microseconds=1)) for i, t in asked]
     interesting = {f"{t}.c": ("a",) for t, f in rows.items() if "c" in f.columns}
-    return World(rows, tuple(references), interesting=interesting), target, spine
+    return World(rows, tuple(references), interesting=interesting), target, spine(cutoffs)
