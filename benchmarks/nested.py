@@ -1,7 +1,7 @@
 """Features of features on the real flights of 2013: the engine beside Featuretools itself, on the same definitions, in one run.
 
-Two tasks, each over two windows. ``flights``: for scheduled flights, two hours before departure, what Featuretools' ``dfs`` finds at depth 2
-over schedule, arrivals and the registers of planes, airlines and airports. ``airlines``: for airlines through the year, aggregates of
+Two tasks, each over two windows. ``flights``: for scheduled flights, two hours before departure, what Featuretools' ``dfs`` finds at depth
+2 over schedule, arrivals and the registers of planes, airlines and airports. ``airlines``: for airlines through the year, aggregates of
 their arrivals' planes' and airports' *own* aggregates as of the same cutoff (depth 3 by Featuretools' count), for which pairs are listed.
 Featuretools computes as many spine rows as it can in the given seconds (its definitions with ``use_previous``), and every value of it is
 compared with the engine's. Each runs in a process of its own.

@@ -17,6 +17,7 @@ from ml_platform.features.event_columns import EventColumns
 from ml_platform.features.nested.frames import ALWAYS, Ints
 from ml_platform.features.nested.pandas_values import POLARS_TYPES, aggregate_by_featuretools, from_pandas, to_pandas
 from ml_platform.features.nested.primitives import AGGREGATIONS
+from ml_platform.features.nested.segments import Segments
 from ml_platform.features.nested.tree import Aggregate, Node
 
 # Longer than any history: the window of "all before the cutoff".
@@ -33,13 +34,15 @@ ROW_FINDERS: Mapping[str, str] = {"first": "min", "last": "max"}
 class Rows:
     """Rows to aggregate: entity ``codes`` (negative: none), from when each counts, and its rank in the order of its table's events.
 
-    A row without event time has no place in that order: its rank is negative.
+    A row without event time has no place in that order: its rank is negative. ``own``: each query has rows of its own (its number is their
+    code), which stand together and are all known at its cutoff.
     """
 
     codes: Ints
     known: Ints
     rank: Callable[[], Ints]
     values: Mapping[Node, pl.Series]
+    own: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,12 @@ class _Question:
         at = pl.Series(_AT, np.where(self.rows.known == ALWAYS, _EARLIEST, self.rows.known)).cast(TIMES)
         events = EventColumns(pl.DataFrame([at, *self.columns.values()]))
         known = np.ones(asked.size, dtype=bool)
-        return answer_coded(events, list(self.definitions.values()), self.rows.codes, asked.codes, asked.cutoffs, known)
+        wanted = list(self.definitions.values())
+        found: Mapping[str, pl.Series] = {}
+        if self.rows.own:
+            found = Segments(events, self.rows.codes, self.rows.known, asked.cutoffs).answer(wanted, FOREVER)
+        rest = [definition for definition in wanted if definition.name not in found]
+        return {**found, **(answer_coded(events, rest, self.rows.codes, asked.codes, asked.cutoffs, known) if rest else {})}
 
 
 Answer = Callable[[Mapping[str, pl.Series], Asked], pl.Series]

@@ -202,9 +202,8 @@ class Evaluator:
         if where is not None:
             codes = np.where(computed[where].fill_null(value=False).to_numpy()[inverse], codes, -1)
         known = self.tables.known(table, available_at)[pairs.rows]
-        return Rows(
-            codes, known, lambda: self._rank(table, event_time, available_at)[pairs.rows], {p: computed[p].gather(inverse) for p in parts}
-        )
+        values = {p: computed[p].gather(inverse) for p in parts}
+        return Rows(codes, known, lambda: self._rank(table, event_time, available_at)[pairs.rows], values, own=True)
 
     def _finished(
         self,

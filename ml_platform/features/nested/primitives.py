@@ -56,7 +56,8 @@ AGGREGATIONS: Mapping[str, Handling] = {
     **_fast("mode", note="of several most frequent values the smallest"),
     **_fast("trend", note="per day", ordered=True),
     **_fallback("entropy", "kurtosis", "percent_unique"),
-    **_fallback("average_count_per_unique", "n_most_common", "n_most_common_frequency", note=SEEN),
+    **_fallback("average_count_per_unique", note=SEEN),
+    **_fallback("n_most_common", "n_most_common_frequency"),
     **_fallback("count_above_mean", "count_below_mean", "count_inside_nth_std", "count_outside_nth_std"),
     **_fallback("max_count", "median_count", "min_count"),
     **_fallback("has_no_duplicates", "is_unique"),
@@ -85,7 +86,7 @@ TRANSFORMS: Mapping[str, Handling] = {
     **_fallback("part_of_day", "season"),
     **_fallback("date_to_holiday", "distance_to_holiday", "is_federal_holiday", note="by the calendar of the installed `holidays`"),
     **_fallback("and", "or", "not", "multiply_boolean", "multiply_numeric_boolean"),
-    **_fallback("modulo_numeric", "modulo_numeric_scalar", "modulo_by_feature"),
+    **_fallback("modulo_numeric", "modulo_numeric_scalar", "modulo_by_feature", note="NULL by 0; of integers 0 in Featuretools"),
     **_fast(
         "equal", "equal_scalar", "not_equal", "not_equal_scalar", "greater_than", "greater_than_scalar", "greater_than_equal_to",
         "greater_than_equal_to_scalar", "less_than", "less_than_scalar", "less_than_equal_to", "less_than_equal_to_scalar",

@@ -123,7 +123,9 @@ def transform(node: Transform, inputs: Sequence[pl.Series], cutoffs: np.ndarray)
     """
     target = POLARS_TYPES[node.type]
     if not is_fast(node):
-        values = [to_pandas(series, part.dtype) for series, part in zip(inputs, node.inputs, strict=True)]
+        # A remainder of 0 is NaN of floats and 0 of integers, and it depends on the other rows which of them Featuretools holds.
+        floats = node.primitive.startswith("modulo")
+        values = [to_pandas(series, "float64" if floats else part.dtype) for series, part in zip(inputs, node.inputs, strict=True)]
         if not cutoffs.size:
             return pl.Series([], dtype=target)
         if node.primitive == "time_since":
