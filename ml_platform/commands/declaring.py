@@ -108,9 +108,10 @@ def _in_landing(folder: Path, landing: Path, name: str) -> str:
 
 
 def explain_feature(args: Namespace) -> Answer:
-    """Say in a sentence what a feature is, or every feature of a view."""
+    """Say in a sentence what a feature is, from which columns, over which window and with which delay; or every feature of a view."""
     from ml_platform.components.opening import open_project
-    from ml_platform.features.explain import sentence, statement
+    from ml_platform.features.explain import sentence
+    from ml_platform.features.explain_code import read_columns, whole_statement
     from ml_platform.pipeline.feature_values import resolve_features
 
     project = open_project(args.project).project
@@ -124,10 +125,16 @@ def explain_feature(args: Namespace) -> Answer:
         raise UnknownNameError(f"Project {project.name!r} has no feature or view {args.name!r}. Near to it: {', '.join(near)}.")
     if len(found) == 1:
         only = found[0]
-        data = {"name": only.name, "sentence": sentence(only), "sql": statement(only)}
+        data = {
+            "name": only.name, "view": only.view, "sentence": sentence(only), "reads": read_columns(only, project.tables),
+            "sql": whole_statement(only, project.tables),
+        }  # fmt: skip
+        how = "its source and what it is handed" if only.is_python else "one statement, to be read and checked (not how it is computed)"
         return Answer(
             data,
-            (only.name, data["sentence"], "", "The same as one statement, to be read and checked (not how it is computed):", data["sql"]),
+            (only.name, data["sentence"]),
+            (Sheet("Made from", data["reads"], "known: from when a row counts, strictly before the refresh."),),
+            then=("", f"The same as {how}:", data["sql"]),
         )
     rows = [{"feature": d.name, "what it is": sentence(d)} for d in found]
     return Answer(rows, sheets=(Sheet(f"Features of {args.name}", rows),))

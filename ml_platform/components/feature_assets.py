@@ -6,6 +6,7 @@ import dagster as dg
 
 from ml_platform.components.asset_plan import AssetPlan, Dep, asset_of
 from ml_platform.components.automation import follows_landed_days
+from ml_platform.components.column_schemas import feature_columns
 from ml_platform.components.mappings import days_up, files_of_times
 from ml_platform.components.table_assets import raw_keys
 from ml_platform.core.durations import format_duration
@@ -87,5 +88,6 @@ def _plan(project: Project, view: CompiledView, entity: tuple[str, ...]) -> Asse
         tags=view.view.tags,
         kinds=("duckdb", "polars", "featuretools") if view.view.discover else ("duckdb", "polars"),
         code_version=_code_version(view, entity),
+        column_schema=feature_columns(view, entity),
         automation=follows_landed_days(raw_keys(project, list(view.reads))),
     )

@@ -64,6 +64,14 @@ class MonitorModel(dg.Model, dg.Resolvable):
     retrain: Annotated[RetrainModel, Field(description="Bounds of retraining.")] = RetrainModel()
 
 
+class PopulationModel(dg.Model, dg.Resolvable):
+    """What is declared about which rows there are."""
+
+    allow: Annotated[
+        str, Field(description="Why it is right that what comes later decides which rows there are; stands in the model card.")
+    ]
+
+
 class ModelModel(dg.Model, dg.Resolvable):
     """How models are made."""
 
@@ -94,6 +102,7 @@ class Problem(Declared):
     sizes: Annotated[list[int] | None, Field(description="Sizes of the selection's curve.")] = None
     model_: Annotated[ModelModel, Field(description="How models are made.", alias="model")] = ModelModel()
     monitor: Annotated[MonitorModel, Field(description="What is watched, and when to retrain.")] = MonitorModel()
+    population: Annotated[PopulationModel | None, Field(description="{allow: reason} accepts what the population guard finds.")] = None
     promote_margin: Annotated[float, Field(description="A challenger must be better by this (AUC).")] = 0.002
 
     def to_core(self) -> core.Problem:
@@ -130,6 +139,7 @@ class Problem(Declared):
                 core.Retrain(length(retrain.cool_down, "cool_down"), length(retrain.at_least_every, "at_least_every")),
             ),
             promote_margin=self.promote_margin,
+            population_allow=self._population_allow(where),
             description=self.description,
             owners=tuple(self.owners),
             tags=dict(self.tags),
@@ -140,6 +150,11 @@ class Problem(Declared):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Build the assets from training set to monitoring."""
         return definitions_of(self, context)
+
+    def _population_allow(self, where: str) -> str:
+        if self.population is not None and not self.population.allow.strip():
+            raise DeclarationError(f"{where}: population.allow is empty; say why later knowledge may decide which rows there are.")
+        return "" if self.population is None else self.population.allow.strip()
 
     def _selection(self, where: str) -> core.Selection:
         given = SelectionModel(method=self.selection) if isinstance(self.selection, str) else self.selection

@@ -8,6 +8,7 @@ import dagster as dg
 
 from ml_platform.components.asset_plan import AssetPlan, Dep, asset_of
 from ml_platform.components.automation import follows_landed_days
+from ml_platform.components.column_schemas import training_columns
 from ml_platform.components.feature_assets import feature_key, reach_days, whole_days
 from ml_platform.components.mappings import days_up, files_of_times, window
 from ml_platform.components.table_assets import raw_keys
@@ -115,7 +116,7 @@ def _training(project: Project, problem: CompiledProblem) -> AssetPlan:
             "future": "No feature of a sample of rows moves when everything that becomes known at or after the cutoff is changed.",
             "training_rows": "Every split has rows of both kinds.",
         },
-        kinds=("duckdb", "polars"),
+        kinds=("duckdb", "polars"), column_schema=training_columns(project, problem),
         code_version=content_hash(
             (declared.spine, declared.label, declared.training, declared.features, *([declared.discover] if declared.discover else [])),
             length=8,

@@ -11,6 +11,7 @@ from dagster_duckdb import DuckDBResource
 from pydantic import Field, PrivateAttr
 
 from ml_platform.components import settings
+from ml_platform.components.engine import Engine
 from ml_platform.core.clock import LandedClock
 
 
@@ -21,6 +22,11 @@ class Platform(dg.ConfigurableResource):
     """
 
     root: str = Field(description="The folder of the dg project.")
+    engine: Engine = Field(description="Where features are computed, and in how much memory; as the environment has it when left out.")
+
+    def __init__(self, **data: Any) -> None:
+        # Dagster gives a nested resource that is left out as None, whatever default its field has.
+        super().__init__(**{"engine": Engine(), **data})
 
     def workspace(self, project: Any, run_id: str = "", say: Callable[[str], None] | None = None, *, branch: str | None = None) -> Any:
         """Return what one materialization of ``project`` works with; all steps of a run read one commit, and what the run wrote.
@@ -40,6 +46,7 @@ class Platform(dg.ConfigurableResource):
             clock=LandedClock(landing / settings.CLOCK_FILE),
             landing=landing,
             run_id=run_id,
+            engine=self.engine.settings(),
             **extra,
         )
 
@@ -123,4 +130,5 @@ class LakeDuckDB(DuckDBResource):
 @lru_cache(maxsize=8)
 def resources_at(root: str) -> dict[str, Any]:
     """Return the resources of the project at ``root``; the same objects each time, as merging definitions asks for."""
-    return {"platform": Platform(root=root), "duckdb": LakeDuckDB(root=root)}
+    engine = Engine()
+    return {"platform": Platform(root=root, engine=engine), "duckdb": LakeDuckDB(root=root), "engine": engine}

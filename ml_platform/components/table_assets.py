@@ -16,6 +16,10 @@ CONTRACT_CHECKS = {
     "contract_warnings": "Rules that only warn, such as references to other tables.",
 }
 
+DECLARED = {
+    "declared_availability": "Rows that landed in the regular flow came when they are declared to be known, or count from when they came.",
+}
+
 
 def assets_of(project: Project, table: Table) -> list[dg.AssetsDefinition]:
     """Return the raw and the table asset of ``table``; a derived table has no raw one."""
@@ -126,7 +130,7 @@ def _checked_plan(project: Project, table: Table, deps: tuple[Dep, ...], conditi
         description=f"{table.description or table.name}{key} Rows that break the contract stand in quarantine with the rules they broke.",
         partitions=table.partitions,
         deps=deps,
-        checks=CONTRACT_CHECKS,
+        checks=CONTRACT_CHECKS | (DECLARED if not table.is_derived and table.availability and table.partitions else {}),
         owners=table.owners,
         tags=table.tags,
         kinds=("duckdb", "table"),

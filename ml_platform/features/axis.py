@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ml_platform.core.errors import FeatureError
 from ml_platform.features.event_columns import check_columns
+from ml_platform.features.order import ordered_pairs, stable_order
 from ml_platform.features.window_spec import WindowSpec
 
 MICROSECOND = timedelta(microseconds=1)
@@ -98,7 +99,7 @@ def build_axis(
         span = steps.size + 1
     ticks = times - origin if steps is None else np.searchsorted(steps, times)
     places = codes * span + ticks
-    by_place = np.argsort(places, kind="stable")
+    by_place = stable_order(places)
     return Axis(rows[by_place], codes[by_place], times[by_place], places[by_place], origin, span, steps)
 
 
@@ -146,7 +147,7 @@ def build_queries(
     """
     times = floor_to_grid(cutoffs - lag // MICROSECOND, refresh)
     seen = np.flatnonzero(known & (codes >= 0))
-    order = seen[np.lexsort((times[seen], codes[seen]))]
+    order = seen[ordered_pairs(codes[seen], times[seen])]
     ordered_codes, ordered_times = codes[order], times[order]
     is_new = np.ones(order.size, dtype=bool)
     is_new[1:] = (np.diff(ordered_codes) != 0) | (np.diff(ordered_times) != 0)
@@ -215,7 +216,7 @@ def _codes(keys: pl.DataFrame, numbered: pl.DataFrame, entity: list[str]) -> NDA
 def _same_types(events: pl.DataFrame, spine: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Give key columns one type on both sides where that changes no value; a number is never taken for a text."""
     for column in events.columns:
-        ours, theirs = _plain_type(events[column].dtype), _plain_type(spine[column].dtype)
+        ours, theirs = plain_type(events[column].dtype), plain_type(spine[column].dtype)
         if theirs == pl.Null:
             theirs = ours
         elif ours == pl.Null:
@@ -230,7 +231,8 @@ def _same_types(events: pl.DataFrame, spine: pl.DataFrame) -> tuple[pl.DataFrame
     return events, spine
 
 
-def _plain_type(dtype: pl.DataType) -> pl.DataType:
+def plain_type(dtype: pl.DataType) -> pl.DataType:
+    """Return the one type in which keys of such types are compared."""
     if dtype.is_integer():
         return pl.Int64()
     if isinstance(dtype, pl.Categorical | pl.Enum):

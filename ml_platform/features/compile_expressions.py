@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
+from ml_platform.features.column_definition import column_definition
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.explain import sentence
 from ml_platform.features.functions import engine_type
@@ -90,9 +91,6 @@ def _is_more(column: FeatureColumn) -> bool:
 
 
 def _inputs(view: FeatureView, tables: Mapping[str, Table], views: Mapping[str, CompiledView]) -> list[FeatureDefinition]:
-    # It brings Polars with it, which loading declarations does without where no view asks for this.
-    from ml_platform.features.table_columns import column_definition
-
     found: dict[str, FeatureDefinition] = {}
     for name in view.inputs:
         owner, _, feature = name.partition(".")

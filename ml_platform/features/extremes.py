@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ml_platform.features.axis import Axis
+from ml_platform.features.order import stable_order
 from ml_platform.features.sums import Window
 
 Ints = NDArray[np.int64]
@@ -34,7 +34,7 @@ def largest(values: NDArray, windows: Sequence[Window]) -> list[NDArray]:
     """
     lowest = -np.inf if values.dtype.kind == "f" else np.iinfo(values.dtype).min
     answers = [np.full(w.rows.size, lowest, dtype=values.dtype) for w in windows]
-    levels = [_levels(w.rows) for w in windows]
+    levels = [window.levels for window in windows]
     table, size = values, 1
     for level in range(max((len(found) for found in levels), default=0)):
         for window, found, answer in zip(windows, levels, answers, strict=True):
@@ -73,7 +73,7 @@ def last_position(valid: NDArray[np.bool_], event_times: Ints, axis: Axis, windo
         before = np.concatenate(([-1], np.maximum.accumulate(np.where(valid, positions, -1))))
         found = [before[window.after] for window in windows]
         return [np.where(last >= window.first, last, -1) for last, window in zip(found, windows, strict=True)]
-    by_event = np.argsort(event_times, kind="stable")
+    by_event = stable_order(event_times)
     ranks = np.empty(axis.size, dtype=np.int64)
     ranks[by_event] = positions
     by_event = np.concatenate((by_event, [-1]))
@@ -100,7 +100,7 @@ def first_position(valid: NDArray[np.bool_], event_times: Ints, axis: Axis, wind
         following = np.concatenate((np.minimum.accumulate(following[::-1])[::-1], [size]))
         found = [following[window.first] for window in windows]
         return [np.where(first < window.after, first, -1) for first, window in zip(found, windows, strict=True)]
-    by_event = np.argsort(event_times, kind="stable")
+    by_event = stable_order(event_times)
     ranks = np.empty(size, dtype=np.int64)
     ranks[by_event] = positions
     by_event = np.concatenate((by_event, [-1]))
@@ -111,15 +111,3 @@ def first_position(valid: NDArray[np.bool_], event_times: Ints, axis: Axis, wind
 
 def _is_ordered(event_times: Ints, codes: Ints) -> bool:
     return bool(np.all((event_times[1:] >= event_times[:-1]) | (codes[1:] != codes[:-1])))
-
-
-def _levels(rows: Ints) -> list[Ints]:
-    """Return for each power of two the queries whose windows have that many rows, up to twice as many."""
-    if not rows.size:
-        return []
-    # frexp is exact for counts below 2^53: rows = m * 2^e with 0.5 <= m < 1.
-    exponents = np.frexp(rows.astype(np.float64))[1] - 1
-    exponents[rows <= 0] = -1
-    order = np.argsort(exponents, kind="stable")
-    bounds = np.searchsorted(exponents[order], np.arange(int(exponents.max(initial=-1)) + 2))
-    return [order[a:b] for a, b in pairwise(bounds)]

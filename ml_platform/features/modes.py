@@ -14,8 +14,10 @@ Ints = NDArray[np.int64]
 
 # A window of at most so many rows is listed and sorted; wider ones are counted per value of the entity.
 FEW_ROWS = 48
-# Counts (of 4 bytes) and listed rows that are held at once.
-CELLS = 4_000_000
+# Listed rows that are held at once.
+LISTED = 4_000_000
+# Counts that are held at once: few enough to stay in the cache while they are summed up and searched.
+CELLS = 100_000
 
 
 def most_frequent(ranks: Ints, window: Window, queries: Queries, codes: Ints) -> Ints:
@@ -48,7 +50,7 @@ def most_frequent(ranks: Ints, window: Window, queries: Queries, codes: Ints) ->
 def _parts(rows: Ints, sizes: Ints) -> Iterator[Ints]:
     """Cut queries into parts whose windows together hold a bounded number of rows."""
     if rows.size:
-        yield from np.split(rows, np.flatnonzero(np.diff(np.cumsum(sizes) // CELLS)) + 1)
+        yield from np.split(rows, np.flatnonzero(np.diff(np.cumsum(sizes) // LISTED)) + 1)
 
 
 def _listed(ranks: Ints, first: Ints, sizes: Ints) -> Ints:
@@ -59,13 +61,15 @@ def _listed(ranks: Ints, first: Ints, sizes: Ints) -> Ints:
     owner, values = owner[values >= 0], values[values >= 0]
     width = int(values.max(initial=0)) + 1
     pairs = np.sort(owner * width + values)
-    starts = np.flatnonzero(np.concatenate(([True], np.diff(pairs) != 0))) if pairs.size else np.zeros(0, np.int64)
+    found = np.full(first.size, -1, dtype=np.int64)
+    if not pairs.size:
+        return found
+    starts = np.flatnonzero(np.concatenate(([True], np.diff(pairs) != 0)))
     counts = np.diff(np.concatenate((starts, [pairs.size])))
     owner, values = pairs[starts] // width, pairs[starts] % width
-    # The last of a stable sort by count wins, so that the smallest of the most frequent values stands last.
-    order = np.lexsort((-values, counts, owner))
-    found = np.full(first.size, -1, dtype=np.int64)
-    found[owner[order]] = values[order]
+    # One number says both which is more frequent and, of equals, which is smaller.
+    best = np.maximum.reduceat(counts * width + (width - 1 - values), owner_starts := np.flatnonzero(np.diff(owner, prepend=-1) != 0))
+    found[owner[owner_starts]] = width - 1 - best % width
     return found
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_platform.features.order import stable_order
 from ml_platform.features.sums import Window
 
 Ints = NDArray[np.int64]
@@ -114,7 +115,7 @@ def _previous(kept: Kept, codes: Ints) -> Ints:
     """Return for each known value 1 + the place of the same value of the same entity before it, 0 where there is none."""
     known = np.diff(kept.before) > 0
     groups = codes[known] * (int(kept.ranks.max(initial=0)) + 1) + kept.ranks
-    order = np.argsort(groups, kind="stable")
+    order = stable_order(groups)
     previous = np.zeros(groups.size, dtype=np.int64)
     same = groups[order[1:]] == groups[order[:-1]]
     previous[order[1:][same]] = order[:-1][same] + 1

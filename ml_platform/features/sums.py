@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from ml_platform.core.errors import FeatureError
 from ml_platform.features.block_tree import Moments, exact_centres, window_moments
 from ml_platform.features.event_columns import INT64_MAX, Values
+from ml_platform.features.order import stable_order
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -40,6 +42,18 @@ class Window:
         """The rows of the fullest window."""
         return int(self.rows.max(initial=0))
 
+    @cached_property
+    def levels(self) -> list[Ints]:
+        """For each power of two the queries whose windows have that many rows, up to twice as many."""
+        if not self.rows.size:
+            return []
+        # frexp is exact for counts below 2^53: rows = m * 2^e with 0.5 <= m < 1.
+        exponents = np.frexp(self.rows.astype(np.float64))[1].astype(np.int64) - 1
+        exponents[self.rows <= 0] = -1
+        order = stable_order(exponents)
+        bounds = np.searchsorted(exponents[order], np.arange(int(exponents.max(initial=-1)) + 2))
+        return [order[a:b] for a, b in pairwise(bounds)]
+
     def difference(self, prefix: Ints) -> Ints:
         """Return the sum over each window, given in ``prefix[i]`` that of the first i values (wrapped around or not)."""
         return prefix[self.after] - prefix[self.first]
@@ -54,6 +68,8 @@ class ColumnSums:
         self._codes = codes
         self._name = name
         self._moments: dict[Window, Moments] = {}
+        self._whole_sums: dict[Window, Ints] = {}
+        self._variances: dict[Window, tuple[Floats, NDArray[np.bool_]]] = {}
 
     def count(self, window: Window) -> Ints:
         """Return the number of values (not NULL) in each window."""
@@ -86,6 +102,11 @@ class ColumnSums:
 
     def variance(self, window: Window) -> tuple[Floats, NDArray[np.bool_]]:
         """Return the sample variances, and where they are defined: from two values on, all of them finite."""
+        if window not in self._variances:
+            self._variances[window] = self._variance(window)
+        return self._variances[window]
+
+    def _variance(self, window: Window) -> tuple[Floats, NDArray[np.bool_]]:
         count = self.count(window)
         defined = count >= 2
         if not self._values.is_finite:
@@ -173,6 +194,11 @@ class ColumnSums:
         return self.count(window) if self._values.is_finite else window.difference(self._finite_prefix)
 
     def _whole_sum(self, window: Window) -> Ints:
+        if window not in self._whole_sums:
+            self._whole_sums[window] = self._checked_sum(window)
+        return self._whole_sums[window]
+
+    def _checked_sum(self, window: Window) -> Ints:
         sums = window.difference(self._whole_prefix)
         if window.most_rows * self._largest > INT64_MAX:
             rough = window.difference(np.concatenate(([0.0], np.cumsum(self.whole_numbers, dtype=np.float64))))

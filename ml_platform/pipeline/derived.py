@@ -54,6 +54,33 @@ def judge_derived(workspace: Workspace, table: Table, keys: Sequence[str | None]
         judge_rows(workspace, table, con, sources, verdicts, code_version=code_version, inputs_available_at=AVAILABLE_AT)
 
 
+def compute_derived(workspace: Workspace, table: Table, keys: Sequence[str | None]) -> list[tuple[str | None, pa.Table]]:
+    """Return the rows of partitions of a derived table as its SQL or function makes them, before the contract judges them.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Project and lake.
+    table : Table
+        A derived table.
+    keys : sequence of str or None
+        Partitions of which nothing is missing.
+
+    Returns
+    -------
+    list of (partition or None, Table)
+        With ``_available_at`` from the inputs; partitions that fail are left out. One entry with key ``''`` where one query made all.
+    """
+    if not keys:
+        return []
+    inputs = Inputs.of_table(workspace, table, keys)
+    plan = plan_derived(table, workspace.project.tables) if isinstance(table.source, SqlSource) else None
+    verdicts = Verdicts()
+    if plan is not None:
+        return _computed_by_sql(table, plan, inputs, keys, verdicts)
+    return _computed_by_python(workspace, table, inputs, keys, verdicts)
+
+
 def derived_code_version(workspace: Workspace, table: Table) -> str:
     """Return the content hash of what makes the rows of a derived table: its declaration, its SQL or its function's file."""
     source = table.source
@@ -97,6 +124,12 @@ class Inputs:
             heads[name] = found if wanted is None else {d: v for d, v in found.items() if d in wanted}
         first = next((n for n in names if days_back[n] is not None), None)
         return cls(workspace, heads, days_back, first)
+
+    @classmethod
+    def of_table(cls, workspace: Workspace, table: Table, keys: Sequence[str | None]) -> Inputs:
+        """Resolve what ``table`` reads, by SQL or by its function, to make the partitions ``keys``."""
+        plan = plan_derived(table, workspace.project.tables) if isinstance(table.source, SqlSource) else None
+        return cls.of(workspace, table, keys, plan)
 
     def missing(self, key: str | None) -> str | None:
         """Return what the partition cannot be made without and is not there, or None."""

@@ -13,14 +13,11 @@ import polars as pl
 from ml_platform.core.hashing import content_hash
 from ml_platform.core.intervals import DAY, Interval, day_start, to_micros
 from ml_platform.features.definition import FeatureDefinition
-from ml_platform.features.functions import engine_type
-from ml_platform.lake.duck import quote_name, session
+from ml_platform.features.event_rows import stored_columns, to_events
 from ml_platform.lake.version import Version
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.table import AVAILABLE_AT, Table
 from ml_platform.tables.types import contract_columns, stored_schema
-
-_ENGINE_TYPES = {"BIGINT": pl.Int64(), "DOUBLE": pl.Float64()}
 
 
 @dataclass(frozen=True)
@@ -159,28 +156,8 @@ def read_events(
         One row per stored row: entity, availability and event-time columns, ``extra``, and a column per ``value`` and ``where`` with
         row-level SQL evaluated; integers as int64, other numbers as float64.
     """
-    stored = [c for d in definitions for c in (*d.entity, *d.columns, *d.available_at, *((d.event_time,) if d.event_time else ()))]
-    rows = read_rows(workspace, table, versions, [*stored, *extra], partition_column)
-    expressions = {str(d.value): d.sql for d in definitions if d.sql is not None}
-    expressions |= {d.where_column: d.where for d in definitions if d.where is not None}
-    plain = {str(d.value) for d in definitions if d.value is not None and d.sql is None}
-    types = contract_columns(table.contract)
-    casts = {c: _ENGINE_TYPES[kind] for c in plain if (kind := engine_type(types[c])) in _ENGINE_TYPES}
-    made = evaluate(rows, expressions).get_columns() if expressions else []
-    return rows.with_columns(pl.col(c).cast(kind) for c, kind in casts.items()).with_columns(made)
-
-
-def evaluate(rows: pl.DataFrame, expressions: dict[str, str]) -> pl.DataFrame:
-    """Return one column per row-level SQL expression, one row per row and in the same order; numbers are int64 or float64."""
-    with session() as con:
-        con.register("rows", rows.to_arrow())
-        select = ", ".join(f"({sql}\n) AS {quote_name(name)}" for name, sql in expressions.items())
-        relation = con.sql(f"SELECT {select} FROM rows")
-        kinds = [engine_type(str(kind)) for kind in relation.types]
-        casts = ", ".join(
-            f"CAST({quote_name(name)} AS {kind or 'VARCHAR'}) AS {quote_name(name)}" for name, kind in zip(expressions, kinds, strict=True)
-        )
-        return relation.project(casts).pl()
+    rows = read_rows(workspace, table, versions, [*stored_columns(definitions), *extra], partition_column)
+    return to_events(rows, contract_columns(table.contract), definitions)
 
 
 def _last_available(version: Version) -> int:

@@ -13,17 +13,18 @@ import polars as pl
 import pyarrow as pa
 
 from ml_platform.core.intervals import DAY, Interval, day_interval, day_start, to_micros
-from ml_platform.features.change_points import change_points, longest_reach
+from ml_platform.features.change_points import longest_reach
 from ml_platform.features.compile import CompiledView
 from ml_platform.features.definition import VALID_FROM, FeatureDefinition, definition_hash, feature_table_name
-from ml_platform.features.handmade import compute_handmade, hand_over, refreshes_within
+from ml_platform.features.handmade import refreshes_within
 from ml_platform.lake.version import Staged, Version
-from ml_platform.pipeline.feature_events import TableHeads, heads_of, last_landed_day, made_from, read_events, read_rows, versions_within
+from ml_platform.pipeline.feature_events import TableHeads, heads_of, last_landed_day, made_from, versions_within
+from ml_platform.pipeline.feature_figures import covered, feature_figures
+from ml_platform.pipeline.feature_jobs import handmade_history, window_history
 from ml_platform.pipeline.outcome import CheckOutcome, Outcome, PartitionOutcome, Rows
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import Project
-from ml_platform.tables.table import Table
-from ml_platform.tables.types import arrow_type, available_at_names, polars_type, type_of
+from ml_platform.tables.types import arrow_type, polars_type, type_of
 
 # Properties of a feature partition: the hash of each definition that it stores, of the contents that it was made from, and how many
 # seconds before its day those reach.
@@ -93,7 +94,7 @@ def materialize_features(workspace: Workspace, view_name: str, entity: Sequence[
     outcomes = tuple(_outcome(day, published.get(day), entities.get(day, 0), view.tables, last) for day in partitions)
     whole = pl.concat(histories) if histories else pl.DataFrame()
     values = whole.height * len(definitions)
-    described = Rows(tuple(_described(d, whole) for d in definitions))
+    described = Rows(_described(definitions, entity, whole))
     metadata = {"features": described, "values": values, "values_per_second": round(values / seconds) if seconds else 0}
     return Outcome(commit, outcomes, (_check(definitions, whole),), metadata)
 
@@ -112,15 +113,6 @@ def partition_interval(project: Project, day: str) -> Interval:
     return Interval(day_start(day) + min(days.first, 0) * DAY, day_start(day) + DAY)
 
 
-def read_handed(workspace: Workspace, heads: Sequence[TableHeads], interval: Interval) -> dict[str, Any]:
-    """Return the tables of a handmade view with rows that may be available in the interval, ready to be cut at any refresh."""
-    handed = {}
-    for head in heads:
-        rows = read_rows(workspace, head.table, head.within(interval), _handed_columns(head.table))
-        handed[head.table.name] = hand_over(head.table, rows)
-    return handed
-
-
 def entity_schema(workspace: Workspace, definition: FeatureDefinition) -> pl.Schema:
     """Return the types of a handmade view's entity columns, from the first table it reads that has them."""
     found: dict[str, pl.DataType] = {}
@@ -137,15 +129,9 @@ def _compute(task: Task, interval: Interval) -> pl.DataFrame:
     reach = Interval(interval.start - longest_reach(definitions), interval.end)
     if not task.view.view.is_handmade:
         head = task.heads[0]
-        events = read_events(workspace, head.table, head.within(reach), definitions)
-        return change_points(events, definitions, interval)
-    handed = read_handed(workspace, task.heads, reach)
+        return window_history(workspace, head.table, head.within(reach), definitions, interval)
     refreshes = refreshes_within(interval, task.view.view.refresh)
-    return compute_handmade(handed, definitions, refreshes, entity_schema(workspace, definitions[0]))
-
-
-def _handed_columns(table: Table) -> list[str]:
-    return [*table.contract.column_names, *available_at_names(table)]
+    return handmade_history(workspace, task.heads, definitions, refreshes, entity_schema(workspace, definitions[0]))
 
 
 def _runs(days: Sequence[str], reach: timedelta) -> list[list[str]]:
@@ -201,14 +187,11 @@ def _outcome(day: str, version: Version | None, entities: int, tables: Sequence[
     return PartitionOutcome(day, version, numbers={"rows": version.rows, "entities": entities})
 
 
-def _described(definition: FeatureDefinition, history: pl.DataFrame) -> dict[str, Any]:
-    row: dict[str, Any] = {"feature": definition.name, "what": definition.description}
-    if history.height:
-        column = history[definition.stored_name]
-        row["null_share"] = column.null_count() / history.height
-        if column.dtype.is_numeric():
-            row |= {"smallest": column.min(), "mean": column.mean(), "largest": column.max()}
-    return row
+def _described(definitions: Sequence[FeatureDefinition], entity: Sequence[str], history: pl.DataFrame) -> tuple[dict[str, Any], ...]:
+    """Return a row of figures per feature; its coverage is the share of entities that ever have a value."""
+    ever = covered(history, entity, [d.stored_name for d in definitions])
+    nothing = pl.Series([], dtype=pl.Float64)
+    return tuple(feature_figures(d, history[d.stored_name] if history.height else nothing, ever.get(d.stored_name)) for d in definitions)
 
 
 def _check(definitions: Sequence[FeatureDefinition], history: pl.DataFrame) -> CheckOutcome:

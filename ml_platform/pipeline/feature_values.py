@@ -16,15 +16,15 @@ from ml_platform.core.intervals import DAY, EPOCH, Interval, day_start, floor_da
 from ml_platform.features.axis import floor_to_grid
 from ml_platform.features.change_points import longest_reach, read_at
 from ml_platform.features.definition import CUTOFF, VALID_FROM, FeatureDefinition, definition_hash
-from ml_platform.features.engine import TIMES, compute
+from ml_platform.features.engine import TIMES
 from ml_platform.features.event_columns import check_columns, to_micros
-from ml_platform.features.handmade import compute_handmade
 from ml_platform.features.nested.search import discovered
 from ml_platform.features.table_columns import column_definition, look_up_columns
 from ml_platform.lake.version import Version
 from ml_platform.pipeline.expression_values import with_expressions
-from ml_platform.pipeline.feature_events import TableHeads, heads_of, made_from, read_events, read_rows, versions_within
-from ml_platform.pipeline.feature_table import DEFINITIONS, MADE_FROM, REACH, entity_schema, partition_interval, read_handed
+from ml_platform.pipeline.feature_events import TableHeads, heads_of, made_from, read_rows, versions_within
+from ml_platform.pipeline.feature_jobs import handmade_history, history_fits, window_values
+from ml_platform.pipeline.feature_table import DEFINITIONS, MADE_FROM, REACH, entity_schema, partition_interval
 from ml_platform.pipeline.nested_values import nested_values
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem, Project
@@ -181,7 +181,8 @@ def _view_values(commit: _Commit, spine: pl.DataFrame, definitions: list[Feature
     rest: list[FeatureDefinition] = []
     for group in _grouped(definitions, lambda d: d.entity):
         stored = _stored_versions(commit, group, cutoffs, heads)
-        if stored:
+        # A history is looked up in one piece: one that is too large for that is computed again, which can be cut.
+        if stored and history_fits(commit.workspace, stored, len(group)):
             names = [*group[0].entity, VALID_FROM, *(d.stored_name for d in group)]
             found.append(read_at(commit.workspace.lake.read_versions(stored, columns=names).pl(), spine, group))
             used += stored
@@ -200,12 +201,10 @@ def _computed(
     reach = Interval(cutoffs.start - longest_reach(definitions), cutoffs.end)
     versions = versions_within(heads, reach)
     if definitions[0].kind == "window":
-        events = read_events(workspace, workspace.project.table(definitions[0].table), versions, definitions)
-        return compute(events, spine, definitions), versions
+        return window_values(workspace, workspace.project.table(definitions[0].table), versions, spine, definitions), versions
     micros, known = to_micros(spine[CUTOFF])
     refreshes = [from_micros(int(t)) for t in np.unique(floor_to_grid(micros[known], definitions[0].refresh))]
-    handed = read_handed(workspace, heads, reach)
-    history = compute_handmade(handed, definitions, refreshes if handed else [], entity_schema(workspace, definitions[0]))
+    history = handmade_history(workspace, heads, definitions, refreshes if heads else [], entity_schema(workspace, definitions[0]))
     return read_at(history, spine, definitions), versions
 
 

@@ -21,6 +21,7 @@ from ml_platform.features.inputs import leaves
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.version import Version
 from ml_platform.pipeline.outcome import CheckOutcome
+from ml_platform.pipeline.population import decided_later, derived_below
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import Project
 from ml_platform.tables.table import Table
@@ -36,7 +37,7 @@ Changed = Callable[[Table, pl.DataFrame], pl.DataFrame]
 
 
 def check_future(
-    workspace: Workspace, sets: Mapping[str, pl.DataFrame], definitions: Sequence[FeatureDefinition], *, at: int
+    workspace: Workspace, sets: Mapping[str, pl.DataFrame], definitions: Sequence[FeatureDefinition], *, at: int, spine: Table | None = None
 ) -> CheckOutcome:
     """Change the future of a sample of each training set's rows, and look whether a feature of theirs moves.
 
@@ -54,6 +55,9 @@ def check_future(
         The features.
     at : int
         Commit that they are made from.
+    spine : Table, optional
+        The spine's table, if later knowledge may not decide which rows it has. Derived tables are computed anew, as are those
+        that the features read: rows that were known before the moment must be the same.
 
     Returns
     -------
@@ -63,6 +67,7 @@ def check_future(
     chosen = _spread(sorted(day for day, rows in sets.items() if rows.height), SETS)
     tables = sorted({name for d in leaves(definitions) for name in (d.table, *(t for t, _ in d.reads))} & set(workspace.project.tables))
     steady = [name for name in tables if not workspace.project.table(name).availability]
+    derived = derived_below(workspace.project, [*tables, *([spine.name] if spine is not None else [])])
     kept: dict[Any, pl.DataFrame] = {}
     found: list[dict[str, Any]] = []
     values = 0
@@ -72,6 +77,7 @@ def check_future(
                 values += rows.height * len(some)
                 moved = moved_features(workspace, rows, some, moment + edge, at=at, kept=kept)
                 found += [{"training_date": day, **row} for row in moved]
+            found += [{"training_date": day, **row} for row in moved_tables(workspace, derived, moment, kept)]
     return CheckOutcome(
         "future",
         passed=not found,
@@ -119,9 +125,7 @@ def moved_features(
     entities = [column for d in definitions for column in d.entity]
     changed = _changed(moment, entities)
     kept = {} if kept is None else kept
-    before, after = (
-        replace(workspace, lake=cast(Lake, FutureLake(workspace.lake, workspace.project, how, kept))) for how in (None, changed)
-    )
+    before, after = (_seen(workspace, how, kept) for how in (None, changed))
     expected, _ = features_at(before, spine, definitions, at=at)
     try:
         got, _ = features_at(after, spine, definitions, at=at)
@@ -136,6 +140,41 @@ def moved_features(
             found.append(
                 {"feature": name, "moment": moment, "rows": count, "was": str(expected[name][first]), "became": str(got[name][first]),
                  "cutoff": spine[CUTOFF][first]}
+            )  # fmt: skip
+    return found
+
+
+def moved_tables(
+    workspace: Workspace, derived: Iterable[Table], moment: datetime, kept: dict[Any, pl.DataFrame] | None = None
+) -> list[dict[str, Any]]:
+    """Return the derived tables of which rows that were known before a moment come, go or change with what becomes known after it.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Project and lake.
+    derived : iterable of Table
+        Derived tables.
+    moment : datetime
+        From when what they are derived from is changed.
+    kept : dict, optional
+        What was read before; filled with what is read now.
+
+    Returns
+    -------
+    list of dict
+        As of :func:`moved_features`, with the table in place of the feature.
+    """
+    found = []
+    kept = {} if kept is None else kept
+    change = _changed(moment, [], same_rows=True)
+    before, after = (_seen(workspace, how, kept) for how in (None, change))
+    for table in derived:
+        decided = decided_later(before, after, table, moment)
+        if decided.rows:
+            found.append(
+                {"feature": f"table {table.name}", "moment": moment, "rows": decided.rows, "was": f"{decided.of} rows known before it",
+                 "became": f"{decided.rows} of them come, go or change, such as {decided.example}", "cutoff": None}
             )  # fmt: skip
     return found
 
@@ -225,12 +264,16 @@ class _ChangedReading:
         )
 
 
-def _changed(moment: datetime, entities: Sequence[str]) -> Changed:
+def _seen(workspace: Workspace, how: Changed | None, kept: dict[Any, pl.DataFrame]) -> Workspace:
+    return replace(workspace, lake=cast(Lake, FutureLake(workspace.lake, workspace.project, how, kept)))
+
+
+def _changed(moment: datetime, entities: Sequence[str], *, same_rows: bool = False) -> Changed:
     def change(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
         known_by = {c: table.available_at_column(c) for c in table.contract.column_names}
         # Times that nobody asked for are there all the same: each says when a group of columns is known.
         every = known_by | {time: time for time in table.available_at_columns}
-        return future_changed(rows, moment, every, keep=[*table.key, *entities])
+        return future_changed(rows, moment, every, keep=[*table.key, *entities], same_rows=same_rows)
 
     return change
 
@@ -262,6 +305,6 @@ def _summary(found: Sequence[Mapping[str, Any]], values: int, looked: int, sets:
         return f"Features cannot be computed when what came at or after {first['moment']} is changed, so they read it: {first['became']}"
     names = sorted({row["feature"] for row in found})
     return (
-        f"{len(names)} features moved when what came at or after {first['moment']} was changed: {', '.join(names[:5])}"
+        f"{len(names)} moved when what came at or after {first['moment']} was changed: {', '.join(names[:5])}"
         f"{'...' if len(names) > 5 else ''}. {first['feature']} was {first['was']} and became {first['became']}: it knows the future."
     )

@@ -73,9 +73,21 @@ def card_of(
         against=fitted.against,
         timeless=timeless_tables(workspace, definitions),
         made_from=_sources(workspace, training, selected),
-        limits=_limits(fitted.evaluation, frame, [d.name for d in definitions], splits, selected),
+        limits=(*_declared_limits(problem, training), *_limits(fitted.evaluation, frame, [d.name for d in definitions], splits, selected)),
         contender=fitted.contender,
         environment=environment,
+    )
+
+
+def _declared_limits(problem: CompiledProblem, training: Version) -> tuple[str, ...]:
+    """Say what was declared that no check can vouch for: what comes later may decide which rows there are."""
+    reason = problem.problem.population_allow
+    if not reason:
+        return ()
+    share = float(training.properties.get("numbers", {}).get("unknown_at_cutoff_share", 0.0))
+    return (
+        f"What becomes known after the cutoff may decide which rows there are ({share:.1%} were first known at or after their own and "
+        f"are left out). It is declared to be right: {reason.rstrip('.')}.",
     )
 
 

@@ -84,6 +84,7 @@ class Rerun:
             clock=FixedClock(day_start(str(self.plan.version.partition))),
             landing=self.workspace.landing,
             run_id=self.run_id,
+            engine=self.workspace.engine,
         )
         days = [str(version.partition) for version in step.versions]
         if step.layer == "tables":

@@ -56,7 +56,8 @@ def materialize_table(workspace: Workspace, table_name: str, partitions: Sequenc
         Per partition its version, or why it was stopped. A version holds the rows that keep the contract: its columns in order, from when
         each is known (``_available_at``...), ``_file`` and ``_row``; ordered by the key. Rejected rows go, as text with the rules they
         broke, to the lake's quarantine. A stopped partition is kept as rejected, and what was readable before stays so.
-        Checks ``contract`` and ``contract_warnings`` carry a row per broken rule.
+        Checks ``contract`` and ``contract_warnings`` carry a row per broken rule; ``declared_availability`` (of a daily table that is
+        delivered and says when its rows are known) one per group of columns.
     """
     table = workspace.project.table(table_name)
     keys = list(dict.fromkeys(partitions))
@@ -264,6 +265,10 @@ def _published(workspace: Workspace, table: Table, keys: Sequence[str | None], v
     )
     workspace.say(f"table {table.name}: {sum(v.rows for v in versions.values()):,} rows in {len(versions)} of {len(keys)} partitions")
     checks = contract_checks(verdicts.judgements, verdicts.stopped, len(keys))
+    if not table.is_derived and table.availability and table.partitions is not None:
+        from ml_platform.pipeline.declared_availability import check_declared
+
+        checks = (*checks, check_declared(workspace, table, [v for v in versions.values() if v is not None]))
     return Outcome(commit, outcomes, checks, table_metadata(outcomes, verdicts.judgements))
 
 

@@ -12,15 +12,17 @@ from ml_platform.core.hashing import content_hash
 from ml_platform.core.intervals import Interval, day_start
 from ml_platform.features.definition import FeatureDefinition, definition_hash
 from ml_platform.lake.version import Staged, Version
+from ml_platform.pipeline.feature_figures import feature_figures
 from ml_platform.pipeline.feature_values import features_at, resolve_features
 from ml_platform.pipeline.future import check_future
 from ml_platform.pipeline.outcome import CheckOutcome, Outcome, PartitionOutcome, Rows
+from ml_platform.pipeline.population import late_rejections
 from ml_platform.pipeline.problem_rows import feature_versions_of, spine_times, versions_of
 from ml_platform.pipeline.training_rows import SPINE_ROW, ChosenRows, ReadRows, choose_rows, read_rows
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem
 from ml_platform.training.labels import LABEL, LABEL_ROWS
-from ml_platform.training.leakage import LeakageReport, check_features
+from ml_platform.training.leakage import LeakageReport, Suspicion, check_features
 from ml_platform.training.spine import CUTOFF
 from ml_platform.training.splits import SPLIT
 
@@ -52,10 +54,12 @@ def materialize_training(workspace: Workspace, problem_name: str, partitions: Se
     at, now = workspace.lake.head(), workspace.clock.now()
     stopped = {day: f"The training date lies ahead: it is {now:%Y-%m-%d %H:%M} UTC." for day in partitions if day_start(day) > now}
     due = [day for day in partitions if day not in stopped]
+    allowed = problem.problem.population_allow
     chosen: dict[str, ChosenRows] = {}
     missing: list[str] = []
     reports: dict[str, LeakageReport] = {}
     staged: list[Staged] = []
+    values = pl.DataFrame()
     if due:
         workspace.say(f"{problem_name}: spine and labels of {len(due)} training dates up to {max(due)}")
         read = read_rows(workspace, problem, due, at=at)
@@ -69,7 +73,8 @@ def materialize_training(workspace: Workspace, problem_name: str, partitions: Se
         for day, choice in chosen.items():
             rows = choice.split.rows.join(values, on=SPINE_ROW, how="left", maintain_order="left")
             workspace.say(f"{problem_name}: training set of {day}, {rows.height:,} rows with {len(definitions)} features")
-            reports[day] = _guarded(choice, values, definitions)
+            decided = () if allowed else (*choice.population.suspicions, *late_rejections(problem.spine_table, read.spine_versions))
+            reports[day] = _guarded(choice, values, definitions, decided)
             staged.append(_stage(workspace, problem, _Set(day, rows, choice, reports[day]), read, definitions, versions))
     commit = workspace.lake.publish(staged, run_id=workspace.run_id, message=f"training {problem_name}") if staged else None
     published = dict(zip(chosen, commit.versions if commit else (), strict=True))
@@ -80,10 +85,11 @@ def materialize_training(workspace: Workspace, problem_name: str, partitions: Se
         for day in partitions
     )
     rows = {day: choice.split.rows.select(read.columns) for day, choice in chosen.items()} if due else {}
-    future = check_future(workspace, rows, definitions, at=at)
+    future = check_future(workspace, rows, definitions, at=at, spine=None if allowed else problem.spine_table)
     splits = Rows(tuple({"training_date": o.partition, **o.numbers} for o in outcomes if o.numbers))
     checks = (_leakage_check(reports), _rows_check(outcomes, missing), future)
-    return Outcome(commit, outcomes, checks, metadata={"splits": splits} if chosen else {})
+    metadata = {"splits": splits, "features": Rows(tuple(feature_figures(d, values[d.name]) for d in definitions))} if chosen else {}
+    return Outcome(commit, outcomes, checks, metadata)
 
 
 def training_code_version(problem: CompiledProblem, definitions: Sequence[FeatureDefinition]) -> str:
@@ -105,11 +111,13 @@ def _feature_values(
     return values.select(names).with_columns(needed.alias(SPINE_ROW)), versions
 
 
-def _guarded(choice: ChosenRows, values: pl.DataFrame, definitions: Sequence[FeatureDefinition]) -> LeakageReport:
+def _guarded(
+    choice: ChosenRows, values: pl.DataFrame, definitions: Sequence[FeatureDefinition], population: Sequence[Suspicion]
+) -> LeakageReport:
     """Return what the guards say about one training date."""
     rows = choice.guard.select(SPINE_ROW, LABEL, LABEL_ROWS).join(values, on=SPINE_ROW, how="left", maintain_order="left")
     found = check_features(rows, [d.name for d in definitions], choice.task)
-    return LeakageReport(found.features, found.rows, (*choice.population.suspicions, *found.suspicions))
+    return LeakageReport(found.features, found.rows, (*population, *found.suspicions))
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,12 @@ from ml_platform.core.intervals import to_micros as micros_of
 from ml_platform.features.axis import MICROSECOND, ceil_to_grid, floor_to_grid
 from ml_platform.features.definition import CUTOFF, ORDERED, FeatureDefinition
 from ml_platform.features.event_columns import EventColumns
+from ml_platform.features.inputs import request_columns
 from ml_platform.features.window_spec import FOREVER
 from ml_platform.lake.version import Version
 from ml_platform.pipeline.feature_events import heads_of, read_events
 from ml_platform.pipeline.feature_values import features_at, resolve_features
+from ml_platform.pipeline.nested_why import nested_rows
 from ml_platform.pipeline.spine_row import spine_row
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.table import Table
@@ -110,7 +112,7 @@ def why(
     if name not in definitions:
         raise UnknownNameError(f"Problem {problem_name!r} has no feature {name!r}. {did_you_mean(name, definitions)}")
     found = spine_row(workspace, problem, row, cutoff, at)
-    entity = {column: found[column] for column in definitions[name].entity}
+    entity = {column: found[column] for column in (*definitions[name].entity, *request_columns([definitions[name]]))}
     return explain_value(workspace, definitions[name], entity, found[CUTOFF], at=at)
 
 
@@ -126,7 +128,7 @@ def explain_value(
     definition : FeatureDefinition
         Any feature; of a handmade one the rows are shown that its code was handed.
     entity : mapping
-        Its key columns.
+        Its key columns, and what the caller gives of an expression.
     cutoff : datetime
         Aware.
     at : int, optional
@@ -137,9 +139,18 @@ def explain_value(
     Why
     """
     at = workspace.lake.head() if at is None else at
+    if definition.kind == "expression":
+        from ml_platform.pipeline.why_expression import explain_expression
+
+        return explain_expression(workspace, definition, entity, cutoff, at=at)
     refreshed = from_micros(int(floor_to_grid(np.array([micros_of(cutoff - definition.lag)]), definition.refresh)[0]))
     spine = pl.DataFrame({**{k: [entity[k]] for k in definition.entity}, CUTOFF: [cutoff]})
     values, _ = features_at(workspace, spine, [definition], at=at)
+    if definition.kind == "nested":
+        # Inner rows are those of other entities, so that no row waits for this one alone.
+        rows = nested_rows(workspace, definition, spine, cutoff, at)
+        seen = tuple(WhyRow(t, v, known, None if known is None else known + MICROSECOND, *kept) for t, v, known, *kept in rows)
+        return Why(definition, dict(entity), cutoff, cutoff, None, values[definition.name][0], seen, 0, ())
     counted: list[WhyRow] = []
     waiting: list[WhyRow] = []
     skipped = 0

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ml_platform.core.clock import Clock
 from ml_platform.lake.lake import Lake
+from ml_platform.pipeline.engine_settings import EngineSettings
 from ml_platform.project.project import Project
 from ml_platform.tables.table import Table
 
@@ -20,7 +21,8 @@ def _silent(text: str) -> None:
 class Workspace:
     """A project, the lake that holds its tables, the landing zone, the clock, and who asks.
 
-    ``say`` takes one line of progress at a time; ``run_id`` is written beside every version that is published.
+    ``say`` takes one line of progress at a time; ``run_id`` is written beside every version that is published. ``engine`` says where
+    features are computed, and in how much memory.
     """
 
     project: Project
@@ -29,6 +31,7 @@ class Workspace:
     landing: Path
     run_id: str = ""
     say: Callable[[str], None] = _silent
+    engine: EngineSettings = field(default_factory=EngineSettings)
 
     def table(self, layer: str, name: str) -> str:
         """Return the lake's name of a table of this project."""

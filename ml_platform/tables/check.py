@@ -169,7 +169,9 @@ def _time_rules(table: Table, bad: Mapping[str, str]) -> list[Rule]:
         used = bind_expression(table.availability[0].sql, contract_columns(table.contract), where=table.where).columns
         reported = [bad[c] for c in sorted(used) if c in bad]
         reported += [f"{quote_name(c.name)} IS NULL" for c in table.contract.columns if c.name in used and not c.nullable]
-        unknown = " AND ".join([f"{names[0]} IS NULL", *(f"NOT ({r})" for r in reported)])
+        # A derived row that was made of something which is never known breaks no rule: it is kept, and never counts.
+        time = f"TRY(CAST(({table.availability[0].sql}\n) AS TIMESTAMPTZ))" if table.is_derived else names[0]
+        unknown = " AND ".join([f"{time} IS NULL", *(f"NOT ({r})" for r in reported)])
         rules.append(Rule(AVAILABLE_AT_KNOWN, "", "reject", f"({unknown})", f"{table.availability[0].sql} is known"))
     days = table.partitions
     if days is not None:
@@ -199,14 +201,16 @@ def _availability(table: Table, has_inputs: bool) -> list[tuple[str, str]]:
     """Return name and SQL of the availability columns; of a derived table never before its inputs'."""
     names = available_at_names(table)
     if not table.availability:
-        return [(names[0], "_inputs_at" if has_inputs else "_delivered_at")] if names else []
+        return [(names[0], "CASE WHEN isfinite(_inputs_at) THEN _inputs_at END" if has_inputs else "_delivered_at")] if names else []
     found = []
     for name, group in zip(names, table.availability, strict=True):
         # TRY: what cannot be computed (a text that is no time) is not known; the row is rejected, not the whole range.
         sql = f"TRY(CAST(({group.sql}\n) AS TIMESTAMPTZ))"
         if table.delay:
             sql += f" + INTERVAL {int(table.delay.total_seconds() * 1_000_000)} MICROSECONDS"
-        found.append((name, f"CASE WHEN {sql} IS NOT NULL THEN greatest({sql}, _inputs_at) END" if has_inputs else sql))
+        # Made of something that is never known (infinity), a row is never known; inputs without any time are NULL and say nothing.
+        known = f"{sql} IS NOT NULL AND coalesce(isfinite(_inputs_at), TRUE)"
+        found.append((name, f"CASE WHEN {known} THEN greatest({sql}, _inputs_at) END" if has_inputs else sql))
     return found
 
 

@@ -3,7 +3,8 @@
 Rules
 -----
 - The SQL sees of each table in ``reads`` the columns of its contract, ``_available_at`` (when the last of the columns that the SQL uses was
-  known; NULL in a timeless table), and ``_partition`` (the file day; NULL in a table without partitions).
+  known; infinity where one of them never was, NULL in a timeless table), and ``_partition`` (the file day; NULL in a table without
+  partitions).
 - A partition D is made from the file days ``[D - reads[table], D]`` of daily tables, and from tables without partitions as a whole.
   It needs partition D of the first daily table that the SQL names; other days may be missing.
 - A plain SELECT over tables and joins gets ``_available_at`` on its own: the latest of the rows that were joined. Any other (GROUP BY,
@@ -116,7 +117,11 @@ def plan_derived(table: Table, tables: Mapping[str, Table]) -> DerivedPlan:
 
 
 def _available_at(table: Table, used: frozenset[str], where: str) -> str:
-    """Return the SQL of when the last of the used columns of a row was known."""
+    """Return the SQL of when the last of the used columns of a row was known; infinity where one of them never was.
+
+    NULL would be skipped by ``greatest`` and ``max``: a status that most rows never get would then decide which rows there are, as if
+    it had been known from the beginning.
+    """
     if not table.availability:
         return AVAILABLE_AT if available_at_names(table) else f"NULL::{_TIME}"
     names = []
@@ -128,7 +133,8 @@ def _available_at(table: Table, used: frozenset[str], where: str) -> str:
             )
         names.append(name)
     unique = list(dict.fromkeys(names)) or [table.available_at_columns[0]]
-    return unique[0] if len(unique) == 1 else f"greatest({', '.join(unique)})"
+    known = [f"coalesce({name}, 'infinity'::{_TIME})" for name in unique]
+    return known[0] if len(known) == 1 else f"greatest({', '.join(known)})"
 
 
 def _with_availability(

@@ -74,7 +74,9 @@ def perturbation_check(
     return LeakageReport(len(names), spine.height, found)
 
 
-def future_changed(events: pl.DataFrame, moment: Any, known_by: Mapping[str, str | None], keep: Sequence[str]) -> pl.DataFrame:
+def future_changed(
+    events: pl.DataFrame, moment: Any, known_by: Mapping[str, str | None], keep: Sequence[str], *, same_rows: bool = False
+) -> pl.DataFrame:
     """Return rows with all that becomes known at or after a moment changed, thinned, and delivered again at that very moment.
 
     Other values stay within those that the column holds (numbers mirrored between the smallest and the largest, texts exchanged), so that
@@ -91,6 +93,8 @@ def future_changed(events: pl.DataFrame, moment: Any, known_by: Mapping[str, str
         availability is NULL is not known either.
     keep : sequence of str
         Columns that are left as they are.
+    same_rows : bool
+        Change values only: no row less, none more.
 
     Returns
     -------
@@ -104,6 +108,8 @@ def future_changed(events: pl.DataFrame, moment: Any, known_by: Mapping[str, str
     changed = events.with_columns(
         pl.when(is_later.get(str(known_by[c]), pl.lit(True))).then(other[c]).otherwise(pl.col(c)).alias(c) for c in free
     )
+    if same_rows:
+        return changed
     unknown = pl.all_horizontal(is_later.values())
     thinned = changed.with_row_index("_n").filter(~unknown | (pl.col("_n") % 3 != 0)).drop("_n")
     again = events.with_columns(*other.get_columns(), *(pl.lit(moment).cast(events.schema[c]).alias(c) for c in times))

@@ -103,6 +103,8 @@ class Problem:
 
     ``features`` names views (all features of every entity the spine can join), single features (``delays.arr_delay_mean_7d``)
     or columns of a table as of the cutoff (``schedule.carrier``); ``discover`` lets Featuretools search tables for more of them.
+    ``population_allow`` is why it is right all the same that later
+    knowledge decides which rows there are; empty: it is not.
     """
 
     name: str
@@ -114,6 +116,7 @@ class Problem:
     model: Model = field(default_factory=Model)
     monitor: Monitor = field(default_factory=Monitor)
     promote_margin: float = 0.002
+    population_allow: str = ""
     retention: Retention | None = None  # None: as the project has it
     description: str = ""
     owners: tuple[str, ...] = ()

@@ -56,6 +56,12 @@ def test_it_has_no_asset_and_the_training_set_depends_on_what_it_is_made_of(tmp_
     assert parents == {"shop/tables/orders", "shop/features/spending__customer"}
 
 
+def test_yaml_declares_that_the_population_may_be_decided_later(tmp_path, monkeypatch):
+    allowed = WITH_REQUEST.replace("features: [basket]", "features: [basket]\n  population: {allow: the shop strikes them off itself}")
+    declared = open_project(write(tmp_path, monkeypatch, allowed)).project.problem("buys_again").problem
+    assert declared.population_allow == "the shop strikes them off itself"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -66,6 +72,7 @@ def test_it_has_no_asset_and_the_training_set_depends_on_what_it_is_made_of(tmp_
             "  entities: [[customer]]\n",
             r"a view needs exactly one of source, sql and python \(or inputs and request instead\); it has none",
         ),
+        ("features: [basket]", "features: [basket]\n  population: {allow: ' '}", r"population\.allow is empty; say why"),
         ("spine: {rows_of: orders, cutoff: ordered_at + interval 1 hour}", SPINE, r"the spine has no column 'amount'.*It has: customer"),
     ],
 )

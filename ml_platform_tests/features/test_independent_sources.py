@@ -17,11 +17,21 @@ from ml_platform_tests.features.test_engine import many_events
 
 WINDOWS = (timedelta(hours=3), timedelta(days=1), timedelta(days=7))
 COLUMNS = (
-    FeatureColumn("arr_delay", ("count", "sum", "mean", "std", "min", "max", "last")),
+    FeatureColumn(
+        "arr_delay", ("count", "sum", "mean", "var", "std", "skew", "min", "max", "median", "mode", "distinct", "first", "last", "trend")
+    ),
     FeatureColumn("late", ("share",), sql="arr_delay > 15"),
-    FeatureColumn("rows", ("time_since",)),
+    FeatureColumn("rows", ("time_since", "time_since_first", "avg_time_between")),
 )
-PRIMITIVES = ["count", "sum", "mean", "std", "min", "max", "last", "percent_true", "time_since_last"]
+NAMES = {
+    "count": "COUNT(rows)", "sum": "SUM(rows.arr_delay)", "mean": "MEAN(rows.arr_delay)", "var": "VARIANCE(rows.arr_delay)",
+    "std": "STD(rows.arr_delay)", "skew": "SKEW(rows.arr_delay)", "min": "MIN(rows.arr_delay)", "max": "MAX(rows.arr_delay)",
+    "median": "MEDIAN(rows.arr_delay)", "mode": "MODE(rows.category)", "distinct": "NUM_UNIQUE(rows.category)",
+    "first": "FIRST(rows.arr_delay)", "last": "LAST(rows.arr_delay)", "trend": "TREND(rows.arr_delay, at)",
+    "share": "PERCENT_TRUE(rows.late)", "time_since": "TIME_SINCE_LAST(rows.at)", "time_since_first": "TIME_SINCE_FIRST(rows.at)",
+    "avg_time_between": "AVG_TIME_BETWEEN(rows.at)",
+}  # fmt: skip
+PRIMITIVES = sorted({name.partition("(")[0].lower() for name in NAMES.values()})
 
 
 def close(ours: pl.Series, theirs: pd.Series | np.ndarray) -> None:
@@ -46,11 +56,11 @@ def test_equals_featuretools(flights, window: timedelta):
         import featuretools as ft
 
         rows = events.select(
-            "origin", "arr_delay", "late", at=pl.col("_available_at").dt.replace_time_zone(None)
+            "origin", "arr_delay", "late", at=pl.col("_available_at").dt.replace_time_zone(None), category=pl.col("arr_delay")
         ).to_pandas().assign(row=range(events.height))  # fmt: skip
         es = ft.EntitySet("flights")
         es.add_dataframe(dataframe_name="airports", dataframe=pd.DataFrame({"origin": ["EWR", "JFK", "LGA"]}), index="origin")
-        es.add_dataframe(dataframe_name="rows", dataframe=rows, index="row", time_index="at")
+        es.add_dataframe(dataframe_name="rows", dataframe=rows, index="row", time_index="at", logical_types={"category": "Categorical"})
         es.add_relationship("airports", "origin", "rows", "origin")
         features = ft.dfs(
             entityset=es, target_dataframe_name="airports", agg_primitives=PRIMITIVES, trans_primitives=[], max_depth=1, features_only=True
@@ -62,14 +72,26 @@ def test_equals_featuretools(flights, window: timedelta):
     theirs = theirs.set_index([theirs.index, asked["time"]])
     definitions = definitions_of(a_view(*COLUMNS, windows=[window], refresh=None))
     ours = compute(events, spine, definitions)
-    names = {
-        "count": "COUNT(rows)", "sum": "SUM(rows.arr_delay)", "mean": "MEAN(rows.arr_delay)", "std": "STD(rows.arr_delay)",
-        "min": "MIN(rows.arr_delay)", "max": "MAX(rows.arr_delay)", "last": "LAST(rows.arr_delay)", "share": "PERCENT_TRUE(rows.late)",
-        "time_since": "TIME_SINCE_LAST(rows.at)",
-    }  # fmt: skip
     assert theirs["COUNT(rows)"].notna().all()
     for definition in definitions:
-        close(ours[definition.name], theirs[names[definition.function]])
+        expected = theirs[NAMES[definition.function]].astype("float64")
+        if definition.function == "trend":
+            expected = expected * 86_400 / _units(events, spine, window)
+        if definition.function == "distinct":
+            expected = expected.fillna(0)
+        close(ours[definition.name], expected)
+
+
+def _units(events: pl.DataFrame, spine: pl.DataFrame, window: timedelta) -> list[int]:
+    """Return the seconds of the unit in which Featuretools tells each trend: the largest that the first row's time is a multiple of."""
+    units = []
+    for origin, cutoff in spine.select("origin", "_cutoff").iter_rows():
+        inside = events.filter(
+            pl.col("origin") == origin, pl.col("_available_at") >= cutoff - window, pl.col("_available_at") < cutoff
+        )  # fmt: skip
+        first = int(inside["_available_at"][0].timestamp()) if inside.height else 0
+        units.append(next(unit for unit in (86_400, 3_600, 60, 1) if first % unit == 0))
+    return units
 
 
 def test_where_featuretools_differs_is_as_documented():
@@ -98,7 +120,7 @@ def test_equals_pandas_rolling(flights, window: timedelta):
     ours = compute(events, spine, definitions)
     rolling = frame.set_index("at").groupby("origin")["arr_delay"].rolling(window, closed="left")
     for definition in definitions:
-        if definition.function not in {"count", "last", "sum"}:
+        if definition.function in {"mean", "var", "std", "min", "max", "median"}:
             close(ours[definition.name], getattr(rolling, definition.function)().to_numpy())
     close(ours[definitions[1].name], rolling.sum().fillna(0).to_numpy())
     close(ours[definitions[0].name], rolling.count().fillna(0).to_numpy())

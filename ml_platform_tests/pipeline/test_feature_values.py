@@ -182,5 +182,5 @@ def test_featuretools_is_not_imported_to_read_what_is_stored(made, monkeypatch):
     definitions = resolve_features(made.workspace.project, ["delays"])
     materialize_all(made)
     monkeypatch.setattr(type(made.workspace.project.view("delays")), "definitions", None)
-    monkeypatch.setattr(feature_values, "compute", None)
+    monkeypatch.setattr(feature_values, "window_values", None)
     assert features_at(made.workspace, ASKED, definitions)[0].height == ASKED.height

@@ -14,6 +14,7 @@ from ml_platform.features.definition import FeatureDefinition, definition_hash
 from ml_platform.features.nested.declaration import Discovery, Relationship
 from ml_platform.pipeline.feature_values import features_at, resolve_features
 from ml_platform.pipeline.training_set import materialize_training
+from ml_platform.pipeline.why import explain_value
 from ml_platform.project.carried import with_carried
 from ml_platform.tables.types import stored_schema
 from ml_platform_tests import flights_like as like
@@ -147,3 +148,16 @@ def test_a_training_set_holds_them_and_says_what_it_was_made_from(world):
     assert ("flights/tables/carriers", None) in inputs
     # The first cutoff is that of 6 January; what a window of 3 days cannot see is no input.
     assert {day for table, day in inputs if table == "flights/tables/arrivals"} == set(like.days(30))
+
+
+def test_why_shows_the_rows_of_every_level(world, definitions):
+    (row,) = spine_of(["2013-01-10"]).head(1).iter_rows(named=True)
+    told = explain_value(world.workspace, definitions[DEEP], {"flight_id": row["flight_id"]}, row["_cutoff"])
+    values, _ = features_at(world.workspace, spine_of(["2013-01-10"]).head(1), [definitions[DEEP]])
+    assert told.value == values[DEEP][0]
+    tables = [r.table for r in told.counted]
+    assert tables.count("schedule") == tables.count("carriers") == 1
+    arrivals = [r for r in told.counted if r.table == "arrivals"]
+    assert sum(r.values["arr_delay"] for r in arrivals) / len(arrivals) == pytest.approx(told.value)
+    assert all(row["_cutoff"] - 3 * like.DAY <= r.available_at < row["_cutoff"] for r in arrivals)
+    assert {r.file for r in arrivals} <= {f"arrivals/{day}" for day in like.days(10)}

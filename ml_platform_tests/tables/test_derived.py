@@ -36,13 +36,19 @@ def test_a_plain_select_knows_its_availability_and_runs_once_for_all_days():
     plan = plan_derived(derived("SELECT f.id, c.name FROM flights f LEFT JOIN carriers c USING (carrier)", *NAMED), TABLES)
     assert plan.whole_range
     assert plan.first_daily == "flights"
-    assert plan.available_at == {"flights": "_available_at", "carriers": "NULL::TIMESTAMP WITH TIME ZONE"}
+    assert plan.available_at == {
+        "flights": "coalesce(_available_at, 'infinity'::TIMESTAMP WITH TIME ZONE)",
+        "carriers": "NULL::TIMESTAMP WITH TIME ZONE",
+    }
     assert "greatest(f._available_at, c._available_at) AS _available_at, f._partition AS _partition" in plan.sql
 
 
 def test_the_availability_is_that_of_the_columns_which_are_used():
     plan = plan_derived(derived("SELECT id, delay FROM flights", Column("id", "string"), Column("delay", "int16")), TABLES)
-    assert plan.available_at["flights"] == "greatest(_available_at_2, _available_at)"
+    assert plan.available_at["flights"] == (
+        "greatest(coalesce(_available_at_2, 'infinity'::TIMESTAMP WITH TIME ZONE), "
+        "coalesce(_available_at, 'infinity'::TIMESTAMP WITH TIME ZONE))"
+    )
     hidden = plan_derived(derived("SELECT id FROM flights WHERE delay > 5", Column("id", "string")), TABLES)
     assert "_available_at_2" in hidden.available_at["flights"]
 

@@ -1,0 +1,64 @@
+"""The columns of feature tables and training sets as Dagster shows them: each feature with the sentence that says what it is."""
+
+import dagster as dg
+
+from ml_platform.features.column_definition import column_definition
+from ml_platform.features.compile import CompiledView
+from ml_platform.features.definition import VALID_FROM, FeatureDefinition
+from ml_platform.project.project import CompiledProblem, Project
+from ml_platform.tables.types import contract_columns
+
+_VALID_FROM = "The first cutoff for which the values of the row hold; they hold until the entity's next row."
+
+
+def feature_columns(view: CompiledView, entity: tuple[str, ...]) -> dg.TableSchema | None:
+    """Return the columns of one feature table; None where Featuretools is yet to be asked which there are, which takes seconds."""
+    if view.view.discover is not None:
+        return None
+    told = {d.stored_name: _told(d) for d in view.definitions(entity)}
+    told |= {VALID_FROM: _VALID_FROM, **dict.fromkeys(entity, "Key of the entity.")}
+    return dg.TableSchema([dg.TableColumn(name, kind, told.get(name)) for name, kind in view.column_types(entity).items()])
+
+
+def training_columns(project: Project, problem: CompiledProblem) -> dg.TableSchema | None:
+    """Return the columns of a training set; None where a view's features are yet to be discovered."""
+    definitions = _features(project, problem)
+    if definitions is None:
+        return None
+    types = contract_columns(problem.spine_table.contract)
+    names = {d.name for d in definitions}
+    joined = [*(c for _, entity in problem.view_entities for c in entity), *(c for joined in problem.table_columns for c in joined.on)]
+    spine = dict.fromkeys([*problem.spine_key, *problem.problem.label.match, *joined, *problem.request])
+    told = dict.fromkeys(problem.request, "What the caller gives at request time.")
+    told |= dict.fromkeys(problem.spine_key, "Key of the spine row.")
+    columns = [dg.TableColumn(n, types[n], told.get(n)) for n in spine if n in problem.spine_key or n not in names]
+    columns += [
+        dg.TableColumn("_cutoff", "TIMESTAMP WITH TIME ZONE", "Features are of what was available strictly before it."),
+        dg.TableColumn("_split", "VARCHAR", "train, validate or test, in the order of time."),
+        dg.TableColumn("_label", "DOUBLE", f"`{problem.problem.label.sql}` over {problem.label_table.name}, once mature."),
+    ]
+    there = {column.name for column in columns}
+    return dg.TableSchema([*columns, *(dg.TableColumn(d.name, d.type, d.description) for d in definitions if d.name not in there)])
+
+
+def _told(definition: FeatureDefinition) -> str:
+    if definition.stored_name != definition.name:
+        return f"When the last one was, for: {definition.description}"
+    return definition.description
+
+
+def _features(project: Project, problem: CompiledProblem) -> list[FeatureDefinition] | None:
+    if problem.discovery is not None:
+        return None
+    found: dict[FeatureDefinition, None] = {}
+    for name in problem.problem.features:
+        owner, _, column = name.partition(".")
+        if owner not in project.views:
+            found[column_definition(project.table(owner), column)] = None
+            continue
+        view = project.view(owner)
+        if view.view.discover is not None:
+            return None
+        entities = [entity for known, entity in problem.view_entities if known == owner]
+        found |= {d: None for entity in entities for d in view.definitions(entity) if column in ("", d.name)}
+    return list(found)

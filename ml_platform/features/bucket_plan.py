@@ -1,0 +1,124 @@
+"""Which tasks compute the features of one entity: a task per bucket, or several per bucket that is too large for memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import polars as pl
+
+from ml_platform.core.errors import FeatureError
+from ml_platform.features import memory
+from ml_platform.features.bucket_task import ComputeBucket, GroupedFile, rounds_within
+from ml_platform.features.change_points import longest_reach
+from ml_platform.features.definition import FeatureDefinition
+from ml_platform.features.job import Job
+from ml_platform.features.merge import Answers
+from ml_platform.features.shuffle import Sketch
+from ml_platform.features.time_slices import Slice, Weights, cut_by_time, whole_bucket
+
+# Windows that differ by more than this factor are cut by time apart: a short one need not read what a long one reaches.
+REACH_FACTOR = 4
+
+
+@dataclass
+class SplitFiles:
+    """The files of one entity, with what each holds."""
+
+    paths: list[str]
+    sketches: list[Sketch]
+    schema: pl.Schema
+
+    @property
+    def bytes_per_row(self) -> float:
+        """What a row takes in memory."""
+        return sum(s.bytes for s in self.sketches) / max(1, sum(int(s.rows.sum()) for s in self.sketches))
+
+    def within(self, bucket: int, start: int, end: int) -> tuple[GroupedFile, ...]:
+        """Return the files, with the rounds that may hold rows of a bucket with times in ``[start, end]``."""
+        return tuple(GroupedFile(p, rounds_within(s, bucket, start, end)) for p, s in zip(self.paths, self.sketches, strict=True))
+
+
+@dataclass
+class BucketPlan:
+    """Which tasks compute the features of one entity."""
+
+    entity: tuple[str, ...]
+    definitions: list[FeatureDefinition]
+    events: SplitFiles
+    spine: SplitFiles
+    buckets: int
+    schema: pl.Schema
+    spine_rows: int
+    job: Job
+    number: int
+
+    def make(self, small: list[ComputeBucket], alone: list[ComputeBucket]) -> list[Answers]:
+        """Add the tasks to those that run side by side, or alone, and return where the answers will be."""
+        event_bytes, spine_bytes = (files.bytes_per_row for files in (self.events, self.spine))
+        classes = self._by_reach()
+        paths: dict[int, list[str]] = {n: [] for n in range(len(classes))}
+        for bucket in range(self.buckets):
+            events, spine = (Weights(f.sketches, bucket) for f in (self.events, self.spine))
+            if not spine.rows:
+                continue
+            needs = [
+                (memory.bytes_per_event(event_bytes, d), memory.bytes_per_spine_row(spine_bytes, d)) for d in (self.definitions, *classes)
+            ]
+            whole = whole_bucket(events, spine, *needs[0])
+            if whole.bytes <= self.job.task_bytes:
+                task = self._task(bucket, whole, self.definitions, 0)
+                small.append(task)
+                for found in paths.values():
+                    found.append(task.path)
+                continue
+            for number, group in enumerate(classes):
+                slices, target = self._slices(events, spine, group, needs[number + 1], small, alone)
+                tasks = [self._task(bucket, cut, group, n, number) for n, cut in enumerate(slices)]
+                target += tasks
+                paths[number] += [task.path for task in tasks]
+        return [Answers(tuple(d.name for d in group), tuple(paths[n])) for n, group in enumerate(classes)]
+
+    def _slices(
+        self, events: Weights, spine: Weights, group: list[FeatureDefinition], needs: tuple[float, float], small: list, alone: list
+    ) -> tuple[list[Slice], list]:
+        """Cut a bucket so that its slices run side by side, or, where that cannot be, one at a time."""
+        reach = longest_reach(group) // timedelta(microseconds=1)
+        slices = cut_by_time(events, spine, reach, *needs, self.job.task_bytes)
+        if max(s.bytes for s in slices) <= self.job.task_bytes:
+            return slices, small
+        slices = cut_by_time(events, spine, reach, *needs, self.job.alone_bytes)
+        most = max(s.bytes for s in slices)
+        if most > self.job.alone_bytes:
+            raise FeatureError(
+                f"The features {', '.join(d.name for d in group[:3])} of {' and '.join(self.entity)} reach so many events of one key at "
+                f"once that they take about {memory.format_bytes(most)}, more than the {memory.format_bytes(self.job.alone_bytes)} of the "
+                "memory limit that are left for them. Raise the memory limit, or shorten the windows."
+            )
+        return slices, alone
+
+    def _by_reach(self) -> list[list[FeatureDefinition]]:
+        classes: list[list[FeatureDefinition]] = []
+        for definition in sorted(self.definitions, key=lambda d: longest_reach([d])):
+            if classes and longest_reach([definition]) <= REACH_FACTOR * longest_reach(classes[-1][:1]):
+                classes[-1].append(definition)
+            else:
+                classes.append([definition])
+        return classes
+
+    def _task(self, bucket: int, cut: Slice, definitions: list[FeatureDefinition], number: int, reach: int = 0) -> ComputeBucket:
+        return ComputeBucket(
+            name=f"bucket {bucket + 1} of {self.buckets} of {' and '.join(self.entity)}, slice {number + 1}",
+            definitions=tuple(d.to_dict() for d in definitions),
+            events=self.events.within(bucket, cut.events_from, cut.events_to),
+            events_schema=self.events.schema,
+            spine=self.spine.within(bucket, cut.start, cut.end),
+            spine_schema=self.spine.schema,
+            bucket=bucket,
+            buckets=self.buckets,
+            cut=cut,
+            schema=pl.Schema({d.name: self.schema[d.name] for d in definitions}),
+            spine_rows=self.spine_rows,
+            block_rows=self.job.block_rows,
+            path=f"{self.job.folder}/answers-{self.number}-{bucket}-{reach}-{number}.arrow",
+        )

@@ -1,0 +1,50 @@
+"""Every column that a reader sees in the UI says what it is."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from ml_platform.components.column_schemas import feature_columns, training_columns
+from ml_platform.components.opening import open_project
+from ml_platform.pipeline.feature_values import resolve_features
+from ml_platform_tests.components.test_feature_view import write
+from ml_platform_tests.defs.small_flights import REPOSITORY
+
+
+def test_the_demos_features_are_described_by_their_sentences():
+    project = open_project(REPOSITORY).project
+    described = 0
+    for name, view in project.views.items():
+        for entity in view.entities:
+            schema = feature_columns(view, entity)
+            assert schema is not None
+            assert [c.name for c in schema.columns] == list(view.column_types(entity))
+            assert all(c.description for c in schema.columns), name
+            described += len(schema.columns)
+    assert described > 150
+    problem = project.problem("late_arrival")
+    training = training_columns(project, problem)
+    assert training is not None
+    columns = {c.name: c for c in training.columns}
+    for definition in resolve_features(project, problem):
+        assert definition.name in columns
+        assert columns[definition.name].description or definition.name in problem.spine_key
+
+
+def test_the_ui_is_told_of_a_training_set_with_expressions_and_their_request(tmp_path, monkeypatch):
+    project = open_project(write(tmp_path, monkeypatch)).project
+    schema = training_columns(project, project.problem("buys_again"))
+    assert schema is not None
+    told = {c.name: c.description or "" for c in schema.columns}
+    assert list(told) == ["order_id", "customer", "amount", "_cutoff", "_split", "_label", "against_usual"]
+    assert told["amount"] == "What the caller gives at request time."
+    assert told["against_usual"].startswith("amount / customer_amount_mean_7d, per customer, where customer_amount_mean_7d: Mean of amount")
+
+
+def test_the_assets_carry_them(tmp_path, monkeypatch):
+    from ml_platform_tests.components.shop import tree_of
+
+    graph = tree_of(write(tmp_path, monkeypatch)).build_defs().resolve_asset_graph()
+    for name in (["features", "spending__customer"], ["training", "buys_again"]):
+        schema = graph.get(dg.AssetKey(["shop", *name])).metadata["dagster/column_schema"]
+        assert any(c.description and "per customer" in c.description for c in schema.columns)
