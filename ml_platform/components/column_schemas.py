@@ -48,6 +48,8 @@ def _told(definition: FeatureDefinition) -> str:
 
 
 def _features(project: Project, problem: CompiledProblem) -> list[FeatureDefinition] | None:
+    if problem.discovery is not None:
+        return None
     found: dict[FeatureDefinition, None] = {}
     for name in problem.problem.features:
         owner, _, column = name.partition(".")

@@ -41,6 +41,11 @@ def reach_days(view: CompiledView, partitions: DailyPartitions | None) -> int:
     """
     if view.max_window < FOREVER:
         return days_up(view.max_window + (view.view.refresh or timedelta(0)))
+    return whole_days(partitions)
+
+
+def whole_days(partitions: DailyPartitions | None) -> int:
+    """Return how many days Dagster is told that a feature over all that came before looks back to."""
     if partitions is None or partitions.end is None:
         return MOST_DAYS
     return (partitions.end - partitions.start).days

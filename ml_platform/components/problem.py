@@ -6,6 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from ml_platform.components.declared import Declared
+from ml_platform.components.discovery import DiscoverModel
 from ml_platform.components.project_definitions import definitions_of
 from ml_platform.core.durations import parse_duration
 from ml_platform.core.errors import DeclarationError
@@ -94,7 +95,8 @@ class Problem(Declared):
 
     spine: Annotated[SpineModel, Field(description="The rows to predict for.")]
     label: Annotated[LabelModel, Field(description="What is predicted.")]
-    features: Annotated[list[str], Field(description="Views, view.feature, or table.column.")]
+    features: Annotated[list[str], Field(description="Views, view.feature, or table.column.")] = []
+    discover: Annotated[DiscoverModel | None, Field(description="Let Featuretools search tables for more features.")] = None
     training: Annotated[TrainingModel, Field(description="When and on what models are trained.")] = TrainingModel()
     selection: Annotated[str | SelectionModel, Field(description="auto, all, or {method: auto, every: 28d}.")] = "auto"
     sizes: Annotated[list[int] | None, Field(description="Sizes of the selection's curve.")] = None
@@ -125,6 +127,7 @@ class Problem(Declared):
                 length(self.label.horizon, "label.horizon"), self.label.without_rows,
             ),
             features=tuple(self.features),
+            discover=None if self.discover is None else self.discover.to_core(self.folder, where),
             training=core.Training(
                 length(self.training.every, "training.every"), length(self.training.look_back, "training.look_back"),
                 length(self.training.validate_, "training.validate"), length(self.training.test, "training.test"), self.training.max_rows,

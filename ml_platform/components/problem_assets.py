@@ -9,7 +9,7 @@ import dagster as dg
 from ml_platform.components.asset_plan import AssetPlan, Dep, asset_of
 from ml_platform.components.automation import follows_landed_days
 from ml_platform.components.column_schemas import training_columns
-from ml_platform.components.feature_assets import feature_key, reach_days
+from ml_platform.components.feature_assets import feature_key, reach_days, whole_days
 from ml_platform.components.mappings import days_up, files_of_times, window
 from ml_platform.components.table_assets import raw_keys
 from ml_platform.core.durations import format_duration
@@ -62,7 +62,20 @@ def _feature_deps(project: Project, problem: CompiledProblem, first: int, last: 
         dep = _files(project, table, first, last)
         if table.name != problem.spine_table.name:
             deps.setdefault(dep.key, dep)
+    if problem.discovery is not None and not problem.carried:
+        windows = problem.discovery.discovery.windows
+        # Without a window everything that came before counts; Dagster is told of the project's days.
+        back = days_up(max(windows)) if windows else whole_days(project.partitions)
+        for name in _searched(problem):
+            dep = _files(project, project.table(name), first - back, last)
+            if name != problem.spine_table.name:
+                deps[dep.key] = dep
     return list(deps.values())
+
+
+def _searched(problem: CompiledProblem) -> list[str]:
+    """Return the tables that Featuretools' features can read."""
+    return [] if problem.discovery is None else [table.stored for table in problem.discovery.tables.values() if table.stored]
 
 
 def _stored_tables(project: Project, view: CompiledView, entity: tuple[str, ...]) -> list[tuple[CompiledView, tuple[str, ...]]]:
@@ -104,7 +117,10 @@ def _training(project: Project, problem: CompiledProblem) -> AssetPlan:
             "training_rows": "Every split has rows of both kinds.",
         },
         kinds=("duckdb", "polars"), column_schema=training_columns(project, problem),
-        code_version=content_hash((declared.spine, declared.label, declared.training, declared.features), length=8),
+        code_version=content_hash(
+            (declared.spine, declared.label, declared.training, declared.features, *([declared.discover] if declared.discover else [])),
+            length=8,
+        ),
         pool=TRAINING_POOL,
     )  # fmt: skip
 
@@ -160,7 +176,7 @@ def champion_plan(project: Project, problem: CompiledProblem) -> AssetPlan:
 
 def _sources(project: Project, problem: CompiledProblem) -> list[dg.AssetKey]:
     """Return the raw assets that must have landed for a day before that day can be scored."""
-    names = [problem.spine_table.name, *(t for view, _ in problem.view_entities for t in project.view(view).reads)]
+    names = [problem.spine_table.name, *(t for view, _ in problem.view_entities for t in project.view(view).reads), *_searched(problem)]
     return raw_keys(project, names)
 
 

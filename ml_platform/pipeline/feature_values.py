@@ -18,12 +18,14 @@ from ml_platform.features.change_points import longest_reach, read_at
 from ml_platform.features.definition import CUTOFF, VALID_FROM, FeatureDefinition, definition_hash
 from ml_platform.features.engine import TIMES
 from ml_platform.features.event_columns import check_columns, to_micros
+from ml_platform.features.nested.search import discovered
 from ml_platform.features.table_columns import column_definition, look_up_columns
 from ml_platform.lake.version import Version
 from ml_platform.pipeline.expression_values import with_expressions
 from ml_platform.pipeline.feature_events import TableHeads, heads_of, made_from, read_rows, versions_within
 from ml_platform.pipeline.feature_jobs import handmade_history, history_fits, window_values
 from ml_platform.pipeline.feature_table import DEFINITIONS, MADE_FROM, REACH, entity_schema, partition_interval
+from ml_platform.pipeline.nested_values import nested_values
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem, Project
 
@@ -73,7 +75,7 @@ def features_at(workspace: Workspace, spine: pl.DataFrame, definitions: Sequence
     columns: dict[str, pl.Series] = {}
     versions: dict[int, Version] = {}
     for group in _grouped(definitions, _source):
-        values, used = (_column_values if group[0].kind == "column" else _view_values)(commit, spine, group)
+        values, used = _VALUES.get(group[0].kind, _view_values)(commit, spine, group)
         columns |= {name: values[name] for name in values.columns}
         versions |= {v.id: v for v in used}
     return spine.with_columns(columns[d.name].alias(d.name) for d in definitions), [versions[i] for i in sorted(versions)]
@@ -127,6 +129,8 @@ def resolve_features(
             options = [*project.views, *project.tables]
             raise UnknownNameError(f"{name!r} names neither a view, a feature nor a table's column. {did_you_mean(owner, options)}")
         found |= dict.fromkeys(chosen)
+    if isinstance(wanted, CompiledProblem) and wanted.discovery is not None:
+        found |= dict.fromkeys(discovered(wanted.discovery))
     return tuple(found)
 
 
@@ -161,6 +165,8 @@ def _source(definition: FeatureDefinition) -> tuple:
     """Return what definitions that are read together share."""
     if definition.kind == "column":
         return definition.kind, definition.table, definition.entity, definition.available_at
+    if definition.kind == "nested":
+        return (definition.kind,)
     return definition.kind, definition.view, definition.table, definition.code, definition.reads
 
 
@@ -244,6 +250,17 @@ def _column_values(commit: _Commit, spine: pl.DataFrame, definitions: list[Featu
         return values, versions
     days = set(rows["_partition"].gather(np.unique(found.rows[found.rows >= 0])).unique())
     return values, [v for v in versions if v.partition in days]
+
+
+def _nested_values(commit: _Commit, spine: pl.DataFrame, definitions: list[FeatureDefinition]) -> Found:
+    return nested_values(commit.workspace, commit.heads, spine, definitions, _spanned(spine))
+
+
+# How the features of each kind are found; what a view makes is read from its feature table, or computed.
+_VALUES: dict[str, Callable[[_Commit, pl.DataFrame, list[FeatureDefinition]], Found]] = {
+    "column": _column_values,
+    "nested": _nested_values,
+}
 
 
 def _spanned(spine: pl.DataFrame) -> Interval | None:

@@ -231,12 +231,14 @@ def feature_versions_of(
         return []
     cutoffs = Interval(first, last + timedelta(microseconds=1))
     definitions = leaves(definitions)
-    windows = [d for d in definitions if d.kind != "column"]
+    windows = [d for d in definitions if d.kind not in {"column", "nested"}]
     near = Interval(cutoffs.start - longest_reach(windows), cutoffs.end)
     times: dict[str, list[Interval | None]] = {}
     for name in {name for d in windows for name in (d.table, *(read for read, _ in d.reads))}:
         times.setdefault(workspace.table("tables", name), []).append(near)
-    for name in {d.table for d in definitions if d.kind == "column"}:
+    for name, back in {read for d in definitions if d.kind == "nested" for read in d.reads}:
+        times.setdefault(workspace.table("tables", name), []).append(Interval(min(cutoffs.start - back, cutoffs.end), cutoffs.end))
+    for name in {d.table for d in definitions if d.kind in {"column", "nested"}} - {""}:
         own = name == problem.spine_table.name
         times.setdefault(workspace.table("tables", name), []).append(spine_times(problem, cutoffs) if own else Interval(EPOCH, cutoffs.end))
     given = list(versions)

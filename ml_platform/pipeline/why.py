@@ -21,6 +21,7 @@ from ml_platform.features.window_spec import FOREVER
 from ml_platform.lake.version import Version
 from ml_platform.pipeline.feature_events import heads_of, read_events
 from ml_platform.pipeline.feature_values import features_at, resolve_features
+from ml_platform.pipeline.nested_why import nested_rows
 from ml_platform.pipeline.spine_row import spine_row
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.table import Table
@@ -145,6 +146,11 @@ def explain_value(
     refreshed = from_micros(int(floor_to_grid(np.array([micros_of(cutoff - definition.lag)]), definition.refresh)[0]))
     spine = pl.DataFrame({**{k: [entity[k]] for k in definition.entity}, CUTOFF: [cutoff]})
     values, _ = features_at(workspace, spine, [definition], at=at)
+    if definition.kind == "nested":
+        # Inner rows are those of other entities, so that no row waits for this one alone.
+        rows = nested_rows(workspace, definition, spine, cutoff, at)
+        seen = tuple(WhyRow(t, v, known, None if known is None else known + MICROSECOND, *kept) for t, v, known, *kept in rows)
+        return Why(definition, dict(entity), cutoff, cutoff, None, values[definition.name][0], seen, 0, ())
     counted: list[WhyRow] = []
     waiting: list[WhyRow] = []
     skipped = 0

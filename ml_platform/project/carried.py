@@ -44,7 +44,7 @@ def with_carried(
     problem = replace(
         project.problem(problem_name),
         view_entities=tuple(dict.fromkeys((d.view, d.entity) for d in features if d.view)),
-        table_columns=tuple(TableColumn(d.table, str(d.value), d.entity) for d in features if not d.view),
+        table_columns=tuple(TableColumn(d.table, str(d.value), d.entity) for d in features if d.kind == "column"),
         carried=tuple(candidates),
         request=tuple(request_columns(features)),
     )

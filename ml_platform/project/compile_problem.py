@@ -9,6 +9,7 @@ from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_
 from ml_platform.features.compile import CompiledView
 from ml_platform.features.functions import engine_type
 from ml_platform.features.inputs import request_columns
+from ml_platform.features.nested.schema import Schema, compile_schema
 from ml_platform.project.project import CompiledProblem, TableColumn
 from ml_platform.tables.sql import bind_expression
 from ml_platform.tables.table import Table
@@ -58,8 +59,25 @@ def compile_problem(problem: Problem, tables: Mapping[str, Table], views: Mappin
     _check_unique(problem, views, view_entities, columns, only)
     request = _request(problem, spine_table, joinable, views)
     return CompiledProblem(
-        problem, spine_table, label_table, spine_key, tuple(view_entities), tuple(columns), frozenset(only), request=request
+        problem,
+        spine_table,
+        label_table,
+        spine_key,
+        tuple(view_entities),
+        tuple(columns),
+        frozenset(only),
+        request=request,
+        discovery=_discovery(problem, tables),
     )
+
+
+def _discovery(problem: Problem, tables: Mapping[str, Table]) -> Schema | None:
+    if problem.discover is None:
+        if not problem.features:
+            raise DeclarationError(f"{problem.where}: the problem has no features. Write `features:` or `discover:`.")
+        return None
+    grid = None if isinstance(problem.spine, RowsSpine) else problem.spine.key
+    return compile_schema(problem.discover, tables, spine_table=problem.spine.table, spine_key=grid, where=problem.where)
 
 
 def _table(name: str, tables: Mapping[str, Table], problem: Problem, what: str) -> Table:

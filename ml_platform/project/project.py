@@ -18,6 +18,7 @@ from ml_platform.training.problem import Problem
 if TYPE_CHECKING:
     from ml_platform.features.compile import CompiledView
     from ml_platform.features.definition import FeatureDefinition
+    from ml_platform.features.nested.schema import Schema
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class CompiledProblem:
     ``view_entities`` are the feature tables that the spine can join; ``table_columns`` the columns read as of the cutoff;
     ``only`` names single features where the problem asked for those (empty: every feature of its views).
     ``request`` are the spine's columns that stand, in training, for what only the caller will know.
+    ``discovery`` is where Featuretools searches for more features.
     ``carried`` are definitions to use instead of those that its names stand for today: those of a model that is made again.
     """
 
@@ -47,6 +49,7 @@ class CompiledProblem:
     table_columns: tuple[TableColumn, ...] = ()
     only: frozenset[str] = frozenset()
     carried: tuple[FeatureDefinition, ...] = ()
+    discovery: Schema | None = None
     request: tuple[str, ...] = ()
 
     @property

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
+from ml_platform.features.nested.declaration import Discovery
 from ml_platform.lake.retention import Retention
 
 
@@ -101,14 +102,15 @@ class Problem:
     """One declared prediction problem.
 
     ``features`` names views (all features of every entity the spine can join), single features (``delays.arr_delay_mean_7d``)
-    or columns of a table as of the cutoff (``schedule.carrier``). ``population_allow`` is why it is right all the same that later
+    or columns of a table as of the cutoff (``schedule.carrier``); ``discover`` lets Featuretools search tables for more of them.
+    ``population_allow`` is why it is right all the same that later
     knowledge decides which rows there are; empty: it is not.
     """
 
     name: str
     spine: Spine
     label: Label
-    features: tuple[str, ...]
+    features: tuple[str, ...] = ()
     training: Training = field(default_factory=Training)
     selection: Selection = field(default_factory=Selection)
     model: Model = field(default_factory=Model)
@@ -119,4 +121,5 @@ class Problem:
     description: str = ""
     owners: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    discover: Discovery | None = None
     where: str = ""

@@ -1,0 +1,223 @@
+"""Values equal Featuretools' own ``calculate_feature_matrix``: random schemas, times at the edges of windows and cutoffs, depth 1 and 2."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis import strategies as st
+
+from ml_platform_tests.features.nested import worlds as w
+
+HOUR = w.HOUR
+DEPTHS = st.sampled_from([1, 2, 2, 3])
+WINDOWS = st.sampled_from([None, HOUR, 2 * HOUR])
+# Each example asks Featuretools twice; to shrink one would take minutes, and the worlds are small already.
+SLOW = {"deadline": None, "suppress_health_check": list(HealthCheck), "phases": (Phase.explicit, Phase.reuse, Phase.generate)}
+# Pairs that are held at once: few, so that even these worlds are computed in pieces, and all.
+LIMITS = st.sampled_from([1, 3, 10**6])
+NUMBERS = ("count", "sum", "mean", "std", "min", "max")
+GROUPS = {
+    "numbers": (NUMBERS, ()),
+    "moments": (("variance", "median", "skew", "trend", "max_min_delta", "count_greater_than", "count_less_than"), ()),
+    "rows and truths": (("first", "last", "percent_true", "num_true", "any", "all", "mode", "num_unique"), ()),
+    "times": (("time_since_last", "time_since_first", "first_last_time_delta", "avg_time_between"), ()),
+    "arithmetic": (
+        ("count", "mean"),
+        ("absolute", "negate", "sine", "add_numeric", "subtract_numeric", "multiply_numeric", "add_numeric_scalar",
+         "scalar_subtract_numeric_feature"),
+    ),
+    "roots and ratios": (("count", "mean"), ("square_root", "natural_logarithm", "divide_numeric", "divide_by_feature")),
+    "dates": (
+        ("mean", "percent_true"),
+        ("year", "month", "day", "hour", "minute", "weekday", "week", "quarter", "day_of_year", "is_weekend", "is_null", "time_since"),
+    ),
+    "truths by Featuretools": (
+        ("count", "percent_true", "max"),
+        ("and", "or", "not", "multiply_boolean", "multiply_numeric_boolean", "isin", "is_leap_year", "part_of_day",
+         "season"),
+    ),
+    "counts by Featuretools": (
+        ("entropy", "kurtosis", "percent_unique", "count_above_mean", "count_below_mean",
+         "count_inside_nth_std", "count_inside_range", "max_count", "median_count", "n_unique_days", "n_unique_months"), (),
+    ),
+    "orders by Featuretools": (
+        ("time_since_last_true", "time_since_last_max", "is_monotonically_increasing", "max_consecutive_true", "max_consecutive_zeros",
+         "num_consecutive_greater_mean", "num_false_since_last_true", "num_peaks", "num_zero_crossings"), (),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("group", GROUPS)
+@settings(max_examples=12, **SLOW)
+@given(drawn=w.worlds(), depth=DEPTHS, window=WINDOWS, limit=LIMITS)
+def test_values_equal_featuretools(group: str, drawn, depth: int, window: timedelta | None, limit: int):
+    world, target, spine = drawn
+    if group == "roots and ratios":
+        # Only what has a root and can be divided by: see test_a_number_that_is_none_is_skipped.
+        world = w.positive(world)
+    aggregations, transforms = GROUPS[group]
+    where = tuple(p for p in aggregations if p in {"count", "mean", "last"})
+    schema = world.schema(target, aggregations=aggregations, transforms=transforms, where=where, max_depth=depth)
+    entityset = world.entity_set()
+    features = [w.windowed(f, window) for f in w.search(entityset, target, schema)]
+    assume(features)
+    found = w.theirs_or_none(features, entityset, spine)
+    assume(found is not None)
+    for feature, mine in zip(features, w.ours(world, schema, features, spine, pair_limit=limit), strict=True):
+        w.same(mine, found[feature.get_name()], feature.get_name())
+
+
+@settings(max_examples=25, **SLOW)
+@given(drawn=w.worlds(), window=st.sampled_from([HOUR, 2 * HOUR]))
+def test_one_training_window_is_a_window_of_every_aggregate(drawn, window: timedelta):
+    """Featuretools' ``training_window`` also hides old parents and targets, so it is compared where only children have times."""
+    world, target, spine = drawn
+    parents = {parent for _, _, parent in world.references} | {target}
+    rows = {name: frame.drop("at") if name in parents and "at" in frame.columns else frame for name, frame in world.rows.items()}
+    world = w.World(rows, world.references, interesting=world.interesting)
+    schema = world.schema(target, aggregations=NUMBERS, windows=(window,))
+    entityset = world.entity_set()
+    features = w.search(entityset, target, schema)
+    assume(features)
+    found = w.theirs(features, entityset, spine, training_window=f"{window // HOUR} hours")
+    for feature, mine in zip(features, w.ours(world, schema, features, spine, window=window), strict=True):
+        w.same(mine, found[feature.get_name()], feature.get_name())
+
+
+def test_a_number_that_is_none_is_skipped():
+    """What NumPy makes of the root of a negative *integer* spoils Featuretools' mean; of a float it is skipped, and here of both."""
+    rows = {"t0": w.frame({"id": [1]}), "t1": w.frame({"id": [1, 2], "n": [-1, 4], "x": [-1.0, 4.0], "of0": [1, 1]})}
+    world = w.World(rows, (("t1", "of0", "t0"),))
+    schema = world.schema("t0", aggregations=("mean",), transforms=("square_root",))
+    entityset = world.entity_set()
+    features = w.search(entityset, "t0", schema)
+    spine = w.spine([(1, w.START)])
+    found = w.theirs(features, entityset, spine)
+    mine = {f.get_name(): s[0] for f, s in zip(features, w.ours(world, schema, features, spine), strict=True)}
+    assert found["MEAN(t1.SQUARE_ROOT(n))"].isna().all()
+    assert found["MEAN(t1.SQUARE_ROOT(x))"].to_list() == [2.0]
+    assert mine["MEAN(t1.SQUARE_ROOT(n))"] == mine["MEAN(t1.SQUARE_ROOT(x))"] == 2.0
+
+
+COMPARISONS = ("equal", "not_equal", "greater_than", "less_than_equal_to", "equal_scalar", "not_equal_scalar", "greater_than_scalar")
+
+
+@settings(max_examples=15, **SLOW)
+@given(drawn=w.worlds(), window=WINDOWS)
+def test_comparisons_equal_featuretools_where_nothing_is_missing(drawn, window: timedelta | None):
+    world, target, spine = drawn
+    schema = world.schema(target, aggregations=("count", "mean", "max"), transforms=COMPARISONS)
+    entityset = world.entity_set()
+    features = [w.windowed(f, window) for f in w.search(entityset, target, schema)]
+    assume(features)
+    found = w.theirs_or_none(features, entityset, spine)
+    assume(found is not None)
+    for feature, mine in zip(features, w.ours(world, schema, features, spine), strict=True):
+        there = mine.is_not_null()
+        w.same(mine.filter(there), found[feature.get_name()][there.to_numpy()], feature.get_name())
+
+
+def test_a_remainder_by_nothing_is_null():
+    rows = {"t0": w.frame({"id": [1, 2, 3], "x": [7.0, -7.0, 0.0], "n": [2, 3, 0]})}
+    world = w.World(rows, ())
+    schema = world.schema("t0", aggregations=(), transforms=("modulo_numeric",), max_depth=1)
+    entityset = world.entity_set()
+    features = {f.get_name(): f for f in w.search(entityset, "t0", schema) if f.primitive}
+    spine = w.spine([(n, w.START) for n in (1, 2, 3)])
+    (mine,) = w.ours(world, schema, [features["x % n"]], spine)
+    assert mine.to_list() == [1.0, 2.0, None]
+    (mine,) = w.ours(world, schema, [features["n % x"]], spine)
+    assert mine.to_list() == [2.0, -4.0, None]
+    w.same(mine.head(2), w.theirs([features["n % x"]], entityset, spine)["n % x"][:2], "n % x")
+
+
+def test_a_comparison_with_a_missing_value_is_null():
+    """Featuretools says FALSE of the same missing value where it computes it as a float, and NULL where as an integer."""
+    rows = {"t0": w.frame({"id": [1, 2], "x": [None, 1.0], "n": [None, 1]})}
+    world = w.World(rows, ())
+    entityset = world.entity_set()
+    schema = world.schema("t0", aggregations=(), transforms=("greater_than_scalar", "not_equal_scalar"), max_depth=1)
+    features = [f for f in w.search(entityset, "t0", schema) if f.primitive]
+    spine = w.spine([(1, w.START)])
+    found = w.theirs(features, entityset, spine)
+    assert [found[name].isna().all() for name in ("x > 0", "n > 0")] == [False, True]
+    assert all(series.null_count() == 1 for series in w.ours(world, schema, features, spine))
+
+
+TOLD = {
+    "t0": w.frame({"id": [1], "at": [w.START]}),
+    # Known by `at`, but for the value, which is told two hours later.
+    "t1": w.frame({"id": [1, 2, 3], "at": [w.START + n * HOUR for n in range(3)], "told": [w.START + (n + 2) * HOUR for n in range(3)],
+                   "x": [1.0, 10.0, 100.0], "of0": [1, 1, 1]}),
+}  # fmt: skip
+
+
+def told_values(primitives: tuple[str, ...], window: timedelta | None, transforms: tuple[str, ...] = ()) -> tuple[dict, dict]:
+    world = w.World(TOLD, (("t1", "of0", "t0"),), later=("x",))
+    entityset = world.entity_set()
+    schema = world.schema("t0", aggregations=primitives, transforms=transforms)
+    features = [w.windowed(f, window) for f in w.search(entityset, "t0", schema)]
+    spine = w.spine([(1, w.START + n * HOUR + e * timedelta(microseconds=1)) for n in range(1, 6) for e in (0, 1)])
+    found = w.theirs(features, entityset, spine)
+    mine = {f.get_name(): s for f, s in zip(features, w.ours(world, schema, features, spine), strict=True)}
+    return mine, {f.get_name(): found[f.get_name()] for f in features}
+
+
+def test_columns_that_are_told_later_equal_a_secondary_time_index():
+    mine, found = told_values(("sum", "mean", "max", "count", "std"), None)
+    assert "MEAN(t1.x)" in mine
+    for name, series in mine.items():
+        w.same(series, found[name], name)
+
+
+def test_a_window_holds_what_was_told_within_it():
+    """Featuretools asks when the row began and hides its value; here a row counts from the latest of all that the feature needs."""
+    mine, found = told_values(("sum",), 2 * HOUR)
+    name = "SUM(t1.x, Last 2 Hours)"
+    # Told at 2, 3 and 4 o'clock: at each cutoff (and a microsecond after it) those of the two hours before.
+    assert mine[name].to_list() == [0.0, 0.0, 0.0, 1.0, 1.0, 11.0, 11.0, 110.0, 110.0, 100.0]
+    # By the beginning of the row the value is never both there and still within the window, but for the very edge.
+    assert found[name].to_list() == [0.0] * 10
+
+
+def test_a_row_whose_value_is_not_told_yet_does_not_count_as_a_missing_one():
+    mine, found = told_values(("percent_true",), None, ("is_null",))
+    name = "PERCENT_TRUE(t1.IS_NULL(x))"
+    assert mine[name].to_list()[:4] == [None, None, None, 0.0]
+    assert found[name].to_list()[:4] == [1.0, 1.0, 1.0, pytest.approx(2 / 3)]
+
+
+def test_a_parent_of_any_age_is_known():
+    """Featuretools' ``training_window`` hides a parent that is older than the window; a parent's row here only has to be known."""
+    rows = {"t0": w.frame({"id": [1], "at": [w.START], "x": [5.0]}), "t1": w.frame({"id": [1], "at": [w.START + 3 * HOUR], "of0": [1]})}
+    world = w.World(rows, (("t1", "of0", "t0"),))
+    entityset = world.entity_set()
+    schema = world.schema("t1", aggregations=())
+    features = [f for f in w.search(entityset, "t1", schema) if f.get_name() == "t0.x"]
+    spine = w.spine([(1, w.START + 4 * HOUR)])
+    assert w.theirs(features, entityset, spine, training_window="2 hours")["t0.x"].isna().all()
+    assert w.ours(world, schema, features, spine, window=2 * HOUR)[0].to_list() == [5.0]
+    assert w.theirs(features, entityset, spine)["t0.x"].to_list() == [5.0]
+
+
+def test_texts_that_only_other_rows_have_are_not_counted():
+    """Featuretools counts every category of its table, also those that no row has had yet."""
+    rows = {
+        "t0": w.frame({"id": [1, 2]}),
+        "t1": w.frame(
+            {"id": [1, 2, 3, 4, 5], "c": ["a", "b", "b", "c", "z"], "of0": [1, 1, 1, 2, 2], "at": [w.START] * 4 + [w.START + 99 * HOUR]}
+        ),
+    }  # fmt: skip
+    world = w.World(rows, (("t1", "of0", "t0"),))
+    entityset = world.entity_set()
+    schema = world.schema("t0", aggregations=("n_most_common", "average_count_per_unique"), max_depth=1)
+    most, average = sorted(w.search(entityset, "t0", schema), key=lambda f: -f.number_output_features)
+    spine = w.spine([(1, w.START + HOUR), (2, w.START + HOUR)])
+    found = w.theirs([most, average], entityset, spine)
+    # Three rows with two values; there are four categories, one of them in the future only.
+    assert found[average.get_name()].to_list() == [3 / 4, 1 / 4]
+    assert w.ours(world, schema, [average], spine)[0].to_list() == [3 / 2, 1.0]
+    for place, name in enumerate(most.get_feature_names()):
+        w.same(w.ours(world, schema, [most[place]], spine)[0], found[name], name)
