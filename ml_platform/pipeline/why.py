@@ -149,7 +149,10 @@ def explain_value(
     if definition.kind == "nested":
         # Inner rows are those of other entities, so that no row waits for this one alone.
         rows = nested_rows(workspace, definition, spine, cutoff, at)
-        seen = tuple(WhyRow(t, v, known, None if known is None else known + MICROSECOND, *kept) for t, v, known, *kept in rows)
+        seen = tuple(
+            WhyRow(table, values_, known, None if known is None else known + MICROSECOND, file, place, partition, version, commit)
+            for table, values_, known, file, place, partition, version, commit in rows
+        )
         return Why(definition, dict(entity), cutoff, cutoff, None, values[definition.name][0], seen, 0, ())
     counted: list[WhyRow] = []
     waiting: list[WhyRow] = []
