@@ -56,7 +56,8 @@ def _code_version(view: CompiledView, entity: tuple[str, ...]) -> str:
     declared = view.view
     if declared.discover is not None:
         # What is to be discovered is not known before Featuretools has looked, which no loading of definitions waits for.
-        return content_hash((declared.features, declared.windows, declared.refresh, declared.discover, entity), length=8)
+        edges = (declared.ttl, declared.closed, declared.lag, declared.tail)
+        return content_hash((declared.features, declared.windows, declared.refresh, declared.discover, entity, edges), length=8)
     return definition_hash(view.definitions(entity))[:8]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
@@ -15,6 +16,7 @@ from ml_platform.features.compile_windows import Value, as_window, column_value,
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.functions import FUNCTIONS, engine_type
 from ml_platform.features.view import FeatureView
+from ml_platform.lake.duck import quote_name
 from ml_platform.tables.table import Table
 
 # Featuretools' aggregation primitives that the engine has a function for.
@@ -22,13 +24,24 @@ PRIMITIVES = {
     "count": "count",
     "sum": "sum",
     "mean": "mean",
+    "variance": "var",
     "std": "std",
+    "skew": "skew",
     "min": "min",
     "max": "max",
-    "last": "last",
+    "median": "median",
+    "mode": "mode",
+    "num_unique": "distinct",
+    # Featuretools takes the row's value even if there is none.
+    "first": "first_row",
+    "last": "last_row",
+    "time_since_first": "time_since_first",
     "time_since_last": "time_since",
+    "avg_time_between": "avg_time_between",
     "percent_true": "share",
 }
+# Primitives of the time index alone.
+_OF_TIME = frozenset({"count", "time_since_first", "time_since_last", "avg_time_between"})
 _LOGICAL_TYPES = {
     "BIGINT": "IntegerNullable", "DOUBLE": "Double", "BOOLEAN": "BooleanNullable", "VARCHAR": "Categorical", "DATE": "Datetime",
     "TIMESTAMP WITH TIME ZONE": "Datetime",
@@ -91,6 +104,9 @@ def discover_definitions(
     found = []
     for primitive, column in _search({c: engine_type(types[c]) or "" for c in columns}, discover.primitives):
         value = Value(None, None, "BOOLEAN", ()) if column is None else column_value(column, types)
+        if primitive == "percent_true":
+            # It counts NULL as not true.
+            value = replace(value, sql=f"coalesce({quote_name(str(column))}, FALSE)")
         function = PRIMITIVES[primitive]
         if not FUNCTIONS[function].takes(value.type):
             raise DeclarationError(
@@ -138,7 +154,7 @@ def _search(columns: Mapping[str, str], primitives: tuple[str, ...]) -> list[tup
     found = []
     for feature in features:
         base = feature.base_features[0].column_name
-        if feature.primitive.name in {"time_since_last", "count"}:
+        if feature.primitive.name in _OF_TIME:
             found.append((feature.primitive.name, None))
         elif base in columns:
             found.append((feature.primitive.name, base))

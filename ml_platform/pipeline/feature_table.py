@@ -95,7 +95,14 @@ def materialize_features(workspace: Workspace, view_name: str, entity: Sequence[
     whole = pl.concat(histories) if histories else pl.DataFrame()
     values = whole.height * len(definitions)
     described = Rows(_described(definitions, entity, whole))
-    metadata = {"features": described, "values": values, "values_per_second": round(values / seconds) if seconds else 0}
+    metadata = {
+        "features": described,
+        "values": values,
+        "values_per_second": round(values / seconds) if seconds else 0,
+        "seconds": round(seconds, 2),
+        "bytes": sum(part.bytes for part in staged.values()),
+        "change_points": whole.height,
+    }
     return Outcome(commit, outcomes, (_check(definitions, whole),), metadata)
 
 

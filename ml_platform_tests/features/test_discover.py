@@ -3,6 +3,7 @@ from __future__ import annotations
 import polars as pl
 
 from ml_platform.features.compile import compile_view
+from ml_platform.features.discover import PRIMITIVES
 from ml_platform.features.engine import compute
 from ml_platform.features.view import Discover, FeatureColumn
 from ml_platform_tests.features.brute_force import brute_force
@@ -13,7 +14,7 @@ from ml_platform_tests.features.worlds import check, random_world
 def test_the_engine_computes_what_featuretools_finds():
     view = a_view(discover=Discover(columns=("arr_delay", "temp", "late", "remark")[:2]), entities=[("origin",), ("origin", "dest")])
     found = definitions_of(view)
-    per_column = {"sum", "mean", "std", "min", "max", "last"}
+    per_column = {"sum", "mean", "std", "min", "max", "last_row"}
     assert {(d.value, d.function) for d in found} == {
         *((c, f) for c in ("arr_delay", "temp") for f in per_column), (None, "count"), (None, "time_since"),
     }  # fmt: skip
@@ -23,11 +24,26 @@ def test_the_engine_computes_what_featuretools_finds():
     check(compute(events, spine, found), brute_force(events, spine, found), 1e10)
 
 
+def test_every_primitive_that_the_engine_knows_is_computed():
+    view = a_view(discover=Discover(columns=("arr_delay", "remark", "cancelled"), primitives=tuple(PRIMITIVES)), windows=[hours(6)])
+    found = definitions_of(view)
+    assert {d.function for d in found} == set(PRIMITIVES.values())
+    events, spine = random_world(5)
+    events = events.with_columns(pl.col("arr_delay").cast(pl.Int64), cancelled=pl.col("late").shuffle(1))
+    events = events.with_columns(pl.when(pl.int_range(pl.len()) % 5 > 0).then("cancelled").alias("cancelled"))
+    share = next(d for d in found if d.function == "share")
+    assert share.sql == 'coalesce("cancelled", FALSE)'
+    evaluated = events.with_columns(pl.col("cancelled").fill_null(False))
+    check(compute(evaluated, spine, [share]), brute_force(evaluated, spine, [share]))
+    others = [d for d in found if d is not share]
+    check(compute(events, spine, others), brute_force(events, spine, others), 1e10)
+
+
 def test_types_decide_what_is_found():
     found = definitions_of(a_view(discover=Discover(columns=("cancelled", "remark", "published_at")), windows=[hours(3)]))
     functions = {(d.value, d.function) for d in found}
     assert ("cancelled", "share") in functions
-    assert ("remark", "last") in functions
+    assert ("remark", "last_row") in functions
     assert not {("remark", "mean"), ("cancelled", "mean"), ("published_at", "mean")} & functions
 
 

@@ -152,6 +152,8 @@ def test_what_a_reader_is_told(made):
     assert described["origin_late_share_3h"]["what"].startswith("Share of rows (0 to 1) with late (arr_delay > 15) within the 3h before")
     assert 0 < described["origin_arr_delay_std_3h"]["null_share"] < 1
     assert outcome.metadata["values_per_second"] > 0
+    assert outcome.metadata["change_points"] > 0
+    assert outcome.metadata["bytes"] == sum(p.version.bytes for p in outcome.partitions if p.version)
     (check,) = outcome.checks
     assert (check.name, check.passed, check.severity) == ("rows_and_nulls", True, "warn")
 
