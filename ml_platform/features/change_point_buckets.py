@@ -164,5 +164,5 @@ def _within(cut: Slice, interval: Interval) -> tuple[int, int] | None:
 
 
 def _bytes_per_event(input_bytes: float, definitions: Sequence[FeatureDefinition]) -> float:
-    points = 1 + len({d.window for d in definitions})
+    points = 1 + len({d.span for d in definitions})
     return memory.bytes_per_event(input_bytes, definitions) + points * memory.bytes_per_spine_row(0, definitions)

@@ -73,10 +73,7 @@ def last_position(valid: NDArray[np.bool_], event_times: Ints, axis: Axis, windo
         before = np.concatenate(([-1], np.maximum.accumulate(np.where(valid, positions, -1))))
         found = [before[window.after] for window in windows]
         return [np.where(last >= window.first, last, -1) for last, window in zip(found, windows, strict=True)]
-    by_event = stable_order(event_times)
-    ranks = np.empty(axis.size, dtype=np.int64)
-    ranks[by_event] = positions
-    by_event = np.concatenate((by_event, [-1]))
+    ranks, by_event = _ranked(event_times)
     tops = largest(np.where(valid, ranks, -1), windows)
     return [by_event[np.where(top >= 0, top, axis.size)] for top in tops]
 
@@ -100,13 +97,18 @@ def first_position(valid: NDArray[np.bool_], event_times: Ints, axis: Axis, wind
         following = np.concatenate((np.minimum.accumulate(following[::-1])[::-1], [size]))
         found = [following[window.first] for window in windows]
         return [np.where(first < window.after, first, -1) for first, window in zip(found, windows, strict=True)]
-    by_event = stable_order(event_times)
-    ranks = np.empty(size, dtype=np.int64)
-    ranks[by_event] = positions
-    by_event = np.concatenate((by_event, [-1]))
+    ranks, by_event = _ranked(event_times)
     lowest = np.iinfo(np.int64).max
     tops = smallest(np.where(valid, ranks, lowest), windows)
     return [by_event[np.where(top < lowest, top, size)] for top in tops]
+
+
+def _ranked(event_times: Ints) -> tuple[Ints, Ints]:
+    """Return the rank of each position by event time, and the position of each rank with a -1 behind them."""
+    by_event = stable_order(event_times)
+    ranks = np.empty(event_times.size, dtype=np.int64)
+    ranks[by_event] = np.arange(event_times.size)
+    return ranks, np.concatenate((by_event, [-1]))
 
 
 def _is_ordered(event_times: Ints, codes: Ints) -> bool:

@@ -20,7 +20,7 @@ from ml_platform.features.task_engine import LocalEngine
 from ml_platform.features.view import FeatureColumn
 from ml_platform_tests.features.brute_force import brute_force
 from ml_platform_tests.features.bucketed import PLENTY, TYPES, a_job, bucketed
-from ml_platform_tests.features.declared import EVERY_FUNCTION, a_view, definitions_of
+from ml_platform_tests.features.declared import EVERY_FUNCTION, EVERY_WINDOW, SPECS, a_view, definitions_of
 from ml_platform_tests.features.test_engine import BOTH_ENTITIES, many_events
 from ml_platform_tests.features.worlds import T0, TIMES, a_world, check, largest_finite, worlds
 
@@ -89,6 +89,18 @@ def test_an_entity_with_half_of_all_events_is_cut_by_time(tmp_path, task_bytes):
     most = max(slices(engine).values())
     assert most == 1 if task_bytes == PLENTY else most > 1
     assert not engine.alone or task_bytes == 200_000
+
+
+@pytest.mark.parametrize("closed", ["left", "both"])
+def test_windows_of_every_kind_in_buckets_and_slices(tmp_path, closed):
+    events, spine = skewed_world(2500)
+    view = a_view(*EVERY_WINDOW, entities=BOTH_ENTITIES, windows=SPECS, closed=closed, lag=timedelta(minutes=30), tail=timedelta(hours=4))
+    definitions = definitions_of(view)
+    engine = Counting()
+    job = Job(engine, str(tmp_path / "job"), 400_000, PLENTY, chunk_rows=500, block_rows=64, bucket_rows=1500)
+    got = bucketed(tmp_path, events, spine, definitions, job, part_rows=1300)
+    assert_frame_equal(got, compute(to_events(events, TYPES, definitions), spine, definitions), rel_tol=1e-9, abs_tol=1e-9)
+    assert len(slices(engine)) > 2
 
 
 def test_a_slice_reads_only_the_events_that_its_windows_reach(tmp_path, monkeypatch):
