@@ -122,9 +122,12 @@ class Translator:
         table = self._table(feature.child_dataframe_name)
         inputs = () if name == "count" else tuple(self.node(base) for base in feature.base_features)
         kind = _result_type(feature, name, inputs)
+        # What pandas applies group by group comes back as plain floats, also of nullable numbers.
+        applied = len(inputs) > 1 or feature.primitive.uses_calc_time
+        dtype = "float64" if applied and kind in {"BIGINT", "DOUBLE"} else _dtype(kind, inputs)
         window, rows = _use_previous(feature.use_previous) if feature.use_previous else (self.window, None)
         return Aggregate(
-            path, name, arguments, inputs, kind, _dtype(kind, inputs),
+            path, name, arguments, inputs, kind, dtype,
             # Rows of which nothing says when they became available are always there.
             window=window if table.time is not None and table.known_from(path[-1].via) else None,
             rows=rows,

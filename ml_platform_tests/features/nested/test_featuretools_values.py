@@ -57,6 +57,10 @@ def test_values_equal_featuretools(group: str, drawn, depth: int, window: timede
     if group == "roots and ratios":
         # Only what has a root and can be divided by: see test_a_number_that_is_none_is_skipped.
         world = w.positive(world)
+    if "by Featuretools" in group:
+        # Some of its functions answer by the pandas type that they are handed (MAX_CONSECUTIVE_ZEROS: 1 of floats, NA of nullable ones),
+        # and at depth 3 that of a feature between is not settled.
+        depth = min(depth, 2)
     aggregations, transforms = GROUPS[group]
     where = tuple(p for p in aggregations if p in {"count", "mean", "last"})
     schema = world.schema(target, aggregations=aggregations, transforms=transforms, where=where, max_depth=depth)
