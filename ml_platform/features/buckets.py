@@ -18,7 +18,6 @@ from ml_platform.features.bucket_plan import BucketPlan, SplitFiles
 from ml_platform.features.bucket_task import ComputeBucket
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.engine import compute
-from ml_platform.features.event_rows import where_column
 from ml_platform.features.job import Job
 from ml_platform.features.merge import Answers, merge
 from ml_platform.features.shuffle import Sketch
@@ -136,5 +135,5 @@ def _files(done: Sequence[tuple[SplitEvents | SplitSpine, list[Sketch]]], number
 def kept_columns(schema: pl.Schema, definitions: Sequence[FeatureDefinition]) -> pl.Schema:
     """Return the columns of the events that these definitions need: those of their entity, values, filters and times."""
     wanted = {c for d in definitions for c in (*d.entity, *d.available_at)}
-    wanted |= {str(c) for d in definitions for c in (d.value, d.event_time, None if d.where is None else where_column(d))}
+    wanted |= {str(c) for d in definitions for c in (d.value, d.event_time, None if d.where is None else d.where_column)}
     return pl.Schema({c: kind for c, kind in schema.items() if c in wanted})

@@ -165,12 +165,15 @@ def _different(codes: NDArray[np.int64], times: NDArray[np.int64], end: int, ste
 def _finish(history: pl.DataFrame, found: LookUp, definitions: Sequence[FeatureDefinition]) -> pl.DataFrame:
     """Pick the rows, turn last event times into seconds, and give entities without a row what an empty window has."""
     picked = found.gather(history.select(d.stored_name for d in definitions))
-    is_known, is_missing, cutoffs = pl.lit(pl.Series(found.known)), pl.lit(pl.Series(found.rows < 0)), pl.lit(pl.Series(found.cutoffs))
+    is_known, is_missing = pl.lit(pl.Series(found.known)), pl.lit(pl.Series(found.rows < 0))
     columns = []
     for definition in definitions:
         column = pl.col(definition.stored_name)
         if definition.function in STORED_TIMES:
-            column = (cutoffs - column.to_physical()) / 1e6
+            # Divided as the engine does: Polars multiplies by the inverse, which is another number in the last bit.
+            micros = picked[definition.stored_name].to_physical()
+            seconds = (found.cutoffs - micros.fill_null(0).to_numpy()) / 1e6
+            column = pl.lit(pl.Series(np.where(micros.is_not_null().to_numpy(), seconds, np.nan), nan_to_null=True))
         rule = find_function(definition.function) if definition.kind == "window" else None
         if rule is not None and rule.empty is not None:
             # A NULL that is stored (a sum of infinities of both signs) stays NULL.

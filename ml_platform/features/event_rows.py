@@ -19,11 +19,6 @@ def stored_columns(definitions: Sequence[FeatureDefinition]) -> list[str]:
     return list(dict.fromkeys(needed))
 
 
-def where_column(definition: FeatureDefinition) -> str:
-    """Return the column of the events that holds a definition's filter, evaluated."""
-    return f"where {definition.where}"
-
-
 def to_events(rows: pl.DataFrame, types: Mapping[str, str], definitions: Sequence[FeatureDefinition]) -> pl.DataFrame:
     """Return events of stored rows, row by row.
 
@@ -37,7 +32,7 @@ def to_events(rows: pl.DataFrame, types: Mapping[str, str], definitions: Sequenc
         Window features of one view.
     """
     expressions = {str(d.value): d.sql for d in definitions if d.sql is not None}
-    expressions |= {where_column(d): d.where for d in definitions if d.where is not None}
+    expressions |= {d.where_column: d.where for d in definitions if d.where is not None}
     plain = {str(d.value) for d in definitions if d.value is not None and d.sql is None}
     casts = {c: _ENGINE_TYPES[kind] for c in plain if (kind := engine_type(types[c])) in _ENGINE_TYPES}
     made = evaluate(rows, expressions).get_columns() if expressions else []

@@ -107,9 +107,7 @@ def read_columns(definition: FeatureDefinition, tables: Mapping[str, Table]) -> 
 def _window(definition: FeatureDefinition) -> str:
     if definition.kind == "column":
         return "as of the cutoff"
-    if definition.rows is not None:
-        return f"last {definition.rows} rows"
-    return "everything before" if definition.window is None else format_duration(definition.window)
+    return definition.span.words if definition.kind == "window" else "everything before"
 
 
 def _known(table: Table, columns: list[str]) -> str:

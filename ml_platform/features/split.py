@@ -16,7 +16,7 @@ from ml_platform.features.definition import CUTOFF, FeatureDefinition
 from ml_platform.features.event_columns import to_micros
 from ml_platform.features.event_rows import to_events
 from ml_platform.features.shuffle import GroupedWriter, Sketch
-from ml_platform.lake.duck import connect, quote_text, session
+from ml_platform.lake.duck import quote_text, session
 
 # Columns that a spine's bucket files have besides the key and the cutoff: the row's number, and when it is computed.
 ROW, SLICED_AT = "_row", "_sliced_at"
@@ -39,7 +39,7 @@ class Part:
     def chunks(self, size: int) -> Iterator[pl.DataFrame]:
         """Yield the rows in order, at most about ``size`` at a time."""
         # One thread: the tasks beside this one have the other cores, and DuckDB buffers less.
-        with connect(threads=1) as con:
+        with session(threads=1) as con:
             if self.attach is not None:
                 self.attach.attach(con)
             for batch in con.sql(self.sql).to_arrow_reader(size):

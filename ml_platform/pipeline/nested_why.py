@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -16,8 +17,19 @@ from ml_platform.pipeline.feature_events import heads_of, read_rows
 from ml_platform.pipeline.workspace import Workspace
 
 _PARTITION = "_partition"
-# What a row says, from when it is known (None: always), file, row, partition, version and commit of one row of a table.
-FoundRow = tuple[str, dict, datetime | None, str | None, int | None, str | None, int, int]
+
+
+class FoundRow(NamedTuple):
+    """One row of a table: what it says, from when it is known (None: always), and where it is kept."""
+
+    table: str
+    values: dict[str, Any]
+    available_at: datetime | None
+    file: str | None
+    row: int | None
+    partition: str | None
+    version: int
+    commit: int
 
 
 def nested_rows(workspace: Workspace, definition: FeatureDefinition, spine: pl.DataFrame, cutoff: datetime, at: int) -> list[FoundRow]:
@@ -54,5 +66,5 @@ def nested_rows(workspace: Workspace, definition: FeatureDefinition, spine: pl.D
             version = versions[name][row.get(_PARTITION)]
             when = from_micros(int(micros)) if known_by else None
             values = {c: row[c] for c in shown}
-            rows.append((name, values, when, row.get("_file"), row.get("_row"), version.partition, version.id, version.commit))
+            rows.append(FoundRow(name, values, when, row.get("_file"), row.get("_row"), version.partition, version.id, version.commit))
     return rows

@@ -22,7 +22,13 @@ def test_a_window_feature_says_its_columns_its_window_and_its_delay(tmp_path, mo
     code, told = run(capsys, "features", "explain", "customer_amount_mean_7d", "--project", root, "--json")
     data = json.loads(told)
     assert data["reads"] == [
-        {"feature": "customer_amount_mean_7d", "table": "orders", "columns": "customer, amount", "window": "7d", "known": "ordered_at"}
+        {
+            "feature": "customer_amount_mean_7d",
+            "table": "orders",
+            "columns": "customer, amount",
+            "window": "within the 7d before the cutoff",
+            "known": "ordered_at",
+        }
     ]
     assert 'avg(e.value) AS "customer_amount_mean_7d"' in data["sql"]
 

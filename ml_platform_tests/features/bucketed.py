@@ -21,7 +21,15 @@ PLENTY = 1e12
 
 
 def a_job(folder: Path, *, task_bytes: float = PLENTY, alone_bytes: float = PLENTY, engine: TaskEngine | None = None, rows: int = 7) -> Job:
-    return Job(engine or LocalEngine(1), str(folder / "job"), task_bytes, alone_bytes, chunk_rows=rows, block_rows=3, bucket_rows=rows)
+    return Job(
+        engine or LocalEngine(1),
+        str(folder / "job"),
+        task_bytes,
+        alone_bytes,
+        chunk_rows=rows,
+        block_rows=max(3, rows // 4),
+        bucket_rows=rows,
+    )
 
 
 def sources(

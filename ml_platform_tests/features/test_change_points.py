@@ -96,6 +96,15 @@ def test_a_correction_and_a_late_row_count_from_when_they_were_known():
     assert read_at(history, spine, definitions).rows() == [(100, 100), (107, 7)]
 
 
+def test_seconds_are_the_same_bits_read_or_computed():
+    events, spine = many_events()
+    odd = spine.with_columns(pl.col("_cutoff") + pl.duration(microseconds=pl.int_range(pl.len()) * 7919 + 1))
+    definitions = definitions_of(a_view(FeatureColumn("arr_delay", ("time_since", "time_since_first")), refresh=None))
+    assert_frame_equal(
+        read_at(change_points(events, definitions, EVER), odd, definitions), compute(events, odd, definitions), check_exact=True
+    )
+
+
 def test_time_since_goes_on_between_two_change_points():
     events, spine = a_world([("EWR", None, T0, T0 - hours(1), 5, 1.0, True, "a")], [("EWR", None, T0 + hours(h)) for h in (1, 1.5, 2)])
     definitions = definitions_of(a_view(FeatureColumn("arr_delay", ("time_since",)), windows=[hours(3)]))

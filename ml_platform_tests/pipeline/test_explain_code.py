@@ -77,7 +77,8 @@ def test_what_it_is_made_from_is_told_with_the_delay(made):
     project = made.workspace.project
     unusual, other, *_, request = read_columns(by_name(made)["unusual"], project.tables)
     assert unusual == {
-        "feature": "origin_arr_delay_mean_2d", "table": "arrivals", "columns": "origin, arr_delay", "window": "2d", "known": "landed_at"
+        "feature": "origin_arr_delay_mean_2d", "table": "arrivals", "columns": "origin, arr_delay",
+        "window": "within the 2d before the cutoff", "known": "landed_at",
     }  # fmt: skip
     assert (other["feature"], other["table"], other["window"], other["known"]) == ("delay", "airports", "1d", "timeless: as it is now")
     assert (request["table"], request["columns"], request["known"]) == ("the request", "distance (DOUBLE)", "at the cutoff")

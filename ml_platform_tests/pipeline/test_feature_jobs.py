@@ -43,7 +43,7 @@ def test_what_does_not_fit_into_memory_is_computed_in_buckets_and_is_the_same(ma
 @pytest.mark.parametrize(("view", "entity"), [("delays", ("origin",)), ("delays", ("origin", "dest")), ("busy", ("origin",))])
 def test_feature_tables_are_the_same_in_buckets(made, view, entity):
     said: list[str] = []
-    settings = replace(LITTLE, memory_limit=250_000 if view == "delays" else 90_000)
+    settings = replace(LITTLE, workers=1, memory_limit=250_000 if view == "delays" else 90_000)
     first = materialize_features(limited(made, said, settings), view, entity, DAYS).commit
     again = materialize_features(made.workspace, view, entity, DAYS).commit
     assert first is not None
