@@ -1,4 +1,4 @@
-"""Values equal Featuretools' own ``calculate_feature_matrix``: random schemas, times at the edges of windows and cutoffs, depth 1 and 2."""
+"""Values equal Featuretools' own ``calculate_feature_matrix``: random schemas, times at the edges of windows and cutoffs, depth 1 to 3."""
 
 from __future__ import annotations
 
@@ -58,8 +58,7 @@ def test_values_equal_featuretools(group: str, drawn, depth: int, window: timede
         # Only what has a root and can be divided by: see test_a_number_that_is_none_is_skipped.
         world = w.positive(world)
     if "by Featuretools" in group:
-        # Some of its functions answer by the pandas type that they are handed (MAX_CONSECUTIVE_ZEROS: 1 of floats, NA of nullable ones),
-        # and at depth 3 that of a feature between is not settled.
+        # Deeper ones are refused: see test_featuretools_own_functions_are_computed_to_depth_2.
         depth = min(depth, 2)
     aggregations, transforms = GROUPS[group]
     where = tuple(p for p in aggregations if p in {"count", "mean", "last"})
