@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
+from woodwork.exceptions import TypeConversionError
 
 from ml_platform_tests.features.nested import worlds as w
 
@@ -123,7 +124,7 @@ def test_comparisons_equal_featuretools_where_nothing_is_missing(drawn, window: 
 
 
 def test_a_remainder_by_nothing_is_null():
-    rows = {"t0": w.frame({"id": [1, 2, 3], "x": [7.0, -7.0, 0.0], "n": [2, 3, 0]})}
+    rows = {"t0": w.frame({"id": [1, 2, 3], "x": [7.0, -7.0, 0.0], "n": [2, 3, 0], "m": [1, 2, 3]})}
     world = w.World(rows, ())
     schema = world.schema("t0", aggregations=(), transforms=("modulo_numeric",), max_depth=1)
     entityset = world.entity_set()
@@ -134,6 +135,12 @@ def test_a_remainder_by_nothing_is_null():
     (mine,) = w.ours(world, schema, [features["n % x"]], spine)
     assert mine.to_list() == [2.0, -4.0, None]
     w.same(mine.head(2), w.theirs([features["n % x"]], entityset, spine)["n % x"][:2], "n % x")
+    (mine,) = w.ours(world, schema, [features["m % n"]], spine)
+    assert mine.to_list() == [1.0, 2.0, None]
+    # The same remainder by 0: of integers it is 0, with a float among them NULL.
+    found = w.theirs([features["m % n"], features["x % n"]], entityset, spine)
+    assert found["m % n"].to_list() == [1, 2, 0]
+    assert found["x % n"].isna().to_list() == [False, False, True]
 
 
 def test_a_comparison_with_a_missing_value_is_null():
@@ -147,6 +154,25 @@ def test_a_comparison_with_a_missing_value_is_null():
     found = w.theirs(features, entityset, spine)
     assert [found[name].isna().all() for name in ("x > 0", "n > 0")] == [False, True]
     assert all(series.null_count() == 1 for series in w.ours(world, schema, features, spine))
+
+
+@pytest.mark.parametrize("primitive", ["time_since_last", "time_since_first", "avg_time_between", "trend"])
+def test_windows_without_rows_are_null_also_where_featuretools_breaks(primitive: str):
+    rows = {"t0": w.frame({"id": [1, 2]}), "t1": w.frame({"id": [1, 2], "x": [1.0, 2.0], "of0": [1, 1], "at": [w.START] * 2})}
+    world = w.World(rows, (("t1", "of0", "t0"),))
+    schema = world.schema("t0", aggregations=(primitive,), max_depth=1)
+    entityset = world.entity_set()
+    features = [w.windowed(f, HOUR) for f in w.search(entityset, "t0", schema)]
+    empty = w.spine([(1, w.START + 5 * HOUR)])
+    assert [s.to_list() for s in w.ours(world, schema, features, empty)] == [[None]]
+    with pytest.raises((KeyError, TypeConversionError)):
+        w.theirs(features, entityset, empty)
+    # One without rows among others at its cutoff is NULL there too.
+    both = w.spine([(2, w.START + HOUR), (1, w.START + HOUR)])
+    found = w.theirs(features, entityset, both)
+    for feature, mine in zip(features, w.ours(world, schema, features, both), strict=True):
+        assert mine[0] is None
+        w.same(mine, found[feature.get_name()], feature.get_name())
 
 
 TOLD = {
