@@ -29,6 +29,7 @@ _AT, _RANK = "at", "rank"
 
 # Functions that find one row; its value is then looked up, so that a NULL in it is the value.
 ROW_FINDERS: Mapping[str, str] = {"first": "min", "last": "max"}
+_OF_ENDS = frozenset({"time_since_first", "time_since_last", "first_last_time_delta"})
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,9 @@ Answer = Callable[[Mapping[str, pl.Series], Asked], pl.Series]
 def is_fast(node: Aggregate) -> bool:
     """Whether an aggregate is computed by the window engine."""
     if node.rows is not None or AGGREGATIONS[node.primitive].path != "fast":
+        return False
+    if node.primitive in _OF_ENDS and node.inputs[0] != node.event_time:
+        # They look at the first and the last row, whose times are the smallest and the largest only of the rows' own time.
         return False
     arguments = json.loads(node.arguments)
     return arguments.get("skipna", True) and arguments.get("unit", "seconds") == "seconds"

@@ -175,6 +175,26 @@ def test_windows_without_rows_are_null_also_where_featuretools_breaks(primitive:
         w.same(mine, found[feature.get_name()], feature.get_name())
 
 
+def test_the_time_of_the_first_row_need_not_be_the_first_time():
+    """Of a parent's time, the one that the first row says counts, also where that is none or a later one."""
+    rows = {
+        "t0": w.frame({"id": [1, 2]}),
+        "t1": w.frame({"id": [1, 2], "at": [w.START, w.START + HOUR]}),
+        "t2": w.frame({"id": [1, 2, 3, 4], "at": [w.START + n * HOUR for n in range(2, 6)], "of0": [1, 1, 2, 2], "of1": [None, 1, 2, 1]}),
+    }
+    world = w.World(rows, (("t2", "of0", "t0"), ("t2", "of1", "t1")))
+    schema = world.schema("t0", aggregations=("time_since_first", "time_since_last", "first_last_time_delta", "avg_time_between"))
+    entityset = world.entity_set()
+    features = w.search(entityset, "t0", schema)
+    spine = w.spine([(1, w.START + 9 * HOUR), (2, w.START + 9 * HOUR)])
+    found = w.theirs(features, entityset, spine)
+    mine = {f.get_name(): s for f, s in zip(features, w.ours(world, schema, features, spine), strict=True)}
+    assert mine["TIME_SINCE_FIRST(t2.t1.at)"].to_list() == [None, 8 * 3600.0]
+    assert mine["FIRST_LAST_TIME_DELTA(t2.t1.at)"][1] == -3600.0
+    for name, series in mine.items():
+        w.same(series, found[name], name)
+
+
 TOLD = {
     "t0": w.frame({"id": [1], "at": [w.START]}),
     # Known by `at`, but for the value, which is told two hours later.
