@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from ml_platform.core.errors import FeatureError
 from ml_platform.features.answers import TIMES, Answers, Request, grouped
-from ml_platform.features.axis import build_axis, build_queries, entity_codes
+from ml_platform.features.axis import Axis, build_axis, build_queries, entity_codes
 from ml_platform.features.definition import CUTOFF, FeatureDefinition
 from ml_platform.features.event_columns import EventColumns, check_columns, to_micros
 
-__all__ = ["TIMES", "answer_coded", "compute"]
+__all__ = ["TIMES", "CodedEvents", "answer_coded", "compute"]
 
 # NumPy releases the interpreter in sorts, searches and gathers; more threads only add memory.
 THREADS = 2
@@ -79,16 +79,47 @@ def answer_coded(
     stored : bool
         Return the last event time instead of the seconds since.
     """
-    answers: Answers = {}
     entities = 1 + max(int(event_codes.max(initial=-1)), int(codes.max(initial=-1)))
-    for available_at, group in grouped(definitions, lambda d: d.available_at).items():
-        everything = build_axis(event_codes, *columns.times(available_at), entities=entities)
-        grids = {grid: build_queries(codes, cutoffs, known, *grid) for grid in {(d.refresh, d.lag) for d in group}}
-        for where, filtered in grouped(group, lambda d: d.where and d.where_column).items():
-            axis = everything if where is None else everything.kept(columns.is_true(where)[everything.order])
-            for grid, same in grouped(filtered, lambda d: (d.refresh, d.lag)).items():
-                answers |= Request(columns, axis, grids[grid], cutoffs, stored).answer(same)
+    answers: Answers = {}
+    for group in grouped(definitions, lambda d: d.available_at).values():
+        # Each of its own, so that only one sorted axis is held at a time.
+        answers |= CodedEvents(columns, event_codes, entities).answer(group, codes, cutoffs, known, stored=stored)
     return answers
+
+
+class CodedEvents:
+    """Events of numbered entities, sorted once per availability, however often they are asked."""
+
+    def __init__(self, columns: EventColumns, event_codes: NDArray[np.int64], entities: int) -> None:
+        self.columns = columns
+        self.event_codes = event_codes
+        self.entities = entities
+        self._axes: dict[tuple[str, ...], Axis] = {}
+
+    def answer(
+        self,
+        definitions: Sequence[FeatureDefinition],
+        codes: NDArray[np.int64],
+        cutoffs: NDArray[np.int64],
+        known: NDArray[np.bool_],
+        *,
+        stored: bool = False,
+    ) -> Answers:
+        """Answer definitions; see :func:`answer_coded`. Codes are below ``entities``."""
+        answers: Answers = {}
+        for available_at, group in grouped(definitions, lambda d: d.available_at).items():
+            everything = self._axis(available_at)
+            grids = {grid: build_queries(codes, cutoffs, known, *grid) for grid in {(d.refresh, d.lag) for d in group}}
+            for where, filtered in grouped(group, lambda d: d.where and d.where_column).items():
+                axis = everything if where is None else everything.kept(self.columns.is_true(where)[everything.order])
+                for grid, same in grouped(filtered, lambda d: (d.refresh, d.lag)).items():
+                    answers |= Request(self.columns, axis, grids[grid], cutoffs, stored).answer(same)
+        return answers
+
+    def _axis(self, available_at: tuple[str, ...]) -> Axis:
+        if available_at not in self._axes:
+            self._axes[available_at] = build_axis(self.event_codes, *self.columns.times(available_at), entities=self.entities)
+        return self._axes[available_at]
 
 
 def _compute_entity(columns: EventColumns, spine: pl.DataFrame, entity: tuple[str, ...], definitions: list[FeatureDefinition]) -> Answers:

@@ -103,8 +103,7 @@ class Problem:
 
     ``features`` names views (all features of every entity the spine can join), single features (``delays.arr_delay_mean_7d``)
     or columns of a table as of the cutoff (``schedule.carrier``); ``discover`` lets Featuretools search tables for more of them.
-    ``population_allow`` is why it is right all the same that later
-    knowledge decides which rows there are; empty: it is not.
+    ``population_allow`` is why it is right all the same that later knowledge decides which rows there are; empty: it is not.
     """
 
     name: str

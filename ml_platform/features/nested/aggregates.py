@@ -12,10 +12,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ml_platform.features.definition import FeatureDefinition
-from ml_platform.features.engine import TIMES, answer_coded
+from ml_platform.features.engine import TIMES, CodedEvents
 from ml_platform.features.event_columns import EventColumns
 from ml_platform.features.nested.frames import ALWAYS, Ints
 from ml_platform.features.nested.pandas_values import POLARS_TYPES, aggregate_by_featuretools, from_pandas, to_pandas
+from ml_platform.features.nested.picked import Picked
 from ml_platform.features.nested.primitives import AGGREGATIONS
 from ml_platform.features.nested.segments import Segments
 from ml_platform.features.nested.tree import Aggregate, Node
@@ -28,6 +29,7 @@ _AT, _RANK = "at", "rank"
 
 # Functions that find one row; its value is then looked up, so that a NULL in it is the value.
 ROW_FINDERS: Mapping[str, str] = {"first": "min", "last": "max"}
+_OF_ENDS = frozenset({"time_since_first", "time_since_last", "first_last_time_delta"})
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Rows:
     codes: Ints
     known: Ints
     rank: Callable[[], Ints]
-    values: Mapping[Node, pl.Series]
+    values: Mapping[Node, Picked]
     own: bool = False
 
 
@@ -63,12 +65,13 @@ class _Question:
     """What is asked of the engine at once: event columns, and definitions over them."""
 
     rows: Rows
-    columns: dict[str, pl.Series] = field(default_factory=dict)
+    columns: dict[str, Picked] = field(default_factory=dict)
     definitions: dict[tuple[str, str | None, timedelta, str | None], FeatureDefinition] = field(default_factory=dict)
+    _coded: CodedEvents | None = None
 
-    def column(self, name: str, make: Callable[[], pl.Series]) -> str:
+    def column(self, name: str, make: Callable[[], Picked]) -> str:
         if name not in self.columns:
-            self.columns[name] = make().alias(name)
+            self.columns[name] = make()
         return name
 
     def value(self, node: Node) -> str:
@@ -76,8 +79,9 @@ class _Question:
         return self.column(f"v{place}", lambda: self.rows.values[node])
 
     def made(self, node: Node, what: str, make: Callable[[pl.Series], pl.Series]) -> str:
+        """Name what is made of each value by itself."""
         place = list(self.rows.values).index(node)
-        return self.column(f"{what}{place}", lambda: make(self.rows.values[node]))
+        return self.column(f"{what}{place}", lambda: self.rows.values[node].made(make))
 
     def ask(self, function: str, column: str | None, window: timedelta | None, event_time: str | None = None) -> str:
         key = (function, column, window or FOREVER, event_time)
@@ -89,17 +93,24 @@ class _Question:
         return self.definitions[key].name
 
     def answers(self, asked: Asked) -> Mapping[str, pl.Series]:
-        if not self.definitions:
-            return {}
-        at = pl.Series(_AT, np.where(self.rows.known == ALWAYS, _EARLIEST, self.rows.known)).cast(TIMES)
-        events = EventColumns(pl.DataFrame([at, *self.columns.values()]))
-        known = np.ones(asked.size, dtype=bool)
         wanted = list(self.definitions.values())
         found: Mapping[str, pl.Series] = {}
-        if self.rows.own:
-            found = Segments(events, self.rows.codes, self.rows.known, asked.cutoffs).answer(wanted, FOREVER)
+        if self.rows.own and wanted:
+            found = Segments(self.columns, self.rows.codes, self.rows.known, asked.cutoffs).answer(wanted, FOREVER)
         rest = [definition for definition in wanted if definition.name not in found]
-        return {**found, **(answer_coded(events, rest, self.rows.codes, asked.codes, asked.cutoffs, known) if rest else {})}
+        if not rest:
+            return found
+        return {**found, **self._events(asked).answer(rest, asked.codes, asked.cutoffs, np.ones(asked.size, dtype=bool))}
+
+    def _events(self, asked: Asked) -> CodedEvents:
+        """Return the rows as events, the same ones at the next asking."""
+        entities = 1 + max(int(self.rows.codes.max(initial=-1)), int(asked.codes.max(initial=-1)))
+        if self._coded is None or self._coded.entities < entities:
+            at = pl.Series(_AT, np.where(self.rows.known == ALWAYS, _EARLIEST, self.rows.known)).cast(TIMES)
+            needed = {name for d in self.definitions.values() for name in (d.value, d.event_time) if name is not None}
+            columns = [column.whole.alias(name) for name, column in self.columns.items() if name in needed]
+            self._coded = CodedEvents(EventColumns(pl.DataFrame([at, *columns])), self.rows.codes, entities)
+        return self._coded
 
 
 Answer = Callable[[Mapping[str, pl.Series], Asked], pl.Series]
@@ -109,23 +120,25 @@ def is_fast(node: Aggregate) -> bool:
     """Whether an aggregate is computed by the window engine."""
     if node.rows is not None or AGGREGATIONS[node.primitive].path != "fast":
         return False
+    if node.primitive in _OF_ENDS and node.inputs[0] != node.event_time:
+        # They look at the first and the last row, whose times are the smallest and the largest only of the rows' own time.
+        return False
     arguments = json.loads(node.arguments)
     return arguments.get("skipna", True) and arguments.get("unit", "seconds") == "seconds"
 
 
-def aggregate(nodes: Sequence[Aggregate], rows: Rows, asked: Asked) -> dict[Aggregate, pl.Series]:
-    """Compute fast aggregates that count the same rows for every query; see :func:`is_fast`.
+class Aggregation:
+    """Fast aggregates (see :func:`is_fast`) over the same rows, which may be asked several times."""
 
-    Returns
-    -------
-    dict
-        One series per node, with one value per query. For ``first`` and ``last``: the rank of the row (NULL: none).
-    """
-    question = _Question(rows)
-    recipes = {node: _RECIPES[node.primitive](question, node) for node in nodes}
-    answers = question.answers(asked)
-    found = {node: recipe(answers, asked) for node, recipe in recipes.items()}
-    return {node: series if node.primitive in ROW_FINDERS else _with_default(node, series) for node, series in found.items()}
+    def __init__(self, nodes: Sequence[Aggregate], rows: Rows) -> None:
+        self._question = _Question(rows)
+        self._recipes = {node: _RECIPES[node.primitive](self._question, node) for node in nodes}
+
+    def answer(self, asked: Asked) -> dict[Node, pl.Series]:
+        """Return one series per node, with one value per query; for ``first`` and ``last`` the rank of the row (NULL: none)."""
+        answers = self._question.answers(asked)
+        found = {node: recipe(answers, asked) for node, recipe in self._recipes.items()}
+        return {node: series if node.primitive in ROW_FINDERS else _with_default(node, series) for node, series in found.items()}
 
 
 def aggregate_groups(node: Aggregate, rows: Rows, asked: Asked) -> pl.Series:
@@ -143,7 +156,7 @@ def aggregate_groups(node: Aggregate, rows: Rows, asked: Asked) -> pl.Series:
         return _with_default(node, pl.Series([None] * asked.size, dtype=target))
     # As categories, texts would be counted that occur in no row of the group (in Featuretools even those of the future).
     dtypes = ["object" if part.dtype == "category" else part.dtype for part in node.inputs]
-    inputs = [to_pandas(rows.values[part].gather(chosen), dtype) for part, dtype in zip(node.inputs, dtypes, strict=True)]
+    inputs = [to_pandas(rows.values[part].at(chosen), dtype) for part, dtype in zip(node.inputs, dtypes, strict=True)]
     groups, values = aggregate_by_featuretools(node.primitive, node.arguments, rows.codes[chosen], inputs, asked.cutoffs, node.output)
     found = from_pandas(values, node.type, groups.size)
     place = np.full(asked.size, -1, dtype=np.int64)
@@ -177,7 +190,7 @@ def _plain(function: str) -> Callable[[_Question, Aggregate], Answer]:
 
 
 def _found_row(question: _Question, node: Aggregate) -> Answer:
-    rank = question.column(_RANK, lambda: _known_ranks(question.rows.rank()))
+    rank = question.column(_RANK, lambda: Picked(_known_ranks(question.rows.rank())))
     name = question.ask(ROW_FINDERS[node.primitive], rank, node.window)
     return lambda answers, _: answers[name]
 

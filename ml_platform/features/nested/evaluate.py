@@ -14,10 +14,11 @@ import polars as pl
 
 from ml_platform.features.definition import CUTOFF
 from ml_platform.features.event_columns import to_micros
-from ml_platform.features.nested.aggregates import ROW_FINDERS, Asked, Rows, aggregate, aggregate_groups, is_fast
+from ml_platform.features.nested.aggregates import ROW_FINDERS, Aggregation, Asked, Rows, aggregate_groups, is_fast
 from ml_platform.features.nested.frames import Frame, Ints, Tables, find_rows
 from ml_platform.features.nested.pairs import Pairs, list_pairs
 from ml_platform.features.nested.pandas_values import POLARS_TYPES
+from ml_platform.features.nested.picked import Picked
 from ml_platform.features.nested.transforms import transform
 from ml_platform.features.nested.tree import Aggregate, Column, Direct, Link, Node, Transform, Tree, is_own, row_availability
 
@@ -79,6 +80,7 @@ class Evaluator:
         self.grid = grid
         self.pair_limit = pair_limit
         self._whole: dict[tuple[str, Node], pl.Series] = {}
+        self._asked: dict[tuple[_Same, tuple[Aggregate, ...]], Aggregation] = {}
         self._orders: dict[tuple[str, Column | None, tuple[str, ...]], Ints] = {}
 
     def evaluate(self, frame: Frame, nodes: Iterable[Node]) -> Values:
@@ -87,7 +89,7 @@ class Evaluator:
         leaves = list(dict.fromkeys(leaf for node in nodes for leaf in _leaves(node)))
         values: Values = {}
         for link, group in _grouped((n for n in leaves if isinstance(n, Direct)), lambda n: n.link).items():
-            values |= self._direct(frame, link, group)
+            values |= {node: picked.whole for node, picked in self._direct(frame, link, group).items()}
         aggregates = [n for n in leaves if isinstance(n, Aggregate)]
         if aggregates:
             values |= self._aggregates(frame, aggregates)
@@ -139,14 +141,14 @@ class Evaluator:
                 self._whole[table, node] = _gather(self._own(node.link.parent, node.input), rows)
         return self._whole[table, node]
 
-    def _direct(self, frame: Frame, link: Link, nodes: list[Direct]) -> Values:
+    def _direct(self, frame: Frame, link: Link, nodes: list[Direct]) -> dict[Node, Picked]:
+        """Return what rows of a frame say of their parents: once for each different (parent, cutoff)."""
         rows = self.tables.parents(link, frame.rows, self.grid[frame.times])
-        above = Frame(link.parent, rows, frame.times)
-        inverse = None
+        above, places = Frame(link.parent, rows, frame.times), None
         if not all(isinstance(n.input, Column) for n in nodes):
-            above, inverse = above.distinct()
+            above, places = above.distinct()
         values = self.evaluate(above, [n.input for n in nodes])
-        return {n: values[n.input] if inverse is None else values[n.input].gather(inverse) for n in nodes}
+        return {n: Picked(values[n.input], places) for n in nodes}
 
     def _aggregates(self, frame: Frame, nodes: list[Aggregate]) -> Values:
         values: Values = {}
@@ -163,13 +165,17 @@ class Evaluator:
         """Let the window engine aggregate the rows of a child table as they are."""
         (link,), available_at, where, event_time = same
         numbered = self.tables.numbered(link)
-        codes = numbered.child
-        if where is not None:
-            codes = np.where(self._own(link.child, where).fill_null(value=False).to_numpy(), codes, -1)
-        parts = {part: self._own(link.child, part) for n in nodes if n.primitive not in ROW_FINDERS for part in n.inputs}
-        rows = Rows(codes, self.tables.known(link.child, available_at), lambda: self._rank(link.child, event_time, available_at), parts)
+        if (same, tuple(nodes)) not in self._asked:
+            codes = numbered.child
+            if where is not None:
+                codes = np.where(self._own(link.child, where).fill_null(value=False).to_numpy(), codes, -1)
+            parts = {part: Picked(self._own(link.child, part)) for n in nodes if n.primitive not in ROW_FINDERS for part in n.inputs}
+            known = self.tables.known(link.child, available_at)
+            rows = Rows(codes, known, lambda: self._rank(link.child, event_time, available_at), parts)
+            self._asked[same, tuple(nodes)] = Aggregation(nodes, rows)
         asked = np.where(frame.rows >= 0, numbered.parent[frame.rows], -1) if numbered.parent.size else np.full(frame.size, -1)
-        return self._finished(link.child, event_time, available_at, nodes, rows, Asked(asked, self.grid[frame.times]), frame.times)
+        answers = self._asked[same, tuple(nodes)].answer(Asked(asked, self.grid[frame.times]))
+        return self._finished(link.child, event_time, available_at, answers, frame.times)
 
     def _listed(self, frame: Frame, same: _Same, nodes: list[Aggregate]) -> Values:
         """List pairs of a query and a row, and aggregate piece by piece."""
@@ -186,38 +192,37 @@ class Evaluator:
             rows = self._pair_rows(table, pairs, times, same, nodes)
             asked = Asked(np.arange(pairs.queries.size), self.grid[times])
             fast = [n for n in nodes if is_fast(n)]
-            found = self._finished(table, event_time, available_at, fast, rows, asked, times) if fast else {}
+            found = self._finished(table, event_time, available_at, Aggregation(fast, rows).answer(asked), times) if fast else {}
             for node in nodes:
                 made[node].append(found[node] if node in found else aggregate_groups(node, rows, asked))
         place = np.argsort(np.concatenate(order)) if order else np.zeros(0, dtype=np.int64)
         return {n: pl.concat(parts).gather(place) if parts else pl.Series([], dtype=POLARS_TYPES[n.type]) for n, parts in made.items()}
 
     def _pair_rows(self, table: str, pairs: Pairs, times: Ints, same: _Same, nodes: list[Aggregate]) -> Rows:
-        """Compute the inner values of pairs, once for each different (row, cutoff)."""
+        """Compute the inner values of pairs, once for each different (row, cutoff), of parents' for each different (parent, cutoff)."""
         _, available_at, where, event_time = same
-        inner, inverse = Frame(table, pairs.rows, times[pairs.query]).distinct()
-        parts = dict.fromkeys(part for n in nodes if not (is_fast(n) and n.primitive in ROW_FINDERS) for part in n.inputs)
-        computed = self.evaluate(inner, [*parts, *([where] if where is not None else [])])
+        listed = Frame(table, pairs.rows, times[pairs.query])
+        parts = list(dict.fromkeys(part for n in nodes if not (is_fast(n) and n.primitive in ROW_FINDERS) for part in n.inputs))
+        wanted = [*parts, *([where] if where is not None else [])]
+        values: dict[Node, Picked] = {}
+        for link, group in _grouped((n for n in wanted if isinstance(n, Direct)), lambda n: n.link).items():
+            values |= self._direct(listed, link, list(dict.fromkeys(group)))
+        rest = [n for n in wanted if n not in values]
+        if rest:
+            inner, places = listed.distinct()
+            values |= {node: Picked(series, places) for node, series in self.evaluate(inner, rest).items()}
         codes = pairs.query
         if where is not None:
-            codes = np.where(computed[where].fill_null(value=False).to_numpy()[inverse], codes, -1)
+            codes = np.where(values[where].whole.fill_null(value=False).to_numpy(), codes, -1)
         known = self.tables.known(table, available_at)[pairs.rows]
-        values = {p: computed[p].gather(inverse) for p in parts}
-        return Rows(codes, known, lambda: self._rank(table, event_time, available_at)[pairs.rows], values, own=True)
+        return Rows(codes, known, lambda: self._rank(table, event_time, available_at)[pairs.rows], {p: values[p] for p in parts}, own=True)
 
     def _finished(
-        self,
-        table: str,
-        event_time: Column | None,
-        available_at: tuple[str, ...],
-        nodes: list[Aggregate],
-        rows: Rows,
-        asked: Asked,
-        times: Ints,
+        self, table: str, event_time: Column | None, available_at: tuple[str, ...], answers: Mapping[Node, pl.Series], times: Ints
     ) -> Values:
-        """Aggregate, and look up the values of rows that were found as the first or the last one."""
-        values: Values = {**aggregate(nodes, rows, asked)}
-        finders = [n for n in nodes if n.primitive in ROW_FINDERS]
+        """Look up the values of rows that were found as the first or the last one."""
+        values: Values = {**answers}
+        finders = [n for n in answers if isinstance(n, Aggregate) and n.primitive in ROW_FINDERS]
         if finders:
             by_rank = np.append(self._order(table, event_time, available_at), -1)
             for node in finders:

@@ -17,6 +17,7 @@ NEIGHBOURS = (
     "an aggregation over a window says the same of past rows alone"
 )
 SEEN = "over the values among its rows; Featuretools also counts, as never seen, those of all other rows, the future's included"
+ENDS = "of another time than the rows' own, such as a parent's, by Featuretools' own function: that of the first or last row"
 PLACES = "takes places (LatLong: two numbers in one value), which no column of a table can hold"
 ZONES = "takes times with a zone; all times here are UTC"
 
@@ -48,7 +49,8 @@ AGGREGATIONS: Mapping[str, Handling] = {
     **_fast("last", "first", note="a NULL in that row is the value, unlike the engine's own `last`", ordered=True),
     **_fast("percent_true", note="NULL counts as not true, unlike the engine's `share`"),
     **_fast("num_true", "any", "all", note="NULL is left out"),
-    **_fast("time_since_last", "time_since_first", "first_last_time_delta", "avg_time_between", ordered=True),
+    **_fast("time_since_last", "time_since_first", "first_last_time_delta", note=ENDS, ordered=True),
+    **_fast("avg_time_between", ordered=True),
     **_fast("count_greater_than", "count_less_than"),
     **_fallback("count_inside_range", "count_outside_range"),
     **_fast("median", "skew", "num_unique"),

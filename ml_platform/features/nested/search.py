@@ -36,7 +36,7 @@ def discovered(schema: Schema) -> tuple[FeatureDefinition, ...]:
     Returns
     -------
     tuple of FeatureDefinition
-        At most ``max_features``, in Featuretools' order, each that aggregates once for each window.
+        At most ``max_features``, in Featuretools' order, each that aggregates once for each window; all windows of a feature or none.
 
     Raises
     ------
@@ -119,7 +119,17 @@ def _search(schema: Schema) -> tuple[FeatureDefinition, ...]:
     features = [f for f in features if not _reads(f, invented)]
     found = _translated(schema, links, features, discovery.windows or (None,))
     # What only looks at the spine's own row is there once, whatever the windows.
-    return named(found[: discovery.max_features])
+    return named(_whole_features(found, discovery.max_features))
+
+
+def _whole_features(found: list[tuple[Tree, str, str]], limit: int) -> list[tuple[Tree, str, str]]:
+    """Return the first ones, without a feature of which only some windows would have room."""
+    if len(found) <= limit:
+        return found
+    cut = limit
+    while cut and found[cut - 1][2] == found[cut][2]:
+        cut -= 1
+    return found[:cut]
 
 
 def _reads(feature: Any, invented: set[str]) -> bool:

@@ -3,82 +3,109 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
 import polars as pl
 
+from ml_platform.features.answers import grouped
 from ml_platform.features.definition import FeatureDefinition
-from ml_platform.features.event_columns import EventColumns
 from ml_platform.features.nested.frames import ALWAYS, Ints
+from ml_platform.features.nested.picked import Picked
 
 REDUCED = frozenset({"count", "sum", "mean", "share", "std", "min", "max"})
 # Sums of integers beyond this are left to the engine, which says when one leaves 64 bits.
 _SAFE = 2**62
 
 
+@dataclass(frozen=True)
+class _Stretches:
+    """The rows that count (None: all), which stand together by query: where each query's begin, how many they are, and whose."""
+
+    rows: Ints | None
+    starts: Ints
+    counts: Ints
+    asked: Ints
+
+    def of_known(self, column: Picked) -> _Stretches:
+        """Return those of the rows with a value."""
+        if column.all_valid or not self.starts.size:
+            return self
+        valid = column.valid(self.rows)
+        counts = np.add.reduceat(valid, self.starts, dtype=np.int64)
+        starts = np.cumsum(counts) - counts
+        rows = np.flatnonzero(valid) if self.rows is None else self.rows[valid]
+        there = counts > 0
+        return _Stretches(rows, starts[there], counts[there], self.asked[there])
+
+
 class Segments:
     """Rows in the order of their queries (``codes``; negative: none), from when each counts, and the queries' cutoffs."""
 
-    def __init__(self, columns: EventColumns, codes: Ints, known: Ints, cutoffs: Ints) -> None:
+    def __init__(self, columns: Mapping[str, Picked], codes: Ints, known: Ints, cutoffs: Ints) -> None:
         self.columns = columns
         self.codes = codes
         self.known = known
         self.cutoffs = cutoffs
-        self._windows: dict[timedelta | None, Ints] = {}
 
     def answer(self, definitions: Sequence[FeatureDefinition], forever: timedelta) -> Mapping[str, pl.Series]:
         """Return one series per definition that can be reduced, with a value per query; the others are missing."""
         found: dict[str, pl.Series] = {}
-        for definition in definitions:
-            if definition.function in REDUCED and self._is_safe(definition):
-                window = None if definition.window == forever else definition.window
-                found[definition.name] = self._reduced(definition, self._rows(window))
+        mine = [d for d in definitions if d.function in REDUCED and self._is_safe(d)]
+        for window, group in grouped(mine, lambda d: d.window).items():
+            stretches = self._stretches(None if window == forever else window)
+            for value, same in grouped(group, lambda d: d.value).items():
+                found |= self._reduced(same, stretches, None if value is None else self.columns[value])
         return found
 
     def _is_safe(self, definition: FeatureDefinition) -> bool:
         if definition.value is None or definition.function not in {"sum", "mean", "share"}:
             return True
-        numbers = self.columns.values(definition.value).numbers
-        return numbers.dtype.kind == "f" or not numbers.size or float(np.abs(numbers.astype(np.float64)).max()) * numbers.size < _SAFE
+        column = self.columns[definition.value]
+        return not column.is_whole or column.largest * column.size < _SAFE
 
-    def _rows(self, window: timedelta | None) -> Ints:
-        if window not in self._windows:
-            there = self.codes >= 0
-            if window is not None:
-                start = (self.cutoffs - window // timedelta(microseconds=1))[np.maximum(self.codes, 0)]
-                there &= (self.known == ALWAYS) | (self.known >= start)
-            self._windows[window] = np.flatnonzero(there)
-        return self._windows[window]
-
-    def _reduced(self, definition: FeatureDefinition, rows: Ints) -> pl.Series:
-        size, function = self.cutoffs.size, definition.function
-        if definition.value is None:
-            return pl.Series(np.bincount(self.codes[rows], minlength=size))
-        values = self.columns.values(definition.value)
-        rows = rows if values.all_valid else rows[values.valid[rows]]
-        codes, numbers = self.codes[rows], values.numbers[rows]
+    def _stretches(self, window: timedelta | None) -> _Stretches:
+        there = self.codes >= 0
+        if window is not None:
+            start = (self.cutoffs - window // timedelta(microseconds=1))[np.maximum(self.codes, 0)]
+            there &= (self.known == ALWAYS) | (self.known >= start)
+        rows = None if there.all() else np.flatnonzero(there)
+        codes = self.codes if rows is None else self.codes[rows]
         starts = np.flatnonzero(np.diff(codes, prepend=-1))
-        asked = codes[starts]
-        if function == "sum":
-            total = np.zeros(size, dtype=numbers.dtype)
-            if starts.size:
-                total[asked] = np.add.reduceat(numbers, starts)
-            return pl.Series(total, nan_to_null=total.dtype.kind == "f")
-        counts = np.diff(starts, append=codes.size)
-        if not starts.size:
-            reduced = numbers[:0]
-        elif function in {"min", "max"}:
-            reduced = (np.minimum if function == "min" else np.maximum).reduceat(numbers, starts)
-        else:
-            reduced = _moment(function, numbers, starts, counts)
-        place = np.full(size, -1, dtype=np.int64)
-        place[asked] = np.arange(asked.size)
+        return _Stretches(rows, starts, np.diff(starts, append=codes.size), codes[starts])
+
+    def _reduced(self, definitions: Sequence[FeatureDefinition], stretches: _Stretches, column: Picked | None) -> dict[str, pl.Series]:
+        """Reduce one column over one window by several functions."""
+        if column is None:
+            counts = np.zeros(self.cutoffs.size, dtype=np.int64)
+            counts[stretches.asked] = stretches.counts
+            return {d.name: pl.Series(counts) for d in definitions}
+        known = stretches.of_known(column)
+        numbers = column.numbers(known.rows)
+        place = np.full(self.cutoffs.size, -1, dtype=np.int64)
+        place[known.asked] = np.arange(known.asked.size)
         wanted = pl.select(pl.when(pl.Series(place >= 0)).then(pl.Series(place))).to_series()
-        series = pl.Series(reduced, nan_to_null=reduced.dtype.kind == "f")
-        if function in {"min", "max"} and values.series.dtype.is_temporal():
-            series = series.cast(values.series.dtype)
-        return series.gather(wanted) if series.len() else pl.Series([None] * size, dtype=series.dtype)
+        found = {}
+        for function, same in grouped(definitions, lambda d: d.function).items():
+            reduced = _reduce(function, numbers, known)
+            series = pl.Series(reduced, nan_to_null=reduced.dtype.kind == "f")
+            if function in {"min", "max"} and column.is_temporal:
+                series = series.cast(column.series.dtype)
+            spread = series.gather(wanted) if series.len() else pl.Series([None] * place.size, dtype=series.dtype)
+            if function == "sum":
+                # Of no values at all it is 0; one that is no number stays none.
+                spread = pl.select(pl.when(pl.Series(place >= 0)).then(spread).otherwise(pl.lit(0, dtype=spread.dtype))).to_series()
+            found |= dict.fromkeys((d.name for d in same), spread)
+        return found
+
+
+def _reduce(function: str, numbers: np.ndarray, stretches: _Stretches) -> np.ndarray:
+    if not stretches.starts.size:
+        return numbers[:0]
+    if function in {"min", "max", "sum"}:
+        return {"min": np.minimum, "max": np.maximum, "sum": np.add}[function].reduceat(numbers, stretches.starts)
+    return _moment(function, numbers, stretches.starts, stretches.counts)
 
 
 def _moment(function: str, numbers: np.ndarray, starts: Ints, counts: Ints) -> np.ndarray:

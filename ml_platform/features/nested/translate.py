@@ -44,6 +44,8 @@ _BY_TYPE = {
 _CHOOSING = frozenset({"min", "max", "first", "last", "mode", "n_most_common", "absolute", "negate", "sum"})
 _NULLABLE = frozenset({"Int64", "Float64", "boolean"})
 _LONGEST_NAME = 120
+# How deep tests compare the primitives that are computed by Featuretools' own functions.
+_FALLBACK_DEPTH = 2
 
 
 class RefusedError(Exception):
@@ -112,19 +114,24 @@ class Translator:
 
     def _transform(self, feature: Any) -> Transform:
         name, arguments = _primitive(feature, TRANSFORMS, "transform")
+        _check_depth(feature, TRANSFORMS[name])
         inputs = tuple(self.node(base) for base in feature.base_features)
         kind = _result_type(feature, name, inputs)
         return Transform(name, arguments, inputs, kind, _dtype(kind, inputs))
 
     def _aggregate(self, feature: Any, output: int | None) -> Aggregate:
         name, arguments = _primitive(feature, AGGREGATIONS, "aggregation")
+        _check_depth(feature, AGGREGATIONS[name])
         path = tuple(self._link(relationship) for _, relationship in feature.relationship_path)
         table = self._table(feature.child_dataframe_name)
         inputs = () if name == "count" else tuple(self.node(base) for base in feature.base_features)
         kind = _result_type(feature, name, inputs)
+        # What pandas applies group by group comes back as plain floats, also of nullable numbers.
+        applied = len(inputs) > 1 or feature.primitive.uses_calc_time
+        dtype = "float64" if applied and kind in {"BIGINT", "DOUBLE"} else _dtype(kind, inputs)
         window, rows = _use_previous(feature.use_previous) if feature.use_previous else (self.window, None)
         return Aggregate(
-            path, name, arguments, inputs, kind, _dtype(kind, inputs),
+            path, name, arguments, inputs, kind, dtype,
             # Rows of which nothing says when they became available are always there.
             window=window if table.time is not None and table.known_from(path[-1].via) else None,
             rows=rows,
@@ -211,6 +218,16 @@ def _primitive(feature: Any, known: Mapping[str, Handling], what: str) -> tuple[
         return name, canonical_json(arguments)
     except TypeError as error:
         raise RefusedError(f"{name} has an argument that is no plain value ({error})") from error
+
+
+def _check_depth(feature: Any, handling: Handling) -> None:
+    """Refuse Featuretools' own functions on top of features of features: what they answer depends on the pandas type of their input."""
+    if handling.path == "fallback" and feature.get_depth() > _FALLBACK_DEPTH:
+        raise RefusedError(
+            f"{feature.primitive.name} is Featuretools' own function, which answers by the pandas types that it is handed; those of "
+            f"features of features are not settled, so that it is computed to depth {_FALLBACK_DEPTH} only; say "
+            f"`max_depth: {_FALLBACK_DEPTH}` or leave the primitive out"
+        )
 
 
 def _use_previous(previous: Any) -> tuple[timedelta | None, int | None]:

@@ -1,4 +1,4 @@
-"""Values equal Featuretools' own ``calculate_feature_matrix``: random schemas, times at the edges of windows and cutoffs, depth 1 and 2."""
+"""Values equal Featuretools' own ``calculate_feature_matrix``: random schemas, times at the edges of windows and cutoffs, depth 1 to 3."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
+from woodwork.exceptions import TypeConversionError
 
 from ml_platform_tests.features.nested import worlds as w
 
@@ -57,6 +58,9 @@ def test_values_equal_featuretools(group: str, drawn, depth: int, window: timede
     if group == "roots and ratios":
         # Only what has a root and can be divided by: see test_a_number_that_is_none_is_skipped.
         world = w.positive(world)
+    if "by Featuretools" in group:
+        # Deeper ones are refused: see test_featuretools_own_functions_are_computed_to_depth_2.
+        depth = min(depth, 2)
     aggregations, transforms = GROUPS[group]
     where = tuple(p for p in aggregations if p in {"count", "mean", "last"})
     schema = world.schema(target, aggregations=aggregations, transforms=transforms, where=where, max_depth=depth)
@@ -120,7 +124,7 @@ def test_comparisons_equal_featuretools_where_nothing_is_missing(drawn, window: 
 
 
 def test_a_remainder_by_nothing_is_null():
-    rows = {"t0": w.frame({"id": [1, 2, 3], "x": [7.0, -7.0, 0.0], "n": [2, 3, 0]})}
+    rows = {"t0": w.frame({"id": [1, 2, 3], "x": [7.0, -7.0, 0.0], "n": [2, 3, 0], "m": [1, 2, 3]})}
     world = w.World(rows, ())
     schema = world.schema("t0", aggregations=(), transforms=("modulo_numeric",), max_depth=1)
     entityset = world.entity_set()
@@ -131,6 +135,12 @@ def test_a_remainder_by_nothing_is_null():
     (mine,) = w.ours(world, schema, [features["n % x"]], spine)
     assert mine.to_list() == [2.0, -4.0, None]
     w.same(mine.head(2), w.theirs([features["n % x"]], entityset, spine)["n % x"][:2], "n % x")
+    (mine,) = w.ours(world, schema, [features["m % n"]], spine)
+    assert mine.to_list() == [1.0, 2.0, None]
+    # The same remainder by 0: of integers it is 0, with a float among them NULL.
+    found = w.theirs([features["m % n"], features["x % n"]], entityset, spine)
+    assert found["m % n"].to_list() == [1, 2, 0]
+    assert found["x % n"].isna().to_list() == [False, False, True]
 
 
 def test_a_comparison_with_a_missing_value_is_null():
@@ -144,6 +154,45 @@ def test_a_comparison_with_a_missing_value_is_null():
     found = w.theirs(features, entityset, spine)
     assert [found[name].isna().all() for name in ("x > 0", "n > 0")] == [False, True]
     assert all(series.null_count() == 1 for series in w.ours(world, schema, features, spine))
+
+
+@pytest.mark.parametrize("primitive", ["time_since_last", "time_since_first", "avg_time_between", "trend"])
+def test_windows_without_rows_are_null_also_where_featuretools_breaks(primitive: str):
+    rows = {"t0": w.frame({"id": [1, 2]}), "t1": w.frame({"id": [1, 2], "x": [1.0, 2.0], "of0": [1, 1], "at": [w.START] * 2})}
+    world = w.World(rows, (("t1", "of0", "t0"),))
+    schema = world.schema("t0", aggregations=(primitive,), max_depth=1)
+    entityset = world.entity_set()
+    features = [w.windowed(f, HOUR) for f in w.search(entityset, "t0", schema)]
+    empty = w.spine([(1, w.START + 5 * HOUR)])
+    assert [s.to_list() for s in w.ours(world, schema, features, empty)] == [[None]]
+    with pytest.raises((KeyError, TypeConversionError)):
+        w.theirs(features, entityset, empty)
+    # One without rows among others at its cutoff is NULL there too.
+    both = w.spine([(2, w.START + HOUR), (1, w.START + HOUR)])
+    found = w.theirs(features, entityset, both)
+    for feature, mine in zip(features, w.ours(world, schema, features, both), strict=True):
+        assert mine[0] is None
+        w.same(mine, found[feature.get_name()], feature.get_name())
+
+
+def test_the_time_of_the_first_row_need_not_be_the_first_time():
+    """Of a parent's time, the one that the first row says counts, also where that is none or a later one."""
+    rows = {
+        "t0": w.frame({"id": [1, 2]}),
+        "t1": w.frame({"id": [1, 2], "at": [w.START, w.START + HOUR]}),
+        "t2": w.frame({"id": [1, 2, 3, 4], "at": [w.START + n * HOUR for n in range(2, 6)], "of0": [1, 1, 2, 2], "of1": [None, 1, 2, 1]}),
+    }
+    world = w.World(rows, (("t2", "of0", "t0"), ("t2", "of1", "t1")))
+    schema = world.schema("t0", aggregations=("time_since_first", "time_since_last", "first_last_time_delta", "avg_time_between"))
+    entityset = world.entity_set()
+    features = w.search(entityset, "t0", schema)
+    spine = w.spine([(1, w.START + 9 * HOUR), (2, w.START + 9 * HOUR)])
+    found = w.theirs(features, entityset, spine)
+    mine = {f.get_name(): s for f, s in zip(features, w.ours(world, schema, features, spine), strict=True)}
+    assert mine["TIME_SINCE_FIRST(t2.t1.at)"].to_list() == [None, 8 * 3600.0]
+    assert mine["FIRST_LAST_TIME_DELTA(t2.t1.at)"][1] == -3600.0
+    for name, series in mine.items():
+        w.same(series, found[name], name)
 
 
 TOLD = {

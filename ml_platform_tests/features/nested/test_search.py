@@ -46,6 +46,7 @@ LEGS = table(
 )  # fmt: skip
 TABLES = {t.name: t for t in (AIRPORTS, FLIGHTS, LEGS)}
 WORDS = {"tables": ("legs", "airports"), "aggregations": ("count", "mean")}
+WIDE = {"tables": ("airports", "flights", "legs")}
 
 
 def found(spine_table: str = "flights", spine_key: tuple[str, ...] | None = None, **words) -> dict[str, FeatureDefinition]:
@@ -98,6 +99,30 @@ def test_each_feature_that_aggregates_is_there_once_per_window():
     windows = {n.window for n in walk(from_code(definitions["mean_legs_delay_2d"].code).node) if isinstance(n, Aggregate)}
     assert windows == {timedelta(days=2)}
     assert definitions["mean_legs_delay_2d"].description == "MEAN(legs.delay) as Featuretools calls it, of the last 2d."
+
+
+def test_a_limit_keeps_or_drops_all_windows_of_a_feature():
+    words = {"windows": (HOUR, timedelta(days=2)), "transforms": ("is_null",)}
+    every = list(found(**words))
+    first = next(n for n, name in enumerate(every) if name.endswith("_1h"))
+    assert every[first + 1] == every[first].removesuffix("1h") + "2d"
+    assert list(found(**words, max_features=first + 1)) == every[:first]
+    assert list(found(**words, max_features=first + 2)) == every[: first + 2]
+    assert list(found(**words, max_features=len(every))) == every
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ({"aggregations": ("mean", "num_peaks"), "transforms": ("absolute",)}, "num_peaks"),
+        ({"transforms": ("modulo_by_feature",)}, "modulo_by_feature"),
+    ],
+)
+def test_featuretools_own_functions_are_computed_to_depth_2(words, name):
+    """MAX_CONSECUTIVE_ZEROS says 1 of floats and NA of nullable numbers; which of them it is handed at depth 3 is not settled."""
+    assert found("flights", ("faa",), **WIDE, **words)
+    with pytest.raises(DeclarationError, match=rf"{name} is Featuretools' own function.*computed to depth 2 only; say `max_depth: 2`"):
+        found("flights", ("faa",), **WIDE, **words, max_depth=3)
 
 
 def test_interesting_values_are_conditions():

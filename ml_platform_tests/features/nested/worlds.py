@@ -155,10 +155,10 @@ def theirs(features: Sequence[Any], entityset: Any, spine: pl.DataFrame, **more:
 
 
 def theirs_or_none(features: Sequence[Any], entityset: Any, spine: pl.DataFrame) -> pd.DataFrame | None:
-    """Return Featuretools' values; None where it breaks on windows without rows, or on a default of another type than the column's."""
+    """Return Featuretools' values; None where it breaks (windows without rows, defaults of another type, names)."""
     try:
         return theirs(features, entityset, spine)
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, pd.errors.MergeError):
         return None
 
 
