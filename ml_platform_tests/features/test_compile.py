@@ -123,7 +123,7 @@ WRONG = {
     "refresh of nothing": (a_view(DELAY, refresh=timedelta(0)), "refresh must be whole seconds"),
     "a list as value": (a_view(FeatureColumn("both", ("last",), sql="[arr_delay]")), "is .*\\[\\]; a feature is made of"),
     "aggregate in a row": (a_view(FeatureColumn("late", ("mean",), sql="avg(arr_delay)")), "one value per row"),
-    "unknown primitive": (a_view(discover=Discover(primitives=("mean", "mode", "trend"))), "no function for the primitives mode, trend"),
+    "unknown primitive": (a_view(discover=Discover(primitives=("entropy", "trend"))), "no function for the primitives entropy, trend"),
     "unknown discovered column": (a_view(discover=Discover(columns=("tmp",))), "no column 'tmp'.*Did you mean 'temp'"),
     "discover without windows": (a_view(discover=Discover(), windows=[]), "`discover` needs `windows`"),
     "sql without reads": (handmade(reads={}), "needs `reads`"),

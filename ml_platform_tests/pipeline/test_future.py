@@ -133,7 +133,7 @@ def test_a_column_that_is_not_masked_is_found(made, monkeypatch):
     def unmasked(table, rows):
         return replace(honest(table, rows), hidden={})
 
-    monkeypatch.setattr("ml_platform.pipeline.feature_table.hand_over", unmasked)
+    monkeypatch.setattr("ml_platform.pipeline.feature_jobs.hand_over", unmasked)
     found = moved(made, EDGE)
     assert "late" in found
     assert found <= {"late", "flown"}
