@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
+from ml_platform.features.availability import stored_availability
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.explain import sentence
 from ml_platform.features.functions import engine_type
@@ -32,17 +33,9 @@ def column_definition(table: Table, column: str) -> FeatureDefinition:
     kind = engine_type(types[column])
     if kind is None:
         raise DeclarationError(f"{table.where}: {table.name}.{column} is {types[column]}; a feature is a number, boolean, text or time.")
-    known: list[str] = []
-    for name in (*table.key, column) if table.availability else ():
-        stored = table.available_at_column(name)
-        if stored is None:
-            raise DeclarationError(
-                f"{table.where}: column {name!r} of table {table.name!r} cannot be a feature because nothing says when it is known. "
-                "Declare `available_at` of the table for it."
-            )
-        known.append(stored)
+    known = stored_availability(table.where, table, (*table.key, column)) if table.availability else ()
     definition = FeatureDefinition(
         name=column, kind="column", entity=table.key, type=kind, table=table.name, value=column, columns=(column,),
-        available_at=tuple(sorted(set(known))),
+        available_at=known,
     )  # fmt: skip
     return replace(definition, description=sentence(definition))

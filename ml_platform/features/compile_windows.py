@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from ml_platform.core.durations import format_duration
 from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
 from ml_platform.core.names import check_name
+from ml_platform.features.availability import stored_availability
 from ml_platform.features.definition import ORDERED, FeatureDefinition
 from ml_platform.features.explain import sentence
 from ml_platform.features.functions import FUNCTIONS, ROW_FUNCTIONS, engine_type, find_function, function_names, result_type
@@ -130,7 +131,7 @@ def define(view: FeatureView, source: Table, entity: tuple[str, ...], value: Val
         function=function,
         window=window.length,
         refresh=view.refresh,
-        available_at=available_at(view, source, columns),
+        available_at=stored_availability(view.where, source, columns),
         event_time=event_time,
         rows=window.rows,
         where=value.where,
@@ -140,20 +141,6 @@ def define(view: FeatureView, source: Table, entity: tuple[str, ...], value: Val
         closed=view.closed,
     )
     return replace(definition, description=sentence(definition))
-
-
-def available_at(view: FeatureView, source: Table, columns: Iterable[str]) -> tuple[str, ...]:
-    """Return the stored availability columns of ``columns``: what reads them all counts from the latest of these."""
-    stored = []
-    for column in dict.fromkeys(columns):
-        known = source.available_at_column(column)
-        if known is None:
-            raise DeclarationError(
-                f"{view.where}: column {column!r} of table {source.name!r} cannot be a feature because nothing says when it is known. "
-                "Declare `available_at` of the table for it."
-            )
-        stored.append(known)
-    return tuple(sorted(set(stored)))
 
 
 def column_value(column: str, types: Mapping[str, str]) -> Value:

@@ -72,20 +72,7 @@ def statement(definition: FeatureDefinition, *, spine: str = "spine", source: st
         f"CASE WHEN {' AND '.join(f'{a} IS NOT NULL' for a in known_at)} THEN greatest({', '.join(known_at)}) END"
     )  # fmt: skip
     order = f'"{definition.event_time}"' if definition.event_time else available
-    value = "TRUE" if definition.value is None else f"({definition.sql or _quoted(definition.value)})"
-    if definition.type == "DOUBLE" and definition.function in {
-        "sum",
-        "min",
-        "max",
-        "mode",
-        "first",
-        "first_row",
-        "last",
-        "last_row",
-        "latest",
-    }:
-        # The values are floats: NaN is no value.
-        value = f"nullif({value}, 'nan'::DOUBLE)"
+    value = _value_sql(definition)
     kept = f"\n           WHERE ({definition.where})" if definition.where else ""
     pairs = (
         f"WITH e AS (SELECT {keys}, {available} AS available_at, {order} AS ordered_by, {value} AS value, row_number() OVER () AS stored"
@@ -107,6 +94,14 @@ def statement(definition: FeatureDefinition, *, spine: str = "spine", source: st
     return (
         f"{pairs}\nSELECT s._row, {_aggregate(definition)} AS {name}\nFROM {joined}\nGROUP BY s._row, s.known, s.{CUTOFF} ORDER BY s._row"
     )
+
+
+def _value_sql(definition: FeatureDefinition) -> str:
+    if definition.value is None:
+        return "TRUE"
+    value = f"({definition.sql or _quoted(definition.value)})"
+    # Of these the result is a value: where it is a float, NaN is none.
+    return f"nullif({value}, 'nan'::DOUBLE)" if definition.type == "DOUBLE" and definition.function in _OF_A_VALUE else value
 
 
 def _expression_sentence(definition: FeatureDefinition) -> str:
@@ -183,6 +178,7 @@ def _aggregate(definition: FeatureDefinition, spine: str = "s") -> str:
     return _SQL[function].format(known=f"{spine}.known")
 
 
+_OF_A_VALUE = frozenset({"sum", "min", "max", "mode", "first", "first_row", "last", "last_row", "latest"})
 _SQL = {
     "count": "CASE WHEN {known} THEN count(e.available_at) END",
     "sum": "CASE WHEN {known} THEN coalesce(sum(e.value), 0) END",

@@ -6,34 +6,29 @@ tables is another. So whatever kind a feature is of, what it reads is changed wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 import polars as pl
 
-from ml_platform.core.errors import FeatureError, MlPlatformError
+from ml_platform.core.errors import MlPlatformError
 from ml_platform.core.hashing import content_hash
 from ml_platform.core.intervals import from_micros, to_micros
 from ml_platform.features.definition import CUTOFF, FeatureDefinition
 from ml_platform.features.inputs import leaves
-from ml_platform.lake.lake import Lake
-from ml_platform.lake.version import Version
+from ml_platform.pipeline.changed_lake import from_moment, seen
 from ml_platform.pipeline.outcome import CheckOutcome
 from ml_platform.pipeline.population import decided_later, derived_below
 from ml_platform.pipeline.workspace import Workspace
-from ml_platform.project.project import Project
 from ml_platform.tables.table import Table
-from ml_platform.training.perturbation import future_changed, unequal
+from ml_platform.training.perturbation import unequal
 
 # The sample: so many training sets of a run, so many rows of each, each at its own moments. A training set costs some 0.5 s.
 SETS, ROWS = 4, 40
 # Sums of floats may differ in their last bits when other rows stand beside them.
 TOLERANCE = 1e-6
 _MICROSECOND = timedelta(microseconds=1)
-
-Changed = Callable[[Table, pl.DataFrame], pl.DataFrame]
 
 
 def check_future(
@@ -123,9 +118,9 @@ def moved_features(
     from ml_platform.pipeline.feature_values import features_at
 
     entities = [column for d in definitions for column in d.entity]
-    changed = _changed(moment, entities)
+    changed = from_moment(moment, entities)
     kept = {} if kept is None else kept
-    before, after = (_seen(workspace, how, kept) for how in (None, changed))
+    before, after = (seen(workspace, how, kept) for how in (None, changed))
     expected, _ = features_at(before, spine, definitions, at=at)
     try:
         got, _ = features_at(after, spine, definitions, at=at)
@@ -167,8 +162,8 @@ def moved_tables(
     """
     found = []
     kept = {} if kept is None else kept
-    change = _changed(moment, [], same_rows=True)
-    before, after = (_seen(workspace, how, kept) for how in (None, change))
+    change = from_moment(moment, [], same_rows=True)
+    before, after = (seen(workspace, how, kept) for how in (None, change))
     for table in derived:
         decided = decided_later(before, after, table, moment)
         if decided.rows:
@@ -197,85 +192,6 @@ def moments(day: str, rows: pl.DataFrame, definitions: Iterable[FeatureDefinitio
         edge = from_micros(to_micros(moment) // step * step)
         found.append((edge, near.with_columns(pl.lit(edge).cast(near.schema[CUTOFF]).alias(CUTOFF))))
     return found
-
-
-@dataclass(frozen=True)
-class FutureLake:
-    """A lake whose feature tables are not there and whose tables read as ``changed`` has them; everything else is the lake's."""
-
-    lake: Lake
-    project: Project
-    changed: Changed | None
-    kept: dict[Any, pl.DataFrame] = field(default_factory=dict)
-
-    def __getattr__(self, name: str) -> Any:
-        """Return what the lake itself has."""
-        return getattr(self.lake, name)
-
-    def resolve(self, table: str, **more: Any) -> list[Version]:
-        """Return the lake's versions; none of a feature table."""
-        return [] if table.split("/")[1] == "features" else self.lake.resolve(table, **more)
-
-    def read_versions(self, versions: Sequence[Version], **more: Any) -> Any:
-        """Return the rows of some versions of a table, changed."""
-        found = list(versions)
-        _, layer, name = found[0].table.split("/") if found else ("", "", "")
-        if layer != "tables" or name not in self.project.tables:
-            return self.lake.read_versions(found, **more)
-        return _ChangedReading(self, found, self.project.table(name), **more)
-
-
-@dataclass(frozen=True)
-class _ChangedReading:
-    """What ``Lake.read_versions`` returns, with other rows. Files cannot be named: what stands in them was not changed."""
-
-    of: FutureLake
-    versions: list[Version]
-    table: Table
-    columns: Sequence[str] | None = None
-    partition_column: str | None = None
-
-    def pl(self) -> pl.DataFrame:
-        """Return the rows as a Polars frame."""
-        times = self.table.available_at_columns
-        asked = None if self.columns is None else tuple(dict.fromkeys([*self.columns, *times]))
-        key = (tuple(v.id for v in self.versions), asked, self.partition_column)
-        if key not in self.of.kept:
-            self.of.kept[key] = self.of.lake.read_versions(self.versions, columns=asked, partition_column=self.partition_column).pl()
-        rows = self.of.kept[key]
-        if self.of.changed is not None and times:
-            rows = self.of.changed(self.table, rows)
-        if self.columns is None:
-            return rows
-        return rows.select(*self.columns, *([self.partition_column] if self.partition_column else []))
-
-    def arrow(self) -> Any:
-        """Return the rows as an Arrow table."""
-        return self.pl().to_arrow()
-
-    def relation(self, con: Any) -> Any:
-        """Return the rows as a DuckDB relation."""
-        return con.from_arrow(self.arrow())
-
-    def __getattr__(self, name: str) -> Any:
-        raise FeatureError(
-            f"The check `future` hands over changed rows of {self.table.name!r}, which stand in no file: Reading.{name} cannot be "
-            "answered. Read them with pl(), arrow() or relation()."
-        )
-
-
-def _seen(workspace: Workspace, how: Changed | None, kept: dict[Any, pl.DataFrame]) -> Workspace:
-    return replace(workspace, lake=cast(Lake, FutureLake(workspace.lake, workspace.project, how, kept)))
-
-
-def _changed(moment: datetime, entities: Sequence[str], *, same_rows: bool = False) -> Changed:
-    def change(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
-        known_by = {c: table.available_at_column(c) for c in table.contract.column_names}
-        # Times that nobody asked for are there all the same: each says when a group of columns is known.
-        every = known_by | {time: time for time in table.available_at_columns}
-        return future_changed(rows, moment, every, keep=[*table.key, *entities], same_rows=same_rows)
-
-    return change
 
 
 def _by_edge(definitions: Sequence[FeatureDefinition]) -> list[tuple[list[FeatureDefinition], timedelta]]:

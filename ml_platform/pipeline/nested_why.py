@@ -2,50 +2,51 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from ml_platform.core.intervals import EPOCH, Interval, from_micros
-from ml_platform.features.definition import FeatureDefinition
+from ml_platform.features.axis import MICROSECOND
+from ml_platform.features.definition import CUTOFF, FeatureDefinition
 from ml_platform.features.nested.frames import Tables
 from ml_platform.features.nested.trace import trace
 from ml_platform.features.nested.tree import from_code, read_columns
 from ml_platform.pipeline.feature_events import heads_of, read_rows
+from ml_platform.pipeline.why import Why, WhyRow
 from ml_platform.pipeline.workspace import Workspace
 
 _PARTITION = "_partition"
 
 
-class FoundRow(NamedTuple):
-    """One row of a table: what it says, from when it is known (None: always), and where it is kept."""
-
-    table: str
-    values: dict[str, Any]
-    available_at: datetime | None
-    file: str | None
-    row: int | None
-    partition: str | None
-    version: int
-    commit: int
-
-
-def nested_rows(workspace: Workspace, definition: FeatureDefinition, spine: pl.DataFrame, cutoff: datetime, at: int) -> list[FoundRow]:
-    """Return the rows that a feature of features looked at for one spine row, table by table in stored order.
+def explain_nested(
+    workspace: Workspace, definition: FeatureDefinition, entity: Mapping[str, Any], spine: pl.DataFrame, value: Any, at: int
+) -> Why:
+    """Explain a feature of features by the rows that it looked at, table by table in stored order.
 
     Parameters
     ----------
+    workspace : Workspace
+        Project and lake.
     definition : FeatureDefinition
         Of kind ``nested``.
+    entity : mapping
+        Its key columns.
     spine : DataFrame of one row
         Entity and ``_cutoff``.
-    cutoff : datetime
-        That of the row.
+    value : object
+        The feature's value there.
     at : int
         Commit to read from.
+
+    Returns
+    -------
+    Why
+        Inner rows are those of other entities, so that no row waits for this one alone.
     """
+    cutoff = spine[CUTOFF][0]
     tree = from_code(definition.code)
     columns = {name: list(read) for name, read in read_columns(tree).items() if name}
     frames, versions = {}, {}
@@ -56,7 +57,7 @@ def nested_rows(workspace: Workspace, definition: FeatureDefinition, spine: pl.D
         partition = _PARTITION if table.partitions is not None else None
         frames[name] = read_rows(workspace, table, found, [*read, *table.key, *origin], partition_column=partition)
         versions[name] = {v.partition: v for v in found}
-    rows: list[FoundRow] = []
+    rows: list[WhyRow] = []
     tables = Tables(frames)
     for (name, known_by), numbers in trace(frames, spine, tree).items():
         chosen = np.array(sorted(numbers), dtype=np.int64)
@@ -66,5 +67,7 @@ def nested_rows(workspace: Workspace, definition: FeatureDefinition, spine: pl.D
             version = versions[name][row.get(_PARTITION)]
             when = from_micros(int(micros)) if known_by else None
             values = {c: row[c] for c in shown}
-            rows.append(FoundRow(name, values, when, row.get("_file"), row.get("_row"), version.partition, version.id, version.commit))
-    return rows
+            counts = None if when is None else when + MICROSECOND
+            kept = (row.get("_file"), row.get("_row"), version.partition, version.id, version.commit)
+            rows.append(WhyRow(name, values, when, counts, *kept))
+    return Why(definition, dict(entity), cutoff, cutoff, None, value, tuple(rows), 0, ())

@@ -21,7 +21,6 @@ from ml_platform.features.window_spec import FOREVER
 from ml_platform.lake.version import Version
 from ml_platform.pipeline.feature_events import heads_of, read_events
 from ml_platform.pipeline.feature_values import features_at, resolve_features
-from ml_platform.pipeline.nested_why import nested_rows
 from ml_platform.pipeline.spine_row import spine_row
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.table import Table
@@ -147,13 +146,9 @@ def explain_value(
     spine = pl.DataFrame({**{k: [entity[k]] for k in definition.entity}, CUTOFF: [cutoff]})
     values, _ = features_at(workspace, spine, [definition], at=at)
     if definition.kind == "nested":
-        # Inner rows are those of other entities, so that no row waits for this one alone.
-        rows = nested_rows(workspace, definition, spine, cutoff, at)
-        seen = tuple(
-            WhyRow(table, values_, known, None if known is None else known + MICROSECOND, file, place, partition, version, commit)
-            for table, values_, known, file, place, partition, version, commit in rows
-        )
-        return Why(definition, dict(entity), cutoff, cutoff, None, values[definition.name][0], seen, 0, ())
+        from ml_platform.pipeline.nested_why import explain_nested
+
+        return explain_nested(workspace, definition, entity, spine, values[definition.name][0], at)
     counted: list[WhyRow] = []
     waiting: list[WhyRow] = []
     skipped = 0

@@ -21,7 +21,7 @@ EVER = day_interval("2013-04-01", "2013-06-30")
 EVERYTHING = definitions_of(a_view(*EVERY_FUNCTION, entities=[("origin", "dest")]))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(**worlds)
 def test_reading_the_history_equals_computing_at_the_cutoff(rows, asked, refresh):
     events, spine = a_world(rows, asked)

@@ -25,7 +25,7 @@ EVERYTHING = definitions_of(a_view(*EVERY_FUNCTION, entities=[("origin",), ("ori
 BOTH_ENTITIES = [("origin",), ("origin", "dest")]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(**worlds)
 def test_agrees_with_the_loop_at_every_edge(rows, asked, refresh):
     events, spine = a_world(rows, asked)

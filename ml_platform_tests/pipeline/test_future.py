@@ -15,8 +15,9 @@ from ml_platform.core.intervals import day_start
 from ml_platform.features import event_columns, handmade, table_columns
 from ml_platform.features.view import FeatureColumn, FeatureView
 from ml_platform.pipeline import feature_values, future
+from ml_platform.pipeline.changed_lake import FutureLake
 from ml_platform.pipeline.feature_values import resolve_features
-from ml_platform.pipeline.future import FutureLake, check_future, moments, moved_features
+from ml_platform.pipeline.future import check_future, moments, moved_features
 from ml_platform.pipeline.training_set import materialize_training
 from ml_platform.tables.contract import Column, Contract
 from ml_platform.tables.table import Availability, DailyPartitions, FileSource, Table
