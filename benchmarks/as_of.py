@@ -26,6 +26,7 @@ import polars as pl
 
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.engine import compute
+from ml_platform.features.order import stable_order
 from ml_platform.lake.duck import connect
 
 COLUMNS = [f"f{i}" for i in range(10)]
@@ -65,9 +66,10 @@ def engine(folder: Path) -> pl.DataFrame:
     )  # fmt: skip
     features, spine = pl.read_parquet(folder / "features.parquet"), pl.read_parquet(folder / "spine.parquet")
     # Of equal times the later stored row counts: the order of ``created``. One row is looked for, whose columns are then picked.
-    events = features.select("entity", "happened", "created").with_row_index("found").sort("created")
-    found = compute(events.with_columns(pl.col("found").cast(pl.Int64)), spine.rename({"happened": "_cutoff"}), [definition])
-    return spine.select("row").hstack(features.select(pl.col(COLUMNS).gather(found["found"])))
+    order = stable_order(features["created"].to_physical().to_numpy())
+    events = pl.DataFrame([features[name].rechunk().gather(order) for name in ("entity", "happened")]).with_columns(found=order)
+    found = compute(events, spine.rename({"happened": "_cutoff"}), [definition])["found"]
+    return spine.select("row").hstack([features[name].gather(found) for name in COLUMNS])
 
 
 def polars_asof(folder: Path) -> pl.DataFrame:
@@ -183,7 +185,7 @@ def main() -> None:
             }
         base = 0.0
         for name, command in commands.items():
-            runs = [done for _ in range(1 if name == "feast_dask" else args.runs) if (done := start(command, name))]
+            runs = [done for _ in range(args.runs) if (done := start(command, name))]
             if not runs:
                 continue
             wall, cpu = (statistics.median(r[k] for r in runs) for k in ("wall", "cpu"))
@@ -191,6 +193,18 @@ def main() -> None:
             lost = args.spine - runs[0]["rows"]
             cells = (f"{wall:.2f}", f"{cpu:.2f}", f"{max(r['peak_gb'] for r in runs):.2f}", f"{lost:,}", f"{differing(folder, name):,}")
             print(f"{name:22}" + "".join(f"{cell:>12}" for cell in (*cells, f"{cpu / base:.1f}x")), flush=True)
+    rows_per_entity(args.features, args.spine)
+
+
+def rows_per_entity(features: int, spine: int) -> None:
+    """Print what the engine takes when the same rows belong to fewer and fewer entities: Feast's default store joins all pairs of them."""
+    print(f"\n{'rows per entity':>22}{'wall s':>12}{'CPU s':>12}{'peak GB':>12}")
+    for entities in (100_000, 1_000, 10, 1):
+        with tempfile.TemporaryDirectory() as folder:
+            write(Path(folder), features, spine, entities)
+            done = start([sys.executable, __file__, "--peer", "engine", "--folder", folder], "engine")
+            if done:
+                print(f"{features // entities:>22,}{done['wall']:>12.2f}{done['cpu']:>12.2f}{done['peak_gb']:>12.2f}", flush=True)
 
 
 if __name__ == "__main__":

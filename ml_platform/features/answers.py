@@ -39,11 +39,13 @@ def grouped(definitions: Sequence[Any], key: Callable) -> dict:
 class Request:
     """One computation: queries on an axis, answered for ``definitions`` that share entity, availability, filter and refresh.
 
-    ``cutoffs`` are the real ones (microseconds), per spine row; ``stored`` returns what feature tables store in place of ``time_since``.
+    ``available_at`` are the columns whose latest time the axis holds. ``cutoffs`` are the real ones (microseconds), per spine row;
+    ``stored`` returns what feature tables store in place of ``time_since``.
     """
 
     columns: EventColumns
     axis: Axis
+    available_at: tuple[str, ...]
     queries: Queries
     cutoffs: NDArray[np.int64]
     stored: bool = False
@@ -74,7 +76,7 @@ class Request:
     def sums(self, column: str) -> ColumnSums:
         """Return the prefix sums of a column on this axis."""
         if column not in self._sums:
-            self._sums[column] = ColumnSums(self.columns.values(column), self.axis.order, self.axis.codes, column)
+            self._sums[column] = ColumnSums(self.columns.values(column), self.axis.order, column)
         return self._sums[column]
 
     def kept(self, column: str) -> Kept:
@@ -85,7 +87,7 @@ class Request:
 
     def happened(self, event_time: str | None) -> Happened:
         """Return when the events of the axis happened: when they became available if there is no event time."""
-        if event_time is None:
+        if event_time is None or (event_time,) == self.available_at:
             return Happened(self.axis.times, np.ones(self.axis.size, dtype=bool))
         micros, known = self.columns.times((event_time,))
         return Happened(micros[self.axis.order], known[self.axis.order])

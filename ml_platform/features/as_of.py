@@ -9,8 +9,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ml_platform.features.axis import build_axis, entity_codes
+from ml_platform.features.axis import build_axis
 from ml_platform.features.definition import CUTOFF
+from ml_platform.features.entities import entity_codes
 from ml_platform.features.event_columns import EventColumns, check_columns, to_micros
 
 

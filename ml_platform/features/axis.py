@@ -6,16 +6,12 @@ entity and nothing is grouped. The positions of a window are shared by all colum
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
-from ml_platform.core.errors import FeatureError
-from ml_platform.features.event_columns import check_columns
 from ml_platform.features.order import ordered_pairs, stable_order
 from ml_platform.features.window_spec import WindowSpec
 
@@ -87,20 +83,31 @@ def build_axis(
     limit : int
         The largest place; above it times are replaced by their rank.
     """
-    rows = np.flatnonzero(usable & (codes >= 0))
-    codes, times = codes[rows], times[rows]
-    if not rows.size:
-        return Axis(rows, codes, times, codes, 0, 1)
+    counted = usable & (codes >= 0)
+    rows = None if counted.all() else np.flatnonzero(counted)
+    if rows is not None:
+        codes, times = codes[rows], times[rows]
+    if not codes.size:
+        return Axis(np.zeros(0, np.int64), codes, times, codes, 0, 1)
     origin, last = int(times.min()), int(times.max())
-    # One tick after the last event, so that "after everything" is still inside the entity's stretch.
-    span, steps = last - origin + 2, None
+    ticks = times - origin
+    # One tick after the last event, so that "after everything" is still inside the entity's stretch; a multiple of the events' unit of
+    # time, so that places keep it: they are sorted faster for it.
+    unit = max(1, int(np.gcd.reduce(ticks)))
+    span, steps = -(-(last - origin + 2) // unit) * unit, None
     if entities * span >= limit:
         steps = np.unique(times)
         span = steps.size + 1
-    ticks = times - origin if steps is None else np.searchsorted(steps, times)
-    places = codes * span + ticks
+        ticks = np.searchsorted(steps, times)
+    places = codes * span
+    places += ticks
     by_place = stable_order(places)
-    return Axis(rows[by_place], codes[by_place], times[by_place], places[by_place], origin, span, steps)
+    places = places[by_place]
+    # Read off the places in order, which is several times faster than picking them from all over the memory.
+    codes = places // span
+    ticks = places - codes * span
+    times = ticks + origin if steps is None else steps[ticks]
+    return Axis(by_place if rows is None else rows[by_place], codes, times, places, origin, span, steps)
 
 
 @dataclass(frozen=True)
@@ -168,75 +175,3 @@ def floor_to_grid(micros: NDArray[np.int64], refresh: timedelta | None) -> NDArr
 def ceil_to_grid(micros: NDArray[np.int64], refresh: timedelta | None) -> NDArray[np.int64]:
     """Return the first refresh at or after each time."""
     return -floor_to_grid(-micros, refresh)
-
-
-def entity_codes(
-    events: pl.DataFrame, spine: pl.DataFrame, entity: Sequence[str]
-) -> tuple[pl.DataFrame, NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-    """Number the entities of an event table.
-
-    Parameters
-    ----------
-    events, spine : DataFrame
-        Both with the columns ``entity``.
-
-    Returns
-    -------
-    keys : DataFrame of the n_entities different keys
-        Of the shorter side, sorted; its row number is the entity's code. Keys with a NULL in them are none.
-    event_codes, spine_codes : ndarray of int64, shape (n_events,) and (n_spine,)
-        -1 where the key is NULL or not among ``keys``.
-    spine_known : ndarray of bool, shape (n_spine,)
-        Where no key column is NULL.
-
-    Raises
-    ------
-    FeatureError
-        If a key column is missing, or the two sides hold different types.
-    """
-    entity = list(entity)
-    check_columns(events, entity, "The event table")
-    check_columns(spine, entity, "The spine")
-    event_keys, spine_keys = _same_types(events.select(entity), spine.select(entity))
-    is_itself = spine is events
-    # Either side's keys will do, because only those of both count: the shorter side has fewer of them.
-    shorter = spine_keys if spine.height < events.height else event_keys
-    keys = shorter.unique().drop_nulls().sort(entity)
-    numbered = keys.with_row_index("__code")
-    known = spine_keys.select(pl.all_horizontal(pl.all().is_not_null())).to_series().to_numpy()
-    event_codes = _codes(event_keys, numbered, entity)
-    return keys, event_codes, event_codes if is_itself else _codes(spine_keys, numbered, entity), known
-
-
-def _codes(keys: pl.DataFrame, numbered: pl.DataFrame, entity: list[str]) -> NDArray[np.int64]:
-    joined = keys.join(numbered, on=entity, how="left", maintain_order="left")
-    return joined["__code"].cast(pl.Int64).fill_null(-1).to_numpy()
-
-
-def _same_types(events: pl.DataFrame, spine: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Give key columns one type on both sides where that changes no value; a number is never taken for a text."""
-    for column in events.columns:
-        ours, theirs = plain_type(events[column].dtype), plain_type(spine[column].dtype)
-        if theirs == pl.Null:
-            theirs = ours
-        elif ours == pl.Null:
-            ours = theirs
-        if ours != theirs:
-            raise FeatureError(
-                f"The entity column {column!r} is {spine[column].dtype} in the spine and {events[column].dtype} in the events. "
-                "Give both one type; a number is not taken for a text."
-            )
-        events = events.with_columns(pl.col(column).cast(ours))
-        spine = spine.with_columns(pl.col(column).cast(ours))
-    return events, spine
-
-
-def plain_type(dtype: pl.DataType) -> pl.DataType:
-    """Return the one type in which keys of such types are compared."""
-    if dtype.is_integer():
-        return pl.Int64()
-    if isinstance(dtype, pl.Categorical | pl.Enum):
-        return pl.String()
-    if isinstance(dtype, pl.Datetime):
-        return pl.Datetime("us", dtype.time_zone)
-    return dtype

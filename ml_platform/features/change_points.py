@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from ml_platform.core.errors import FeatureError
 from ml_platform.core.intervals import Interval, to_micros
 from ml_platform.features.as_of import LookUp, look_up
-from ml_platform.features.axis import AXIS_LIMIT, MICROSECOND, ceil_to_grid, entity_codes, floor_to_grid
+from ml_platform.features.axis import AXIS_LIMIT, MICROSECOND, ceil_to_grid, floor_to_grid
 from ml_platform.features.definition import STORED_TIMES, VALID_FROM, FeatureDefinition
 from ml_platform.features.engine import TIMES, answer_coded
+from ml_platform.features.entities import entity_codes
 from ml_platform.features.event_columns import EventColumns, check_columns
 from ml_platform.features.functions import find_function
 from ml_platform.features.window_spec import WindowSpec

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from ml_platform.core.errors import FeatureError
 from ml_platform.features.answers import TIMES, Answers, Request, grouped
-from ml_platform.features.axis import Axis, build_axis, build_queries, entity_codes
+from ml_platform.features.axis import Axis, build_axis, build_queries
 from ml_platform.features.definition import CUTOFF, FeatureDefinition
+from ml_platform.features.entities import entity_codes
 from ml_platform.features.event_columns import EventColumns, check_columns, to_micros
 
 __all__ = ["TIMES", "CodedEvents", "answer_coded", "compute"]
@@ -113,7 +114,7 @@ class CodedEvents:
             for where, filtered in grouped(group, lambda d: d.where and d.where_column).items():
                 axis = everything if where is None else everything.kept(self.columns.is_true(where)[everything.order])
                 for grid, same in grouped(filtered, lambda d: (d.refresh, d.lag)).items():
-                    answers |= Request(self.columns, axis, grids[grid], cutoffs, stored).answer(same)
+                    answers |= Request(self.columns, axis, available_at, grids[grid], cutoffs, stored).answer(same)
         return answers
 
     def _axis(self, available_at: tuple[str, ...]) -> Axis:

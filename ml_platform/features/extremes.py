@@ -67,11 +67,13 @@ def last_position(valid: NDArray[np.bool_], event_times: Ints, axis: Axis, windo
     event_times : ndarray of int64, shape (n,)
         In axis order.
     """
-    positions = np.arange(axis.size, dtype=np.int64)
     if _is_ordered(event_times, axis.codes):
         # Rows became available in the order in which they happened: the last one is the nearest valid row before the window's end.
-        before = np.concatenate(([-1], np.maximum.accumulate(np.where(valid, positions, -1))))
-        found = [before[window.after] for window in windows]
+        if valid.all():
+            found = [window.after - 1 for window in windows]
+        else:
+            before = np.concatenate(([-1], np.maximum.accumulate(np.where(valid, np.arange(axis.size), -1))))
+            found = [before[window.after] for window in windows]
         return [np.where(last >= window.first, last, -1) for last, window in zip(found, windows, strict=True)]
     ranks, by_event = _ranked(event_times)
     tops = largest(np.where(valid, ranks, -1), windows)
@@ -91,11 +93,13 @@ def first_position(valid: NDArray[np.bool_], event_times: Ints, axis: Axis, wind
         In axis order.
     """
     size = axis.size
-    positions = np.arange(size, dtype=np.int64)
     if _is_ordered(event_times, axis.codes):
-        following = np.where(valid, positions, size)
-        following = np.concatenate((np.minimum.accumulate(following[::-1])[::-1], [size]))
-        found = [following[window.first] for window in windows]
+        if valid.all():
+            found = [window.first for window in windows]
+        else:
+            following = np.where(valid, np.arange(size), size)
+            following = np.concatenate((np.minimum.accumulate(following[::-1])[::-1], [size]))
+            found = [following[window.first] for window in windows]
         return [np.where(first < window.after, first, -1) for first, window in zip(found, windows, strict=True)]
     ranks, by_event = _ranked(event_times)
     lowest = np.iinfo(np.int64).max

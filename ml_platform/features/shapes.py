@@ -67,10 +67,10 @@ def _whole_cubes(sums: ColumnSums, window: Window, n: Floats) -> tuple[Floats, F
 
 
 def _folded_cubes(sums: ColumnSums, window: Window) -> tuple[Floats, Floats]:
-    zeros = np.zeros(sums.centred.size)
-    level = (sums.counted.astype(np.float64), sums.centred, zeros, zeros)
-    folded = fold_windows(level, combine_cubes, window.first, window.after)
-    return folded[2], folded[3]
+    zeros = np.zeros(sums.finite.size)
+    level = (sums.counted.astype(np.float64), sums.finite, zeros, zeros, zeros)
+    *_, squares, cubes = fold_windows(level, combine_cubes, window.first, window.after)
+    return squares, cubes
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def trend(sums: ColumnSums, axis: Axis, happened: Happened, window: Window, spec
 def _whole_slopes(
     sums: ColumnSums, axis: Axis, happened: Happened, paired: Bools, window: Window, spec: WindowSpec, count: Ints
 ) -> tuple[Floats, Floats] | None:
-    """Return products and squares of deviations per day from exact sums; None where they could leave 64 bits."""
+    """Return products (per day) and squares of deviations from exact sums; None where they could leave 64 bits."""
     if sums.whole is None or not paired.any():
         return None
     unit = happened.unit()
@@ -155,9 +155,9 @@ def _whole_slopes(
 
 def _folded_slopes(sums: ColumnSums, axis: Axis, happened: Happened, paired: Bools, window: Window) -> tuple[Floats, Floats]:
     starts = np.searchsorted(axis.codes, axis.codes, side="left")
-    # Days from the availability of the entity's first event: small numbers keep the digits of the deviations.
-    days = np.where(paired, (happened.times - axis.times[starts]) / DAY_MICROS, 0.0)
-    zeros = np.zeros(days.size)
-    level = (paired.astype(np.float64), days, np.where(paired, sums.centred, 0.0), zeros, zeros)
-    folded = fold_windows(level, combine_pairs, window.first, window.after)
-    return folded[4], folded[3]
+    # Microseconds from the availability of the entity's first event: whole numbers that a float holds for 285 years.
+    micros = np.where(paired, happened.times - axis.times[starts], 0).astype(np.float64)
+    zeros = np.zeros(micros.size)
+    level = (paired.astype(np.float64), micros, zeros, np.where(paired, sums.finite, 0.0), zeros, zeros, zeros)
+    *_, squares, products = fold_windows(level, combine_pairs, window.first, window.after)
+    return products * DAY_MICROS, squares

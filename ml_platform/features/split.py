@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ml_platform.features.axis import plain_type
 from ml_platform.features.definition import CUTOFF, FeatureDefinition
+from ml_platform.features.entities import plain_type
 from ml_platform.features.event_columns import to_micros
 from ml_platform.features.event_rows import to_events
 from ml_platform.features.shuffle import GroupedWriter, Sketch

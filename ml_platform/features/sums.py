@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_platform.core.errors import FeatureError
-from ml_platform.features.block_tree import Moments, exact_centres, window_moments
+from ml_platform.features.block_tree import Moments, window_moments
 from ml_platform.features.event_columns import INT64_MAX, Values
 from ml_platform.features.order import stable_order
 
@@ -62,10 +62,9 @@ class Window:
 class ColumnSums:
     """One column in axis order, with the prefix sums that its functions need, each made when first asked for."""
 
-    def __init__(self, values: Values, order: Ints, codes: Ints, name: str) -> None:
+    def __init__(self, values: Values, order: Ints, name: str) -> None:
         self._values = values
         self._order = order
-        self._codes = codes
         self._name = name
         self._moments: dict[Window, Moments] = {}
         self._whole_sums: dict[Window, Ints] = {}
@@ -223,20 +222,13 @@ class ColumnSums:
         """Return the moments of the finite values of each window, computed once per window."""
         if window not in self._moments:
             with np.errstate(over="ignore", invalid="ignore"):
-                found = window_moments(self.centred, self.counted, window.first, window.after)
-                centre = np.concatenate((self._centres, [0.0]))[window.first]
-                self._moments[window] = Moments(found.count, found.mean + centre, found.squares)
+                self._moments[window] = window_moments(self.finite, self.counted, window.first, window.after)
         return self._moments[window]
 
     @cached_property
-    def _centres(self) -> Floats:
-        with np.errstate(over="ignore", invalid="ignore"):
-            return exact_centres(self.numbers.astype(np.float64), self.counted, self._codes)
-
-    @cached_property
-    def centred(self) -> Floats:
-        """The counted values minus a number of their entity that loses no digit; 0 elsewhere."""
-        return np.where(self.counted, self.numbers, self._centres) - self._centres
+    def finite(self) -> Floats:
+        """The counted values as floats; 0 elsewhere."""
+        return np.where(self.counted, self.numbers, 0).astype(np.float64)
 
     def _with_infinite(self, finite: Floats, window: Window) -> tuple[Floats, NDArray[np.bool_]]:
         """Replace results of windows with infinite values: by that infinity, or undefined where both signs meet."""

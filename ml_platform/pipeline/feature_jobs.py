@@ -10,12 +10,12 @@ from pathlib import Path
 import polars as pl
 
 from ml_platform.core.intervals import Interval
-from ml_platform.features.axis import plain_type
 from ml_platform.features.buckets import compute_in_buckets, estimated_bytes
 from ml_platform.features.change_point_buckets import change_points_in_buckets, estimated_points_bytes
 from ml_platform.features.change_points import change_points
 from ml_platform.features.definition import CUTOFF, FeatureDefinition
 from ml_platform.features.engine import compute
+from ml_platform.features.entities import plain_type
 from ml_platform.features.event_rows import stored_columns
 from ml_platform.features.handmade import Handed, compute_handmade, hand_over
 from ml_platform.features.handmade_tasks import HandedTable, compute_handmade_by_job, split_refreshes

@@ -22,6 +22,14 @@ def test_keys_of_any_width_among_many(bits: int):
     assert np.array_equal(stable_order(keys), np.argsort(keys, kind="stable"))
 
 
+@pytest.mark.parametrize("unit", [2, 60_000_000, 2**40 + 1])
+def test_keys_that_are_multiples_of_a_unit_fit_in_one_go_and_are_left_as_they_are(unit: int):
+    keys = np.random.default_rng(7).integers(-(2**61 // unit), 2**61 // unit, 3000) * unit
+    before = keys.copy()
+    assert np.array_equal(stable_order(keys), np.argsort(keys, kind="stable"))
+    assert np.array_equal(keys, before)
+
+
 def test_pairs():
     draw = np.random.default_rng(2)
     first, second = draw.integers(-5, 5, 2000), draw.integers(-(2**60), 2**60, 2000) // 2**55

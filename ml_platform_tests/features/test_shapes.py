@@ -20,7 +20,7 @@ def a_series(numbers: np.ndarray, times: np.ndarray, rows: int = 40):
     """Return sums, axis and windows of at most so many rows over values at some times (microseconds) of one entity."""
     axis = build_axis(np.zeros(times.size, np.int64), times, np.ones(times.size, dtype=bool), entities=1)
     places = np.arange(times.size + 1)
-    sums = ColumnSums(Values(pl.Series("x", numbers)), axis.order, axis.codes, "x")
+    sums = ColumnSums(Values(pl.Series("x", numbers)), axis.order, "x")
     return sums, axis, Window(np.maximum(places - rows, 0), places)
 
 
@@ -59,6 +59,17 @@ def test_trend_agrees_with_linregress(kind: str, unit: int):
         if np.ptp(days) > 0:
             slope, _, _, _, error = stats.linregress(days, numbers[rows])
             assert values[query] == pytest.approx(slope, rel=1e-8, abs=1e-6 * float(error))
+
+
+@pytest.mark.parametrize("far", [0, 1_000_000_000, 86_400_000_000 * 365 * 20], ids=["here", "a quarter of an hour", "20 years"])
+def test_a_trend_over_microseconds_keeps_its_digits_wherever_it_stands(far: int):
+    # 0.1 twice, and 0.2 twice a microsecond later; the origin of the times lies an hour or years before.
+    times = np.array([-3_600_000_000 - far, 0, 0, 1, 1])
+    sums, axis, _ = a_series(np.array([np.pi, 0.1, 0.1, 0.2, 0.2]), times)
+    window = Window(np.array([1]), np.array([5]))
+    values, defined = trend(sums, axis, Happened(times, np.ones(5, dtype=bool)), window, WindowSpec())
+    assert defined.tolist() == [True]
+    assert values[0] == pytest.approx(0.1 * DAY_MICROS, rel=1e-12)
 
 
 def test_equal_values_have_no_skew_and_equal_times_no_trend():
