@@ -16,7 +16,7 @@ export DO_NOT_TRACK := 1
 export OMP_WAIT_POLICY := passive
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test check venv format clean
+.PHONY: help demo dev test hunt check venv format clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ test: $(STAMP) ## Run all checks and tests: format, lint, layers, types, pytest
 	@echo "==> import-linter (imports point down only)" && $(BIN)/lint-imports
 	@echo "==> pyright"      && $(BIN)/pyright --pythonpath $(BIN)/python
 	@echo "==> pytest"       && $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+hunt: $(STAMP) ## Look for what the random tests have not seen yet: twenty times their examples (an hour or two)
+	@ML_PLATFORM_TEST_EFFORT=20 $(BIN)/python -m pytest -n 2 --dist loadfile -m hypothesis
 
 check: test ## The same, under the name that CI uses
 

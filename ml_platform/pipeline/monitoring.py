@@ -93,7 +93,8 @@ def monitored_days(workspace: Workspace, problem_name: str, *, at: int | None = 
 def pending_decisions(workspace: Workspace, problem_name: str) -> list[Decision]:
     """Return the recorded decisions to retrain that no training has served yet, oldest first.
 
-    A model of the decision's training date serves it; one of a later date makes it pointless.
+    A model of the decision's training date serves it; one of a later date makes it pointless. What was decided on the last day of a
+    closed past has no training date left, and is never served.
 
     Parameters
     ----------
@@ -110,7 +111,9 @@ def pending_decisions(workspace: Workspace, problem_name: str) -> list[Decision]
     at = workspace.lake.head()
     newest = max((p for p in workspace.lake.partitions(workspace.table("models", problem_name), at=at) if p is not None), default="")
     decisions = [m.record.decision for m in monitored_days(workspace, problem_name, at=at)]
-    return [d for d in decisions if d is not None and d.retrain and d.training_date > newest]
+    days = workspace.project.partitions
+    end = None if days is None or days.end is None else days.end.isoformat()
+    return [d for d in decisions if d is not None and d.retrain and d.training_date > newest and (end is None or d.training_date < end)]
 
 
 def _monitor(

@@ -23,14 +23,15 @@ from ml_platform.defs.flights.nycflights import Feed, Year, read_year
 REPOSITORY = Path(__file__).parents[2]
 PACKAGE = "small_flights_platform"
 PROJECT, PROBLEM = "small_flights", "late_arrival"
-START = "2013-10-01"
+# Partitions end within the month that is lived, so that what lies beyond them is met.
+START, END = "2013-10-01", "2013-12-24"
 
 DECLARATIONS = f"""
 type: ml_platform.Table
 attributes:
   name: schedule
   source: {{files: "schedule/{{day}}*.csv"}}
-  partitions: {{start: "{START}", end: "2014-01-01", first: -1, after: 2}}
+  partitions: {{start: "{START}", end: "{END}", first: -1, after: 2}}
   contract: schedule.contract.yaml
   key: [flight_id]
   event_time: scheduled_at
@@ -40,7 +41,7 @@ type: ml_platform.Table
 attributes:
   name: arrivals
   source: {{files: "arrivals/{{day}}*.parquet"}}
-  partitions: {{start: "{START}", end: "2014-01-01", first: 0, after: 3}}
+  partitions: {{start: "{START}", end: "{END}", first: 0, after: 3}}
   contract: arrivals.contract.yaml
   key: [flight_id]
   event_time: landed_at

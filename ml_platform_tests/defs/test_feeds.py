@@ -12,6 +12,7 @@ from ml_platform.core.errors import SourceError
 from ml_platform.defs.flights import feeds
 from ml_platform.defs.flights.feeds import land, landed_until
 from ml_platform.defs.flights.nycflights import Feed, Year, read_year
+from ml_platform_tests.effort import examples
 
 REPORT_TIMES = {"schedule": "published_at", "departures": "departed_at", "arrivals": "landed_at", "weather": "observed_at"}
 
@@ -93,7 +94,7 @@ edge_times = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(times=edge_times)
 def test_every_row_lands_once_and_not_before_it_is_reported(times, tmp_path_factory, year):
     landing = tmp_path_factory.mktemp("landing")

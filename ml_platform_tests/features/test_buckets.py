@@ -18,6 +18,7 @@ from ml_platform.features.event_rows import to_events
 from ml_platform.features.job import Job
 from ml_platform.features.task_engine import LocalEngine
 from ml_platform.features.view import FeatureColumn
+from ml_platform_tests.effort import examples
 from ml_platform_tests.features.brute_force import brute_force
 from ml_platform_tests.features.bucketed import PLENTY, TYPES, a_job, bucketed
 from ml_platform_tests.features.declared import EVERY_FUNCTION, EVERY_WINDOW, SPECS, a_view, definitions_of
@@ -53,7 +54,7 @@ def slices(engine: Counting) -> dict[tuple, int]:
 
 
 # Each example writes some ten files (0.3 s); without shrinking, which would take minutes.
-@settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=examples(8), deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(**worlds, task_bytes=st.sampled_from([1.0, LITTLE, PLENTY]), bucket_rows=st.sampled_from([5, 1000]))
 def test_agrees_with_the_loop_and_with_one_pass(rows, asked, refresh, task_bytes, bucket_rows):
     events, spine = a_world(rows, asked)

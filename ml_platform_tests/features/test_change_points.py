@@ -13,6 +13,7 @@ from ml_platform.features import change_points as module
 from ml_platform.features.change_points import change_points, longest_reach, read_at
 from ml_platform.features.engine import compute
 from ml_platform.features.view import FeatureColumn
+from ml_platform_tests.effort import examples
 from ml_platform_tests.features.declared import EVERY_FUNCTION, EVERY_WINDOW, SPECS, WHERE, a_view, definitions_of, hours
 from ml_platform_tests.features.test_engine import grids, many_events
 from ml_platform_tests.features.worlds import MICRO, T0, a_world, largest_finite, worlds
@@ -21,7 +22,7 @@ EVER = day_interval("2013-04-01", "2013-06-30")
 EVERYTHING = definitions_of(a_view(*EVERY_FUNCTION, entities=[("origin", "dest")]))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(**worlds)
 def test_reading_the_history_equals_computing_at_the_cutoff(rows, asked, refresh):
     events, spine = a_world(rows, asked)
@@ -31,7 +32,7 @@ def test_reading_the_history_equals_computing_at_the_cutoff(rows, asked, refresh
     assert_frame_equal(read_at(history, spine, definitions), expected, rel_tol=1e-9, abs_tol=1e-15 * largest_finite(events) + 1e-12)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(rows=worlds["rows"], asked=worlds["asked"], **grids)
 def test_reading_the_history_of_windows_of_every_kind(rows, asked, refresh, closed, lag, tail):
     events, spine = a_world(rows, asked)

@@ -17,6 +17,7 @@ from ml_platform.features.axis import Axis, Queries, build_axis
 from ml_platform.features.engine import compute
 from ml_platform.features.view import FeatureColumn
 from ml_platform.features.window_spec import WindowSpec
+from ml_platform_tests.effort import examples
 from ml_platform_tests.features.brute_force import brute_force
 from ml_platform_tests.features.declared import EVERY_FUNCTION, EVERY_WINDOW, SPECS, WHERE, a_view, definitions_of, hours
 from ml_platform_tests.features.worlds import EDGES, MICRO, T0, TIMES, a_world, check, largest_finite, random_world, worlds
@@ -25,7 +26,7 @@ EVERYTHING = definitions_of(a_view(*EVERY_FUNCTION, entities=[("origin",), ("ori
 BOTH_ENTITIES = [("origin",), ("origin", "dest")]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(**worlds)
 def test_agrees_with_the_loop_at_every_edge(rows, asked, refresh):
     events, spine = a_world(rows, asked)
@@ -41,7 +42,7 @@ grids = {
 }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(rows=worlds["rows"], asked=worlds["asked"], **grids)
 def test_windows_of_every_kind_agree_with_the_loop(rows, asked, refresh, closed, lag, tail):
     events, spine = a_world(rows, asked)
@@ -89,7 +90,7 @@ def test_a_refresh_that_is_ignored_is_caught(monkeypatch):
         check(compute(events, spine, EVERYTHING), brute_force(events, spine, EVERYTHING))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(**worlds)
 def test_what_becomes_available_at_or_after_the_last_cutoff_changes_nothing(rows, asked, refresh):
     events, spine = a_world(rows, asked)

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml_platform.features.entities import DENSE, entity_codes
+from ml_platform_tests.effort import examples
 
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
 # Close together, so that a table is used; far apart, so that it is not; and the ends of the type, where a difference would wrap around.
@@ -13,7 +14,7 @@ near, far = st.integers(-3, 12), st.integers(LOWEST, HIGHEST)
 ends = st.sampled_from([LOWEST, LOWEST + 1, HIGHEST - 1, HIGHEST])
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(
     keys=st.sampled_from([near, near | far, ends, near | ends]).flatmap(
         lambda k: st.tuples(st.lists(k | st.none()), st.lists(k | st.none()))

@@ -16,6 +16,7 @@ from ml_platform.features.inputs import leaves, request_columns
 from ml_platform.features.view import FeatureColumn, FeatureView
 from ml_platform.tables.contract import Column, Contract
 from ml_platform.tables.table import FileSource, Table
+from ml_platform_tests.effort import examples
 from ml_platform_tests.features.declared import TABLES, a_view
 
 PLANES = Table(
@@ -100,7 +101,7 @@ def test_an_expression_over_expressions_is_computed_after_them():
     assert [d.name for d in leaves([both])] == ["seats", "origin_arr_delay_mean_1d"]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(
     st.lists(
         st.tuples(

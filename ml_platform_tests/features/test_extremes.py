@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 from ml_platform.features.axis import build_axis
 from ml_platform.features.extremes import largest, last_position, smallest
 from ml_platform.features.sums import Window
+from ml_platform_tests.effort import examples
 
 windows_of = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=1, max_size=20)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(numbers=st.lists(st.integers(-(2**62), 2**62), max_size=40), bounds=windows_of, kind=st.sampled_from(["i8", "f8"]))
 def test_extremes_of_every_window(numbers, bounds, kind):
     values = np.array(numbers, dtype=kind)
@@ -25,7 +26,7 @@ def test_extremes_of_every_window(numbers, bounds, kind):
 
 
 @pytest.mark.parametrize("ordered", [True, False])
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(times=st.lists(st.integers(0, 5), min_size=1, max_size=30), data=st.data())
 def test_the_last_row_of_every_window(ordered, times, data):
     n = len(times)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ml_platform.features.block_tree import window_moments
 from ml_platform.features.event_columns import Values
 from ml_platform.features.sums import ColumnSums, Window
+from ml_platform_tests.effort import examples
 
 
 def sums_of(numbers: list, first: list[int], after: list[int]) -> tuple[ColumnSums, Window]:
@@ -45,7 +46,7 @@ def test_decimal_numbers_are_found_exactly(numbers: list, digits: int | None):
 whole = st.lists(st.integers(-(2**31), 2**31), min_size=2, max_size=12)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(numbers=whole, shift=st.sampled_from([0, 10**9, -(10**9)]))
 def test_deviations_of_whole_numbers_are_right_to_the_last_digits(numbers, shift):
     numbers = [n // 10**6 * 7 + shift for n in numbers]
@@ -68,7 +69,7 @@ def test_one_digit_more_elsewhere_in_the_column_changes_no_bit():
 finite = st.floats(-1e12, 1e12, allow_nan=False) | st.sampled_from([1e-300, 1e12, 1 / 3])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(numbers=st.lists(finite, min_size=1, max_size=40), data=st.data())
 def test_the_block_tree_agrees_with_exact_arithmetic_on_every_window(numbers, data):
     first = data.draw(st.integers(0, len(numbers)))

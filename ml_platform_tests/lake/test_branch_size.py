@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from ml_platform.core.errors import UnknownBranchError
 from ml_platform.lake.lake import Lake
+from ml_platform_tests.effort import examples
 
 TABLES, DAYS = ("p/tables/a", "p/features/b"), ("d1", "d2")
 WRITE = st.tuples(st.sampled_from(["main", "dev"]), st.sampled_from(TABLES), st.sampled_from(DAYS), st.integers(0, 3))
@@ -16,7 +17,7 @@ def on_disk(lake):
     return {path: path.stat().st_size for path in (lake.root / "data").rglob("*.parquet")}
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(before=st.lists(WRITE, max_size=4), writes=st.lists(WRITE, max_size=12))
 def test_what_a_branch_costs_is_what_came_to_the_disk_by_it(tmp_path_factory, before, writes):
     lake = Lake.open(tmp_path_factory.mktemp("lake"))

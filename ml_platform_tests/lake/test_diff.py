@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from ml_platform.core.errors import LakeError, UnknownTableError
 from ml_platform.lake.lake import Lake
+from ml_platform_tests.effort import examples
 
 T = "p/tables/a"
 VALUES = st.none() | st.sampled_from([0.0, 1.0, float("nan")])
@@ -20,7 +21,7 @@ def table(keyed):
     return pa.table({name: pa.array([c[i] for c in cells], kind) for i, (name, kind) in enumerate(kinds.items())})
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(20))
 @given(STATE, STATE)
 def test_counts_are_those_of_a_loop(tmp_path_factory, before, after):
     lake = Lake.open(tmp_path_factory.mktemp("lake"))

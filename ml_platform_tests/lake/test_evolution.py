@@ -12,6 +12,7 @@ from ml_platform.lake.door import open_views
 from ml_platform.lake.duck import connect
 from ml_platform.lake.evolution import can_become, check_former_names, former_names, was
 from ml_platform.lake.lake import Lake
+from ml_platform_tests.effort import examples
 from ml_platform_tests.lake.test_reading import assert_reads
 
 T = "p/tables/a"
@@ -86,7 +87,7 @@ CHANGES = st.lists(
 )
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(12))
 @given(CHANGES)
 def test_columns_that_come_go_widen_and_change_their_names_read_right_in_every_state(tmp_path_factory, changes):
     lake = Lake.open(tmp_path_factory.mktemp("lake"))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from ml_platform.core.errors import LakeError, UnknownCommitError, UnknownPartitionError, UnknownTableError
 from ml_platform.lake.lake import Lake
+from ml_platform_tests.effort import examples
 
 A, B = "p/tables/a", "p/tables/b"
 
@@ -29,7 +30,7 @@ CONTENT = st.tuples(st.sampled_from([A, B]), st.sampled_from(["d1", "d2", None])
 COMMITS = st.lists(st.lists(CONTENT, min_size=1, max_size=4, unique_by=lambda c: (c[0], c[1], c[3])), min_size=1, max_size=6)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(20))
 @given(COMMITS, st.data())
 def test_every_state_reads_exactly_as_it_was_written(tmp_path_factory, commits, data):
     lake = Lake.open(tmp_path_factory.mktemp("lake"))

@@ -22,6 +22,7 @@ from ml_platform.lake.leases import LEASE
 from ml_platform.lake.ledger_tables import doomed
 from ml_platform.lake.retention import MINIMUM_AGE, Rule
 from ml_platform.lake.scope import Scope
+from ml_platform_tests.effort import examples
 
 DAY = timedelta(days=1)
 PEOPLE = ("ann", "bob", "cay")
@@ -486,14 +487,14 @@ def read(lake, table, partition):
 
 
 TestLife = Life.TestCase
-TestLife.settings = settings(max_examples=10, stateful_step_count=20, deadline=None)
+TestLife.settings = settings(max_examples=examples(6), stateful_step_count=20, deadline=None)
 
 # What makes retention find something to do comes often; all else often enough to be there when it does.
 OFTEN = {"write_one_after_the_other": 4, "write_again_what_was_there_once": 3, "live_with_retention": 4, "train": 2}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(examples(3)))
 def test_long_lives(seed):
     """The same steps by chance, many more in a row than Hypothesis takes."""
     chance = random.Random(seed)

@@ -3,6 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml_platform.lake.lake import Lake
+from ml_platform_tests.effort import examples
 
 
 def reach(edges, start):
@@ -13,7 +14,7 @@ def reach(edges, start):
     return found
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(st.lists(st.sets(st.integers(1, 8), max_size=3), min_size=1, max_size=8), st.data())
 def test_closures_are_those_of_a_loop(tmp_path_factory, made_from, data):
     lake = Lake.open(tmp_path_factory.mktemp("lake"))

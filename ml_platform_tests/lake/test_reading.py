@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ml_platform.core.errors import IntegrityError, LakeError
 from ml_platform.lake.duck import connect
 from ml_platform.lake.lake import Lake
+from ml_platform_tests.effort import examples
 
 T = "p/tables/a"
 MICROS = pa.timestamp("us", tz="UTC")
@@ -54,7 +55,7 @@ def test_the_partition_of_an_unpartitioned_table_is_null(lake):
 KINDS = st.sampled_from([pa.int16(), pa.int32(), pa.int64(), pa.float64(), None])
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(15))
 @given(st.lists(st.tuples(KINDS, st.lists(st.none() | st.integers(-5, 5), max_size=3)), min_size=1, max_size=4))
 def test_older_versions_read_as_the_newest_schema_in_every_engine(tmp_path_factory, history):
     lake = Lake.open(tmp_path_factory.mktemp("lake"))

@@ -13,6 +13,7 @@ from ml_platform.lake.duck import connect
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.local_store import LocalStore
 from ml_platform.lake.staging import _ordered
+from ml_platform_tests.effort import examples
 
 ROWS = pa.table({"k": [2, 1, 2, 1], "v": ["a", "b", "c", "d"]})
 
@@ -100,7 +101,7 @@ KEYS = st.sampled_from(["2013-06-01", "2013-06-02", "2013-06-03"])
 CELLS = st.tuples(KEYS, st.none() | st.integers(0, 3), st.none() | st.floats(), st.none() | st.sampled_from(["a", "ü", ""]))
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.lists(CELLS, max_size=30), st.booleans())
 def test_many_partitions_in_one_pass_are_what_each_alone_would_be(tmp_path_factory, cells, declared):
     lake = Lake.open(tmp_path_factory.mktemp("lake"))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from ml_platform.core.errors import EmptySampleError, MlPlatformError
 from ml_platform.lake.duck import connect
 from ml_platform.monitoring.profile import added, layout_of, profile_of, profiles_by
+from ml_platform_tests.effort import examples
 
 # Values from the bins' edges, where a wrong side shows at once.
 NUMBERS = st.one_of(st.none(), st.sampled_from([-3.0, 0.0, 0.5, 1.0, 2.0, 7.0, math.nan, math.inf, -math.inf, 1e9 + 0.25]))
@@ -28,7 +29,7 @@ def counted(reference, frame, by="day"):
         return layout, profiles_by(con.from_arrow(frame.to_arrow()), layout, by)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(frames(least=1), frames())
 def test_counts_equal_a_brute_force_count(reference, frame):
     layout, profiles = counted(reference, frame)
@@ -58,7 +59,7 @@ def test_counts_equal_a_brute_force_count(reference, frame):
             assert profile.columns[name].missing == rows[name].null_count()
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(frames(least=1), frames(least=1))
 def test_profiles_of_parts_add_up_to_the_profile_of_all(reference, frame):
     with connect(threads=1) as con:

@@ -23,6 +23,7 @@ from ml_platform.tables.contract import Column, Contract
 from ml_platform.tables.table import Availability, DailyPartitions, FileSource, Table
 from ml_platform.tables.types import stored_schema
 from ml_platform_tests import flights_like as like
+from ml_platform_tests.effort import examples
 from ml_platform_tests.pipeline.feature_world import AIRPORTS, BUSY, DELAYS, LEGS, world
 
 DAYS = like.days(8)
@@ -93,7 +94,7 @@ def moved(made, moment, asked=ASKED) -> set[str]:
 LANDINGS = sorted(t for day in DAYS[3:6] for t in like.flights(day)["landed_at"])
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(moment=st.one_of(
     st.tuples(st.sampled_from(LANDINGS), st.sampled_from([-US, 0 * US, US])).map(lambda pair: pair[0] + pair[1]),
     st.sampled_from([day_start(DAYS[n]) + h * HOUR for n in (3, 4, 5) for h in (0, 6, 17)]),

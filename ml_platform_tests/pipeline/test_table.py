@@ -14,6 +14,7 @@ from ml_platform.pipeline.table import table_code_version
 from ml_platform.tables.contract import Column, Contract, Reference, RowRule
 from ml_platform.tables.table import Availability, DailyPartitions, FileSource
 from ml_platform.tables.types import stored_schema
+from ml_platform_tests.effort import examples
 from ml_platform_tests.pipeline.delivered import (
     CONTRACT,
     CUSTOMERS,
@@ -315,7 +316,7 @@ DELIVERIES = st.lists(
 )
 
 
-@settings(max_examples=12)
+@settings(max_examples=examples(6))
 @given(deliveries=DELIVERIES)
 def test_a_day_is_the_same_whether_it_is_judged_after_each_delivery_or_beside_other_days(deliveries, tmp_path_factory):
     contract = Contract(CONTRACT.columns, CONTRACT.key, max_rejected=1.0)

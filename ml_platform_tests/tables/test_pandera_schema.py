@@ -15,6 +15,7 @@ from ml_platform.core.errors import DeclarationError
 from ml_platform.tables.contract import Column, Contract, RowRule
 from ml_platform.tables.pandera_schema import to_pandera
 from ml_platform.tables.types import arrow_type, polars_type
+from ml_platform_tests.effort import examples
 from ml_platform_tests.tables.judged import delivery, judged, table
 
 CONTRACT = Contract(
@@ -94,14 +95,14 @@ def pandas_frame(rows):
 POLARS, PANDAS = to_pandera(CONTRACT), to_pandera(CONTRACT, "pandas")
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(20))
 @given(st.lists(ROW, min_size=1, max_size=6))
 def test_polars_rejects_the_rows_and_rules_that_the_engine_does(rows):
     assert by_pandera(POLARS, polars_frame(rows)) == by_engine(rows)
 
 
 @pytest.mark.filterwarnings("ignore:The behavior of DataFrame concatenation:FutureWarning")  # pandera's own report of failures
-@settings(max_examples=40)
+@settings(max_examples=examples(20))
 @given(st.lists(ROW, min_size=1, max_size=6))
 def test_pandas_rejects_the_rows_and_rules_that_the_engine_does(rows):
     assert by_pandera(PANDAS, pandas_frame(rows)) == by_engine(rows)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from ml_platform.tables.contract import Column, Contract
 from ml_platform.tables.table import Availability
+from ml_platform_tests.effort import examples
 from ml_platform_tests.tables.judged import at, delivery, judged, table
 
 CONTRACT = Contract(
@@ -163,7 +164,7 @@ FILES = st.lists(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(60))
 @given(FILES)
 def test_any_history_of_deliveries_counts_as_it_does_by_hand(files):
     deliveries = [(f"f{n}", at(hour), current, rows) for n, (hour, current, rows) in enumerate(files)]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ml_platform.training.labels import is_mature, observe_labels
 from ml_platform.training.problem import Label
 from ml_platform.training.spine import CUTOFF, TIME
+from ml_platform_tests.effort import examples
 
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
 H = timedelta(hours=1)
@@ -90,7 +91,7 @@ def test_the_aggregate_may_use_any_column_and_the_event_time_may_be_an_expressio
 TIMES = [-US, timedelta(0), US, H, HORIZON - US, HORIZON, HORIZON + DELAY, HORIZON + DELAY + US]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from("ab"), st.sampled_from(TIMES), st.one_of(st.none(), st.integers(-20, 40)), st.sampled_from(TIMES)),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from ml_platform.core.intervals import EPOCH, Interval
 from ml_platform.training.problem import GridSpine, RowsSpine
 from ml_platform.training.spine import CUTOFF, TIME, grid_spine, rows_spine
+from ml_platform_tests.effort import examples
 
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
 H = timedelta(hours=1)
@@ -79,7 +80,7 @@ def test_the_order_of_rows_and_the_interval_that_is_asked_for_change_no_spine_ro
     assert pl.concat(parts).equals(whole)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["a", "b", None]), st.sampled_from([-24, -6, -1, 0, 1, 5, 6, 7, 18, 30]), st.sampled_from([-1, 0, 1])),

@@ -11,6 +11,7 @@ from ml_platform.core.errors import EmptySampleError
 from ml_platform.training.problem import Training
 from ml_platform.training.spine import CUTOFF, TIME
 from ml_platform.training.splits import SPLIT, check_splits, split_bounds, split_rows
+from ml_platform_tests.effort import examples
 
 T = datetime(2024, 6, 1, tzinfo=UTC)
 D = timedelta(days=1)
@@ -62,7 +63,7 @@ def test_what_is_left_out_is_counted():
     assert (found.rows.height, found.purged, found.immature) == (0, 2, 2)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from([0, 36, 37, 38, 45, 46, 47, 48, 57, 58, 60]), st.sampled_from([-1, 0, 1])), max_size=15),
     st.integers(0, 4),

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from woodwork.exceptions import TypeConversionError
 
+from ml_platform_tests.effort import examples
 from ml_platform_tests.features.nested import worlds as w
 
 HOUR = w.HOUR
@@ -51,7 +52,7 @@ GROUPS = {
 
 
 @pytest.mark.parametrize("group", GROUPS)
-@settings(max_examples=6, **SLOW)
+@settings(max_examples=examples(6), **SLOW)
 @given(drawn=w.worlds(), depth=DEPTHS, window=WINDOWS, limit=LIMITS)
 def test_values_equal_featuretools(group: str, drawn, depth: int, window: timedelta | None, limit: int):
     world, target, spine = drawn
@@ -73,7 +74,7 @@ def test_values_equal_featuretools(group: str, drawn, depth: int, window: timede
         w.same(mine, found[feature.get_name()], feature.get_name())
 
 
-@settings(max_examples=12, **SLOW)
+@settings(max_examples=examples(12), **SLOW)
 @given(drawn=w.worlds(), window=st.sampled_from([HOUR, 2 * HOUR]))
 def test_one_training_window_is_a_window_of_every_aggregate(drawn, window: timedelta):
     """Featuretools' ``training_window`` also hides old parents and targets, so it is compared where only children have times."""
@@ -108,7 +109,7 @@ def test_a_number_that_is_none_is_skipped():
 COMPARISONS = ("equal", "not_equal", "greater_than", "less_than_equal_to", "equal_scalar", "not_equal_scalar", "greater_than_scalar")
 
 
-@settings(max_examples=8, **SLOW)
+@settings(max_examples=examples(6), **SLOW)
 @given(drawn=w.worlds(), window=WINDOWS)
 def test_comparisons_equal_featuretools_where_nothing_is_missing(drawn, window: timedelta | None):
     world, target, spine = drawn
