@@ -207,8 +207,9 @@ def _summary(table: Table, found: Sequence[Lateness], features: Mapping[str, tup
     if not features:
         slowest = max(found, key=lambda group: group.p99)
         return (
-            f"{slowest.rows:,} rows came p50 {_length(slowest.median)}, p99 {_length(slowest.p99)} after they are declared to be known; "
-            f"none of them more than late_after ({format_duration(table.late_after)}) that counts from before it came."
+            f"{slowest.rows:,} rows came later than they are declared to be known by {_length(slowest.median)} (median) and "
+            f"{_length(slowest.p99)} (p99). "
+            f"Of those later than late_after ({format_duration(table.late_after)}), none counts from before it came."
         )
     worst = max((g for g in found if g.available_at in features), key=lambda group: group.share)
     names = list(dict.fromkeys(name for group in features.values() for name in group))

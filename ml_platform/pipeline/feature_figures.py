@@ -1,4 +1,4 @@
-"""What a reader is shown of features: how many rows have a value, how the values lie, and what each column is."""
+"""What a reader is shown of features: how many rows have a value, and how the values lie."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ def feature_figures(definition: FeatureDefinition, values: pl.Series, coverage: 
     Returns
     -------
     dict
-        ``feature``, ``what`` (its sentence), ``coverage``, ``null_share``; of numbers also ``smallest``, ``mean``, ``largest`` and
-        ``histogram`` (a row of bars).
+        ``feature``, ``coverage``, ``null_share``; of numbers also ``histogram`` (a row of bars), ``smallest``, ``mean`` and ``largest``.
+        What the feature is says the description of its column, on the same page.
     """
-    row: dict[str, Any] = {"feature": definition.name, "what": definition.description}
+    row: dict[str, Any] = {"feature": definition.name}
     if not values.len():
         return row
     missing = values.null_count() / values.len()
     row |= {"coverage": 1 - missing if coverage is None else coverage, "null_share": missing}
     if values.dtype.is_numeric():
-        row |= {"smallest": values.min(), "mean": values.mean(), "largest": values.max(), "histogram": histogram(values)}
+        row |= {"histogram": histogram(values), "smallest": values.min(), "mean": values.mean(), "largest": values.max()}
     elif values.dtype == pl.Boolean:
         row |= {"mean": values.mean()}
     return row

@@ -39,11 +39,11 @@ def test_a_histogram_of_many_values_is_not_stretched_by_one_of_them():
 
 def test_figures_of_a_feature():
     row = feature_figures(FEATURE, pl.Series([1.0, None, 3.0, None]))
-    assert (row["feature"], row["what"], row["coverage"], row["null_share"]) == ("x", "What it is.", 0.5, 0.5)
+    assert (row["feature"], row["coverage"], row["null_share"]) == ("x", 0.5, 0.5)
     assert (row["smallest"], row["mean"], row["largest"]) == (1, 2, 3)
     assert feature_figures(FEATURE, pl.Series(["a", None]))["null_share"] == 0.5
     assert feature_figures(FEATURE, pl.Series([True, False, None]))["mean"] == 0.5
-    assert feature_figures(FEATURE, pl.Series([], dtype=pl.Float64)) == {"feature": "x", "what": "What it is."}
+    assert feature_figures(FEATURE, pl.Series([], dtype=pl.Float64)) == {"feature": "x"}
 
 
 def test_coverage_counts_entities_that_ever_have_a_value():
@@ -59,7 +59,6 @@ def test_a_materialization_tells_them_of_every_feature(tmp_path):
     assert rows["origin_arr_delay_mean_2d"]["coverage"] == 1
     assert 0 < rows["origin_arr_delay_std_3h"]["null_share"] < 1
     assert len(rows["origin_arr_delay_mean_2d"]["histogram"]) == BINS
-    assert all(row["what"] for row in rows.values())
     assert "histogram" not in rows["origin_tailnum_latest"]
 
 

@@ -149,7 +149,7 @@ def test_days_apart_are_the_same_as_days_together(made):
 def test_what_a_reader_is_told(made):
     outcome = materialize_features(made.workspace, "delays", ("origin",), DAYS)
     described = {row["feature"]: row for row in outcome.metadata["features"].rows}
-    assert described["origin_late_share_3h"]["what"].startswith("Share of rows (0 to 1) with late (arr_delay > 15) within the 3h before")
+    assert 0 <= described["origin_late_share_3h"]["smallest"] <= described["origin_late_share_3h"]["largest"] <= 1
     assert 0 < described["origin_arr_delay_std_3h"]["null_share"] < 1
     assert outcome.metadata["values_per_second"] > 0
     assert outcome.metadata["change_points"] > 0
