@@ -6,8 +6,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
-# Two workers, a file each. Something else for pytest, for instance: make test PYTEST_ARGS="-m 'not slow'"
-PYTEST_ARGS ?= -n 2 --dist loadfile
+# Three workers for two cores, a file each: some tests wait for a daemon most of the time. In the order of their names, because ordered by
+# their number of tests the few long ones would come last. Something else for pytest, for instance: make test PYTEST_ARGS="-m 'not slow'"
+PYTEST_ARGS ?= -n 3 --dist loadfile --no-loadscope-reorder
 
 # Nothing of this calls home.
 export DAGSTER_DISABLE_TELEMETRY := 1
