@@ -183,9 +183,11 @@ def main() -> None:
             commands |= {
                 f"feast_{kind}": [args.feast_python, str(folder / "feast_peer.py"), str(folder), kind] for kind in ("duckdb", "dask")
             }
+        # One after the other in every round, so that a slow minute of the machine is one of all of them.
+        rounds = [{name: start(command, name) for name, command in commands.items()} for _ in range(args.runs)]
         base = 0.0
-        for name, command in commands.items():
-            runs = [done for _ in range(args.runs) if (done := start(command, name))]
+        for name in commands:
+            runs = [done for one in rounds if (done := one[name])]
             if not runs:
                 continue
             wall, cpu = (statistics.median(r[k] for r in runs) for k in ("wall", "cpu"))
