@@ -1,4 +1,5 @@
-from datetime import timedelta
+from dataclasses import replace
+from datetime import date, timedelta
 
 import pytest
 
@@ -9,6 +10,7 @@ from ml_platform.monitoring.decision import Policy
 from ml_platform.monitoring.replay import replay
 from ml_platform.pipeline.monitoring import materialize_monitoring, monitored_days, pending_decisions
 from ml_platform.pipeline.outcome import Markdown, Plot
+from ml_platform.tables.table import DailyPartitions
 from ml_platform_tests.pipeline.monitored_world import PROBLEM, World, days_from
 
 TRAINED = "2013-01-15"
@@ -50,6 +52,18 @@ def test_quiet_weeks_end_with_a_retraining_of_age(world):
     assert all(c.passed for c in outcome.checks)
     assert all(p.numbers["drifted_share"] == 0 for p in outcome.partitions)
     assert all(m.incident is None for m in monitored_days(world.workspace(days[-1]), PROBLEM))
+
+
+@pytest.mark.parametrize(("end", "is_asked"), [(date(2013, 2, 12), False), (date(2013, 2, 13), True), (None, True)])
+def test_a_decision_of_the_last_day_has_no_day_left_to_train_for(world, end, is_asked):
+    days = days_from(TRAINED, 28)
+    world.score(days)
+    monitor(world, days)
+    assert decisions(world)["2013-02-11"].retrain
+    workspace = world.workspace(days[-1])
+    flights = replace(workspace.project.problem(PROBLEM).spine_table, partitions=DailyPartitions(date(2013, 1, 1), end))
+    closed = replace(workspace, project=replace(workspace.project, tables={flights.name: flights}))
+    assert [d.training_date for d in pending_decisions(closed, PROBLEM)] == (["2013-02-12"] if is_asked else [])
 
 
 def test_drift_is_acted_on_when_it_lasts_and_served_once(world):
