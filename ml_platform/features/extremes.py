@@ -55,7 +55,7 @@ def smallest(values: NDArray, windows: Sequence[Window]) -> list[NDArray]:
     return [~answer for answer in largest(~values, windows)]
 
 
-def last_position(valid: NDArray[np.bool_], event_times: Ints, axis: Axis, windows: Sequence[Window]) -> list[Ints]:
+def last_position(valid: NDArray[np.bool_], event_times: Ints | None, axis: Axis, windows: Sequence[Window]) -> list[Ints]:
     """Return the position of the last valid row by event time of every window, -1 where there is none.
 
     Ties of the event time go to the row that became available later, then to the one that is stored later: both are the order of the axis.
@@ -64,10 +64,10 @@ def last_position(valid: NDArray[np.bool_], event_times: Ints, axis: Axis, windo
     ----------
     valid : ndarray of bool, shape (n,)
         Rows (in axis order) that have a value and an event time.
-    event_times : ndarray of int64, shape (n,)
-        In axis order.
+    event_times : ndarray of int64, shape (n,), or None
+        In axis order; None where rows happened when they became available.
     """
-    if _is_ordered(event_times, axis.codes):
+    if event_times is None or _is_ordered(event_times, axis.codes):
         # Rows became available in the order in which they happened: the last one is the nearest valid row before the window's end.
         if valid.all():
             found = [window.after - 1 for window in windows]
@@ -80,7 +80,7 @@ def last_position(valid: NDArray[np.bool_], event_times: Ints, axis: Axis, windo
     return [by_event[np.where(top >= 0, top, axis.size)] for top in tops]
 
 
-def first_position(valid: NDArray[np.bool_], event_times: Ints, axis: Axis, windows: Sequence[Window]) -> list[Ints]:
+def first_position(valid: NDArray[np.bool_], event_times: Ints | None, axis: Axis, windows: Sequence[Window]) -> list[Ints]:
     """Return the position of the first valid row by event time of every window, -1 where there is none.
 
     Ties of the event time go to the row that became available sooner, then to the one that is stored sooner.
@@ -89,11 +89,11 @@ def first_position(valid: NDArray[np.bool_], event_times: Ints, axis: Axis, wind
     ----------
     valid : ndarray of bool, shape (n,)
         Rows (in axis order) that have a value and an event time.
-    event_times : ndarray of int64, shape (n,)
-        In axis order.
+    event_times : ndarray of int64, shape (n,), or None
+        In axis order; None where rows happened when they became available.
     """
     size = axis.size
-    if _is_ordered(event_times, axis.codes):
+    if event_times is None or _is_ordered(event_times, axis.codes):
         if valid.all():
             found = [window.first for window in windows]
         else:
