@@ -87,14 +87,15 @@ class Request:
 
     def happened(self, event_time: str | None) -> Happened:
         """Return when the events of the axis happened: when they became available if there is no event time."""
-        if self._is_availability(event_time):
+        apart = self._apart_from_availability(event_time)
+        if apart is None:
             return Happened(self.axis.times, np.ones(self.axis.size, dtype=bool))
-        micros, known = self.columns.times((event_time,))
+        micros, known = self.columns.times((apart,))
         return Happened(micros[self.axis.order], known[self.axis.order])
 
-    def _is_availability(self, event_time: str | None) -> bool:
-        """Whether events happen when they become available, so that the axis has them in that order."""
-        return event_time is None or (event_time,) == self.available_at
+    def _apart_from_availability(self, event_time: str | None) -> str | None:
+        """Return the event time; None where events happen when they become available, so that the axis has them in that order."""
+        return None if (event_time,) == self.available_at else event_time
 
     def spread(self, name: str, values: NDArray, defined: NDArray[np.bool_] | None = None, dtype: pl.DataType | None = None) -> pl.Series:
         """Return the answers of the queries as one series over the spine rows, NULL where not ``defined`` or the row has no entity."""
@@ -147,7 +148,7 @@ class Request:
         wanted = [(is_first, d) for d in definitions for is_first in _ENDS.get(d.function, ())]
         for (is_first, value, event_time), group in grouped(wanted, lambda w: (w[0], _ordered_value(w[1]), w[1].event_time)).items():
             valid = np.ones(self.axis.size, dtype=bool) if value is None else self.columns.values(value).valid[self.axis.order]
-            happened = None if self._is_availability(event_time) else self.happened(event_time)
+            happened = None if self._apart_from_availability(event_time) is None else self.happened(event_time)
             times = None if happened is None else happened.times
             valid = valid if happened is None else valid & happened.known
             specs = list(dict.fromkeys(d.span for _, d in group))
