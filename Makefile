@@ -35,7 +35,7 @@ test: $(STAMP) ## Run all checks and tests: format, lint, layers, types, pytest
 	@echo "==> pyright"      && $(BIN)/pyright --pythonpath $(BIN)/python
 	@echo "==> pytest"       && $(BIN)/python -m pytest $(PYTEST_ARGS)
 
-hunt: $(STAMP) ## Look for what the random tests have not seen yet: twenty times their examples (an hour or two)
+hunt: $(STAMP) ## Look for what the random tests have not seen yet: twenty times their examples (long)
 	@ML_PLATFORM_TEST_EFFORT=20 $(BIN)/python -m pytest -n 2 --dist loadfile -m hypothesis
 
 check: test ## The same, under the name that CI uses

@@ -2,7 +2,8 @@
 
 The task is Feast's: for each spine row, the row of its entity with the greatest (event time, created) at or before the spine's time and not
 older than 7 days, ten columns of it, NULL where there is none. Each peer reads the same two Parquet files in a process of its own and hands
-over one frame; whatever it answers is compared with the engine's, row by row. Feast needs an environment of its own (``pip install
+over one frame; whatever it answers is compared with the engine's, row by row. In the end the engine alone answers the same number of rows
+of fewer and fewer entities: its memory must not grow with the rows of one. Feast needs an environment of its own (``pip install
 'feast[duckdb]'``), whose Python is given; it is told apart by the rows that it loses.
 
     python benchmarks/as_of.py [--runs 3] [--features 1000000] [--spine 100000] [--feast-python PATH]

@@ -140,7 +140,7 @@ def _retraining_sensor(project: Project) -> dg.SensorDefinition:
                 requests.append(retraining_request(project, problem, decision))
                 served.append(f"{problem}: train at {decision.training_date} ({'; '.join(decision.reasons)})")
         if not requests:
-            return dg.SkipReason("No recorded decision asks for a training that has not been made.")
+            return dg.SkipReason("No recorded decision asks for a training that is still to be made.")
         context.log.info("\n".join(served))
         return dg.SensorResult(run_requests=requests)
 

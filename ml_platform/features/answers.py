@@ -148,9 +148,10 @@ class Request:
         wanted = [(is_first, d) for d in definitions for is_first in _ENDS.get(d.function, ())]
         for (is_first, value, event_time), group in grouped(wanted, lambda w: (w[0], _ordered_value(w[1]), w[1].event_time)).items():
             valid = np.ones(self.axis.size, dtype=bool) if value is None else self.columns.values(value).valid[self.axis.order]
-            happened = None if self._apart_from_availability(event_time) is None else self.happened(event_time)
-            times = None if happened is None else happened.times
-            valid = valid if happened is None else valid & happened.known
+            times = None
+            if self._apart_from_availability(event_time) is not None:
+                happened = self.happened(event_time)
+                times, valid = happened.times, valid & happened.known
             specs = list(dict.fromkeys(d.span for _, d in group))
             find = first_position if is_first else last_position
             found = find(valid, times, self.axis, [self.window(spec) for spec in specs])

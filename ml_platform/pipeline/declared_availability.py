@@ -207,8 +207,8 @@ def _summary(table: Table, found: Sequence[Lateness], features: Mapping[str, tup
     if not features:
         slowest = max(found, key=lambda group: group.p99)
         return (
-            f"{slowest.rows:,} rows came later than they are declared to be known by {_length(slowest.median)} (median) and "
-            f"{_length(slowest.p99)} (p99). "
+            f"{slowest.rows:,} rows came {_length(slowest.median)} (median) and {_length(slowest.p99)} (p99) after they are declared to be "
+            "known. "
             f"Of those later than late_after ({format_duration(table.late_after)}), none counts from before it came."
         )
     worst = max((g for g in found if g.available_at in features), key=lambda group: group.share)

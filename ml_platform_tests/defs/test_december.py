@@ -40,7 +40,7 @@ from ml_platform_tests.defs.small_flights import (
 pytestmark = pytest.mark.slow
 
 FIRST, LAST = "2013-12-01", shift_day(END, -1)
-DAYS = [shift_day(FIRST, n) for n in range(int(LAST[-2:]))]
+DAYS = [shift_day(FIRST, n) for n in range((day_start(END) - day_start(FIRST)).days)]
 CORRECTED, CORRECTED_ON, KILLED_ON, LOST_FROM = "2013-12-04", "2013-12-10", "2013-12-13", "2013-12-06"
 TRAINED = ("training", "selected", "models", "champion")
 # As declared: a file of arrivals holds times of three days from its own on; a window of 7 days and a refresh reach 8 days back.

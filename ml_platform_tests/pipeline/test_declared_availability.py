@@ -52,7 +52,7 @@ def test_rows_that_came_when_they_are_known_are_quiet(tmp_path):
     assert found.passed
     assert found.severity == "warn"
     assert found.numbers == {"judged_rows": 2.0, "late_share": 0.0}
-    assert "2 rows came later than they are declared to be known by 30.0 min (median) and 30.0 min (p99)." in found.summary
+    assert "2 rows came 30.0 min (median) and 30.0 min (p99) after they are declared to be known." in found.summary
 
 
 def test_rows_that_came_late_are_told_with_their_share_their_lateness_and_the_features(tmp_path):
