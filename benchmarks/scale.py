@@ -1,10 +1,11 @@
 """Cost of point-in-time features against the number of rows: 50 features of three entities, ten events per spine row, in bounded memory.
 
 Events and spine rows are made up and written to Parquet in chunks; each size is computed in a process of its own, which sees files and
-writes one file. In the skewed variant half of all events and spine rows belong to one key. Printed are wall and CPU seconds, the largest
+writes one file. In the skewed variant half of all events and spine rows belong to one key; in the endless one the windows
+are 7 days, the last 10 rows and all history. Printed are wall and CPU seconds, the largest
 resident memory of that process (VmHWM), and the bytes of the answers; a table and a plot go to ``benchmarks/scale.md`` and ``scale.svg``.
 
-    python benchmarks/scale.py [--sizes 1e5 1e6 1e7] [--memory 8GiB] [--workers 2] [--skewed] [--folder FOLDER] [--write]
+    python benchmarks/scale.py [--sizes 1e5 1e6 1e7] [--memory 8GiB] [--workers 2] [--skewed] [--endless] [--folder FOLDER] [--write]
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from ml_platform.features.memory import parse_bytes
 from ml_platform.features.split import EventSource, Part, SpineSource, select_file
 from ml_platform.features.task_engine import LocalEngine
 from ml_platform.features.view import FeatureColumn, FeatureView
+from ml_platform.features.window_spec import WindowSpec
 from ml_platform.tables.contract import Column, Contract
 from ml_platform.tables.table import Availability, FileSource, Table
 from ml_platform.tables.types import contract_columns
@@ -56,10 +58,12 @@ PAYMENTS = Table(
 )  # fmt: skip
 
 
-def definitions() -> list[FeatureDefinition]:
+def definitions(endless: bool) -> list[FeatureDefinition]:
     """Return 50 features: of two entities all, of the third what is left."""
+    days = (timedelta(days=1), timedelta(days=7), timedelta(days=28))
+    windows = (timedelta(days=7), WindowSpec(rows=10), WindowSpec()) if endless else days
     view = FeatureView(
-        "spending", ENTITIES, source="payments", windows=(timedelta(days=1), timedelta(days=7), timedelta(days=28)), refresh=None,
+        "spending", ENTITIES, source="payments", windows=windows, refresh=None,
         features=(
             FeatureColumn("amount", ("sum", "mean", "std", "max", "last")), FeatureColumn("large", ("share",), sql="amount > 50"),
             FeatureColumn("rows", ("count",)),
@@ -110,9 +114,9 @@ def parts_of(folder: Path, what: str) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def run(folder: Path, limit: int, workers: int) -> dict[str, Any]:
+def run(folder: Path, limit: int, workers: int, endless: bool) -> dict[str, Any]:
     """Compute one size in this process."""
-    wanted = definitions()
+    wanted = definitions(endless)
     types = contract_columns(PAYMENTS.contract)
     first = sorted(folder.glob("events-*.parquet"))[0]
     events = to_events(pl.read_parquet(first, n_rows=0, columns=stored_columns(wanted)), types, wanted)
@@ -139,7 +143,9 @@ def one_size(events: int, skewed: bool, args: argparse.Namespace) -> dict[str, A
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         common = [sys.executable, __file__, "--folder", folder, "--memory", args.memory, "--workers", str(args.workers)]
         subprocess.run([*common, "--sizes", str(events), "--step", "make", *(["--skewed"] if skewed else [])], check=True)
-        done = subprocess.run([*common, "--step", "run"], check=True, stdout=subprocess.PIPE, text=True)
+        done = subprocess.run(
+            [*common, "--step", "run", *(["--endless"] if args.endless else [])], check=True, stdout=subprocess.PIPE, text=True
+        )
         return {"events": events, "skewed": skewed, "limit": parse_bytes(args.memory)} | json.loads(done.stdout.splitlines()[-1])
 
 
@@ -150,6 +156,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--folder", type=Path, default=None)
     parser.add_argument("--skewed", action="store_true", help="also with one key that has half of all events")
+    parser.add_argument("--endless", action="store_true", help="windows of the last 10 rows and of all history beside one of 7 days")
     parser.add_argument("--write", action="store_true", help="keep the figures in scale.json, scale.md and scale.svg beside this file")
     parser.add_argument("--step", choices=["make", "run"], help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -157,14 +164,14 @@ def main() -> None:
         make(args.folder, args.sizes[0], args.skewed)
         return
     if args.step == "run":
-        print(json.dumps(run(args.folder, parse_bytes(args.memory), args.workers)))
+        print(json.dumps(run(args.folder, parse_bytes(args.memory), args.workers, args.endless)))
         return
     print(HEADER, flush=True)
     for events in args.sizes:
         for skewed in (False, True) if args.skewed else (False,):
             found = one_size(events, skewed, args)
             print(row_of(found), flush=True)
-            if args.write:
+            if args.write and not args.endless:
                 keep(found)
 
 

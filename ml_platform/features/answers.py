@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,9 @@ from ml_platform.features.extremes import first_position, largest, last_position
 from ml_platform.features.functions import percentile
 from ml_platform.features.modes import most_frequent
 from ml_platform.features.ranks import Kept, count_different, keep_known, quantile
-from ml_platform.features.shapes import Happened, skewness, trend
+from ml_platform.features.shapes import Happened, TimedTotals, happened, skewness, trend
 from ml_platform.features.sums import ColumnSums, Window, prefix_sums
+from ml_platform.features.totals import Totals
 from ml_platform.features.window_spec import WindowSpec
 
 TIMES = pl.Datetime("us", "UTC")
@@ -40,7 +42,8 @@ class Request:
     """One computation: queries on an axis, answered for ``definitions`` that share entity, availability, filter and refresh.
 
     ``available_at`` are the columns whose latest time the axis holds. ``cutoffs`` are the real ones (microseconds), per spine row;
-    ``stored`` returns what feature tables store in place of ``time_since``.
+    ``stored`` returns what feature tables store in place of ``time_since``. ``totals`` are those of rows before all others, of which the
+    axis holds one position per entity: that of a row without values, ``nobody``.
     """
 
     columns: EventColumns
@@ -49,6 +52,8 @@ class Request:
     queries: Queries
     cutoffs: NDArray[np.int64]
     stored: bool = False
+    totals: Totals | None = None
+    nobody: int = -1
     _windows: dict[WindowSpec, Window] = field(default_factory=dict)
     _sums: dict[str, ColumnSums] = field(default_factory=dict)
     _kept: dict[str, Kept] = field(default_factory=dict)
@@ -76,8 +81,26 @@ class Request:
     def sums(self, column: str) -> ColumnSums:
         """Return the prefix sums of a column on this axis."""
         if column not in self._sums:
-            self._sums[column] = ColumnSums(self.columns.values(column), self.axis.order, column)
+            earlier = None if self.totals is None else self.totals.column(column, self.total_positions)
+            self._sums[column] = ColumnSums(self.columns.values(column), self.axis.order, column, earlier)
         return self._sums[column]
+
+    @cached_property
+    def total_positions(self) -> NDArray[np.int64]:
+        """Where on the axis totals stand, in order of the entities."""
+        return np.flatnonzero(self.axis.order == self.nobody)
+
+    def rows(self, window: Window) -> NDArray[np.int64]:
+        """Return the number of rows in each window."""
+        if self.totals is None:
+            return window.rows
+        each = np.ones(self.axis.size, dtype=np.int64)
+        each[self.total_positions] = self.totals.rows
+        return window.difference(prefix_sums(each))
+
+    def timed(self, definition: FeatureDefinition) -> TimedTotals | None:
+        """Return the totals for a function of event times, if there are any."""
+        return None if self.totals is None else self.totals.timed(definition)
 
     def kept(self, column: str) -> Kept:
         """Return the ranks of a column's known values on this axis."""
@@ -87,11 +110,8 @@ class Request:
 
     def happened(self, event_time: str | None) -> Happened:
         """Return when the events of the axis happened: when they became available if there is no event time."""
-        apart = self._apart_from_availability(event_time)
-        if apart is None:
-            return Happened(self.axis.times, np.ones(self.axis.size, dtype=bool))
-        micros, known = self.columns.times((apart,))
-        return Happened(micros[self.axis.order], known[self.axis.order])
+        found = happened(self.columns, self.axis, self.available_at, event_time)
+        return found if self.totals is None else Happened(found.times, found.known & (self.axis.order != self.nobody))
 
     def _apart_from_availability(self, event_time: str | None) -> str | None:
         """Return the event time; None where events happen when they become available, so that the axis has them in that order."""
@@ -118,6 +138,12 @@ class Request:
     def end(self, definition: FeatureDefinition, *, is_first: bool) -> NDArray[np.int64]:
         """Return for each query the row number of the first or last event of the window by event time (-1: none)."""
         return self._ends[is_first, _ordered_value(definition), definition.event_time, definition.span]
+
+    def rows_looked_at(self, definition: FeatureDefinition) -> NDArray[np.int64]:
+        """Return the different numbers of the rows at the ends of the windows that a function of order looks at."""
+        self._find_ends([definition])
+        found = np.concatenate([self.end(definition, is_first=which) for which in _ENDS[definition.function]])
+        return np.unique(found[found >= 0])
 
     def _extremes(self, function: str, column: str, definitions: Sequence[FeatureDefinition]) -> Answers:
         values = self.columns.values(column)
@@ -152,6 +178,8 @@ class Request:
             if self._apart_from_availability(event_time) is not None:
                 happened = self.happened(event_time)
                 times, valid = happened.times, valid & happened.known
+            if self.totals is not None:
+                valid = valid & (self.axis.order != self.nobody)
             specs = list(dict.fromkeys(d.span for _, d in group))
             find = first_position if is_first else last_position
             found = find(valid, times, self.axis, [self.window(spec) for spec in specs])
@@ -176,7 +204,7 @@ def _beyond(dtype: np.dtype, function: str) -> float | int:
 
 
 def _count(request: Request, definition: FeatureDefinition) -> pl.Series:
-    return request.spread(definition.name, request.window(definition.span).rows)
+    return request.spread(definition.name, request.rows(request.window(definition.span)))
 
 
 def _total(request: Request, definition: FeatureDefinition) -> pl.Series:
@@ -200,8 +228,8 @@ def _skewness(request: Request, definition: FeatureDefinition) -> pl.Series:
 
 
 def _trend(request: Request, definition: FeatureDefinition) -> pl.Series:
-    sums, happened = request.sums(str(definition.value)), request.happened(definition.event_time)
-    slopes = trend(sums, request.axis, happened, request.window(definition.span), definition.span)
+    sums, at = request.sums(str(definition.value)), request.happened(definition.event_time)
+    slopes = trend(sums, request.axis, at, request.window(definition.span), definition.span, request.timed(definition))
     return request.spread(definition.name, *slopes)
 
 
@@ -229,12 +257,22 @@ def _since(request: Request, definition: FeatureDefinition) -> pl.Series:
 
 
 def _time_between(request: Request, definition: FeatureDefinition) -> pl.Series:
-    first, last = (_happened_at(request, definition, request.end(definition, is_first=which)) for which in (True, False))
-    happened = request.happened(definition.event_time)
-    valid = happened.known
+    ends = [request.end(definition, is_first=which) for which in (True, False)]
+    first, last = (_happened_at(request, definition, rows) for rows in ends)
+    valid = request.happened(definition.event_time).known
     if definition.value is not None:
         valid = valid & request.columns.values(definition.value).valid[request.axis.order]
-    count = request.window(definition.span).difference(prefix_sums(valid))
+    timed = request.timed(definition)
+    if timed is not None:
+        # The last query stands for entities of which nothing is known.
+        codes = request.queries.codes
+        first[:-1] = np.minimum(timed.earliest[codes], np.where(ends[0][:-1] >= 0, first[:-1], timed.earliest[codes]))
+        last[:-1] = np.maximum(timed.latest[codes], np.where(ends[1][:-1] >= 0, last[:-1], timed.latest[codes]))
+        each = valid.astype(np.int64)
+        each[request.total_positions] = timed.count
+    else:
+        each = valid
+    count = request.window(definition.span).difference(prefix_sums(each))
     return request.spread(definition.name, (last - first) / (1e6 * np.maximum(count - 1, 1)), count >= 2)
 
 

@@ -116,25 +116,22 @@ def _joined_mean(left_count: Floats, left: Parts, right: Parts, shift: Floats) -
     return np.where(is_left, left[0], right[0]), np.where(is_left, left[1] + shift, right[1])
 
 
-def window_moments(values: Floats, valid: NDArray[np.bool_], first: NDArray[np.int64], after: NDArray[np.int64]) -> Moments:
-    """Return the moments of ``values[first:after]`` for many windows.
+def window_moments(level: Parts, first: NDArray[np.int64], after: NDArray[np.int64]) -> Moments:
+    """Return the moments of many windows.
 
     Parameters
     ----------
-    values : ndarray of float64, shape (n,)
-        Finite where valid.
-    valid : ndarray of bool, shape (n,)
-        Which values count.
+    level : tuple of four ndarray of float64, each of shape (n,)
+        What each position contributes: count (1 for a finite value), the value, 0, 0; or count, mean in two numbers and squared
+        deviations of several values.
     first, after : ndarray of int64, shape (m,)
         Windows ``[first, after)`` of positions; empty where ``first >= after``.
 
     Returns
     -------
     Moments of shape (m,)
-        Count 0 for a window without valid values.
+        Count 0 for a window without values.
     """
-    zeros = np.zeros(values.size)
-    level = (valid.astype(np.float64), np.where(valid, values, 0.0), zeros, zeros)
     count, anchor, distance, squares = fold_windows(level, combine_moments, first, after)
     return Moments(count, anchor + distance, squares)
 

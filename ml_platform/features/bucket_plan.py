@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 import polars as pl
 
 from ml_platform.core.errors import FeatureError
 from ml_platform.features import memory
+from ml_platform.features.answers import grouped
+from ml_platform.features.axis import MICROSECOND
 from ml_platform.features.bucket_task import ComputeBucket, GroupedFile, rounds_within
 from ml_platform.features.change_points import longest_reach
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.job import Job
+from ml_platform.features.long_history import is_endless, is_thinned, is_totalled, wait
+from ml_platform.features.long_history_task import ComputeLongHistory
 from ml_platform.features.merge import Answers
 from ml_platform.features.shuffle import Sketch
-from ml_platform.features.time_slices import Slice, Weights, cut_by_time, whole_bucket
+from ml_platform.features.time_slices import ALWAYS, Slice, Weights, cut_by_time, whole_bucket
 
 # Windows that differ by more than this factor are cut by time apart: a short one need not read what a long one reaches.
 REACH_FACTOR = 4
+# Of the memory of a slice whose windows have no beginning; the rest is for what stays of the events before it.
+SLICE_SHARE = 0.5
 
 
 @dataclass
@@ -52,11 +57,12 @@ class BucketPlan:
     spine_rows: int
     job: Job
     number: int
+    stored: bool
 
     def make(self, small: list[ComputeBucket], alone: list[ComputeBucket]) -> list[Answers]:
         """Add the tasks to those that run side by side, or alone, and return where the answers will be."""
         event_bytes, spine_bytes = (files.bytes_per_row for files in (self.events, self.spine))
-        classes = self._by_reach()
+        classes = [group for kind in self._by_history() for group in _by_reach(kind)]
         paths: dict[int, list[str]] = {n: [] for n in range(len(classes))}
         for bucket in range(self.buckets):
             events, spine = (Weights(f.sketches, bucket) for f in (self.events, self.spine))
@@ -73,38 +79,44 @@ class BucketPlan:
                     found.append(task.path)
                 continue
             for number, group in enumerate(classes):
-                slices, target = self._slices(events, spine, group, needs[number + 1], small, alone)
-                tasks = [self._task(bucket, cut, group, n, number) for n, cut in enumerate(slices)]
-                target += tasks
+                tasks, is_small = self._slices(bucket, events, spine, group, needs[number + 1], number)
+                (small if is_small else alone).extend(tasks)
                 paths[number] += [task.path for task in tasks]
         return [Answers(tuple(d.name for d in group), tuple(paths[n])) for n, group in enumerate(classes)]
 
     def _slices(
-        self, events: Weights, spine: Weights, group: list[FeatureDefinition], needs: tuple[float, float], small: list, alone: list
-    ) -> tuple[list[Slice], list]:
-        """Cut a bucket so that its slices run side by side, or, where that cannot be, one at a time."""
-        reach = longest_reach(group) // timedelta(microseconds=1)
-        slices = cut_by_time(events, spine, reach, *needs, self.job.task_bytes)
-        if max(s.bytes for s in slices) <= self.job.task_bytes:
-            return slices, small
-        slices = cut_by_time(events, spine, reach, *needs, self.job.alone_bytes)
-        most = max(s.bytes for s in slices)
-        if most > self.job.alone_bytes:
-            raise FeatureError(
-                f"The features {', '.join(d.name for d in group[:3])} of {' and '.join(self.entity)} reach so many events of one key at "
-                f"once that they take about {memory.format_bytes(most)}, more than the {memory.format_bytes(self.job.alone_bytes)} of the "
-                "memory limit that are left for them. Raise the memory limit, or shorten the windows."
-            )
-        return slices, alone
+        self, bucket: int, events: Weights, spine: Weights, group: list[FeatureDefinition], needs: tuple[float, float], number: int
+    ) -> tuple[list[ComputeBucket], bool]:
+        """Cut a bucket so that its slices run side by side (True), or, where that cannot be, one at a time."""
+        most = 0.0
+        for budget in (self.job.task_bytes, self.job.alone_bytes):
+            slices = cut_by_time(events, spine, longest_reach(group) // MICROSECOND, *needs, budget)
+            most = max(s.bytes for s in slices)
+            if most <= budget:
+                return [self._task(bucket, cut, group, n, number) for n, cut in enumerate(slices)], budget == self.job.task_bytes
+        if is_totalled(group[0]) or is_thinned(group[0]):
+            budget = SLICE_SHARE * self.job.alone_bytes
+            slices = cut_by_time(events, spine, wait(group) // MICROSECOND, *needs, budget)
+            most = max(s.bytes for s in slices)
+            if most <= budget:
+                return [self._long_task(bucket, cut, group, n, number) for n, cut in enumerate(slices)], False
+        raise FeatureError(
+            f"The features {', '.join(d.name for d in group[:3])} of {' and '.join(self.entity)} reach so many events of one key at "
+            f"once that they take about {memory.format_bytes(most)}, more than the {memory.format_bytes(self.job.alone_bytes)} of the "
+            "memory limit that are left for them. Raise the memory limit, or shorten the windows."
+        )
 
-    def _by_reach(self) -> list[list[FeatureDefinition]]:
-        classes: list[list[FeatureDefinition]] = []
-        for definition in sorted(self.definitions, key=lambda d: longest_reach([d])):
-            if classes and longest_reach([definition]) <= REACH_FACTOR * longest_reach(classes[-1][:1]):
-                classes[-1].append(definition)
-            else:
-                classes.append([definition])
-        return classes
+    def _by_history(self) -> list[list[FeatureDefinition]]:
+        """Return the definitions whose windows begin somewhere, and apart from them those that need all rows before, or little of them."""
+        # Different values can be as many as the rows: whether they fit must not decide for the others.
+        kinds = grouped(self.definitions, lambda d: is_endless(d) and (is_totalled(d), is_thinned(d), d.function == "distinct"))
+        return list(kinds.values())
+
+    def _long_task(self, bucket: int, cut: Slice, definitions: list[FeatureDefinition], number: int, reach: int) -> ComputeLongHistory:
+        """Return the task of a slice that reads all events before it, too, a piece at a time."""
+        task = self._task(bucket, cut, definitions, number, reach)
+        events = self.events.within(bucket, ALWAYS[0], cut.events_to)
+        return ComputeLongHistory(**{**vars(task), "events": events}, budget=self.job.alone_bytes)
 
     def _task(self, bucket: int, cut: Slice, definitions: list[FeatureDefinition], number: int, reach: int = 0) -> ComputeBucket:
         return ComputeBucket(
@@ -120,5 +132,16 @@ class BucketPlan:
             schema=pl.Schema({d.name: self.schema[d.name] for d in definitions}),
             spine_rows=self.spine_rows,
             block_rows=self.job.block_rows,
+            stored=self.stored,
             path=f"{self.job.folder}/answers-{self.number}-{bucket}-{reach}-{number}.arrow",
         )
+
+
+def _by_reach(definitions: list[FeatureDefinition]) -> list[list[FeatureDefinition]]:
+    classes: list[list[FeatureDefinition]] = []
+    for definition in sorted(definitions, key=lambda d: longest_reach([d])):
+        if classes and longest_reach([definition]) <= REACH_FACTOR * longest_reach(classes[-1][:1]):
+            classes[-1].append(definition)
+        else:
+            classes.append([definition])
+    return classes

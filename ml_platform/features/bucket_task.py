@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.engine import compute
@@ -26,6 +27,11 @@ class GroupedFile:
 
     path: str
     rounds: tuple[bool, ...] | None = None
+
+    @property
+    def wanted(self) -> NDArray[np.bool_] | None:
+        """The rounds, for :func:`ml_platform.features.shuffle.read_batches`."""
+        return None if self.rounds is None else np.array(self.rounds)
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,7 @@ class ComputeBucket:
     schema: pl.Schema
     spine_rows: int
     block_rows: int
+    stored: bool
     path: str
 
     def run(self) -> int:
@@ -55,23 +62,28 @@ class ComputeBucket:
         definitions = [FeatureDefinition.from_dict(d) for d in self.definitions]
         is_asked = pl.col(SLICED_AT).is_between(self.cut.start, self.cut.end, closed="left")
         spine = _read(self.spine, self.spine_schema, self.bucket, self.buckets, lambda rows: rows.filter(is_asked))
-        events = read_bucket(self.events, self.events_schema, self.bucket, self.buckets, self.cut, definitions)
-        answers = compute(events, spine, definitions).cast(self.schema).with_columns(spine[ROW])
-        del events
+        answers = self.answers(spine, definitions).cast(self.schema).with_columns(spine[ROW])
         write_blocks(self.path, answers, self.spine_rows, self.block_rows)
         return answers.height
+
+    def answers(self, spine: pl.DataFrame, definitions: Sequence[FeatureDefinition]) -> pl.DataFrame:
+        """Return the features of the spine's rows."""
+        events = read_bucket(self.events, self.events_schema, self.bucket, self.buckets, self.cut, definitions)
+        return compute(events, spine, definitions, stored=self.stored)
 
 
 def read_bucket(
     files: Sequence[GroupedFile], schema: pl.Schema, bucket: int, buckets: int, cut: Slice, definitions: Sequence[FeatureDefinition]
 ) -> pl.DataFrame:
     """Return the events of a bucket that a slice can see, in stored order."""
+    return _read(files, schema, bucket, buckets, lambda rows: rows.filter(reached(rows, definitions, cut.events_from, cut.events_to)))
 
-    def reached(events: pl.DataFrame) -> pl.DataFrame:
-        earliest, latest, _ = event_times(events, definitions)
-        return events.filter(pl.Series((latest >= cut.events_from) & (earliest <= cut.events_to)))
 
-    return _read(files, schema, bucket, buckets, reached)
+def reached(events: pl.DataFrame, definitions: Sequence[FeatureDefinition], start: int | None, end: int) -> pl.Series:
+    """Return which events can be available to the definitions at a time in ``[start, end]``, before which there is nothing if None."""
+    earliest, latest, _ = event_times(events, definitions)
+    found = earliest <= end
+    return pl.Series(found if start is None else found & (latest >= start), dtype=pl.Boolean)
 
 
 def _read(
@@ -79,8 +91,7 @@ def _read(
 ) -> pl.DataFrame:
     found = [pl.DataFrame(schema=schema)]
     for file in files:
-        rounds = None if file.rounds is None else np.array(file.rounds)
-        found += [keep(rows) for rows in read_batches(file.path, bucket, buckets, rounds)]
+        found += [keep(rows) for rows in read_batches(file.path, bucket, buckets, file.wanted)]
     return pl.concat(found, rechunk=True)
 
 

@@ -29,8 +29,9 @@ UNEVEN = 1.25
 
 
 def compute_in_buckets(
-    events: EventSource, spine: SpineSource, definitions: Sequence[FeatureDefinition], job: Job, path: str, carried: Sequence[str] = ()
-) -> None:
+    events: EventSource, spine: SpineSource, definitions: Sequence[FeatureDefinition], job: Job, path: str, carried: Sequence[str] = (),
+    *, stored: bool = False,
+) -> None:  # fmt: skip
     """Compute window features for every row of a spine, and write them as they come.
 
     Parameters
@@ -48,6 +49,8 @@ def compute_in_buckets(
         only if all of it is.
     carried : sequence of str
         Columns of the spine to write before the features.
+    stored : bool
+        As of ``compute``.
 
     Raises
     ------
@@ -55,7 +58,7 @@ def compute_in_buckets(
         As ``compute``; if a bucket cannot be cut small enough for the memory; if a task fails. Nothing is written then.
     """
     empty = pl.DataFrame(schema=spine.schema)
-    schema = compute(pl.DataFrame(schema=events.schema), empty, definitions).schema
+    schema = compute(pl.DataFrame(schema=events.schema), empty, definitions, stored=stored).schema
     entities: dict[tuple[str, ...], list[FeatureDefinition]] = {}
     for definition in definitions:
         entities.setdefault(definition.entity, []).append(definition)
@@ -74,7 +77,7 @@ def compute_in_buckets(
         small: list[ComputeBucket] = []
         alone: list[ComputeBucket] = []
         for number, (entity, group) in enumerate(entities.items()):
-            plan = BucketPlan(entity, group, *found[number], buckets, schema, spine.rows, job, number)
+            plan = BucketPlan(entity, group, *found[number], buckets, schema, spine.rows, job, number, stored)
             answers += plan.make(small, alone)
         job.say(f"{len(small) + len(alone)} tasks, of which {len(alone)} run alone")
         job.engine.run(small)

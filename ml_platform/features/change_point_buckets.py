@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,15 @@ import polars as pl
 from ml_platform.core.errors import FeatureError
 from ml_platform.core.intervals import Interval, from_micros, to_micros
 from ml_platform.features import memory
+from ml_platform.features.answers import TIMES
 from ml_platform.features.bucket_plan import SplitFiles
 from ml_platform.features.bucket_task import GroupedFile, read_bucket
-from ml_platform.features.buckets import bucket_count, kept_columns
-from ml_platform.features.change_points import change_points, longest_reach
-from ml_platform.features.definition import VALID_FROM, FeatureDefinition
+from ml_platform.features.buckets import bucket_count, compute_in_buckets, kept_columns
+from ml_platform.features.change_points import candidates, change_points, longest_reach
+from ml_platform.features.definition import CUTOFF, VALID_FROM, FeatureDefinition
 from ml_platform.features.job import Job
-from ml_platform.features.split import EntityFile, EventSource, SplitEvents
+from ml_platform.features.long_history import is_endless, wait
+from ml_platform.features.split import EntityFile, EventSource, Part, SpineSource, SplitEvents, select_file
 from ml_platform.features.time_slices import ALWAYS, Slice, Weights, cut_by_time
 
 MICROSECOND = timedelta(microseconds=1)
@@ -58,6 +61,8 @@ def change_points_in_buckets(events: EventSource, definitions: Sequence[FeatureD
         alone: list[ChangePoints] = []
         for bucket in range(buckets):
             slices, target = _slices(files, bucket, definitions, small, alone, job)
+            if slices is None:
+                return _values_at_candidates(events, files, buckets, definitions, interval, job).select(empty.columns).cast(empty.schema)
             target += [
                 _task(files, bucket, buckets, definitions, cut, interval, f"{job.folder}/points-{bucket}-{n}.arrow")
                 for n, cut in enumerate(slices)
@@ -102,6 +107,21 @@ class ChangePoints:
         return found.height
 
 
+@dataclass(frozen=True)
+class FindCandidates(ChangePoints):
+    """Task: when the vectors of one slice can change, as a spine."""
+
+    def run(self) -> int:
+        """Write entities and cutoffs and return how many there are."""
+        definitions = [FeatureDefinition.from_dict(d) for d in self.definitions]
+        events = read_bucket(self.events, self.schema, self.bucket, self.buckets, self.cut, definitions)
+        found = candidates(events, definitions, Interval(*map(from_micros, self.interval))).rename({VALID_FROM: CUTOFF})
+        part = f"{self.path}.{os.getpid()}.part"
+        found.write_parquet(part, compression="lz4")
+        os.replace(part, self.path)
+        return found.height
+
+
 def _split(events: EventSource, definitions: Sequence[FeatureDefinition], buckets: int, job: Job) -> SplitFiles:
     entity, schema = definitions[0].entity, kept_columns(events.schema, definitions)
     tasks = [
@@ -121,8 +141,11 @@ def _split(events: EventSource, definitions: Sequence[FeatureDefinition], bucket
 
 def _slices(
     files: SplitFiles, bucket: int, definitions: Sequence[FeatureDefinition], small: list, alone: list, job: Job
-) -> tuple[list[Slice], list]:
-    """Cut a bucket so that its slices run side by side, or, where that cannot be, one at a time."""
+) -> tuple[list[Slice] | None, list]:
+    """Cut a bucket so that its slices run side by side, or, where that cannot be, one at a time.
+
+    None if windows without a beginning keep it from fitting.
+    """
     events, each = Weights(files.sketches, bucket), _bytes_per_event(files.bytes_per_row, definitions)
     if not events.rows:
         return [], small
@@ -131,14 +154,47 @@ def _slices(
     reach = longest_reach(definitions) // MICROSECOND
     for budget, target in ((job.task_bytes, small), (job.alone_bytes, alone)):
         slices = cut_by_time(events, events, reach, each, 0.0, budget)
-        most = max(s.bytes for s in slices)
-        if most <= budget:
+        if max(s.bytes for s in slices) <= budget:
             return slices, target
-    raise FeatureError(
+    if any(is_endless(d) for d in definitions):
+        return None, alone
+    raise _too_large(definitions, max(s.bytes for s in slices), job)
+
+
+def _too_large(definitions: Sequence[FeatureDefinition], takes: float, job: Job) -> FeatureError:
+    return FeatureError(
         f"The change points of {' and '.join(definitions[0].entity)} in view {definitions[0].view!r} reach so many events of one key at "
-        f"once that they take about {memory.format_bytes(most)}, more than the {memory.format_bytes(job.alone_bytes)} of the memory limit "
+        f"once that they take about {memory.format_bytes(takes)}, more than the {memory.format_bytes(job.alone_bytes)} of the memory limit "
         "that are left for them. Raise the memory limit, or shorten the windows."
     )
+
+
+def _values_at_candidates(
+    events: EventSource, files: SplitFiles, buckets: int, definitions: Sequence[FeatureDefinition], interval: Interval, job: Job
+) -> pl.DataFrame:
+    """Find first when the vectors can change, which takes no events from before, and then compute their values like those of any spine."""
+    found: list[FindCandidates] = []
+    bounded = [d for d in definitions if not is_endless(d)]
+    reach = max(longest_reach(bounded), wait(definitions)) // MICROSECOND
+    each = _bytes_per_event(files.bytes_per_row, definitions)
+    for bucket in range(buckets):
+        weights = Weights(files.sketches, bucket)
+        slices = cut_by_time(weights, weights, reach, each, 0.0, job.alone_bytes)
+        for number, cut in enumerate(slices):
+            if _within(cut, interval) is None:
+                continue
+            if cut.bytes > job.alone_bytes:
+                raise _too_large(definitions, cut.bytes, job)
+            path = f"{job.folder}/candidates-{bucket}-{number}.parquet"
+            found.append(FindCandidates(**vars(_task(files, bucket, buckets, definitions, cut, interval, path))))
+    rows = job.engine.run(found, at_once=1)
+    parts = [Part(select_file(t.path), count, first) for t, count, first in zip(found, rows, accumulate(rows, initial=0), strict=False)]
+    schema = pl.Schema({c: events.schema[c] for c in definitions[0].entity} | {CUTOFF: TIMES})
+    path = f"{job.folder}/history.parquet"
+    values = replace(job, folder=f"{job.folder}/values")
+    compute_in_buckets(events, SpineSource(tuple(parts), schema), definitions, values, path, list(schema), stored=True)
+    names = {CUTOFF: VALID_FROM} | {d.name: d.stored_name for d in definitions}
+    return pl.read_parquet(path).rename(names).sort(*definitions[0].entity, VALID_FROM)
 
 
 def _task(

@@ -60,6 +60,17 @@ def change_points(events: pl.DataFrame, definitions: Sequence[FeatureDefinition]
     return found.with_columns(answers[d.name].alias(d.stored_name) for d in definitions)
 
 
+def candidates(events: pl.DataFrame, definitions: Sequence[FeatureDefinition], interval: Interval) -> pl.DataFrame:
+    """Return entity and ``valid_from`` of what :func:`change_points` returns.
+
+    Of windows over all history and over the last n rows it needs the events that become available in the interval, and no earlier ones.
+    """
+    columns = EventColumns(events)
+    keys, event_codes, _, _ = entity_codes(events, events, _only_entity(definitions))
+    codes, times = _candidates(columns, event_codes, definitions, interval)
+    return keys.select(pl.all().gather(codes)).with_columns(pl.Series(VALID_FROM, times).cast(TIMES))
+
+
 def read_at(history: pl.DataFrame, spine: pl.DataFrame, definitions: Sequence[FeatureDefinition]) -> pl.DataFrame:
     """Look up the features of every spine row in a history of change points.
 

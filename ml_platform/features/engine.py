@@ -7,8 +7,9 @@ The rows are sorted once per entity and availability; each window is one pair of
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -21,6 +22,10 @@ from ml_platform.features.axis import Axis, build_axis, build_queries
 from ml_platform.features.definition import CUTOFF, FeatureDefinition
 from ml_platform.features.entities import entity_codes
 from ml_platform.features.event_columns import EventColumns, check_columns, to_micros
+from ml_platform.features.totals import Totals
+
+# The columns that say when events become available, and the column that says which of them are kept.
+Kept = tuple[tuple[str, ...], str | None]
 
 __all__ = ["TIMES", "CodedEvents", "answer_coded", "compute"]
 
@@ -28,7 +33,7 @@ __all__ = ["TIMES", "CodedEvents", "answer_coded", "compute"]
 THREADS = 2
 
 
-def compute(events: pl.DataFrame, spine: pl.DataFrame, definitions: Sequence[FeatureDefinition]) -> pl.DataFrame:
+def compute(events: pl.DataFrame, spine: pl.DataFrame, definitions: Sequence[FeatureDefinition], *, stored: bool = False) -> pl.DataFrame:
     """Compute window features for every row of a spine.
 
     Parameters
@@ -40,6 +45,8 @@ def compute(events: pl.DataFrame, spine: pl.DataFrame, definitions: Sequence[Fea
         Entity columns and ``_cutoff``; other columns are ignored. Keys may repeat, may be NULL, may be unknown.
     definitions : sequence of FeatureDefinition
         Of kind ``window``, of any entities and windows, all over this event table.
+    stored : bool
+        Return what feature tables store: the last event time instead of the seconds since.
 
     Returns
     -------
@@ -54,7 +61,7 @@ def compute(events: pl.DataFrame, spine: pl.DataFrame, definitions: Sequence[Fea
     """
     check_columns(spine, [CUTOFF], "The spine")
     columns = EventColumns(events)
-    tasks = [lambda e=entity, g=group: _compute_entity(columns, spine, e, g) for entity, group in _by_entity(definitions).items()]
+    tasks = [lambda e=entity, g=group: _compute_entity(columns, spine, e, g, stored) for entity, group in _by_entity(definitions).items()]
     answers = _run(tasks)
     return pl.DataFrame([answers[d.name] for d in definitions])
 
@@ -89,12 +96,19 @@ def answer_coded(
 
 
 class CodedEvents:
-    """Events of numbered entities, sorted once per availability, however often they are asked."""
+    """Events of numbered entities, sorted once per availability, however often they are asked.
 
-    def __init__(self, columns: EventColumns, event_codes: NDArray[np.int64], entities: int) -> None:
+    ``earlier`` has totals of events before all of these (see :mod:`ml_platform.features.long_history`). They stand for the last
+    event, of no entity: one whose filters are true and whose other columns are NULL.
+    """
+
+    def __init__(
+        self, columns: EventColumns, event_codes: NDArray[np.int64], entities: int, earlier: Mapping[Kept, Totals] | None = None
+    ) -> None:
         self.columns = columns
         self.event_codes = event_codes
         self.entities = entities
+        self.earlier = earlier
         self._axes: dict[tuple[str, ...], Axis] = {}
 
     def answer(
@@ -113,20 +127,35 @@ class CodedEvents:
             grids = {grid: build_queries(codes, cutoffs, known, *grid) for grid in {(d.refresh, d.lag) for d in group}}
             for where, filtered in grouped(group, lambda d: d.where and d.where_column).items():
                 axis = everything if where is None else everything.kept(self.columns.is_true(where)[everything.order])
+                totals = None if self.earlier is None else self.earlier[available_at, where]
                 for grid, same in grouped(filtered, lambda d: (d.refresh, d.lag)).items():
-                    answers |= Request(self.columns, axis, available_at, grids[grid], cutoffs, stored).answer(same)
+                    request = Request(self.columns, axis, available_at, grids[grid], cutoffs, stored, totals, self.columns.height - 1)
+                    answers |= request.answer(same)
         return answers
 
     def _axis(self, available_at: tuple[str, ...]) -> Axis:
         if available_at not in self._axes:
-            self._axes[available_at] = build_axis(self.event_codes, *self.columns.times(available_at), entities=self.entities)
+            self._axes[available_at] = self._build_axis(*self.columns.times(available_at))
         return self._axes[available_at]
 
+    def _build_axis(self, times: NDArray[np.int64], usable: NDArray[np.bool_]) -> Axis:
+        if self.earlier is None:
+            return build_axis(self.event_codes, times, usable, entities=self.entities)
+        # One more event per entity, before all others: the row of nobody, as often as there are entities.
+        first = min(totals.origin for totals in self.earlier.values())
+        before = np.full(self.entities, times[usable].min(initial=first) - 1, dtype=np.int64)
+        codes = np.concatenate((self.event_codes, np.arange(self.entities)))
+        times, usable = np.concatenate((times, before)), np.concatenate((usable, np.ones(self.entities, dtype=bool)))
+        axis = build_axis(codes, times, usable, entities=self.entities)
+        return replace(axis, order=np.minimum(axis.order, self.columns.height - 1))
 
-def _compute_entity(columns: EventColumns, spine: pl.DataFrame, entity: tuple[str, ...], definitions: list[FeatureDefinition]) -> Answers:
+
+def _compute_entity(
+    columns: EventColumns, spine: pl.DataFrame, entity: tuple[str, ...], definitions: list[FeatureDefinition], stored: bool
+) -> Answers:
     _, event_codes, codes, known = entity_codes(columns.frame, spine, entity)
     cutoffs, has_cutoff = to_micros(spine[CUTOFF])
-    return answer_coded(columns, definitions, event_codes, codes, cutoffs, known & has_cutoff)
+    return answer_coded(columns, definitions, event_codes, codes, cutoffs, known & has_cutoff, stored=stored)
 
 
 def _by_entity(definitions: Sequence[FeatureDefinition]) -> dict[tuple[str, ...], list[FeatureDefinition]]:

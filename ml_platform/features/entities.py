@@ -52,6 +52,19 @@ def entity_codes(
     return keys, event_codes, event_codes if is_itself else _codes(spine_keys, keys), known
 
 
+def codes_among(events: pl.DataFrame, keys: pl.DataFrame) -> NDArray[np.int64]:
+    """Return the row number in ``keys`` (different, sorted, without NULLs) of each event's key, -1 where it is not among them.
+
+    Raises
+    ------
+    FeatureError
+        If the two sides hold different types.
+    """
+    check_columns(events, keys.columns, "The event table")
+    ours, theirs = _same_types(events.select(keys.columns), keys)
+    return _codes(ours, theirs)
+
+
 def _codes(found: pl.DataFrame, keys: pl.DataFrame) -> NDArray[np.int64]:
     """Return the row number in ``keys`` (different, sorted) of each key that was found, -1 where it is not among them."""
     if keys.width == 1 and keys.dtypes[0] == pl.Int64 and keys.height:

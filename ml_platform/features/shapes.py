@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_platform.features.axis import MICROSECOND, Axis
-from ml_platform.features.block_tree import combine_cubes, combine_pairs, fold_windows
-from ml_platform.features.event_columns import INT64_MAX
+from ml_platform.features.block_tree import Parts, combine_cubes, combine_pairs, fold_windows
+from ml_platform.features.event_columns import INT64_MAX, EventColumns
 from ml_platform.features.sums import ColumnSums, Window, prefix_sums
 from ml_platform.features.window_spec import WindowSpec
 
@@ -46,7 +46,7 @@ def skewness(sums: ColumnSums, window: Window) -> tuple[Floats, Bools]:
 
 
 def _cubes_fit(sums: ColumnSums, window: Window) -> bool:
-    if sums.whole is None or not sums.whole.size:
+    if sums.whole is None or not sums.whole.size or sums.earlier is not None:
         return False
     reach = int(sums.whole.max()) - int(sums.whole.min()) + 1
     return window.most_rows * reach**3 < INT64_MAX
@@ -67,9 +67,7 @@ def _whole_cubes(sums: ColumnSums, window: Window, n: Floats) -> tuple[Floats, F
 
 
 def _folded_cubes(sums: ColumnSums, window: Window) -> tuple[Floats, Floats]:
-    zeros = np.zeros(sums.finite.size)
-    level = (sums.counted.astype(np.float64), sums.finite, zeros, zeros, zeros)
-    *_, squares, cubes = fold_windows(level, combine_cubes, window.first, window.after)
+    *_, squares, cubes = fold_windows(sums.level, combine_cubes, window.first, window.after)
     return squares, cubes
 
 
@@ -98,7 +96,49 @@ class Happened:
         return min(everything, length + int(late.max()) - int(late.min()) + 1)
 
 
-def trend(sums: ColumnSums, axis: Axis, happened: Happened, window: Window, spec: WindowSpec) -> tuple[Floats, Bools]:
+def happened(columns: EventColumns, axis: Axis, available_at: tuple[str, ...], event_time: str | None) -> Happened:
+    """Return when the events of an axis happened: when they became available if there is no event time."""
+    if event_time is None or (event_time,) == available_at:
+        return Happened(axis.times, np.ones(axis.size, dtype=bool))
+    micros, known = columns.times((event_time,))
+    return Happened(micros[axis.order], known[axis.order])
+
+
+def pair_level(micros: Ints, numbers: NDArray, paired: Bools) -> Parts:
+    """Return what each position contributes to the moments of times and values (see ``combine_pairs``), nothing where not ``paired``."""
+    zeros = np.zeros(micros.size)
+    times, values = np.where(paired, micros, 0).astype(np.float64), np.where(paired, numbers, 0.0)
+    return paired.astype(np.float64), times, zeros, values, zeros, zeros, zeros
+
+
+@dataclass
+class TimedTotals:
+    """Rows of each entity with a value and an event time.
+
+    ``count`` of them, their ``earliest`` and ``latest`` event time in microseconds, and the moments of times (from ``origin`` on) and
+    values: of :func:`ml_platform.features.block_tree.combine_pairs`.
+    """
+
+    origin: int
+    count: Ints
+    earliest: Ints
+    latest: Ints
+    pairs: Parts
+
+    def add(self, at: Happened, paired: NDArray[np.bool_], numbers: NDArray, window: Window) -> None:
+        """Add rows; ``window`` has the positions of each entity."""
+        self.count = self.count + window.difference(prefix_sums(paired))
+        entities = np.repeat(np.arange(self.count.size), window.rows)[paired]
+        np.minimum.at(self.earliest, entities, at.times[paired])
+        np.maximum.at(self.latest, entities, at.times[paired])
+        level = pair_level(at.times - self.origin, numbers, paired)
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.pairs = combine_pairs(self.pairs, fold_windows(level, combine_pairs, window.first, window.after))
+
+
+def trend(
+    sums: ColumnSums, axis: Axis, at: Happened, window: Window, spec: WindowSpec, earlier: TimedTotals | None = None
+) -> tuple[Floats, Bools]:
     """Return the least-squares slope of the values over their event times, and where it is defined.
 
     Parameters
@@ -107,10 +147,12 @@ def trend(sums: ColumnSums, axis: Axis, happened: Happened, window: Window, spec
         The values.
     axis : Axis
         What the windows are positions of.
-    happened : Happened
+    at : Happened
         Event times of the axis' events; a row without one is left out.
     window, spec : Window and WindowSpec
         Positions, and what they stand for.
+    earlier : TimedTotals, optional
+        Of the rows that ``sums`` has totals of.
 
     Returns
     -------
@@ -119,27 +161,27 @@ def trend(sums: ColumnSums, axis: Axis, happened: Happened, window: Window, spec
     defined : ndarray of bool
         From three rows with a value and an event time on, all values finite.
     """
-    paired = sums.counted & happened.known
-    count = window.difference(prefix_sums(paired))
+    paired = sums.counted & at.known
+    count = window.difference(prefix_sums(paired if earlier is None or sums.earlier is None else sums.earlier.put(paired, earlier.count)))
     defined = (count >= 3) & (sums.finite_count(window) == sums.count(window))
     count = np.where(defined, count, 3)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        exact = _whole_slopes(sums, axis, happened, paired, window, spec, count)
-        above, below = _folded_slopes(sums, axis, happened, paired, window) if exact is None else exact
+        exact = None if earlier is not None else _whole_slopes(sums, axis, at, paired, window, spec, count)
+        above, below = _folded_slopes(sums, axis, at, paired, window, earlier) if exact is None else exact
         values = np.where(below > 0, above / np.where(below > 0, below, 1.0), 0.0)
     return values, defined & np.isfinite(values)
 
 
 def _whole_slopes(
-    sums: ColumnSums, axis: Axis, happened: Happened, paired: Bools, window: Window, spec: WindowSpec, count: Ints
+    sums: ColumnSums, axis: Axis, at: Happened, paired: Bools, window: Window, spec: WindowSpec, count: Ints
 ) -> tuple[Floats, Floats] | None:
     """Return products (per day) and squares of deviations from exact sums; None where they could leave 64 bits."""
     if sums.whole is None or not paired.any():
         return None
-    unit = happened.unit()
-    first, last = int(happened.times[paired].min()), int(happened.times[paired].max())
-    ticks = np.where(paired, (happened.times - first) // unit - (last - first) // unit // 2, 0)
-    reach = happened.spread(axis, spec) // unit + 1
+    unit = at.unit()
+    first, last = int(at.times[paired].min()), int(at.times[paired].max())
+    ticks = np.where(paired, (at.times - first) // unit - (last - first) // unit // 2, 0)
+    reach = at.spread(axis, spec) // unit + 1
     tall = int(sums.whole.max()) - int(sums.whole.min()) + 1
     rows = window.most_rows
     if max(rows * reach * reach, rows * reach * tall, 2 * rows * ((last - first) // unit + 1), 2 * rows * tall) >= INT64_MAX:
@@ -153,11 +195,13 @@ def _whole_slopes(
     return above * (DAY_MICROS / unit) / 10.0**sums.digits, below
 
 
-def _folded_slopes(sums: ColumnSums, axis: Axis, happened: Happened, paired: Bools, window: Window) -> tuple[Floats, Floats]:
-    starts = np.searchsorted(axis.codes, axis.codes, side="left")
+def _folded_slopes(
+    sums: ColumnSums, axis: Axis, at: Happened, paired: Bools, window: Window, earlier: TimedTotals | None
+) -> tuple[Floats, Floats]:
     # Microseconds from the availability of the entity's first event: whole numbers that a float holds for 285 years.
-    micros = np.where(paired, happened.times - axis.times[starts], 0).astype(np.float64)
-    zeros = np.zeros(micros.size)
-    level = (paired.astype(np.float64), micros, zeros, np.where(paired, sums.finite, 0.0), zeros, zeros, zeros)
+    origin = axis.times[np.searchsorted(axis.codes, axis.codes, side="left")] if earlier is None else earlier.origin
+    level = pair_level(at.times - origin, sums.finite, paired)
+    if earlier is not None and sums.earlier is not None:
+        level = tuple(sums.earlier.put(part, found) for part, found in zip(level, earlier.pairs, strict=True))
     *_, squares, products = fold_windows(level, combine_pairs, window.first, window.after)
     return products * DAY_MICROS, squares

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_platform.core.errors import FeatureError
-from ml_platform.features.block_tree import Moments, window_moments
+from ml_platform.features.block_tree import Moments, Parts, window_moments
 from ml_platform.features.event_columns import INT64_MAX, Values
 from ml_platform.features.order import stable_order
 
@@ -54,18 +54,77 @@ class Window:
         bounds = np.searchsorted(exponents[order], np.arange(int(exponents.max(initial=-1)) + 2))
         return [order[a:b] for a, b in pairwise(bounds)]
 
-    def difference(self, prefix: Ints) -> Ints:
+    def difference(self, prefix: NDArray) -> NDArray:
         """Return the sum over each window, given in ``prefix[i]`` that of the first i values (wrapped around or not)."""
         return prefix[self.after] - prefix[self.first]
 
 
-class ColumnSums:
-    """One column in axis order, with the prefix sums that its functions need, each made when first asked for."""
+@dataclass(frozen=True)
+class WholeTotals:
+    """Sums of values and of their squares per entity, as whole numbers of 10^-digits that may have wrapped around; their range.
 
-    def __init__(self, values: Values, order: Ints, name: str) -> None:
+    ``rough`` is the sum in floats, which tells whether the exact one fits.
+    """
+
+    digits: int
+    lowest: int
+    highest: int
+    sums: Ints
+    squares: Ints
+    rough: Floats
+
+    def scaled(self, digits: int) -> WholeTotals:
+        """Return the same in whole numbers of more digits."""
+        by = 10 ** (digits - self.digits)
+        if by == 1:
+            return self
+        return WholeTotals(digits, self.lowest * by, self.highest * by, self.sums * by, self.squares * by**2, self.rough * by)
+
+    def joined(self, other: WholeTotals) -> WholeTotals:
+        """Return the totals of both."""
+        digits = max(self.digits, other.digits)
+        one, two = self.scaled(digits), other.scaled(digits)
+        return WholeTotals(
+            digits, min(one.lowest, two.lowest), max(one.highest, two.highest),
+            one.sums + two.sums, one.squares + two.squares, one.rough + two.rough,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """Totals of a column's rows that stand on no position of their own: they count as one, ``positions[i]``, for entity i.
+
+    ``rows``, ``values``, ``above`` and ``below`` say how many rows, known values and infinities of either sign there are; ``cubes`` are the
+    moments of the finite values, of :func:`ml_platform.features.block_tree.combine_cubes`. ``whole`` is None where the values are no
+    decimal numbers.
+    """
+
+    positions: Ints
+    rows: Ints
+    values: Ints
+    above: Ints
+    below: Ints
+    whole: WholeTotals | None
+    cubes: Parts
+
+    def put(self, own: NDArray, totals: NDArray) -> NDArray:
+        """Return what each position contributes: ``own``, or the totals where they stand."""
+        own = own.astype(totals.dtype)
+        own[self.positions] = totals
+        return own
+
+
+class ColumnSums:
+    """One column in axis order, with the prefix sums that its functions need, each made when first asked for.
+
+    At the positions of ``earlier`` the column has no values; what counts there are the totals.
+    """
+
+    def __init__(self, values: Values, order: Ints, name: str, earlier: Earlier | None = None) -> None:
         self._values = values
         self._order = order
         self._name = name
+        self.earlier = earlier
         self._moments: dict[Window, Moments] = {}
         self._whole_sums: dict[Window, Ints] = {}
         self._variances: dict[Window, tuple[Floats, NDArray[np.bool_]]] = {}
@@ -108,7 +167,7 @@ class ColumnSums:
     def _variance(self, window: Window) -> tuple[Floats, NDArray[np.bool_]]:
         count = self.count(window)
         defined = count >= 2
-        if not self._values.is_finite:
+        if not self.is_finite:
             defined &= self.finite_count(window) == count
         if self.whole is None or not self.squares_fit(window):
             squares = self._window_moments(window).squares
@@ -123,6 +182,11 @@ class ColumnSums:
         return self._valid if self._values.is_finite else self._finite
 
     @cached_property
+    def is_finite(self) -> bool:
+        """Whether no value is infinite, the earlier ones included."""
+        return self._values.is_finite and (self.earlier is None or not (self.earlier.above.any() or self.earlier.below.any()))
+
+    @cached_property
     def _valid(self) -> NDArray[np.bool_]:
         return self._values.valid[self._order]
 
@@ -133,7 +197,7 @@ class ColumnSums:
 
     @cached_property
     def _count_prefix(self) -> Ints:
-        return prefix_sums(self._valid)
+        return prefix_sums(self._valid if self.earlier is None else self.earlier.put(self._valid, self.earlier.values))
 
     @cached_property
     def _finite(self) -> NDArray[np.bool_]:
@@ -141,17 +205,28 @@ class ColumnSums:
 
     @cached_property
     def _finite_prefix(self) -> Ints:
-        return prefix_sums(self._finite)
+        known = self.earlier
+        return prefix_sums(self._finite if known is None else known.put(self._finite, known.values - known.above - known.below))
 
     @cached_property
     def _infinite_prefixes(self) -> tuple[Ints, Ints]:
-        return prefix_sums(np.isposinf(self.numbers)), prefix_sums(np.isneginf(self.numbers))
+        above, below = np.isposinf(self.numbers), np.isneginf(self.numbers)
+        if self.earlier is not None:
+            above, below = self.earlier.put(above, self.earlier.above), self.earlier.put(below, self.earlier.below)
+        return prefix_sums(above), prefix_sums(below)
 
     @cached_property
     def whole(self) -> Ints | None:
         """The values as whole numbers of 10^-digits in axis order, 0 where missing or infinite."""
         found = self._values.fixed_point
-        return None if found is None else found[0][self._order]
+        if found is None or (self.earlier is not None and self.earlier.whole is None):
+            return None
+        if self.earlier is None or self._values.numbers.dtype == np.int64:
+            return found[0][self._order]
+        by = 10 ** (self.digits - found[1])
+        if max(int(np.abs(found[0]).max(initial=0)) * by, *map(abs, self._earlier_range)) > INT64_MAX // 4:
+            return None
+        return found[0][self._order] * by
 
     @cached_property
     def whole_numbers(self) -> Ints:
@@ -161,23 +236,49 @@ class ColumnSums:
     @cached_property
     def digits(self) -> int:
         """How many digits behind the point ``whole`` keeps."""
-        return 0 if self._values.fixed_point is None else self._values.fixed_point[1]
+        digits = 0 if self._values.fixed_point is None else self._values.fixed_point[1]
+        return digits if self.earlier is None or self.earlier.whole is None else max(digits, self.earlier.whole.digits)
+
+    @cached_property
+    def _earlier_whole(self) -> WholeTotals | None:
+        found = None if self.earlier is None else self.earlier.whole
+        return None if found is None else found.scaled(self.digits)
 
     @cached_property
     def _whole_prefix(self) -> Ints:
-        return prefix_sums(self.whole_numbers)
+        return prefix_sums(self._with_earlier(self.whole_numbers))
+
+    @property
+    def _earlier_range(self) -> tuple[int, int]:
+        found = self._earlier_whole
+        return (0, 0) if found is None else (found.lowest, found.highest)
+
+    def _with_earlier(self, whole: NDArray) -> NDArray:
+        """Return the whole numbers with the earlier sums where they stand."""
+        found = self._earlier_whole
+        if found is None or self.earlier is None:
+            return whole
+        return self.earlier.put(whole, found.sums if whole.dtype.kind == "i" else found.rough)
+
+    @cached_property
+    def whole_range(self) -> tuple[int, int]:
+        """The smallest and largest whole number (0 if there is none), as Python integers."""
+        whole, earlier = self.whole_numbers, self._earlier_range
+        if whole.size and self.earlier is not None:
+            # Where totals stand there is no value, and no 0 either.
+            whole = whole[self.counted]
+        lowest, highest = (int(whole.min()), int(whole.max())) if whole.size else (0, 0)
+        return (lowest, highest) if self.earlier is None else (min(lowest, earlier[0]), max(highest, earlier[1]))
 
     @cached_property
     def _largest(self) -> int:
         """The largest absolute whole number, as a Python integer."""
-        whole = self.whole_numbers
-        return max(abs(int(whole.min(initial=0))), abs(int(whole.max(initial=0))))
+        return max(map(abs, self.whole_range))
 
     @cached_property
     def centre(self) -> int:
         """A whole number in the middle of the values: subtracting it changes no deviation and keeps squares small."""
-        whole = self.whole_numbers
-        return (int(whole.min()) + int(whole.max())) // 2 if whole.size else 0
+        return sum(self.whole_range) // 2
 
     @cached_property
     def centred_whole(self) -> Ints:
@@ -186,11 +287,37 @@ class ColumnSums:
 
     @cached_property
     def _centred_prefixes(self) -> tuple[Ints, Ints]:
-        return prefix_sums(self.centred_whole), prefix_sums(self.centred_whole * self.centred_whole)
+        ones, twos = self.centred_whole, self.centred_whole * self.centred_whole
+        found, earlier = self._earlier_whole, self.earlier
+        if found is not None and earlier is not None:
+            # Whatever wraps around on the way, what fits in the end is exact.
+            count = earlier.values - earlier.above - earlier.below
+            centre = np.full_like(count, self.centre)
+            ones = earlier.put(ones, found.sums - centre * count)
+            twos = earlier.put(twos, found.squares - 2 * centre * found.sums + centre * centre * count)
+        return prefix_sums(ones), prefix_sums(twos)
+
+    def infinite_counts(self, window: Window) -> tuple[Ints, Ints]:
+        """Return how many values of each window are infinite, above and below."""
+        above, below = self._infinite_prefixes
+        return window.difference(above), window.difference(below)
+
+    def whole_totals(self, window: Window) -> WholeTotals | None:
+        """Return the totals of each window, None where the values are no decimal numbers."""
+        if self.whole is None:
+            return None
+        sums, squares, rough = (window.difference(prefix) for prefix in (
+            self._whole_prefix, prefix_sums(self.whole * self.whole), np.concatenate(([0.0], np.cumsum(self.whole, dtype=np.float64))),
+        ))  # fmt: skip
+        return WholeTotals(self.digits, *self.whole_range, sums, squares, rough)
+
+    def most_rows(self, window: Window) -> int:
+        """Return the rows of the fullest window, or more."""
+        return window.most_rows + (0 if self.earlier is None else int(self.earlier.rows.max(initial=0)))
 
     def finite_count(self, window: Window) -> Ints:
         """Return the number of finite values in each window."""
-        return self.count(window) if self._values.is_finite else window.difference(self._finite_prefix)
+        return self.count(window) if self.is_finite else window.difference(self._finite_prefix)
 
     def _whole_sum(self, window: Window) -> Ints:
         if window not in self._whole_sums:
@@ -199,8 +326,8 @@ class ColumnSums:
 
     def _checked_sum(self, window: Window) -> Ints:
         sums = window.difference(self._whole_prefix)
-        if window.most_rows * self._largest > INT64_MAX:
-            rough = window.difference(np.concatenate(([0.0], np.cumsum(self.whole_numbers, dtype=np.float64))))
+        if self.most_rows(window) * self._largest > INT64_MAX:
+            rough = window.difference(np.concatenate(([0.0], np.cumsum(self._with_earlier(self.whole_numbers.astype(np.float64))))))
             if np.abs(rough).max(initial=0.0) >= 0.99 * 2.0**63:
                 raise FeatureError(
                     f"The sum of {self._name!r} over a window does not fit in 64 bits. "
@@ -216,14 +343,23 @@ class ColumnSums:
     def squares_fit(self, window: Window) -> bool:
         """Whether no window's sum of centred squares can leave int64."""
         reach = self._largest + abs(self.centre)
-        return window.most_rows * reach * reach < INT64_MAX
+        return self.most_rows(window) * reach * reach < INT64_MAX
 
     def _window_moments(self, window: Window) -> Moments:
         """Return the moments of the finite values of each window, computed once per window."""
         if window not in self._moments:
             with np.errstate(over="ignore", invalid="ignore"):
-                self._moments[window] = window_moments(self.finite, self.counted, window.first, window.after)
+                self._moments[window] = window_moments(self.level[:4], window.first, window.after)
         return self._moments[window]
+
+    @property
+    def level(self) -> Parts:
+        """What each position contributes to count, mean, squares and cubes (see :mod:`ml_platform.features.block_tree`)."""
+        zeros = np.zeros(self.finite.size)
+        level = (self.counted.astype(np.float64), self.finite, zeros, zeros, zeros)
+        if self.earlier is None:
+            return level
+        return tuple(self.earlier.put(part, found) for part, found in zip(level, self.earlier.cubes, strict=True))
 
     @cached_property
     def finite(self) -> Floats:
@@ -232,9 +368,9 @@ class ColumnSums:
 
     def _with_infinite(self, finite: Floats, window: Window) -> tuple[Floats, NDArray[np.bool_]]:
         """Replace results of windows with infinite values: by that infinity, or undefined where both signs meet."""
-        if self._values.is_finite:
+        if self.is_finite:
             return finite, np.ones(finite.size, dtype=bool)
-        above, below = (window.difference(prefix) > 0 for prefix in self._infinite_prefixes)
+        above, below = (count > 0 for count in self.infinite_counts(window))
         return np.where(above, np.inf, np.where(below, -np.inf, finite)), ~(above & below)
 
 

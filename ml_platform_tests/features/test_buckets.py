@@ -108,7 +108,7 @@ def test_a_slice_reads_only_the_events_that_its_windows_reach(tmp_path, monkeypa
     events, spine = skewed_world()
     heights = []
     real = bucket_task.compute
-    monkeypatch.setattr(bucket_task, "compute", lambda e, s, d: heights.append(e.height) or real(e, s, d))
+    monkeypatch.setattr(bucket_task, "compute", lambda e, s, d, **more: heights.append(e.height) or real(e, s, d, **more))
     definitions = [d for d in EVERYTHING if d.entity == ("origin",)]
     job = Job(LocalEngine(1), str(tmp_path / "job"), 150_000, PLENTY, chunk_rows=200, block_rows=64, bucket_rows=10_000)
     bucketed(tmp_path, events, spine, definitions, job, part_rows=1300)
@@ -161,7 +161,7 @@ def test_what_cannot_be_cut_small_enough_is_refused(tmp_path):
 def test_a_task_that_fails_is_named_and_nothing_is_written(tmp_path, monkeypatch):
     events, spine = many_events(300)
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise MemoryError("no more")
 
     monkeypatch.setattr(bucket_task, "compute", fail)

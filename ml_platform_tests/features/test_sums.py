@@ -75,7 +75,9 @@ def test_the_block_tree_agrees_with_exact_arithmetic_on_every_window(numbers, da
     first = data.draw(st.integers(0, len(numbers)))
     after = data.draw(st.integers(first, len(numbers)))
     valid = np.array(data.draw(st.lists(st.booleans(), min_size=len(numbers), max_size=len(numbers))))
-    got = window_moments(np.array(numbers), valid, np.array([first]), np.array([after]))
+    zeros = np.zeros(len(numbers))
+    level = (valid.astype(float), np.where(valid, numbers, 0.0), zeros, zeros)
+    got = window_moments(level, np.array([first]), np.array([after]))
     inside = [Fraction(n) for n, v in zip(numbers[first:after], valid[first:after], strict=True) if v]
     assert got.count.tolist() == [len(inside)]
     if inside:
