@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -149,24 +148,25 @@ def days(count: int, start: date = START) -> list[str]:
 def deliver(lake: Lake, project: Project, delivered: Mapping[str, pl.DataFrame], *, until: datetime | None = None) -> Commit:
     """Write flights by file day into the tables ``schedule`` and ``arrivals``; only what was known strictly before ``until``."""
     staged = []
-    for day, frame in delivered.items():
-        for name, rows in (("schedule", frame), ("arrivals", frame.filter(~pl.col("cancelled")))):
-            if name in project.tables:
-                staged += _staged(lake, project, name, day, rows, until)
+    for name in ("schedule", "arrivals"):
+        if name in project.tables:
+            table = project.table(name)
+            landed = {day: _landed(table, day, rows if name == "schedule" else rows.filter(~pl.col("cancelled")), until)
+                      for day, rows in delivered.items()}  # fmt: skip
+            known = {day: rows.to_arrow() for day, rows in landed.items() if rows is not None}
+            staged += lake.stage_partitions(project.lake_table("tables", name), known, key=table.key, schema=stored_schema(table))
     return lake.publish(staged, message="delivered")
 
 
-def _staged(lake: Lake, project: Project, name: str, day: str, rows: pl.DataFrame, until: datetime | None) -> list[Any]:
-    table = project.table(name)
+def _landed(table: Table, day: str, rows: pl.DataFrame, until: datetime | None) -> pl.DataFrame | None:
+    """Return the rows of a file day as the table stores them; None if none of them was known before ``until``."""
     expression = table.availability[0].sql
-    known = rows.with_columns(_available_at=pl.sql_expr(expression), _file=pl.lit(f"{name}/{day}"), _row=pl.int_range(pl.len()))
+    known = rows.with_columns(_available_at=pl.sql_expr(expression), _file=pl.lit(f"{table.name}/{day}"), _row=pl.int_range(pl.len()))
     if until is not None:
         known = known.filter(pl.col("_available_at") < until)
         if known.is_empty() and rows.height:
-            return []
-    schema = stored_schema(table)
-    columns = [c if c in known.columns else pl.lit(None).alias(c) for c in schema.names]
-    return [lake.stage(project.lake_table("tables", name), day, known.select(columns).to_arrow(), key=table.key, schema=schema)]
+            return None
+    return known.select(c if c in known.columns else pl.lit(None).alias(c) for c in stored_schema(table).names)
 
 
 @dataclass(frozen=True)
@@ -185,12 +185,20 @@ class World:
         return deliver(self.workspace.lake, self.workspace.project, {d: flights(d, per_day, seed) for d in keys}, until=until)
 
 
-def world(tmp_path: Path, *, project_: Project | None = None, landed: int = 40, per_day: int = 24, now: str | None = None) -> World:
+def world(
+    tmp_path: Path,
+    *,
+    project_: Project | None = None,
+    landed: int = 40,
+    per_day: int = 24,
+    now: str | None = None,
+    lake: Lake | None = None,
+) -> World:
     """Return a world with so many days landed, its clock at the start of the day after them (or at ``now``)."""
     declared = project_ or project(tmp_path)
     keys = days(landed)
     clock = FixedClock(day_start(now or shift_day(keys[-1] if keys else START.isoformat(), 1)))
-    made = World(Workspace(declared, Lake.open(tmp_path / "lake"), clock, tmp_path / "landing"))
+    made = World(Workspace(declared, lake or Lake.open(tmp_path / "lake"), clock, tmp_path / "landing"))
     if keys:
         made.deliver(keys, per_day=per_day)
     return made

@@ -134,13 +134,16 @@ def _retraining_sensor(project: Project) -> dg.SensorDefinition:
 
         check_history(context.instance)
         workspace = context.resources.platform.workspace(project)
-        requests, served = [], []
+        requests, served, never = [], [], []
         for problem in project.problems:
-            for decision in pending_decisions(workspace, problem):
+            pending, without_date = pending_decisions(workspace, problem)
+            never += [f"{problem} at {decision.training_date}" for decision in without_date]
+            for decision in pending:
                 requests.append(retraining_request(project, problem, decision))
                 served.append(f"{problem}: train at {decision.training_date} ({'; '.join(decision.reasons)})")
         if not requests:
-            return dg.SkipReason("No recorded decision asks for a training that is still to be made.")
+            rest = f" Decided, but never to be made, because the project's partitions end before: {', '.join(never)}." if never else ""
+            return dg.SkipReason(f"No recorded decision asks for a training that is still to be made.{rest}")
         context.log.info("\n".join(served))
         return dg.SensorResult(run_requests=requests)
 

@@ -25,7 +25,7 @@ from ml_platform.features.event_columns import EventColumns, check_columns, to_m
 from ml_platform.features.totals import Totals
 
 # The columns that say when events become available, and the column that says which of them are kept.
-Kept = tuple[tuple[str, ...], str | None]
+Counted = tuple[tuple[str, ...], str | None]
 
 __all__ = ["TIMES", "CodedEvents", "answer_coded", "compute"]
 
@@ -103,7 +103,7 @@ class CodedEvents:
     """
 
     def __init__(
-        self, columns: EventColumns, event_codes: NDArray[np.int64], entities: int, earlier: Mapping[Kept, Totals] | None = None
+        self, columns: EventColumns, event_codes: NDArray[np.int64], entities: int, earlier: Mapping[Counted, Totals] | None = None
     ) -> None:
         self.columns = columns
         self.event_codes = event_codes

@@ -20,7 +20,7 @@ from ml_platform.features.compile_handmade import REFRESH_TABLE
 from ml_platform.features.definition import VALID_FROM, FeatureDefinition
 from ml_platform.features.engine import TIMES
 from ml_platform.features.event_columns import EventColumns
-from ml_platform.lake.duck import connect
+from ml_platform.lake.duck import session
 from ml_platform.tables.table import Table
 
 _POLARS_TYPES = {
@@ -142,7 +142,7 @@ def _answers(
 ) -> Iterator[tuple[datetime, pl.DataFrame]]:
     reads = dict(made.reads)
     # One thread, so that sums of floats come out the same whenever a refresh is computed again.
-    with connect(threads=1) as con:
+    with session(threads=1) as con:
         run = _python(made) if made.is_python else _sql(con, made)
         for refresh in refreshes:
             tables = {name: table.at(refresh, reads[name]) for name, table in handed.items()}

@@ -19,7 +19,7 @@ from ml_platform.features import memory
 from ml_platform.features.answers import Request, grouped
 from ml_platform.features.axis import Axis, Queries, build_axis
 from ml_platform.features.definition import CUTOFF, FeatureDefinition
-from ml_platform.features.engine import CodedEvents, Kept, compute
+from ml_platform.features.engine import CodedEvents, Counted, compute
 from ml_platform.features.entities import codes_among
 from ml_platform.features.event_columns import EventColumns, to_micros
 from ml_platform.features.split import event_times
@@ -75,7 +75,7 @@ def compute_with_totals(
         Microseconds: no window ends before. Of events that all became available before it only the totals are kept.
     """
     keys = _keys(spine, definitions)
-    totals: dict[Kept, Totals] = {
+    totals: dict[Counted, Totals] = {
         (available_at, where): Totals(same, keys.height, start)
         for available_at, group in grouped(definitions, lambda d: d.available_at).items()
         for where, same in grouped(group, _filter).items()
@@ -95,8 +95,8 @@ def compute_with_totals(
     coded = CodedEvents(columns, codes_among(columns.frame, keys), keys.height, totals)
     cutoffs, has_cutoff = to_micros(spine[CUTOFF])
     codes = codes_among(spine, keys)
-    known = (codes >= 0) & has_cutoff
-    return pl.DataFrame([answer.alias(name) for name, answer in _in_order(coded.answer(definitions, codes, cutoffs, known), definitions)])
+    answers = coded.answer(definitions, codes, cutoffs, (codes >= 0) & has_cutoff)
+    return pl.DataFrame([answers[d.name] for d in definitions])
 
 
 def compute_thinned(
@@ -159,10 +159,6 @@ def _is_before(events: pl.DataFrame, definitions: Sequence[FeatureDefinition], s
     """Return which events no slice from ``start`` on needs to have in order: those available before, by all their columns."""
     _, latest, _ = event_times(events, definitions)
     return pl.Series(latest < start, dtype=pl.Boolean)
-
-
-def _in_order(answers: dict[str, pl.Series], definitions: Sequence[FeatureDefinition]) -> list[tuple[str, pl.Series]]:
-    return [(d.name, answers[d.name]) for d in definitions]
 
 
 def _matter(columns: EventColumns, codes: Ints, entities: int, definitions: Sequence[FeatureDefinition]) -> NDArray[np.bool_]:

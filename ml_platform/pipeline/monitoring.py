@@ -90,11 +90,11 @@ def monitored_days(workspace: Workspace, problem_name: str, *, at: int | None = 
     return [MonitoredDay.from_properties(day, heads[day].properties) for day in sorted(d for d in heads if d is not None)]
 
 
-def pending_decisions(workspace: Workspace, problem_name: str) -> list[Decision]:
-    """Return the recorded decisions to retrain that no training has served yet, oldest first.
+def pending_decisions(workspace: Workspace, problem_name: str) -> tuple[list[Decision], list[Decision]]:
+    """Return the recorded decisions to retrain that no training has served yet, and those that none ever will.
 
     A model of the decision's training date serves it; one of a later date makes it pointless. What was decided on the last day of a
-    closed past has no training date left, and is never served.
+    closed past has no training date left.
 
     Parameters
     ----------
@@ -105,15 +105,18 @@ def pending_decisions(workspace: Workspace, problem_name: str) -> list[Decision]
 
     Returns
     -------
-    list of Decision
-        Nothing is computed: they are read from the records.
+    pending, without_date : list of Decision
+        Oldest first. Nothing is computed: they are read from the records.
     """
     at = workspace.lake.head()
     newest = max((p for p in workspace.lake.partitions(workspace.table("models", problem_name), at=at) if p is not None), default="")
     decisions = [m.record.decision for m in monitored_days(workspace, problem_name, at=at)]
     days = workspace.project.partitions
     end = None if days is None or days.end is None else days.end.isoformat()
-    return [d for d in decisions if d is not None and d.retrain and d.training_date > newest and (end is None or d.training_date < end)]
+    unserved = [d for d in decisions if d is not None and d.retrain and d.training_date > newest]
+    return [d for d in unserved if end is None or d.training_date < end], [
+        d for d in unserved if end is not None and d.training_date >= end
+    ]
 
 
 def _monitor(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,10 +14,12 @@ import pytest
 import yaml
 
 from ml_platform.components.feature_view import FeatureModel, FeatureView
+from ml_platform.features.change_points import read_at
 from ml_platform.features.compile import CompiledView, compile_view
 from ml_platform.features.compile_expressions import expression_definitions
 from ml_platform.features.engine import compute
 from ml_platform.features.expressions import evaluate_expression
+from ml_platform.features.handmade import compute_handmade, hand_over
 from ml_platform.tables.contract import Column, Contract
 from ml_platform.tables.table import Availability, FileSource, Table
 
@@ -163,5 +166,30 @@ def test_the_examples_compute_what_the_stores_do(case: str, seed: int):
         assert any(a not in {None, 0} for a in answers), "a world in which nothing happens"
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_windows_over_event_time_hold_what_happened_within_them_and_was_known(seed: int):
+    known_later = replace(ORDERS, contract=Contract((*ORDERS.contract.columns, Column("known_at", "timestamp"))),
+                          availability=(Availability("known_at"),))  # fmt: skip
+    draw = random.Random(seed)
+    delays = [timedelta(0), MICRO, HOUR, 10 * HOUR, DAY, 3 * DAY]
+    rows, spine = a_world(seed)
+    rows = rows.with_columns(known_at=pl.Series([t + draw.choice(delays) for t in rows["happened_at"]], dtype=TIMES))
+    view = FeatureView(**yaml.safe_load(EXAMPLES["event_time"])).to_core()
+    made = compile_view(view, {"orders": known_later}).definitions(("customer",))
+    handed = hand_over(known_later, rows.with_columns(_available_at="known_at"))
+    refreshes = sorted({floor(cutoff, HOUR) for cutoff in spine["_cutoff"]})
+    found = read_at(compute_handmade({"orders": handed}, made, refreshes, pl.Schema({"customer": pl.String()})), spine, made)
+    late = 0
+    for (customer, cutoff), orders, amount, most in zip(spine.iter_rows(), *(found[d.name] for d in made), strict=True):
+        at = floor(cutoff, HOUR)
+        mine = rows.filter(customer=customer).select("happened_at", "known_at", "amount").rows()
+        inside = [v for t, known, v in mine if at - DAY <= t < at and known < at]
+        late += sum(at - DAY <= t < at <= known for t, known, _ in mine)
+        assert (orders, amount, most) == ((len(inside), sum(inside), max(inside)) if inside else (None, None, None))
+    assert late, "a world in which nothing is late"
+
+
 def test_every_example_is_run():
-    assert set(EXAMPLES) == {example for example, _, _ in CASES.values()} | {below for _, below, _ in CASES.values() if below}
+    assert set(EXAMPLES) == {example for example, _, _ in CASES.values()} | {below for _, below, _ in CASES.values() if below} | {
+        "event_time"
+    }

@@ -94,6 +94,7 @@ class December:
     session: Session
     lived: list[Day]
     corrected_flight: str
+    told: str
 
     @property
     def lake(self) -> Lake:
@@ -177,7 +178,7 @@ def _live(root: Path, session: Session, driver: Driver) -> December:
         elif day >= LOST_FROM and not has_lost:
             # Whoever dies before the retraining has seen to it that there is something to retrain for, or has died of nothing.
             driver = _die(driver, today, "monitoring")
-            has_lost = bool(_ticks(session, driver, today))
+            has_lost = bool(_ticks(driver, today))
             if has_lost:
                 state_file(root).unlink()
                 driver = _another(driver)
@@ -185,11 +186,11 @@ def _live(root: Path, session: Session, driver: Driver) -> December:
         today.note(driver.runs)
         driver.runs.clear()
         if has_lost and today.ticks:
-            today.quiet = _another(driver).live() + len(_tick(driver, session))
+            today.quiet = _another(driver).live() + len(_tick(driver))
         today.after = session.lake.head()
         lived.append(today)
     assert has_lost, "no retraining was decided since the day from which on the process dies before it"
-    return December(session, lived, corrected)
+    return December(session, lived, corrected, str(_evaluate(driver).skip_message))
 
 
 def _another(driver: Driver) -> Driver:
@@ -225,18 +226,22 @@ def _die(driver: Driver, today: Day, layer: str) -> Driver:
     return _another(driver)
 
 
-def _ticks(session: Session, driver: Driver, today: Day) -> list[list[str]]:
+def _ticks(driver: Driver, today: Day) -> list[list[str]]:
     """Tick the retraining sensor twice before anything is run; return the keys of the runs that each tick asks for."""
-    asked = [_tick(driver, session), _tick(driver, session)]
+    asked = [_tick(driver), _tick(driver)]
     today.ticks = asked if asked[0] else []
     return today.ticks
 
 
-def _tick(driver: Driver, session: Session) -> list[str]:
+def _tick(driver: Driver) -> list[str]:
+    return [str(request.run_key) for request in _evaluate(driver).run_requests or ()]
+
+
+def _evaluate(driver: Driver) -> Any:
     sensor = driver.definitions.resolve_sensor_def(f"{PROJECT}_retraining")
     platform = {"platform": (driver.definitions.resources or {})["platform"]}
     with dg.build_sensor_context(driver.instance, resources=platform, definitions=driver.definitions) as context:
-        return [str(request.run_key) for request in sensor.evaluate_tick(context).run_requests or ()]
+        return sensor.evaluate_tick(context)
 
 
 def _correct(root: Path, now: datetime) -> str:
@@ -377,6 +382,7 @@ def test_each_decision_to_retrain_is_served_by_exactly_one_run(december: Decembe
     assert len(served) == len(set(served))
     assert len(ticked) == 1
     assert final[LAST].properties["decision"]["retrain"], "the last day is to show what becomes of a decision without a day left"
+    assert f"never to be made, because the project's partitions end before: {PROBLEM} at {END}" in december.told
 
 
 def test_the_champion_changes_only_by_a_judgement(december: December) -> None:

@@ -13,6 +13,7 @@ from ml_platform.features.dask_engine import DaskEngine
 from ml_platform.features.engine import compute
 from ml_platform.features.job import Job
 from ml_platform.features.task_engine import LocalEngine, TaskEngine
+from ml_platform.lake.lake import Lake
 from ml_platform.pipeline import engine_settings
 from ml_platform.pipeline.engine_settings import EngineSettings
 from ml_platform.pipeline.feature_table import materialize_features
@@ -147,6 +148,34 @@ def test_feature_tables_are_the_same_on_the_cluster(made, view, entity):
     assert first is not None
     assert again is not None
     assert [v.data_hash for v in again.versions] == [v.data_hash for v in first.versions]
+
+
+def test_a_lake_in_an_object_store_is_read_by_the_workers_themselves(tmp_path, cluster, monkeypatch):
+    pytest.importorskip("moto", reason="a lake in an object store is tested against moto's server: install the extra 'dev'")
+    from ml_platform_tests.lake.object_server import ObjectServer
+
+    server = ObjectServer()
+    try:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        cluster.client().run(os.environ.update, server.environment)
+        lake = Lake.open(f"s3://{server.new_bucket()}/lake", ledger=f"sqlite:///{tmp_path}/ledger.sqlite")
+        here = world(tmp_path, lake=lake)
+        monkeypatch.setattr(engine_settings, "_task_engine", lambda *_: cluster)
+        there = replace(here, workspace=replace(here.workspace, engine=EngineSettings("dask", scratch=str(tmp_path / "scratch"))))
+        definitions = resolve_features(here.workspace.project, ["delays", "busy"])
+        expected, _ = features_at(here.workspace, spine(DAYS[3]), definitions)
+        server.break_requests(lambda n: None)
+        got, _ = features_at(there.workspace, spine(DAYS[3]), definitions)
+        assert_frame_equal(got, expected, check_exact=True)
+        assert server.requests > 10
+        commit = materialize_features(there.workspace, "delays", ("origin", "dest"), DAYS).commit
+        assert commit is not None
+        again = materialize_features(here.workspace, "delays", ("origin", "dest"), DAYS).commit
+        assert again is not None
+        assert [v.data_hash for v in again.versions] == [v.data_hash for v in commit.versions]
+    finally:
+        server.stop()
 
 
 def test_a_view_that_fails_on_a_worker_publishes_nothing(tmp_path, made):

@@ -76,10 +76,10 @@ def test_no_pins_is_an_empty_lake(lake):
 
 
 def test_pins_by_the_thousand(lake):
-    rows = pa.table({"x": pa.array([1], pa.int64())})
     days = [f"d{number:05d}" for number in range(1_200)]
-    first = lake.publish([lake.stage(A, day, rows) for day in days])
-    lake.publish([lake.stage(A, day, pa.table({"x": pa.array([2], pa.int64())})) for day in days])
+    first, _ = (
+        lake.publish(lake.stage_partitions(A, {day: pa.table({"x": pa.array([value], pa.int64())}) for day in days})) for value in (1, 2)
+    )
     assert values(lake.pinned(first.versions)) == [1] * len(days)
 
 

@@ -9,6 +9,7 @@ import polars as pl
 
 from ml_platform.core.intervals import day_start
 from ml_platform.features.view import FeatureColumn, FeatureView
+from ml_platform.lake.lake import Lake
 from ml_platform.tables.contract import Column, Contract
 from ml_platform.tables.table import FileSource, Table
 from ml_platform.tables.types import stored_schema
@@ -48,7 +49,7 @@ def last_leg(tables, cutoff):
 """
 
 
-def world(tmp_path: Path, landed: int = 8) -> like.World:
+def world(tmp_path: Path, landed: int = 8, lake: Lake | None = None) -> like.World:
     """Return a world with these views, and nothing materialized of them."""
     (tmp_path / "legs.py").write_text(LEGS)
     legs = FeatureView(
@@ -56,7 +57,7 @@ def world(tmp_path: Path, landed: int = 8) -> like.World:
         features=(FeatureColumn("leg_delay", ()), FeatureColumn("minutes_ago", ())),
     )  # fmt: skip
     tables = (like.SCHEDULE, like.ARRIVALS, AIRPORTS)
-    made = like.world(tmp_path, project_=like.project(tmp_path, tables=tables, views=(DELAYS, BUSY, legs)), landed=landed)
+    made = like.world(tmp_path, project_=like.project(tmp_path, tables=tables, views=(DELAYS, BUSY, legs)), landed=landed, lake=lake)
     lake = made.workspace.lake
     airports = pl.DataFrame({"dest": like.DESTS, "altitude": [1026, 20, 125, 672], "_file": ["airports.csv"] * 4, "_row": range(4)})
     schema = stored_schema(AIRPORTS)
