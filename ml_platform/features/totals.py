@@ -1,8 +1,8 @@
 """Totals of an entity's rows: what counts, sums and moments over all history need of rows that do not fit into memory.
 
-Rows are added in pieces of any size, in any order; their totals then stand on the axis at one position per entity, before its other rows
-(see :class:`ml_platform.features.sums.Earlier`). Sums and squares of decimal numbers stay whole numbers: the answers are the bits that all
-rows at once give. Skewness and trend, and whatever is made of other floats, agree within 1e-9.
+Rows are added in pieces of any size, in any order; their totals then stand on the axis at one position per entity, before its other
+rows (see :class:`ml_platform.features.earlier.Earlier`). Sums and squares of decimal numbers stay whole numbers: the answers are the bits
+that all rows at once give. Skewness and trend, and whatever is made of other floats, agree within 1e-9.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from ml_platform.features.axis import Axis
 from ml_platform.features.block_tree import Parts, combine_cubes, fold_windows
 from ml_platform.features.definition import FeatureDefinition
+from ml_platform.features.earlier import Earlier, WholeTotals
 from ml_platform.features.event_columns import EventColumns
 from ml_platform.features.shapes import TimedTotals, happened
-from ml_platform.features.sums import ColumnSums, Earlier, WholeTotals, Window
+from ml_platform.features.sums import ColumnSums, Window
 
 Ints = NDArray[np.int64]
 
@@ -31,7 +32,7 @@ _NEVER = np.iinfo(np.int64)
 
 @dataclass
 class _ColumnTotals:
-    """Those of one column: see :class:`ml_platform.features.sums.Earlier`."""
+    """Those of one column: see :class:`ml_platform.features.earlier.Earlier`."""
 
     values: Ints
     above: Ints
