@@ -104,11 +104,14 @@ def happened(columns: EventColumns, axis: Axis, available_at: tuple[str, ...], e
     return Happened(micros[axis.order], known[axis.order])
 
 
-def pair_level(micros: Ints, numbers: NDArray, paired: Bools) -> Parts:
-    """Return what each position contributes to the moments of times and values (see ``combine_pairs``), nothing where not ``paired``."""
+def pair_level(micros: Ints, values: tuple[Floats, Floats], paired: Bools) -> Parts:
+    """Return what each position contributes to the moments of times and values (see ``combine_pairs``), nothing where not ``paired``.
+
+    ``values`` are sums of two floats.
+    """
     zeros = np.zeros(micros.size)
-    times, values = np.where(paired, micros, 0).astype(np.float64), np.where(paired, numbers, 0.0)
-    return paired.astype(np.float64), times, zeros, values, zeros, zeros, zeros
+    times, value, rest = (np.where(paired, part, 0).astype(np.float64) for part in (micros, *values))
+    return paired.astype(np.float64), times, zeros, value, rest, zeros, zeros
 
 
 @dataclass
@@ -125,13 +128,13 @@ class TimedTotals:
     latest: Ints
     pairs: Parts
 
-    def add(self, at: Happened, paired: NDArray[np.bool_], numbers: NDArray, window: Window) -> None:
+    def add(self, at: Happened, paired: NDArray[np.bool_], values: tuple[Floats, Floats], window: Window) -> None:
         """Add rows; ``window`` has the positions of each entity."""
         self.count = self.count + window.difference(prefix_sums(paired))
         entities = np.repeat(np.arange(self.count.size), window.rows)[paired]
         np.minimum.at(self.earliest, entities, at.times[paired])
         np.maximum.at(self.latest, entities, at.times[paired])
-        level = pair_level(at.times - self.origin, numbers, paired)
+        level = pair_level(at.times - self.origin, values, paired)
         with np.errstate(over="ignore", invalid="ignore"):
             self.pairs = combine_pairs(self.pairs, fold_windows(level, combine_pairs, window.first, window.after))
 
@@ -200,7 +203,7 @@ def _folded_slopes(
 ) -> tuple[Floats, Floats]:
     # Microseconds from the availability of the entity's first event: whole numbers that a float holds for 285 years.
     origin = axis.times[np.searchsorted(axis.codes, axis.codes, side="left")] if earlier is None else earlier.origin
-    level = pair_level(at.times - origin, sums.finite, paired)
+    level = pair_level(at.times - origin, sums.in_two, paired)
     if earlier is not None and sums.earlier is not None:
         level = tuple(sums.earlier.put(part, found) for part, found in zip(level, earlier.pairs, strict=True))
     *_, squares, products = fold_windows(level, combine_pairs, window.first, window.after)

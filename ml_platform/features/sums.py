@@ -24,6 +24,8 @@ Ints = NDArray[np.int64]
 
 # Largest product of two counts that is still computed in int64.
 PRODUCT_LIMIT = 2.0**62
+# Whole numbers below it are floats, and what is left of any int64 without these bits is one, too.
+EXACT_IN_FLOATS, LOW_BITS = 2**53, 2**11 - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +172,8 @@ class ColumnSums:
         if self.earlier is None or self._values.numbers.dtype == np.int64:
             return found[0][self._order]
         by = 10 ** (self.digits - found[1])
-        if max(int(np.abs(found[0]).max(initial=0)) * by, *map(abs, self._earlier_range)) > INT64_MAX // 4:
+        # As a column at once would be: see ``Values.fixed_point``.
+        if max(int(np.abs(found[0]).max(initial=0)) * by, *map(abs, self._earlier_range)) >= EXACT_IN_FLOATS:
             return None
         return found[0][self._order] * by
 
@@ -302,7 +305,7 @@ class ColumnSums:
     def level(self) -> Parts:
         """What each position contributes to count, mean, squares and cubes (see :mod:`ml_platform.features.block_tree`)."""
         zeros = np.zeros(self.finite.size)
-        level = (self.counted.astype(np.float64), self.finite, zeros, zeros, zeros)
+        level = (self.counted.astype(np.float64), *self.in_two, zeros, zeros)
         if self.earlier is None:
             return level
         return tuple(self.earlier.put(part, found) for part, found in zip(level, self.earlier.cubes, strict=True))
@@ -311,6 +314,15 @@ class ColumnSums:
     def finite(self) -> Floats:
         """The counted values as floats; 0 elsewhere."""
         return np.where(self.counted, self.numbers, 0).astype(np.float64)
+
+    @cached_property
+    def in_two(self) -> tuple[Floats, Floats]:
+        """The counted values as sums of two floats, which hold every whole number; 0 elsewhere."""
+        if self.numbers.dtype != np.int64 or self._largest < EXACT_IN_FLOATS:
+            return self.finite, np.zeros(self.finite.size)
+        whole = np.where(self.counted, self.numbers, 0)
+        rest = whole & LOW_BITS
+        return (whole - rest).astype(np.float64), rest.astype(np.float64)
 
     def _with_infinite(self, finite: Floats, window: Window) -> tuple[Floats, NDArray[np.bool_]]:
         """Replace results of windows with infinite values: by that infinity, or undefined where both signs meet."""

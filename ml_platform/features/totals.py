@@ -1,8 +1,9 @@
 """Totals of an entity's rows: what counts, sums and moments over all history need of rows that do not fit into memory.
 
 Rows are added in pieces of any size, in any order; their totals then stand on the axis at one position per entity, before its other
-rows (see :class:`ml_platform.features.earlier.Earlier`). Sums and squares of decimal numbers stay whole numbers: the answers are the bits
-that all rows at once give. Skewness and trend, and whatever is made of other floats, agree within 1e-9.
+rows (see :class:`ml_platform.features.earlier.Earlier`). Sums and squares of decimal numbers stay whole numbers, so that sums, means and,
+where squares fit into 64 bits, deviations are the bits that all rows at once give. The rest is that of floats: within 1e-9 of the values
+that were summed, which is more than 1e-9 of a skewness or a trend if all values lie close together and far from zero.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class Totals:
         """Begin with no rows."""
         self.rows = self._nothing()
         for definition in self.definitions:
-            if definition.value is not None:
+            if definition.value is not None and definition.function != "avg_time_between":
                 values, above, below = self._nothing(), self._nothing(), self._nothing()
                 self._columns[definition.value] = _ColumnTotals(values, above, below, self._parts(5), None)
             if definition.function in _TIMED:
@@ -78,19 +79,23 @@ class Totals:
 
     def add(self, columns: EventColumns, axis: Axis, available_at: tuple[str, ...]) -> None:
         """Add the rows of an axis."""
+        if not axis.size:
+            return
         everything = np.arange(self.entities)
         window = Window(axis.starts(everything), axis.starts(everything + 1))
         self.rows = self.rows + window.rows
         sums = {name: ColumnSums(columns.values(name), axis.order, name) for name in self._columns}
         for name, totals in self._columns.items():
             totals.add(sums[name], window)
+        nothing = np.zeros(axis.size)
         for (function, value, event_time), timed in self._timed.items():
             at = happened(columns, axis, available_at, event_time)
-            if value is None:
-                timed.add(at, at.known, np.zeros(axis.size), window)
+            if function == "trend":
+                column = sums[str(value)]
+                timed.add(at, at.known & column.counted, column.in_two, window)
             else:
-                counted = sums[value].counted if function == "trend" else columns.values(value).valid[axis.order]
-                timed.add(at, at.known & counted, sums[value].finite, window)
+                known = at.known if value is None else at.known & columns.values(value).valid[axis.order]
+                timed.add(at, known, (nothing, nothing), window)
 
     def column(self, name: str, positions: Ints) -> Earlier:
         """Return the totals of a column, to stand at one position per entity."""

@@ -92,6 +92,30 @@ def test_decimal_numbers_are_summed_to_the_last_bit():
     assert_frame_equal(got, compute(events, spine, definitions), check_exact=True)
 
 
+def one_key(name: str, values: list, kind: pl.DataType, functions: tuple[str, ...]) -> tuple[pl.DataFrame, pl.DataFrame, list]:
+    """Return events an hour apart with one column, a spine row after them, and the features over all of them."""
+    at = pl.Series([T0 + hours(n) for n in range(len(values))], dtype=pl.Datetime("us", "UTC"))
+    events = pl.DataFrame({"origin": ["EWR"] * len(values), "_available_at": at, "landed_at": at, name: pl.Series(values, dtype=kind)})
+    spine = pl.DataFrame({"origin": ["EWR"], "_cutoff": [T0 + hours(len(values))]})
+    definitions = definitions_of(a_view(FeatureColumn(name, functions, sql="arr_delay" if kind.is_integer() else "temp"), windows=(ALL,)))
+    return events, spine, list(definitions)
+
+
+def test_floats_that_are_decimal_numbers_piece_by_piece_only_are_summed_as_floats():
+    events, spine, definitions = one_key("big", [1e10] * 1200 + [0.000001], pl.Float64(), ("sum", "mean", "std"))
+    got = compute_with_totals(pieces(events, 500), events.schema, spine, definitions, micros(T0 + hours(1200)))
+    assert_frame_equal(got, compute(events, spine, definitions), rel_tol=1e-12)
+
+
+@pytest.mark.parametrize("first", [2**62, -(2**62), 1_370_044_800_000_000_000, 7])
+def test_whole_numbers_of_any_size_keep_their_last_digit(first):
+    events, spine, definitions = one_key("big", [first, first + 1, first + 4], pl.Int64(), ("std", "skew", "trend"))
+    got = compute_with_totals(pieces(events, 1), events.schema, spine, definitions, micros(T0 + hours(1.5)))
+    expected = compute(events, spine, definitions)
+    assert expected["origin_big_skew_all"][0] == pytest.approx(1.2933427, rel=1e-7)
+    assert_frame_equal(got, expected, rel_tol=1e-12)
+
+
 def test_a_sum_that_leaves_64_bits_is_refused_as_ever():
     start = datetime.fromisoformat("2013-01-01T00:00:00+00:00")
     events = pl.DataFrame({"origin": ["EWR"] * 3, "_available_at": [start] * 3, "landed_at": [start] * 3, "big": [2**62] * 3})
