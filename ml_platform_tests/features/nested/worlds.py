@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import polars as pl
+import pytest
 from hypothesis import strategies as st
 
 from ml_platform.features.nested.declaration import Discovery, Relationship
@@ -140,10 +141,13 @@ def windowed(feature: Any, window: timedelta | None) -> Any:
 
 def theirs(features: Sequence[Any], entityset: Any, spine: pl.DataFrame, **more: Any) -> pd.DataFrame:
     """Return Featuretools' own values for the spine's rows, in their order."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
         warnings.simplefilter("ignore")
         import featuretools as ft
+        from featuretools.utils import time_utils
 
+        # Its trend is per day, hour, minute or second, as the first row's time happens to be a multiple of: here always per day.
+        patch.setattr(time_utils, "find_dividend_by_unit", lambda _: 86400)
         asked = pd.DataFrame({"id": spine["id"].to_list(), "time": spine["_cutoff"].dt.replace_time_zone(None).to_pandas()})
         unique = asked.drop_duplicates()
         found: Any = ft.calculate_feature_matrix(
