@@ -99,7 +99,9 @@ class DaskEngine:
             raise FeatureError("The engine dask needs the package distributed: pip install 'ml-platform[dask]'.") from None
         if self._address is None:
             # A thread per process: two tasks in one process would share an interpreter.
-            return Client(LocalCluster(n_workers=self._workers, threads_per_worker=1, processes=True, dashboard_address=""))
+            # Any free port for its page: a second cluster on this machine would warn that the usual one is taken.
+            local = LocalCluster(n_workers=self._workers, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0")
+            return Client(local)
         try:
             client = Client(self._address, timeout=self._timeout)
         except (OSError, ValueError) as error:
