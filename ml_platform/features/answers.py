@@ -19,10 +19,11 @@ from ml_platform.features.extremes import first_position, largest, last_position
 from ml_platform.features.functions import percentile
 from ml_platform.features.modes import most_frequent
 from ml_platform.features.ranks import Kept, count_different, keep_known, quantile
-from ml_platform.features.shapes import Happened, TimedTotals, happened, skewness, trend
-from ml_platform.features.sums import ColumnSums, Window, prefix_sums
+from ml_platform.features.shapes import Happened, TimedTotals, happened, happens_when_available, skewness, trend
+from ml_platform.features.sums import ColumnSums
 from ml_platform.features.totals import Totals
 from ml_platform.features.window_spec import WindowSpec
+from ml_platform.features.windows import Window, prefix_sums
 
 TIMES = pl.Datetime("us", "UTC")
 
@@ -113,10 +114,6 @@ class Request:
         found = happened(self.columns, self.axis, self.available_at, event_time)
         return found if self.totals is None else Happened(found.times, found.known & (self.axis.order != self.nobody))
 
-    def _apart_from_availability(self, event_time: str | None) -> str | None:
-        """Return the event time; None where events happen when they become available, so that the axis has them in that order."""
-        return None if (event_time,) == self.available_at else event_time
-
     def spread(self, name: str, values: NDArray, defined: NDArray[np.bool_] | None = None, dtype: pl.DataType | None = None) -> pl.Series:
         """Return the answers of the queries as one series over the spine rows, NULL where not ``defined`` or the row has no entity."""
         asked = self.queries.asked
@@ -175,9 +172,9 @@ class Request:
         for (is_first, value, event_time), group in grouped(wanted, lambda w: (w[0], _ordered_value(w[1]), w[1].event_time)).items():
             valid = np.ones(self.axis.size, dtype=bool) if value is None else self.columns.values(value).valid[self.axis.order]
             times = None
-            if self._apart_from_availability(event_time) is not None:
-                happened = self.happened(event_time)
-                times, valid = happened.times, valid & happened.known
+            if not happens_when_available(self.available_at, event_time):
+                at = self.happened(event_time)
+                times, valid = at.times, valid & at.known
             if self.totals is not None:
                 valid = valid & (self.axis.order != self.nobody)
             specs = list(dict.fromkeys(d.span for _, d in group))

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from ml_platform.core.errors import FeatureError
 
 INT64_MAX = np.iinfo(np.int64).max
+# All whole numbers below it are floats.
+EXACT_IN_FLOATS = 2**53
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Values:
         if numbers.dtype == np.int64:
             return numbers, 0
         finite = numbers if self.is_finite else np.where(np.isfinite(numbers), numbers, 0.0)
-        if finite.size and np.abs(finite).max() >= 2**53:
+        if finite.size and np.abs(finite).max() >= EXACT_IN_FLOATS:
             return None
         sample = finite[:: max(1, finite.size // 1024)]
         for digits in range(7):
@@ -62,7 +64,7 @@ class Values:
             if not _is_whole(sample, scale):
                 continue
             whole = np.rint(finite * scale)
-            if whole.size and np.abs(whole).max() >= 2**53:
+            if whole.size and np.abs(whole).max() >= EXACT_IN_FLOATS:
                 return None
             if np.array_equal(whole / scale, finite):
                 return whole.astype(np.int64), digits

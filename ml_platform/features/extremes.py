@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ml_platform.features.axis import Axis
 from ml_platform.features.order import stable_order
-from ml_platform.features.sums import Window
+from ml_platform.features.windows import Window
 
 Ints = NDArray[np.int64]
 

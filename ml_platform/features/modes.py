@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_platform.features.axis import Queries
-from ml_platform.features.sums import Window
+from ml_platform.features.windows import Window
 
 Ints = NDArray[np.int64]
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_platform.features.order import stable_order
-from ml_platform.features.sums import Window
+from ml_platform.features.windows import Window
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

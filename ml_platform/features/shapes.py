@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from ml_platform.features.axis import MICROSECOND, Axis
 from ml_platform.features.block_tree import Parts, combine_cubes, combine_pairs, fold_windows
 from ml_platform.features.event_columns import INT64_MAX, EventColumns
-from ml_platform.features.sums import ColumnSums, Window, prefix_sums
+from ml_platform.features.sums import ColumnSums
 from ml_platform.features.window_spec import WindowSpec
+from ml_platform.features.windows import Window, prefix_sums
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -96,11 +97,16 @@ class Happened:
         return min(everything, length + int(late.max()) - int(late.min()) + 1)
 
 
+def happens_when_available(available_at: tuple[str, ...], event_time: str | None) -> bool:
+    """Whether events happen when they become available, so that the axis has them in that order."""
+    return event_time is None or (event_time,) == available_at
+
+
 def happened(columns: EventColumns, axis: Axis, available_at: tuple[str, ...], event_time: str | None) -> Happened:
     """Return when the events of an axis happened: when they became available if there is no event time."""
-    if event_time is None or (event_time,) == available_at:
+    if happens_when_available(available_at, event_time):
         return Happened(axis.times, np.ones(axis.size, dtype=bool))
-    micros, known = columns.times((event_time,))
+    micros, known = columns.times((str(event_time),))
     return Happened(micros[axis.order], known[axis.order])
 
 

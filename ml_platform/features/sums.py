@@ -6,9 +6,7 @@ Other floats go through :mod:`ml_platform.features.block_tree` and agree within 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,50 +14,16 @@ from numpy.typing import NDArray
 from ml_platform.core.errors import FeatureError
 from ml_platform.features.block_tree import Moments, Parts, window_moments
 from ml_platform.features.earlier import Earlier, WholeTotals
-from ml_platform.features.event_columns import INT64_MAX, Values
-from ml_platform.features.order import stable_order
+from ml_platform.features.event_columns import EXACT_IN_FLOATS, INT64_MAX, Values
+from ml_platform.features.windows import Window, prefix_sums
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 # Largest product of two counts that is still computed in int64.
 PRODUCT_LIMIT = 2.0**62
-# Whole numbers below it are floats, and what is left of any int64 without these bits is one, too.
-EXACT_IN_FLOATS, LOW_BITS = 2**53, 2**11 - 1
-
-
-@dataclass(frozen=True, eq=False)
-class Window:
-    """Positions ``[first, after)`` of every query's window on the axis."""
-
-    first: Ints
-    after: Ints
-
-    @cached_property
-    def rows(self) -> Ints:
-        """How many events stand in each window."""
-        return self.after - self.first
-
-    @cached_property
-    def most_rows(self) -> int:
-        """The rows of the fullest window."""
-        return int(self.rows.max(initial=0))
-
-    @cached_property
-    def levels(self) -> list[Ints]:
-        """For each power of two the queries whose windows have that many rows, up to twice as many."""
-        if not self.rows.size:
-            return []
-        # frexp is exact for counts below 2^53: rows = m * 2^e with 0.5 <= m < 1.
-        exponents = np.frexp(self.rows.astype(np.float64))[1].astype(np.int64) - 1
-        exponents[self.rows <= 0] = -1
-        order = stable_order(exponents)
-        bounds = np.searchsorted(exponents[order], np.arange(int(exponents.max(initial=-1)) + 2))
-        return [order[a:b] for a, b in pairwise(bounds)]
-
-    def difference(self, prefix: NDArray) -> NDArray:
-        """Return the sum over each window, given in ``prefix[i]`` that of the first i values (wrapped around or not)."""
-        return prefix[self.after] - prefix[self.first]
+# What is left of any int64 without these bits is a float.
+LOW_BITS = 2**11 - 1
 
 
 class ColumnSums:
@@ -346,11 +310,3 @@ def _whole_variance(count: Ints, sums: Ints, squares: Ints, scale: float) -> Flo
     fits = around.astype(np.float64) * count < PRODUCT_LIMIT
     exact = (np.where(fits, around, 0) * count - rest * rest).astype(np.float64)
     return np.where(fits, exact, around.astype(np.float64) * count - rest.astype(np.float64) ** 2) / pairs
-
-
-def prefix_sums(values: NDArray) -> Ints:
-    """Return the sums of the first 0, 1, 2... values in int64, wrapping around where they leave it."""
-    prefix = np.empty(values.size + 1, dtype=np.int64)
-    prefix[0] = 0
-    np.cumsum(values, dtype=np.int64, out=prefix[1:])
-    return prefix

@@ -20,7 +20,8 @@ from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.earlier import Earlier, WholeTotals
 from ml_platform.features.event_columns import EventColumns
 from ml_platform.features.shapes import TimedTotals, happened
-from ml_platform.features.sums import ColumnSums, Window
+from ml_platform.features.sums import ColumnSums
+from ml_platform.features.windows import Window
 
 Ints = NDArray[np.int64]
 

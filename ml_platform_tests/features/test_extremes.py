@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ml_platform.features.axis import build_axis
 from ml_platform.features.extremes import largest, last_position, smallest
-from ml_platform.features.sums import Window
+from ml_platform.features.windows import Window
 from ml_platform_tests.effort import examples
 
 windows_of = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=1, max_size=20)

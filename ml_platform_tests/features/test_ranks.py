@@ -9,7 +9,7 @@ import pytest
 from ml_platform.features.axis import Queries
 from ml_platform.features.modes import FEW_ROWS, most_frequent
 from ml_platform.features.ranks import count_different, keep_known, quantile
-from ml_platform.features.sums import Window
+from ml_platform.features.windows import Window
 
 
 def a_column(seed: int, *, size: int, values: int, entities: int = 1, missing: float = 0.2) -> tuple[np.ndarray, np.ndarray]:

@@ -10,8 +10,9 @@ from scipy import stats
 from ml_platform.features.axis import build_axis
 from ml_platform.features.event_columns import Values
 from ml_platform.features.shapes import DAY_MICROS, Happened, skewness, trend
-from ml_platform.features.sums import ColumnSums, Window
+from ml_platform.features.sums import ColumnSums
 from ml_platform.features.window_spec import WindowSpec
+from ml_platform.features.windows import Window
 
 MINUTE = 60_000_000
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from ml_platform.features.block_tree import window_moments
 from ml_platform.features.event_columns import Values
-from ml_platform.features.sums import ColumnSums, Window
+from ml_platform.features.sums import ColumnSums
+from ml_platform.features.windows import Window
 from ml_platform_tests.effort import examples
 
 
