@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ml_platform.commands.answer import Answer, Sheet
 from ml_platform.commands.place import UsageError, find_root
-from ml_platform.components.settings import landing_root
+from ml_platform.components.settings import allow_link, landing_root
 from ml_platform.core.errors import SourceError, UnknownNameError
 from ml_platform.core.names import check_name
 
@@ -18,7 +18,8 @@ def init(args: Namespace) -> Answer:
     """Look at a folder of files and write declarations that load and run; nothing that is there is written over."""
     from ml_platform.commands.drafts import contract_text, declarations_text, references_of
     from ml_platform.commands.new_project import defs_folder, new_project, write_new
-    from ml_platform.tables.infer import group_files, infer_table
+    from ml_platform.tables.file_names import group_files
+    from ml_platform.tables.infer import infer_table
 
     folder = Path(args.folder).resolve()
     if not folder.is_dir():
@@ -36,7 +37,7 @@ def init(args: Namespace) -> Answer:
     found = find_root(args.project)
     root, new = found or Path.cwd(), found is None
     written = new_project(root, f"{name}_platform") if new else []
-    place = _in_landing(folder, landing_root(root), name)
+    place = _in_landing(folder, root, name)
     target = Path(args.into) if args.into else defs_folder(root) / name
     written += [write_new(target / f"{t.name}.contract.yaml", contract_text(t, references_of(t, tables))) for t in tables.values()]
     written.append(write_new(target / "defs.yaml", declarations_text(tables, place)))
@@ -86,12 +87,13 @@ def infer(args: Namespace) -> Answer:
     return Answer(data, (*head, *contract_text(table).splitlines()))
 
 
-def _in_landing(folder: Path, landing: Path, name: str) -> str:
+def _in_landing(folder: Path, root: Path, name: str) -> str:
     """Return where a folder lies below the landing zone; one from elsewhere becomes part of it by a link, so no data is copied."""
-    landing = landing.resolve()
+    landing = landing_root(root).resolve()
     if folder.is_relative_to(landing):
         place = folder.relative_to(landing).as_posix()
         return "" if place == "." else place
+    allow_link(root, folder)
     link = landing / name
     if link.is_symlink() and link.resolve() == folder:
         return name

@@ -45,6 +45,7 @@ class Platform(dg.ConfigurableResource):
             lake=lake.for_run(run_id) if run_id else lake,
             clock=LandedClock(landing / settings.CLOCK_FILE),
             landing=landing,
+            landing_links=settings.landing_links(root),
             run_id=run_id,
             engine=self.engine.settings(),
             **extra,

@@ -66,14 +66,21 @@ def _landing_sensor(project: Project) -> dg.SensorDefinition:
         check_history(context.instance)
         workspace = context.resources.platform.workspace(project)
         release_ended(context.instance, workspace.lake)
-        found = scan(workspace)
-        changed = new_deliveries(workspace, found, json.loads(context.cursor) if context.cursor else {})
+        seen = json.loads(context.cursor) if context.cursor else {}
+        problems: dict[str, str] = {}
+        found = scan(workspace, problems)
+        changed = new_deliveries(workspace, found, seen)
         requests = list(_requests(project, changed))
+        said = "".join(f" Table {table} was not looked at: {problem}" for table, problem in problems.items())
+        if said:
+            context.log.error(said.strip())
         if not requests:
             return dg.SkipReason(
-                f"Nothing new in {workspace.landing.name}/: {sum(map(len, found.values()))} partitions have landed before."
+                f"Nothing new in {workspace.landing.name}/: {sum(map(len, found.values()))} partitions have landed before.{said}"
             )
         signatures = {table: {key: d.signature for key, d in keys.items()} for table, keys in found.items()}
+        # What could not be looked at keeps what is known of it.
+        signatures |= {table: seen[table] for table in problems if table in seen}
         return dg.SensorResult(run_requests=requests, cursor=json.dumps(signatures, separators=(",", ":")))
 
     return landing

@@ -5,10 +5,12 @@ import dagster as dg
 from ml_platform.components.asset_plan import AssetPlan, Dep, asset_of
 from ml_platform.components.automation import follows_its_day, follows_landed_days
 from ml_platform.components.mappings import days_up, window
+from ml_platform.core.errors import DeclarationError
 from ml_platform.core.hashing import content_hash
 from ml_platform.project.project import Project
 from ml_platform.tables.contract import Contract
 from ml_platform.tables.python_file import source_hash
+from ml_platform.tables.read_files import file_format
 from ml_platform.tables.table import AssetSource, DerivedPythonSource, FileSource, PythonSource, Source, Table
 
 CONTRACT_CHECKS = {
@@ -92,8 +94,12 @@ def _code(project: Project, source: Source) -> tuple[str, ...]:
 def _kind(source: object) -> str:
     if isinstance(source, PythonSource):
         return "python"
-    pattern = source.pattern if isinstance(source, FileSource | AssetSource) else ""
-    return {"csv": "csv", "jsonl": "json", "parquet": "parquet"}.get(pattern.rsplit(".", 1)[-1], "file")
+    if not isinstance(source, FileSource | AssetSource):
+        return "file"
+    try:
+        return file_format(source.pattern, source.format if isinstance(source, FileSource) else None).replace("jsonl", "json")
+    except DeclarationError:
+        return "file"
 
 
 def _table_plan(project: Project, table: Table) -> AssetPlan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -10,11 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ml_platform.core.errors import MlPlatformError, SourceError
+from ml_platform.core.errors import SourceError
 from ml_platform.core.intervals import from_micros
+from ml_platform.core.masking import mask
 from ml_platform.lake.version import Version
 from ml_platform.pipeline.workspace import Workspace
-from ml_platform.tables.find_files import find_files
+from ml_platform.tables.pattern import Found, Pattern
 from ml_platform.tables.python_file import load_function, to_arrow
 from ml_platform.tables.read_files import file_format, parse_delivery
 from ml_platform.tables.table import AssetSource, FileSource, PythonSource, Table
@@ -47,8 +49,8 @@ def deliveries_of(workspace: Workspace, table: Table, partitions: Sequence[str |
         return _fetcher(workspace, table, source)
     if not isinstance(source, FileSource | AssetSource):
         raise SourceError(f"Table {table.name!r} is derived from other tables, so it has no raw partitions: materialize the table itself.")
-    files = find_files(workspace.landing, source.pattern, set(partitions))
-    return lambda partition: [_opened(p, workspace.landing, table) for p in files.get(partition, [])]
+    files = Pattern(source.pattern).find(workspace.zone, set(partitions))
+    return lambda partition: [_opened(file, table) for file in files.get(partition, [])]
 
 
 def delivered_format(table: Table, file: str) -> str:
@@ -82,11 +84,13 @@ def recorded_files(version: Version | None) -> dict[str, Mapping[str, Any]]:
     return {} if version is None else {f["name"]: f for f in version.properties["files"]}
 
 
-def _opened(path: Path, landing: Path, table: Table) -> Delivery:
-    name = path.relative_to(landing).as_posix()
+def _opened(file: Found, table: Table) -> Delivery:
+    name = file.name
+    if file.refused is not None:
+        raise SourceError(file.refused)
     try:
-        data = path.read_bytes()
-        changed = path.stat().st_mtime_ns // 1000
+        data = file.path.read_bytes()
+        changed = file.path.stat().st_mtime_ns // 1000
     except OSError as error:
         raise SourceError(f"{name} cannot be opened: {error.strerror or error}.") from None
     declared = table.source.format if isinstance(table.source, FileSource) else None
@@ -102,12 +106,11 @@ def _fetcher(workspace: Workspace, table: Table, source: PythonSource) -> Callab
         called = f"{name}({partition!r})"
         try:
             rows = function(partition)
-        except MlPlatformError:
-            raise
         except Exception as error:
-            raise SourceError(
-                f"{called} failed with {type(error).__name__}: {error}. Correct the function, or run it again later."
-            ) from error
+            # What clients of databases and services put into their errors holds passwords and tokens.
+            workspace.say(mask(f"{called} failed:\n{traceback.format_exc()}"))
+            told = mask(f"{type(error).__name__}: {error}").rstrip(".")
+            raise SourceError(f"{called} failed with {told}. Correct the function, or run it again later.") from None
         if rows is None:
             return []
         arrow = to_arrow(rows, called)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
+from ml_platform.core.errors import SourceError
 from ml_platform.core.hashing import content_hash
 from ml_platform.core.intervals import to_micros
 from ml_platform.lake.version import Version
 from ml_platform.pipeline.workspace import Workspace
+from ml_platform.tables.pattern import Found, Pattern
 from ml_platform.tables.table import FileSource
 
 # The key of what has no partitions in signatures and cursors, where None cannot be a key.
 NO_PARTITION = ""
-_DAY = r"(?P<day>\d{4}-\d{2}-\d{2})"
 
 
 @dataclass(frozen=True)
@@ -31,19 +30,32 @@ class Delivery:
         return content_hash(self.files, length=8)
 
 
-def scan(workspace: Workspace) -> dict[str, dict[str, Delivery]]:
+def scan(workspace: Workspace, problems: dict[str, str] | None = None) -> dict[str, dict[str, Delivery]]:
     """Look at the landing zone once; no file is opened.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Project and landing zone.
+    problems : dict, optional
+        Receives, by table, why its files could not be looked for; without it the first such error is raised.
 
     Returns
     -------
     dict of str to dict of str to Delivery
-        Table name to partition key (``""`` for a table without partitions) to what lies there for it.
+        Table name to partition key (``""`` for a table without partitions) to what lies there for it; without tables that have a problem.
     """
-    return {
-        table.name: _deliveries(workspace.landing, table.source)
-        for table in workspace.project.tables.values()
-        if isinstance(table.source, FileSource)
-    }
+    found = {}
+    for table in workspace.project.tables.values():
+        if not isinstance(table.source, FileSource):
+            continue
+        try:
+            found[table.name] = _deliveries(workspace, table.source.pattern)
+        except SourceError as error:
+            if problems is None:
+                raise
+            problems[table.name] = str(error)
+    return found
 
 
 def new_deliveries(
@@ -80,22 +92,21 @@ def _taken_in(delivery: Delivery, head: Version | None) -> bool:
     return recorded == {(name, size) for name, size, _ in delivery.files} and all(at <= created_ns for _, _, at in delivery.files)
 
 
-def _deliveries(landing: Path, source: FileSource) -> dict[str, Delivery]:
-    matcher = re.compile("".join(_part(p) for p in re.split(r"(\{day\}|\*)", source.pattern)))
-    found: dict[str, list[tuple[str, int, int]]] = {}
-    for path in landing.glob(source.pattern.replace("{day}", "????-??-??")):
-        name = path.relative_to(landing).as_posix()
-        match = matcher.fullmatch(name)
-        if match is None or not path.is_file():
-            continue
-        state = path.stat()
-        # A file that may not be read yet is another delivery once it may: its time is none until then.
-        changed = state.st_mtime_ns if os.access(path, os.R_OK) else 0
-        found.setdefault(match.groupdict().get("day") or NO_PARTITION, []).append((name, state.st_size, changed))
-    return {key: Delivery(tuple(sorted(files))) for key, files in found.items()}
+def _deliveries(workspace: Workspace, pattern: str) -> dict[str, Delivery]:
+    found: dict[str, Delivery] = {}
+    for day, files in Pattern(pattern).find(workspace.zone).items():
+        states = [state for file in files if (state := _state(file)) is not None]
+        if states:
+            found[day or NO_PARTITION] = Delivery(tuple(states))
+    return found
 
 
-def _part(text: str) -> str:
-    if text == "{day}":
-        return _DAY
-    return "[^/]*" if text == "*" else re.escape(text)
+def _state(file: Found) -> tuple[str, int, int] | None:
+    """Return name, size and time of change of a file; None of one that has gone meanwhile."""
+    try:
+        state = file.path.stat()
+    except FileNotFoundError:
+        return None
+    # A file that may not be read yet is another delivery once it may: its time is none until then.
+    may_be_read = file.refused is None and os.access(file.path, os.R_OK)
+    return file.name, state.st_size, state.st_mtime_ns if may_be_read else 0

@@ -83,6 +83,7 @@ class Rerun:
             # The earliest moment at which the model could be made; later ones show nothing else to a training date.
             clock=FixedClock(day_start(str(self.plan.version.partition))),
             landing=self.workspace.landing,
+            landing_links=self.workspace.landing_links,
             run_id=self.run_id,
             engine=self.workspace.engine,
         )

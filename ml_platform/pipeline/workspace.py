@@ -10,6 +10,7 @@ from ml_platform.core.clock import Clock
 from ml_platform.lake.lake import Lake
 from ml_platform.pipeline.engine_settings import EngineSettings
 from ml_platform.project.project import Project
+from ml_platform.tables.landing_zone import LandingZone
 from ml_platform.tables.table import Table
 
 
@@ -22,7 +23,7 @@ class Workspace:
     """A project, the lake that holds its tables, the landing zone, the clock, and who asks.
 
     ``say`` takes one line of progress at a time; ``run_id`` is written beside every version that is published. ``engine`` says where
-    features are computed, and in how much memory.
+    features are computed, and in how much memory. ``landing_links`` are folders elsewhere that links in the landing zone may lead to.
     """
 
     project: Project
@@ -32,6 +33,12 @@ class Workspace:
     run_id: str = ""
     say: Callable[[str], None] = _silent
     engine: EngineSettings = field(default_factory=EngineSettings)
+    landing_links: tuple[Path, ...] = ()
+
+    @property
+    def zone(self) -> LandingZone:
+        """The landing zone, with the folders outside of it that its links may lead to."""
+        return LandingZone(self.landing, self.landing_links)
 
     def table(self, layer: str, name: str) -> str:
         """Return the lake's name of a table of this project."""

@@ -17,7 +17,7 @@ from ml_platform.project.compile_problem import compile_problem
 from ml_platform.project.compile_retention import DeclaredRetention, compile_retention
 from ml_platform.project.project import Project
 from ml_platform.tables.derived import check_derived
-from ml_platform.tables.find_files import check_pattern
+from ml_platform.tables.pattern import Pattern
 from ml_platform.tables.rules import check_contract
 from ml_platform.tables.sql import bind_expression
 from ml_platform.tables.table import AssetSource, DerivedPythonSource, FileSource, SqlSource, Table
@@ -146,12 +146,7 @@ def _check_partitions(table: Table) -> None:
     if days is not None and days.end is not None and days.end <= days.start:
         raise DeclarationError(f"{table.where}: partitions.end {days.end} must come after partitions.start {days.start}.")
     if isinstance(source, FileSource | AssetSource):
-        has_day = "{day}" in source.pattern
-        if has_day and days is None:
-            raise DeclarationError(f"{table.where}: the pattern {source.pattern!r} has a {{day}}; add partitions: {{start: YYYY-MM-DD}}.")
-        if not has_day and days is not None:
-            raise DeclarationError(f"{table.where}: partitions are declared, but the pattern {source.pattern!r} has no {{day}}.")
-        check_pattern(source.pattern, table.where, daily=days is not None)
+        Pattern.parse(source.pattern, table.where, daily=days is not None)
     if days is not None and days.start > date(9000, 1, 1):
         raise DeclarationError(f"{table.where}: partitions.start {days.start} lies beyond every calendar.")
 

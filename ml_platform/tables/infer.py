@@ -10,11 +10,13 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ml_platform.core.errors import DeclarationError, SourceError
+from ml_platform.core.errors import SourceError
 from ml_platform.lake.duck import connect, quote_name
 from ml_platform.tables.casts import cast_column
 from ml_platform.tables.contract import Column
+from ml_platform.tables.file_names import guess_pattern, table_name
 from ml_platform.tables.parse import check_column_name
+from ml_platform.tables.pattern import Pattern
 from ml_platform.tables.read_files import file_format, read_delivery
 from ml_platform.tables.table import FileSource
 from ml_platform.tables.types import type_of
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-_COMPACT_DAY = re.compile(r"(?<!\d)(?:19|20)\d{2}[01]\d[0-3]\d(?!\d)")
 _NULL_VALUES = FileSource("").null_values
 # So many bytes are read to guess from; of more, files spread evenly over the days.
 _SAMPLE_BYTES = 64 << 20
@@ -55,30 +55,13 @@ class Inferred:
     rows: int = 0
 
 
-def group_files(folder: Path) -> dict[str, list[Path]]:
-    """Return the files of a folder (and of its direct subfolders) by the table they seem to belong to.
-
-    ``orders_2024-01-05.csv`` and ``orders/2024-01-05.csv`` are a day of ``orders``, ``customers.csv`` is all of ``customers``.
-    """
-    found: dict[str, list[Path]] = {}
-    for path in sorted([*folder.glob("*"), *folder.glob("*/*")]):
-        if path.name.startswith(".") or not path.is_file():
-            continue
-        try:
-            file_format(path.name)
-        except DeclarationError:
-            continue
-        found.setdefault(_table_name(path.relative_to(folder)), []).append(path)
-    return found
-
-
 def infer_table(paths: Sequence[Path], folder: Path | None = None) -> Inferred:
     """Guess the declaration of one table from its files.
 
     Parameters
     ----------
     paths : sequence of Path
-        Files of one table, such as one entry of :func:`group_files`.
+        Files of one table, such as one entry of :func:`ml_platform.tables.file_names.group_files`.
     folder : Path, optional
         Landing zone that the pattern is to be relative to; by default the folder of the first file.
 
@@ -96,8 +79,10 @@ def infer_table(paths: Sequence[Path], folder: Path | None = None) -> Inferred:
     if not paths:
         raise SourceError("There are no files to look at: name a folder with CSV, Parquet or JSON lines files.")
     folder = folder or paths[0].parent
-    pattern, questions = _pattern([p.relative_to(folder).as_posix() for p in paths])
-    rows, is_text, unreadable = _sample(paths, folder)
+    pattern, questions = guess_pattern([p.relative_to(folder).as_posix() for p in paths])
+    # Guessed from what the table will be made of: files that its pattern does not find are none of it.
+    found = [p for p in paths if Pattern(pattern).matches(p.relative_to(folder).as_posix())] or list(paths)
+    rows, is_text, unreadable = _sample(found, folder, Pattern(pattern))
     questions += [f"Nothing was guessed from a file that cannot be read: {reason}" for reason in unreadable]
     with connect() as con:
         con.register("delivered", rows)
@@ -106,7 +91,7 @@ def infer_table(paths: Sequence[Path], folder: Path | None = None) -> Inferred:
         con.execute(f"CREATE TEMP TABLE typed AS SELECT _day, {cells} FROM delivered")
         facts = _facts(con, types)
         key = _key(con, types, facts, rows.num_rows)
-        event_time, partitions = _times(con, types, facts, "{day}" in pattern)
+        event_time, partitions = _times(con, types, facts, Pattern(pattern).has_day)
         columns = {n: _column(con, n, t, facts[n], rows.num_rows, n in key) for n, t in types.items()}
     left_out = [n for n in rows.column_names if n not in types and n != "_day"]
     contract: dict[str, Any] = {"columns": columns}
@@ -118,38 +103,11 @@ def infer_table(paths: Sequence[Path], folder: Path | None = None) -> Inferred:
     if event_time is None:
         questions.append("No column is a time: without one the table can only be read as of its delivery.")
     return Inferred(
-        _table_name(paths[0].relative_to(folder)), pattern, contract, key, event_time, partitions, comments, tuple(questions), rows.num_rows
+        table_name(paths[0].relative_to(folder)), pattern, contract, key, event_time, partitions, comments, tuple(questions), rows.num_rows
     )
 
 
-def _table_name(path: Path) -> str:
-    stem = path.name.split(".")[0]
-    rest = _COMPACT_DAY.sub("", _DAY.sub("", stem))
-    words = rest if _DAY.search(stem) is None and rest.strip("_- ") else re.sub(r"[_\-T\d]+$", "", rest)
-    if len(path.parts) > 1 and not words.strip("_- "):
-        words = path.parts[-2]
-    name = re.sub(r"_+", "_", re.sub(r"[^a-z0-9]+", "_", words.lower())).strip("_")
-    return name if name and name[0].isalpha() else f"table_{name}".rstrip("_")
-
-
-def _pattern(names: Sequence[str]) -> tuple[str, list[str]]:
-    """Return the one pattern that finds all the files, and what cannot be said in it."""
-    with_day = {_DAY.sub("{day}", n) for n in names}
-    compact = not any("{day}" in n for n in with_day) and any(_COMPACT_DAY.search(n) for n in names)
-    if len(with_day) == 1 and not compact:
-        return with_day.pop(), []
-    if all("{day}" in n for n in with_day):
-        before = {n.partition("{day}")[0] for n in with_day}
-        endings = {n[n.index(".") :] for n in (w.rpartition("/")[2] for w in with_day) if "." in n}
-        if len(before) == 1 and len(endings) == 1:
-            return f"{before.pop()}{{day}}*{endings.pop()}", []
-    question = "The files share no pattern: name them <table>/<YYYY-MM-DD>.<ending>, one folder for each table."
-    if compact:
-        question = "The files' days are not written as YYYY-MM-DD: rename the files, so that a pattern with {day} finds them."
-    return sorted(names)[0], [question]
-
-
-def _sample(paths: Sequence[Path], folder: Path) -> tuple[pa.Table, bool, list[str]]:
+def _sample(paths: Sequence[Path], folder: Path, pattern: Pattern) -> tuple[pa.Table, bool, list[str]]:
     """Return rows to guess from, with the file's day as ``_day``, whether they are text only, and what is wrong with files left out."""
     import pyarrow as pa
 
@@ -158,13 +116,13 @@ def _sample(paths: Sequence[Path], folder: Path) -> tuple[pa.Table, bool, list[s
     parts: list[pa.Table] = []
     unreadable: list[SourceError] = []
     for path in sorted(paths)[::step]:
-        day = _DAY.search(path.relative_to(folder).as_posix())
+        day = pattern.day_of(path.relative_to(folder).as_posix())
         try:
             rows = read_delivery(path)
         except SourceError as error:
             unreadable.append(error)
             continue
-        parts.append(rows.append_column("_day", pa.repeat(pa.scalar(day[0] if day else None, pa.string()), rows.num_rows)))
+        parts.append(rows.append_column("_day", pa.repeat(pa.scalar(day, pa.string()), rows.num_rows)))
     if not parts:
         raise unreadable[0]
     try:

@@ -5,7 +5,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from ml_platform.core.errors import SourceError
-from ml_platform.tables.infer import group_files, infer_table
+from ml_platform.tables.file_names import group_files
+from ml_platform.tables.infer import infer_table
 from ml_platform.tables.parse import parse_contract
 from ml_platform_tests.tables.judged import delivery, judged, table
 
@@ -75,6 +76,9 @@ def test_parquet_brings_its_types(tmp_path):
         (["2024-01-05/orders.csv", "2024-01-06/orders.csv"], "orders", "{day}/orders.csv"),
         (["sales/2024-01-05-00.csv", "sales/2024-01-05-06.csv"], "sales", "sales/{day}*.csv"),
         (["Order Lines.csv"], "order_lines", "Order Lines.csv"),
+        (["2024-01-05/orders-2024-01-05.csv", "2024-01-06/orders-2024-01-06.csv"], "orders", "{day}/orders-{day}.csv"),
+        (["2024-01-06/orders-2024-01-05.csv", "2024-01-07/orders-2024-01-06.csv"], "orders", "{day}/orders-*.csv"),
+        (["orders_2024-01-05.csv", "orders_2024-02-30.csv"], "orders", "orders_{day}.csv"),
     ],
 )
 def test_names_of_files_say_table_and_day(tmp_path, names, table_name, pattern):
@@ -86,8 +90,17 @@ def test_names_of_files_say_table_and_day(tmp_path, names, table_name, pattern):
     assert infer_table(groups[table_name], tmp_path).pattern == pattern
 
 
+def test_files_that_the_pattern_does_not_find_are_named(tmp_path):
+    for day, at in (("2024-01-05", "2024-01-05T10:00:00Z"), ("2024-02-30", "never")):
+        (tmp_path / f"x_{day}.csv").write_text(f"id,at\n1,{at}\n")
+    found = inferred(tmp_path, "x")
+    assert (found.pattern, found.rows, found.event_time) == ("x_{day}.csv", 1, "at")
+    assert found.questions[0] == "The pattern does not find x_2024-02-30.csv: name them as the others are, or leave them out."
+
+
 def test_other_files_are_left_alone(tmp_path):
-    for name in ("readme.md", ".hidden.csv", "a.csv"):
+    (tmp_path / ".git").mkdir()
+    for name in ("readme.md", ".hidden.csv", "a.csv", "b.csv.tmp", ".git/c.csv"):
         (tmp_path / name).write_text("id\n1\n")
     assert list(group_files(tmp_path)) == ["a"]
 
