@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from ml_platform.core.errors import MlPlatformError
+from ml_platform.core.masking import mask
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         answer = getattr(importlib.import_module(f"ml_platform.commands.{module}"), function)(args)
         write(answer, as_json=args.json)
     except MlPlatformError as error:
-        sys.stderr.write(f"ml-platform: {error}\n")
+        sys.stderr.write(mask(f"ml-platform: {error}\n"))
         return 2
     except BrokenPipeError:
         # The reader (head, less) has seen enough.

@@ -12,6 +12,7 @@ from ml_platform.components.publish import publish
 from ml_platform.components.step import begin_step
 from ml_platform.components.version_events import BRANCH_METADATA
 from ml_platform.core.errors import MlPlatformError
+from ml_platform.core.masking import mask_error
 from ml_platform.lake.settings import branch_name
 from ml_platform.lake.version import MAIN
 from ml_platform.project.project import Project
@@ -80,7 +81,11 @@ def asset_of(plan: AssetPlan) -> dg.AssetsDefinition:
             yield from publish(context, plan, outcome, workspace.lake, time.perf_counter() - start)
         except MlPlatformError as error:
             # What is wrong stays wrong: a retry would only repeat it.
-            raise dg.Failure(description=str(error), allow_retries=False) from error
+            raise dg.Failure(description=str(mask_error(error)), allow_retries=False) from error
+        except Exception as error:
+            # Dagster records an exception with all that it was raised from.
+            mask_error(error)
+            raise
 
     return body
 

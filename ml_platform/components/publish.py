@@ -16,6 +16,7 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_START_TAG, EXTERNAL
 
 from ml_platform.components.version_events import POINTER_VERSION, version_metadata, version_tags
 from ml_platform.core.errors import MlPlatformError
+from ml_platform.core.masking import mask
 from ml_platform.pipeline.outcome import CheckOutcome, Markdown, Outcome, PartitionOutcome, Plot, Rows
 
 if TYPE_CHECKING:
@@ -60,10 +61,10 @@ def publish(context: dg.AssetExecutionContext, plan: Told, outcome: Outcome, lak
     """
     stopped = [p for p in outcome.partitions if p.stopped]
     for one in stopped[:_STOPPED_SHOWN]:
-        context.log.warning(f"{plan.key.to_user_string()} {one.partition or ''} was stopped: {one.stopped}")
+        context.log.warning(mask(f"{plan.key.to_user_string()} {one.partition or ''} was stopped: {one.stopped}"))
     if rest := stopped[_STOPPED_SHOWN:]:
         told = f"{plan.key.to_user_string()}: {len(rest)} more partitions, {rest[0].partition} to {rest[-1].partition}, were stopped"
-        context.log.warning(f"{told}; the last one: {rest[-1].stopped}")
+        context.log.warning(mask(f"{told}; the last one: {rest[-1].stopped}"))
     for check in outcome.checks:
         if check.name not in plan.checks:
             raise MlPlatformError(f"{plan.key.to_user_string()} reports a check {check.name!r} that its plan does not declare.")
@@ -127,7 +128,12 @@ def check_result(check: CheckOutcome, key: dg.AssetKey) -> dg.AssetCheckResult:
         metadata["rules"] = metadata_value(Rows(tuple(check.rows)))
     severity = dg.AssetCheckSeverity.ERROR if check.severity == "error" else dg.AssetCheckSeverity.WARN
     return dg.AssetCheckResult(
-        asset_key=key, check_name=check.name, passed=bool(check.passed), severity=severity, description=check.summary, metadata=metadata
+        asset_key=key,
+        check_name=check.name,
+        passed=bool(check.passed),
+        severity=severity,
+        description=mask(check.summary),
+        metadata=metadata,
     )
 
 
@@ -161,7 +167,7 @@ def _cell(value: Any) -> Any:
     if isinstance(value, float):
         # JSON has no NaN; a rounded number is what a person reads.
         return float(f"{value:.6g}") if math.isfinite(value) else str(value)
-    return str(value)
+    return mask(str(value))
 
 
 def _column_type(values: list[Any]) -> str:

@@ -9,6 +9,7 @@ from ml_platform.components.branch_guard import check_history
 from ml_platform.components.feature_assets import feature_key
 from ml_platform.components.publish import check_result
 from ml_platform.core.errors import MlPlatformError
+from ml_platform.core.masking import mask_error
 from ml_platform.features.compile import CompiledView
 from ml_platform.project.project import CompiledProblem, Project
 
@@ -61,6 +62,6 @@ def _check(
             check_history(context.instance)
             return check_result(run(context.resources.platform.workspace(project)), key)
         except MlPlatformError as error:
-            raise dg.Failure(description=str(error), allow_retries=False) from error
+            raise dg.Failure(description=str(mask_error(error)), allow_retries=False) from error
 
     return inputs_current

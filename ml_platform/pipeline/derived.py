@@ -12,6 +12,7 @@ import duckdb
 
 from ml_platform.core.errors import DeclarationError, MlPlatformError, SourceError
 from ml_platform.core.intervals import DAY, shift_day
+from ml_platform.core.masking import mask
 from ml_platform.lake.duck import connect, quote_name
 from ml_platform.lake.version import Version
 from ml_platform.pipeline.table import Verdicts, by_partition, judge_rows, table_code_version
@@ -228,7 +229,8 @@ def _computed_by_python(
         except MlPlatformError as error:
             verdicts.stopped[key] = str(error)
         except Exception as error:
-            verdicts.stopped[key] = f"{called} failed with {type(error).__name__}: {error}."
+            told = mask(f"{type(error).__name__}: {error}").rstrip(".")
+            verdicts.stopped[key] = f"{called} failed with {told}."
     return parts
 
 

@@ -6,11 +6,13 @@ import ast
 import hashlib
 import importlib.util
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
+from ml_platform.core.masking import mask
 
 
 def check_function(folder: Path, file: str, function: str, where: str) -> None:
@@ -64,11 +66,18 @@ def load_function(folder: Path, file: str, function: str, where: str) -> Callabl
             exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)  # noqa: S102 - the team's own code
         except Exception as error:
             del sys.modules[name]
-            raise DeclarationError(f"{where}: {path} cannot be imported: {type(error).__name__}: {error}.") from error
+            told = mask(f"{type(error).__name__}: {error}").rstrip(".")
+            raise DeclarationError(f"{where}: {path} cannot be imported: {told}{_line_of(error, path)}.") from None
     found = getattr(module, function, None)
     if not callable(found):
         raise UnknownNameError(f"{where}: {function!r} of {path} is not a function.")
     return found
+
+
+def _line_of(error: BaseException, path: Path) -> str:
+    """Return in which line of a file an error arose, in parentheses; nothing if in none."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return f" (line {lines[-1]})" if lines else ""
 
 
 def source_hash(folder: Path, file: str) -> str:
