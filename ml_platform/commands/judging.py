@@ -8,6 +8,7 @@ from typing import Literal
 
 from ml_platform.commands.answer import Answer
 from ml_platform.commands.place import UsageError, project_root
+from ml_platform.core.errors import MlPlatformError
 
 
 def approve(args: Namespace) -> Answer:
@@ -31,12 +32,18 @@ def _decide(args: Namespace, verdict: Literal["promoted", "refused"]) -> Answer:
     session = open_project(args.project)
     role = getattr(args, "serve", None)
     outcome = decide_held(session.workspace, name, int(version), verdict, by=args.by, reason=args.reason, role=role)
-    is_shown = report_champion(project_root(args.project), session.project, name, outcome, session.lake)
+    untold = ""
+    try:
+        if not report_champion(project_root(args.project), session.project, name, outcome, session.lake):
+            untold = f"Dagster keeps no history here: materialize champion/{name} to see it in the UI."
+    except MlPlatformError as error:
+        # The decision stands in the lake already: it must not look as if it had failed.
+        untold = f"The decision is recorded, but the Dagster UI does not show it: {error}"
     numbers = outcome.partitions[0].numbers
     done = "approved and scores from now on" if verdict == "promoted" else "rejected"
     lines = [f"{args.model} is {done}. Problem {name} is served by: {_served(numbers)}."]
-    if not is_shown:
-        lines.append(f"Dagster keeps no history here: materialize champion/{name} to see it in the UI.")
+    if untold:
+        lines.append(untold)
     return Answer({"model": args.model, "verdict": verdict, "by": args.by, "reason": args.reason, **numbers}, tuple(lines))
 
 

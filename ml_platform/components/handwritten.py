@@ -6,7 +6,6 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from dagster._core.definitions.partitions.context import partition_loading_context
 
 from ml_platform.components.publish import publish
 from ml_platform.components.step import begin_step
@@ -81,7 +80,7 @@ def _upstream_partitions(
     own, upstream = graph.get(key).partitions_def, graph.get(parent).partitions_def
     if upstream is None:
         return None
-    with partition_loading_context(dynamic_partitions_store=context.instance):
+    with dg.partition_loading_context(dynamic_partitions_store=context.instance):
         subset = None if own is None or partition is None else own.subset_with_partition_keys([partition])
         mapped = graph.get_partition_mapping(key, parent).get_upstream_mapped_partitions_result_for_partitions(subset, own, upstream)
         return list(mapped.partitions_subset.get_partition_keys())

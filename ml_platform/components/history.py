@@ -1,5 +1,6 @@
 """Where the Dagster history of a branch is kept: each in a folder of its own, with the project's settings."""
 
+import importlib
 import os
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
@@ -13,6 +14,11 @@ from ml_platform.core.errors import MlPlatformError
 from ml_platform.lake.version import MAIN
 
 HOME = "DAGSTER_HOME"
+# What Dagster keeps in files beside its database: module, class, and the folder in a branch's home.
+_OWN_FILES = {
+    "local_artifact_storage": ("dagster._core.storage.root", "LocalArtifactStorage", ""),
+    "compute_logs": ("dagster._core.storage.local_compute_log_manager", "LocalComputeLogManager", "compute_logs"),
+}
 
 
 @contextmanager
@@ -43,6 +49,11 @@ def open_history(root: Path, branch: str) -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
+def has_history(root: Path, branch: str) -> bool:
+    """Tell whether anything says where a branch's history is kept: a branch has the settings of its project, with a folder of its own."""
+    return (history_home(root, MAIN) / "dagster.yaml").is_file() or (history_folder(root, branch) / "dagster.yaml").is_file()
+
+
 def history_home(root: Path, branch: str) -> Path:
     """Return the ``DAGSTER_HOME`` of a branch, with its settings written if it is not ``main``."""
     given = os.environ.get(HOME)
@@ -67,20 +78,23 @@ def write_history_settings(root: Path, branch: str) -> Path:
     source = root / "dagster.yaml"
     settings = yaml.safe_load(source.read_text(encoding="utf-8")) if source.is_file() else {}
     storage = _with_folder(settings.get("storage", {}), str(home))
-    settings |= {
-        # A database server holds the history of `main`, and a branch gets files of its own.
-        "storage": storage or {"sqlite": {"base_dir": str(home)}},
-        "local_artifact_storage": {
-            "module": "dagster._core.storage.root", "class": "LocalArtifactStorage", "config": {"base_dir": str(home)},
-        },
-        "compute_logs": {
-            "module": "dagster._core.storage.local_compute_log_manager", "class": "LocalComputeLogManager",
-            "config": {"base_dir": str(home / "compute_logs")},
-        },
-    }  # fmt: skip
+    # A database server holds the history of `main`, and a branch gets files of its own.
+    settings["storage"] = storage or {"sqlite": {"base_dir": str(home)}}
+    for name, (module, kind, folder) in _OWN_FILES.items():
+        settings.pop(name, None)
+        # Without these words Dagster keeps both below the DAGSTER_HOME as well, so one that has renamed them is left to itself.
+        if _is_there(module, kind):
+            settings[name] = {"module": module, "class": kind, "config": {"base_dir": str(home / folder)}}
     home.mkdir(parents=True, exist_ok=True)
     (home / "dagster.yaml").write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
     return home
+
+
+def _is_there(module: str, kind: str) -> bool:
+    try:
+        return hasattr(importlib.import_module(module), kind)
+    except ImportError:
+        return False
 
 
 def _with_folder(settings: dict[str, Any], folder: str) -> dict[str, Any]:

@@ -16,17 +16,22 @@ from typing import Any
 
 import dagster as dg
 import sqlalchemy as sa
-from dagster._core.events.log import EventLogEntry
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
-from dagster._core.storage.runs import SqliteRunStorage
-from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
-from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
-from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
-from dagster._serdes import ConfigurableClassData
 from sqlalchemy import event
+
+from ml_platform.components.storage_parts import (
+    INDEX_SHARD_NAME,
+    DagsterSqliteStorage,
+    SqliteEventLogStorage,
+    SqliteRunStorage,
+    SqliteScheduleStorage,
+    lacking_parts,
+    warn_of_lacking,
+)
 
 # Every run has a file of its own; a server that shows the runs of a year must not hold them all open.
 MOST_FILES = 8
+# As the stock storage waits for another writer.
+BUSY_SECONDS = 30
 
 
 class Engines:
@@ -68,7 +73,7 @@ class Engines:
 
 
 def _engine(address: str) -> sa.Engine:
-    engine = sa.create_engine(address, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}, max_overflow=-1)
+    engine = sa.create_engine(address, connect_args={"timeout": BUSY_SECONDS}, max_overflow=-1)
 
     @event.listens_for(engine, "connect")
     def _(connection: Any, _record: Any) -> None:
@@ -88,7 +93,7 @@ def _begun(engine: sa.Engine) -> Iterator[sa.Connection]:
 class LocalRunStorage(SqliteRunStorage):
     """Runs, over kept connections."""
 
-    def __init__(self, conn_string: str, inst_data: ConfigurableClassData | None = None) -> None:
+    def __init__(self, conn_string: str, inst_data: Any = None) -> None:
         self._engines = Engines()
         super().__init__(conn_string, inst_data)
 
@@ -107,7 +112,7 @@ class LocalRunStorage(SqliteRunStorage):
 class LocalScheduleStorage(SqliteScheduleStorage):
     """Ticks, cursors and evaluations, over kept connections."""
 
-    def __init__(self, conn_string: str, inst_data: ConfigurableClassData | None = None) -> None:
+    def __init__(self, conn_string: str, inst_data: Any = None) -> None:
         self._engines = Engines()
         super().__init__(conn_string, inst_data)
 
@@ -126,12 +131,16 @@ class LocalScheduleStorage(SqliteScheduleStorage):
 class LocalEventLogStorage(SqliteEventLogStorage):
     """Events, over kept connections: one file per run, and one that mirrors what concerns assets."""
 
-    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+    def __init__(self, base_dir: str, inst_data: Any = None) -> None:
         self._engines = Engines()
         self._tables: set[str] = set()
         self._has_index_columns = False
         self._empty_file: bytes | None = None
+        self._prepared: set[str] = set()
         self._block = threading.local()
+        # One thread stores after the other, as in the stock storage; its lock stays out of this, so that whatever of our methods Dagster
+        # calls, and whatever of its own, nobody waits for himself.
+        self._turn = threading.RLock()
         super().__init__(base_dir, inst_data)
 
     @contextmanager
@@ -141,13 +150,14 @@ class LocalEventLogStorage(SqliteEventLogStorage):
         What is kept per asset is only its newest event, so it is written once, for the last one. Other threads and programs wait with
         what they want to store, so a block should take less than a second.
         """
-        with self._db_lock, ExitStack() as opened:
+        with self._turn, ExitStack() as opened:
             block = self._block
             block.opened, block.connections, block.newest = opened, {}, {}
             try:
                 yield
                 for event_record, event_id in block.newest.values():
-                    super()._store_asset_event(block.connections[INDEX_SHARD_NAME], event_record, event_id)
+                    with self._connect(INDEX_SHARD_NAME) as connection:
+                        super()._store_asset_event(connection, event_record, event_id)
             finally:
                 del block.opened, block.connections, block.newest
 
@@ -159,18 +169,17 @@ class LocalEventLogStorage(SqliteEventLogStorage):
                 connections[shard] = self._block.opened.enter_context(_begun(self._engine_of(shard)))
             yield connections[shard]
             return
-        # The lock, as in the stock storage: threads that store events take turns.
-        with self._db_lock, _begun(self._engine_of(shard)) as connection:
+        with self._turn, _begun(self._engine_of(shard)) as connection:
             yield connection
 
     def _engine_of(self, shard: str) -> sa.Engine:
         engine = self._engines[self.conn_string_for_shard(shard)]
-        if shard not in self._initialized_dbs:
+        if shard not in self._prepared:
             self._initdb(engine, for_index_shard=shard == INDEX_SHARD_NAME)
-            self._initialized_dbs.add(shard)
+            self._prepared.add(shard)
         return engine
 
-    def _store_asset_event(self, conn: sa.Connection, event: EventLogEntry, event_id: int) -> None:
+    def _store_asset_event(self, conn: sa.Connection, event: dg.EventLogEntry, event_id: int) -> None:
         newest = getattr(self._block, "newest", None)
         told = event.dagster_event
         if newest is None or told is None or told.event_type != dg.DagsterEventType.ASSET_MATERIALIZATION:
@@ -221,6 +230,7 @@ class LocalEventLogStorage(SqliteEventLogStorage):
     def wipe(self) -> None:
         """Delete all events; no connection may outlive the files that are removed."""
         self._engines.close()
+        self._prepared.clear()
         super().wipe()
 
     def dispose(self) -> None:
@@ -232,16 +242,40 @@ class LocalEventLogStorage(SqliteEventLogStorage):
 class LocalStorage(DagsterSqliteStorage):
     """``dagster.yaml``'s ``storage``: ``{custom: {module: ml_platform.components.local_storage, class: LocalStorage, config: ...}}``.
 
-    ``config`` is ``{base_dir: data/.dagster}``, as of the stock ``sqlite``.
+    ``config`` is ``{base_dir: data/.dagster}``, as of the stock ``sqlite``. Under a Dagster that lacks what ours stands on it is the stock
+    storage, and says so.
     """
 
-    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+    def __init__(self, base_dir: str, inst_data: Any = None) -> None:
         super().__init__(base_dir, inst_data)
-        self._run_storage = LocalRunStorage(self._run_storage._conn_string)
-        self._event_log_storage = LocalEventLogStorage(self._event_log_storage._base_dir)
-        self._schedule_storage = LocalScheduleStorage(self._schedule_storage._conn_string)
+        # The stock storages, which have made their files.
+        runs, events, schedules = super().run_storage, super().event_log_storage, super().schedule_storage
+        lacking = lacking_parts(self)
+        if lacking:
+            warn_of_lacking(lacking)
+        else:
+            folder = os.path.dirname(events.path_for_shard(INDEX_SHARD_NAME))  # type: ignore[attr-defined]
+            runs = LocalRunStorage(runs._conn_string)  # type: ignore[attr-defined]
+            events = LocalEventLogStorage(folder)
+            schedules = LocalScheduleStorage(schedules._conn_string)  # type: ignore[attr-defined]
+        self._parts = runs, events, schedules
 
     @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Any) -> "LocalStorage":
+    def from_config_value(cls, inst_data: Any, config_value: Any) -> "LocalStorage":
         """Open the storage that ``dagster.yaml`` asks for."""
         return cls(inst_data=inst_data, **config_value)
+
+    @property
+    def run_storage(self) -> Any:
+        """Runs."""
+        return self._parts[0] if hasattr(self, "_parts") else super().run_storage
+
+    @property
+    def event_log_storage(self) -> Any:
+        """Events."""
+        return self._parts[1] if hasattr(self, "_parts") else super().event_log_storage
+
+    @property
+    def schedule_storage(self) -> Any:
+        """Ticks, cursors and evaluations."""
+        return self._parts[2] if hasattr(self, "_parts") else super().schedule_storage

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dagster.components.core.component_tree import ComponentTree
+import dagster as dg
 
 from ml_platform.components.project_definitions import projects_of
 from ml_platform.components.resource import Platform
@@ -189,13 +189,13 @@ def open_project(path_or_name: str | Path | None = None, *, branch: str | None =
 
 def open_projects(root: Path) -> dict[str, Project]:
     """Return every project that is declared in the dg project at ``root``, compiled, by name."""
-    return {name: project for name, (project, _) in projects_of(ComponentTree.for_project(root)).items()}
+    return {name: project for name, (project, _) in projects_of(dg.ComponentTree.for_project(root)).items()}
 
 
 def open_rules(path: str | Path | None = None) -> tuple[Rule, ...]:
     """Return the retention rules of every project that is declared in the dg project around a folder (or where you stand)."""
     root = _dg_root(Path(path).resolve() if path is not None else Path.cwd())
-    projects = projects_of(ComponentTree.for_project(root))
+    projects = projects_of(dg.ComponentTree.for_project(root))
     return tuple(rule for name in sorted(projects) for rule in projects[name][0].retention)
 
 

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from dagster.components.core.component_tree import ComponentTree
 
 from ml_platform.components.resource import resources_at
 from ml_platform.core.errors import DeclarationError
@@ -48,7 +47,7 @@ def definitions_of(component: "Declared", context: dg.ComponentLoadContext) -> d
     return dg.Definitions.merge(own, retention_definitions(project)) if mine else own
 
 
-def projects_of(tree: ComponentTree) -> "dict[str, tuple[Project, list[Declared]]]":
+def projects_of(tree: dg.ComponentTree) -> "dict[str, tuple[Project, list[Declared]]]":
     """Return every project declared below the tree's folder, compiled, with its declarations in order."""
     kept = vars(tree)
     if _COMPILED not in kept:
@@ -56,13 +55,13 @@ def projects_of(tree: ComponentTree) -> "dict[str, tuple[Project, list[Declared]
     return kept[_COMPILED]
 
 
-def project_name(folder: Path, tree: ComponentTree) -> str:
+def project_name(folder: Path, tree: dg.ComponentTree) -> str:
     """Return the project a declaration belongs to: the first folder below ``defs``, or the code location's own name."""
     parts = folder.resolve().relative_to(Path(tree.defs_module_path).resolve()).parts
     return check_name((parts[0] if parts else tree.defs_module_name.split(".")[0]).replace("-", "_"), "project")
 
 
-def _compile_all(tree: ComponentTree) -> "dict[str, tuple[Project, list[Declared]]]":
+def _compile_all(tree: dg.ComponentTree) -> "dict[str, tuple[Project, list[Declared]]]":
     from ml_platform.components.declared import Declared
 
     declared: dict[str, list[Declared]] = {}
@@ -77,7 +76,7 @@ def _compile_all(tree: ComponentTree) -> "dict[str, tuple[Project, list[Declared
     return {name: (_compile_one(name, tree, found), found) for name, found in declared.items()}
 
 
-def _compile_one(name: str, tree: ComponentTree, declared: "list[Declared]") -> Project:
+def _compile_one(name: str, tree: dg.ComponentTree, declared: "list[Declared]") -> Project:
     from ml_platform.components.feature_view import FeatureView
     from ml_platform.components.problem import Problem
     from ml_platform.components.retention import Retention

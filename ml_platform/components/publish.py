@@ -65,6 +65,8 @@ def publish(context: dg.AssetExecutionContext, plan: Told, outcome: Outcome, lak
     if rest := stopped[_STOPPED_SHOWN:]:
         told = f"{plan.key.to_user_string()}: {len(rest)} more partitions, {rest[0].partition} to {rest[-1].partition}, were stopped"
         context.log.warning(mask(f"{told}; the last one: {rest[-1].stopped}"))
+    for warning in outcome.warnings:
+        context.log.warning(mask(f"{plan.key.to_user_string()}: {warning}"))
     for check in outcome.checks:
         if check.name not in plan.checks:
             raise MlPlatformError(f"{plan.key.to_user_string()} reports a check {check.name!r} that its plan does not declare.")

@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from dagster._core.storage.dagster_run import FINISHED_STATUSES
 
 from ml_platform.components.branch_guard import check_history
 from ml_platform.lake.settings import branch_name
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from ml_platform.lake.lake import Lake
 
 BRANCH_TAG = "ml_platform/branch"
+ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
 
 def begin_step(context: dg.AssetExecutionContext, platform: "Platform", project: Any = None) -> Any:
@@ -49,7 +49,7 @@ def release_ended(instance: dg.DagsterInstance, lake: "Lake", asking: str = "") 
     holding = [run_id for run_id in lake.leased_runs() if run_id != asking]
     if not holding:
         return []
-    ended = [run.run_id for run in instance.get_runs(dg.RunsFilter(run_ids=holding, statuses=list(FINISHED_STATUSES)))]
+    ended = [run.run_id for run in instance.get_runs(dg.RunsFilter(run_ids=holding, statuses=list(ENDED)))]
     for run_id in ended:
         lake.end_run(run_id)
     return ended

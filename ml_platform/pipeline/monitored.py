@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ml_platform.lake.version import Commit, Version
+from ml_platform.lake.version import Version
 from ml_platform.monitoring.drift import RULE, ColumnDrift
 from ml_platform.monitoring.findings import decision_text, drift_figure, drift_rows, score_figure
 from ml_platform.monitoring.monitored_day import MonitoredDay
@@ -76,9 +76,9 @@ def checks_of(newest: Found | None) -> tuple[CheckOutcome, ...]:
     return drift, performance
 
 
-def metadata_of(workspace: Workspace, watched: Watched, newest: Found | None, commit: Commit | None, has_page: bool) -> dict[str, Any]:
-    """Return what a reader sees of the newest day."""
-    if newest is None or commit is None:
+def metadata_of(workspace: Workspace, watched: Watched, newest: Found | None, page: Version | None) -> dict[str, Any]:
+    """Return what a reader sees of the newest day, and where its report is, if it has one."""
+    if newest is None:
         return {}
     monitored, champion = newest.monitored, newest.champion
     scores = watched.rows(newest.day, champion, [SCORE])[SCORE].to_numpy()
@@ -91,8 +91,7 @@ def metadata_of(workspace: Workspace, watched: Watched, newest: Found | None, co
         "champion_version": champion.version.id,
         "scored_by": name_of(champion.version, champion.role),
     }
-    if has_page:
-        page = commit.versions[-1]
+    if page is not None:
         metadata["report"] = f"{workspace.lake.store.location(page.files[0].path)} (commit {page.commit})"
         metadata["evidently_drifted_share"] = page.properties["drifted_share"]
     return metadata

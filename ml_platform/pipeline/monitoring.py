@@ -8,6 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Literal
 
 from ml_platform.core.hashing import content_hash
+from ml_platform.lake.version import Version
 from ml_platform.monitoring.decision import Decision, Policy, Record, decide
 from ml_platform.monitoring.incidents import Incident, follow
 from ml_platform.monitoring.monitored_day import MonitoredDay
@@ -67,11 +68,12 @@ def materialize_monitoring(workspace: Workspace, problem_name: str, partitions: 
             found[day] = _monitor(workspace, problem, watched, champion, day, past, trained)
             past[day] = found[day].monitored
     staged = [_stage(workspace, problem_name, one) for one in found.values()]
-    page = _report(workspace, problem_name, watched, found, past, report)
     commit = None
     if staged:
         # Strict: a decision that another run has recorded for one of these days meanwhile must not be replaced.
-        commit = workspace.lake.publish([*staged, *page], run_id=workspace.run_id, message=f"monitoring {problem_name}", since=since)
+        commit = workspace.lake.publish(staged, run_id=workspace.run_id, message=f"monitoring {problem_name}", since=since)
+    # Only now: a decision does not wait for the page that illustrates it, nor is it lost with it.
+    page = _publish_report(workspace, problem_name, watched, found, past, report)
     versions = dict(zip(found, commit.versions if commit else (), strict=False))
     reason = f"There is no score of {problem_name!r} in the {watched.window_days} days up to it: materialize its predictions first."
     outcomes = tuple(
@@ -81,7 +83,10 @@ def materialize_monitoring(workspace: Workspace, problem_name: str, partitions: 
         for day in partitions
     )
     newest = found[max(found)] if found else None
-    return Outcome(commit, outcomes, checks_of(newest), metadata_of(workspace, watched, newest, commit, bool(page)))
+    metadata = metadata_of(workspace, watched, newest, page if isinstance(page, Version) else None)
+    if not isinstance(page, str):
+        return Outcome(commit, outcomes, checks_of(newest), metadata)
+    return Outcome(commit, outcomes, checks_of(newest), {**metadata, "report": page}, warnings=(page,))
 
 
 def monitored_days(workspace: Workspace, problem_name: str, *, at: int | None = None) -> list[MonitoredDay]:
@@ -199,30 +204,38 @@ def _code_version() -> str:
     return content_hash({"drift": drift.RULE, "strict": drift.STRICT, "error": error_test.RULE})
 
 
-def _report(
+def _publish_report(
     workspace: Workspace, problem_name: str, watched: Watched, found: Mapping[str, Found], past: Mapping[str, MonitoredDay], report: Report
-) -> list[Staged]:
-    """Write Evidently's page of the newest day that deserves one."""
+) -> Version | str | None:
+    """Publish Evidently's page of the newest day that deserves one; return its version, or in words why it could not be made."""
     from ml_platform.core.errors import EmptySampleError
-    from ml_platform.monitoring.evidently_report import evidently_report
 
     table = workspace.table("reports", problem_name)
     days = [day for day in found if report == "always" or (report == "auto" and _is_news(found[day].monitored, past))]
     if not days:
-        return []
+        return None
     newest = found[max(days)]
     head = workspace.lake.heads(table).get(newest.day)
     if report == "auto" and head is not None and {v.id for v in workspace.lake.inputs(head.id)} == {v.id for v in newest.inputs}:
-        return []
+        return None
     workspace.say(f"{problem_name}: Evidently's report of {newest.day}")
+    rows = watched.rows(newest.day, newest.champion)
     try:
-        page = evidently_report(
-            newest.champion.reference.select(newest.champion.columns), watched.rows(newest.day, newest.champion)
-        )  # fmt: skip
+        from ml_platform.monitoring.evidently_report import evidently_report
+
+        page = evidently_report(newest.champion.reference.select(newest.champion.columns), rows)
     except EmptySampleError:
-        return []
+        return None
+    except Exception as error:
+        # Of a library that is not ours, and of a page that nothing else is made from: whatever fails there fails alone.
+        said = str(error).partition("\n")[0][:300]
+        return (
+            f"Evidently's report of {newest.day} could not be made: {type(error).__name__}: {said}. The day's figures and its decision "
+            f"are recorded without it. Materialize monitoring/{problem_name} of {newest.day} again to try once more."
+        )
     properties = {"drifted_share": page.drifted_share, "drifted": sorted(name for name, moved in page.drifted.items() if moved)}
-    return [workspace.lake.stage_artifact(table, newest.day, {REPORT_FILE: page.html}, inputs=newest.inputs, properties=properties)]
+    staged = workspace.lake.stage_artifact(table, newest.day, {REPORT_FILE: page.html}, inputs=newest.inputs, properties=properties)
+    return workspace.lake.publish([staged], run_id=workspace.run_id, message=f"report {problem_name}").versions[0]
 
 
 def _is_news(monitored: MonitoredDay, past: Mapping[str, MonitoredDay]) -> bool:

@@ -55,9 +55,10 @@ class CheckOutcome:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one materialization did: at most one commit, an outcome per partition, checks, and values for a reader."""
+    """What one materialization did: at most one commit, an outcome per partition, checks, values for a reader, and what he is warned of."""
 
     commit: Commit | None
     partitions: tuple[PartitionOutcome, ...]
     checks: tuple[CheckOutcome, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import dagster as dg
 import pytest
 import yaml
 
+import ml_platform
 from ml_platform.components.history import history_folder, history_home, open_history, write_history_settings
 from ml_platform.core.errors import MlPlatformError
 
@@ -63,3 +65,10 @@ def test_main_is_kept_where_its_home_or_its_project_says(tmp_path: Path, monkeyp
     (other / "dagster.yaml").write_text(yaml.safe_dump({"telemetry": {"enabled": False}}))
     monkeypatch.setenv("DAGSTER_HOME", str(other))
     assert (history_home(tmp_path, "main"), history_home(tmp_path, "dev/x")) == (other, history_folder(tmp_path, "dev/x"))
+
+
+def test_every_instance_that_is_opened_is_opened_where_the_guard_stands() -> None:
+    opener = re.compile(r"DagsterInstance\s*\.\s*(get|from_\w+|local_temp|ephemeral)\b|\binstance_for_\w+\(")
+    package = Path(ml_platform.__file__).parent
+    openers = [p.relative_to(package).as_posix() for p in sorted(package.rglob("*.py")) if opener.search(p.read_text(encoding="utf-8"))]
+    assert openers == ["components/history.py"], "open a history with open_history, which looks whose it is"

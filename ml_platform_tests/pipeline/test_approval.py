@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 from ml_platform.cli import main
+from ml_platform.components.history import open_history
 from ml_platform.components.opening import Session
 from ml_platform.components.runless import report_champion
 from ml_platform.core.clock import FixedClock
@@ -149,25 +150,71 @@ def test_a_model_that_was_refused_for_leakage_cannot_be_approved(tmp_path):
     assert "was refused: Correct the declaration" in str(stopped)
 
 
+INSTANCE = (
+    "telemetry: {enabled: false}\nstorage: {sqlite: {base_dir: history}}\n"
+    "local_artifact_storage: {module: dagster._core.storage.root, class: LocalArtifactStorage, config: {base_dir: history}}\n"
+)
+CHAMPION = dg.AssetKey(["flights", "champion", PROBLEM])
+
+
+def told_of_the_champion(root: Path, branch: str = "main") -> dg.AssetMaterialization | None:
+    """Return what the Dagster history of a branch says last of the champion."""
+    with open_history(root, branch) as instance:
+        event = instance.get_latest_materialization_event(CHAMPION)
+    return event.asset_materialization if event is not None else None
+
+
 def test_the_page_of_the_champion_shows_the_decision(workspace, tmp_path):
-    (tmp_path / "dagster.yaml").write_text(
-        "telemetry: {enabled: false}\nstorage: {sqlite: {base_dir: history}}\n"
-        "local_artifact_storage: {module: dagster._core.storage.root, class: LocalArtifactStorage, config: {base_dir: history}}\n"
-    )
+    (tmp_path / "dagster.yaml").write_text(INSTANCE)
     outcome = decide_held(workspace, PROBLEM, held_version(workspace), "promoted", by="Ada", reason="Two days look right.")
     assert report_champion(tmp_path, workspace.project, PROBLEM, outcome, workspace.lake)
-    key = dg.AssetKey(["flights", "champion", PROBLEM])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path)
-        with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
-            event = instance.get_latest_materialization_event(key)
-    assert event is not None
-    made = event.asset_materialization
+    made = told_of_the_champion(tmp_path)
     assert made is not None
     assert "Approved by Ada: Two days look right." in str(made.metadata["decision"].value)
     assert made.metadata["serves"].value == "lightgbm"
     assert made.tags is not None
     assert made.tags["dagster/data_version"] == "pointer", "an approval makes no prediction stale"
+
+
+def _approve(workspace: Workspace, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ml_platform.components.opening.open_project", lambda _: Session(workspace.project, workspace))
+    monkeypatch.setattr("ml_platform.commands.judging.project_root", lambda _: root)
+    assert main(["approve", f"{PROBLEM}@{held_version(workspace)}", "--by", "Ada", "--reason", "Two days look right."]) == 0
+
+
+def test_a_decision_on_a_branch_stands_in_the_history_of_that_branch(workspace, tmp_path, monkeypatch):
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    (tmp_path / "dagster.yaml").write_text(INSTANCE)
+    workspace.lake.create_branch("dev/x")
+    on_branch = replace(workspace, lake=workspace.lake.on("dev/x"))
+    _approve(on_branch, tmp_path, monkeypatch)
+    assert told_of_the_champion(tmp_path) is None, "main was not told of what happened on a branch"
+    made = told_of_the_champion(tmp_path, "dev/x")
+    assert made is not None
+    assert made.metadata["lake/branch"].value == "dev/x"
+
+
+def test_a_decision_is_told_where_the_home_of_dagster_is(workspace, tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    _approve(workspace, tmp_path, monkeypatch)
+    assert told_of_the_champion(tmp_path) is not None
+    assert list(home.rglob("index.db"))
+
+
+def test_a_history_of_another_branch_is_not_told_and_the_decision_stands(workspace, tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    (tmp_path / "dagster.yaml").write_text(INSTANCE)
+    with open_history(tmp_path, "main") as instance:
+        instance.run_storage.set_cursor_values({"ml_platform/branch": "dev/x"})
+    _approve(workspace, tmp_path, monkeypatch)
+    said = capsys.readouterr().out
+    assert (
+        "The decision is recorded, but the Dagster UI does not show it: This Dagster instance holds the history of branch 'dev/x'" in said
+    )
+    assert current_champion(workspace, PROBLEM) is not None
 
 
 def test_the_command_line_says_what_serves(workspace, monkeypatch, capsys):

@@ -1,3 +1,4 @@
+import sys
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -280,6 +281,43 @@ def test_what_was_decided_can_be_replayed_under_another_policy(world):
         "air", PROBLEM, Policy(persistence=1, cool_down=timedelta(0), every=timedelta(days=1)), records, trained_before=[TRAINED]
     )
     assert len(eager.retrainings) > len(same.retrainings)
+
+
+def test_a_page_that_cannot_be_made_costs_no_decision(world, monkeypatch):
+    monkeypatch.setitem(sys.modules, "evidently", None)
+    days = days_from(TRAINED, 8)
+    world.score(days)
+    outcome = materialize_monitoring(world.workspace(days[-1]), PROBLEM, days, report="always")
+    assert list(decisions(world)) == days
+    assert all(p.version is not None for p in outcome.partitions)
+    (warning,) = outcome.warnings
+    assert warning.startswith(f"Evidently's report of {days[-1]} could not be made: ModuleNotFoundError: import of evidently halted")
+    assert "its decision are recorded without it. Materialize monitoring/late of" in warning
+    assert outcome.metadata["report"] == warning
+    assert "drift" in outcome.metadata
+    assert "air/reports/late" not in world.lake.tables()
+
+
+def test_the_decision_is_recorded_before_the_page_is_drawn(world, monkeypatch):
+    """What kills the process while it draws, such as too little memory, kills no decision either."""
+    seen = []
+
+    def killed(*_, **__):
+        seen.append(list(decisions(world)))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ml_platform.monitoring.evidently_report.evidently_report", killed)
+    days = days_from(TRAINED, 3)
+    world.score(days)
+    with pytest.raises(KeyboardInterrupt):
+        materialize_monitoring(world.workspace(days[-1]), PROBLEM, days, report="always")
+    assert seen == [days]
+    monkeypatch.undo()
+    monkeypatch.setitem(sys.modules, "evidently", None)
+    before = decisions(world)
+    again = materialize_monitoring(world.workspace(days[-1]), PROBLEM, days, report="auto")
+    assert again.warnings, "the page that is missing is tried again"
+    assert decisions(world) == before
 
 
 @pytest.mark.slow

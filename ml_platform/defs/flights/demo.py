@@ -6,7 +6,7 @@ import resource
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import chdir, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -91,19 +91,22 @@ def run_demo(
     import dagster as dg
 
     from ml_platform.components.driver import Driver
+    from ml_platform.components.history import history_folder, open_history
     from ml_platform.components.opening import open_project
     from ml_platform.definitions import defs
+    from ml_platform.lake.version import MAIN
 
     root = root.resolve()
     session = open_project(root)
     demo = Demo(session)
     definitions = defs()
     definitions = definitions if isinstance(definitions, dg.Definitions) else definitions.resolve()
-    # The paths of dagster.yaml are relative to the folder that Dagster is started in.
-    with warnings.catch_warnings(), _alone(root), chdir(root), dg.DagsterInstance.from_config(str(root)) as instance:
+    branch = session.lake.branch
+    with warnings.catch_warnings(), _alone(root), open_history(root, branch) as instance:
         # Dagster warns its own testing functions, which the driver ticks conditions with, about its own beta parameters.
         warnings.simplefilter("ignore", dg.BetaWarning)
-        driver = Driver(definitions, instance, PROJECT, say, state=root / "data" / ".dagster" / "driver.json")
+        state = root / "data" / ".dagster" if branch == MAIN else history_folder(root, branch)
+        driver = Driver(definitions, instance, PROJECT, say, state=state / "driver.json")
         demo.runs = driver.runs
         _land(demo, built_until, say)
         if not driver.is_settled:
