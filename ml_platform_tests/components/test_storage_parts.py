@@ -10,7 +10,7 @@ import sys
 import types
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import dagster as dg
@@ -66,11 +66,7 @@ def stored(folder: Path) -> tuple[list[str], str, str | None]:
     with dg.DagsterInstance.local_temp(str(folder), overrides={"storage": ours, "telemetry": {"enabled": False}}) as instance:
         instance.report_runless_asset_event(dg.AssetMaterialization(KEY, partition="2024-01-01"))
         events = instance.event_log_storage
-        if hasattr(events, "together"):
-            with events.together():
-                for day in DAYS:
-                    instance.report_runless_asset_event(dg.AssetMaterialization(KEY, partition=day))
-        else:
+        with getattr(events, "together", nullcontext)():
             for day in DAYS:
                 instance.report_runless_asset_event(dg.AssetMaterialization(KEY, partition=day))
         newest = instance.get_latest_materialization_event(KEY)
