@@ -12,6 +12,7 @@ from ml_platform.features.compile_expressions import expression_definitions
 from ml_platform.features.compile_handmade import compile_handmade
 from ml_platform.features.compile_windows import as_window, check_source, window_definitions
 from ml_platform.features.definition import VALID_FROM, FeatureDefinition, feature_table_name
+from ml_platform.features.feature_limit import Discovered
 from ml_platform.features.inputs import leaves
 from ml_platform.features.view import FeatureView
 from ml_platform.tables.table import Table
@@ -32,8 +33,8 @@ class CompiledView:
     max_window: timedelta
     entity_types: Mapping[str, str]
     _declared: Mapping[Entity, tuple[FeatureDefinition, ...]]
-    _discover: Callable[[Entity], tuple[FeatureDefinition, ...]] | None = None
-    _found: dict[Entity, tuple[FeatureDefinition, ...]] = field(default_factory=dict, repr=False, compare=False)
+    _discover: Callable[[Entity], Discovered] | None = None
+    _found: dict[Entity, Discovered] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -67,16 +68,23 @@ class CompiledView:
         DeclarationError
             If Featuretools finds what the engine cannot compute.
         """
-        entity = tuple(entity)
+        return self._all(tuple(entity)).features
+
+    def left_out(self, entity: Entity) -> tuple[str, ...]:
+        """Return the names of the discovered features of one entity that ``max_features`` leaves out."""
+        return self._all(tuple(entity)).left_out
+
+    def _all(self, entity: Entity) -> Discovered:
         if entity not in self._declared:
             options = ["+".join(e) for e in self._declared]
             raise UnknownNameError(f"View {self.name!r} has no entity {'+'.join(entity)!r}. {did_you_mean('+'.join(entity), options)}")
         if entity not in self._found:
             declared = self._declared[entity]
-            if self._discover is not None:
-                names = {d.name for d in declared}
-                declared += tuple(d for d in self._discover(entity) if d.name not in names)
-            self._found[entity] = declared
+            found = Discovered(()) if self._discover is None else self._discover(entity)
+            names = {d.name for d in declared}
+            self._found[entity] = Discovered(
+                (*declared, *(d for d in found.features if d.name not in names)), tuple(n for n in found.left_out if n not in names)
+            )
         return self._found[entity]
 
     def column_types(self, entity: Entity) -> dict[str, str]:
@@ -133,7 +141,7 @@ def compile_view(view: FeatureView, tables: Mapping[str, Table], views: Mapping[
 def _compile_windows(view: FeatureView, tables: Mapping[str, Table]) -> CompiledView:
     source, types = check_source(view, tables)
     declared = {entity: window_definitions(view, source, types, entity) for entity in view.entities}
-    discover: Callable[[Entity], tuple[FeatureDefinition, ...]] | None = None
+    discover: Callable[[Entity], Discovered] | None = None
     if view.discover is not None:
         from ml_platform.features.discover import check_discover, discover_definitions
 

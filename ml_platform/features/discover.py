@@ -13,7 +13,7 @@ from typing import Any
 
 from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
 from ml_platform.features.compile_windows import Value, as_window, column_value, define
-from ml_platform.features.definition import FeatureDefinition
+from ml_platform.features.feature_limit import Discovered, whole_features
 from ml_platform.features.functions import FUNCTIONS, engine_type
 from ml_platform.features.view import FeatureView
 from ml_platform.lake.duck import quote_name
@@ -75,9 +75,7 @@ def check_discover(view: FeatureView, source: Table, types: Mapping[str, str]) -
         raise DeclarationError(f"{view.where}: `discover` needs `windows`, for example `windows: [1d, 7d]`.")
 
 
-def discover_definitions(
-    view: FeatureView, source: Table, types: Mapping[str, str], entity: tuple[str, ...]
-) -> tuple[FeatureDefinition, ...]:
+def discover_definitions(view: FeatureView, source: Table, types: Mapping[str, str], entity: tuple[str, ...]) -> Discovered:
     """Return what Featuretools finds for one entity, as definitions of the engine: each feature for each window of the view.
 
     Parameters
@@ -93,13 +91,13 @@ def discover_definitions(
 
     Returns
     -------
-    tuple of FeatureDefinition
-        At most ``discover.max_features``, in Featuretools' order. Columns that nothing says the availability of, and those of the keys,
-        are not looked at unless they are named.
+    Discovered
+        At most ``discover.max_features``, in Featuretools' order; all windows of a feature or none. With the names of those that had no
+        room. Columns that nothing says the availability of, and those of the keys, are not looked at unless they are named.
     """
     discover = view.discover
     if discover is None:
-        return ()
+        return Discovered(())
     columns = discover.columns or tuple(c for c in types if _is_offered(source, types, c, entity))
     found = []
     for primitive, column in _search({c: engine_type(types[c]) or "" for c in columns}, discover.primitives):
@@ -113,7 +111,8 @@ def discover_definitions(
                 f"{view.where}: Featuretools found {primitive}({column}), but {function} takes {FUNCTIONS[function].takes_words} here."
             )
         found += [define(view, source, entity, value, function, as_window(window)) for window in view.windows]
-    return tuple(dict.fromkeys(found))[: discover.max_features]
+    kept, rest = whole_features(tuple(dict.fromkeys(found)), discover.max_features, lambda d: (d.value, d.sql, d.function))
+    return Discovered(tuple(kept), tuple(d.name for d in rest))
 
 
 def _is_offered(source: Table, types: Mapping[str, str], column: str, entity: tuple[str, ...]) -> bool:

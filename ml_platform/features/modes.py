@@ -1,4 +1,6 @@
-"""The most frequent value of many windows: counts that move with the window, or the window's rows themselves where they are few."""
+"""The most frequent value of many windows: counts that move with the window; its rows themselves where they are few; of many different
+values, halves of the queries.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +20,8 @@ FEW_ROWS = 48
 LISTED = 4_000_000
 # Counts that are held at once: few enough to stay in the cache while they are summed up and searched.
 CELLS = 100_000
+# What a row costs at one halving of the queries, in cells of counts: where counting every value at every query costs more, they are halved.
+HALVING = 24
 
 
 def most_frequent(ranks: Ints, window: Window, queries: Queries, codes: Ints) -> Ints:
@@ -82,6 +86,9 @@ def _counted(ranks: Ints, first: Ints, after: Ints) -> Ints:
         return answer
     # A row counts from the first query whose window ends behind it to the first whose window starts behind it.
     enters, leaves = np.searchsorted(after, known, side="right"), np.searchsorted(first, known, side="right")
+    if values.size > HALVING * known.size / first.size * first.size.bit_length():
+        best = _halved(which, values.size, enters, leaves, first.size)
+        return np.where(best >= 0, values[best], -1)
     step = max(1, CELLS // values.size)
     counts = np.zeros(values.size, dtype=np.int32)
     by_enter, by_leave = np.argsort(enters, kind="stable"), np.argsort(leaves, kind="stable")
@@ -100,3 +107,46 @@ def _counted(ranks: Ints, first: Ints, after: Ints) -> Ints:
         answer[start : start + size] = np.where(table[np.arange(size), best] > 0, values[best], -1)
         counts = table[-1].copy()
     return answer
+
+
+def _halved(which: Ints, values: int, enters: Ints, leaves: Ints, queries: int) -> Ints:
+    """Return the most frequent of many values at each query (of several the smallest, -1 for none), by halving the queries again and again.
+
+    A value whose count does not change within a block of queries is settled there: of all settled ones only the best can be a mode. So a
+    block keeps one best settled value and those that still change, of which there are at most as many as rows enter or leave within it.
+    Each halving looks at every entering and leaving once: rows times the logarithm of the queries, whatever the number of values.
+
+    Parameters
+    ----------
+    which : ndarray of int64, shape (n,)
+        Value of each row: 0 to ``values`` - 1, in order.
+    enters, leaves : ndarray of int64, shape (n,)
+        The first query that counts the row, and the first that no longer does.
+    """
+    width = 1 << max(queries - 1, 0).bit_length()
+    stays = enters < leaves
+    moves = np.concatenate((which[stays] * width + enters[stays], -1 - (which[stays] * width + leaves[stays])))
+    moves = moves[np.concatenate((enters[stays], leaves[stays])) < queries]
+    keys = np.where(moves < 0, -1 - moves, moves)
+    order = np.argsort(keys, kind="stable")
+    keys = keys[order]
+    total = np.concatenate(([0], np.cumsum(np.where(moves[order] < 0, -1, 1))))
+    begins = total[np.searchsorted(keys, np.arange(values) * width)]
+    best = np.zeros(1, dtype=np.int64)
+    changing, size = np.arange(values), width
+    while True:
+        # A value within a block is the number value * blocks + block; its moves at the block's first query come before it.
+        blocks = width // size
+        low = np.searchsorted(keys, changing * size, side="right")
+        high = np.searchsorted(keys, (changing + 1) * size, side="left")
+        settled = low == high
+        value, block = np.divmod(changing[settled], blocks)
+        counts = total[low[settled]] - begins[value]
+        # One number says both which is more frequent and, of equals, which is smaller.
+        np.maximum.at(best, block, np.where(counts > 0, counts * values + (values - 1 - value), 0))
+        if size == 1:
+            break
+        changing = (2 * changing[~settled][:, None] + np.arange(2)).ravel()
+        best, size = np.repeat(best, 2), size // 2
+    best = best[:queries]
+    return np.where(best > 0, values - 1 - best % values, -1)

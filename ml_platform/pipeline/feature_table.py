@@ -16,6 +16,7 @@ from ml_platform.core.intervals import DAY, Interval, day_interval, day_start, t
 from ml_platform.features.change_points import longest_reach
 from ml_platform.features.compile import CompiledView
 from ml_platform.features.definition import VALID_FROM, FeatureDefinition, definition_hash, feature_table_name
+from ml_platform.features.feature_limit import left_out_words
 from ml_platform.features.handmade import refreshes_within
 from ml_platform.lake.version import Staged, Version
 from ml_platform.pipeline.feature_events import TableHeads, heads_of, last_landed_day, made_from, versions_within
@@ -72,6 +73,9 @@ def materialize_features(workspace: Workspace, view_name: str, entity: Sequence[
     """
     task = feature_task(workspace, view_name, entity)
     view, entity, definitions = task.view, task.entity, task.definitions
+    left_out = left_out_words(view.left_out(entity), len(definitions), f"view {view_name!r} per {', '.join(entity)}")
+    if left_out:
+        workspace.say(left_out)
     last = last_landed_day(workspace, view.tables, task.heads)
     days = [day for day in sorted(set(partitions)) if last is None or day <= last]
     inputs = {day: task.inputs(partition_interval(workspace.project, day)) for day in days}
@@ -102,6 +106,7 @@ def materialize_features(workspace: Workspace, view_name: str, entity: Sequence[
         "seconds": round(seconds, 2),
         "bytes": sum(part.bytes for part in staged.values()),
         "change_points": whole.height,
+        **({"left_out": left_out} if left_out else {}),
     }
     return Outcome(commit, outcomes, (_check(definitions, whole),), metadata)
 

@@ -130,7 +130,7 @@ def resolve_features(
             raise UnknownNameError(f"{name!r} names neither a view, a feature nor a table's column. {did_you_mean(owner, options)}")
         found |= dict.fromkeys(chosen)
     if isinstance(wanted, CompiledProblem) and wanted.discovery is not None:
-        found |= dict.fromkeys(discovered(wanted.discovery))
+        found |= dict.fromkeys(discovered(wanted.discovery).features)
     return tuple(found)
 
 

@@ -14,6 +14,7 @@ from ml_platform.lake.version import Version
 from ml_platform.models.card import Card, CardFeature, Source, Split
 from ml_platform.models.evaluation import Evaluation
 from ml_platform.models.fit import Fitted
+from ml_platform.pipeline.training_set import LEFT_OUT
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem
 from ml_platform.training.labels import LABEL
@@ -80,14 +81,17 @@ def card_of(
 
 
 def _declared_limits(problem: CompiledProblem, training: Version) -> tuple[str, ...]:
-    """Say what was declared that no check can vouch for: what comes later may decide which rows there are."""
+    """Say what was declared that no check can vouch for, and which discovered features had no room."""
+    left_out = training.properties.get(LEFT_OUT)
+    words = (str(left_out),) if left_out else ()
     reason = problem.problem.population_allow
     if not reason:
-        return ()
+        return words
     share = float(training.properties.get("numbers", {}).get("unknown_at_cutoff_share", 0.0))
     return (
         f"What becomes known after the cutoff may decide which rows there are ({share:.1%} were first known at or after their own and "
         f"are left out). It is declared to be right: {reason.rstrip('.')}.",
+        *words,
     )
 
 

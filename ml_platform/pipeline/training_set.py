@@ -11,6 +11,8 @@ from ml_platform.core.errors import EmptySampleError
 from ml_platform.core.hashing import content_hash
 from ml_platform.core.intervals import Interval, day_start
 from ml_platform.features.definition import FeatureDefinition, definition_hash
+from ml_platform.features.feature_limit import left_out_words
+from ml_platform.features.nested.search import discovered
 from ml_platform.lake.version import Staged, Version
 from ml_platform.pipeline.feature_figures import feature_figures
 from ml_platform.pipeline.feature_values import features_at, resolve_features
@@ -25,6 +27,9 @@ from ml_platform.training.labels import LABEL, LABEL_ROWS
 from ml_platform.training.leakage import LeakageReport, Suspicion, check_features
 from ml_platform.training.spine import CUTOFF
 from ml_platform.training.splits import SPLIT
+
+# Property of a training set: which discovered features had no room, in a sentence.
+LEFT_OUT = "features_left_out"
 
 
 def materialize_training(workspace: Workspace, problem_name: str, partitions: Sequence[str]) -> Outcome:
@@ -51,6 +56,9 @@ def materialize_training(workspace: Workspace, problem_name: str, partitions: Se
     """
     problem = workspace.project.problem(problem_name)
     definitions = resolve_features(workspace.project, problem)
+    left_out = left_out_features(problem)
+    if left_out:
+        workspace.say(left_out)
     at, now = workspace.lake.head(), workspace.clock.now()
     stopped = {day: f"The training date lies ahead: it is {now:%Y-%m-%d %H:%M} UTC." for day in partitions if day_start(day) > now}
     due = [day for day in partitions if day not in stopped]
@@ -89,7 +97,16 @@ def materialize_training(workspace: Workspace, problem_name: str, partitions: Se
     splits = Rows(tuple({"training_date": o.partition, **o.numbers} for o in outcomes if o.numbers))
     checks = (_leakage_check(reports), _rows_check(outcomes, missing), future)
     metadata = {"splits": splits, "features": Rows(tuple(feature_figures(d, values[d.name]) for d in definitions))} if chosen else {}
+    metadata |= {"left_out": left_out} if left_out else {}
     return Outcome(commit, outcomes, checks, metadata)
+
+
+def left_out_features(problem: CompiledProblem) -> str:
+    """Say which features that ``discover`` finds ``max_features`` leaves out of a problem's training sets; empty if none."""
+    if problem.discovery is None or problem.carried:
+        return ""
+    found = discovered(problem.discovery)
+    return left_out_words(found.left_out, len(found.features), f"problem {problem.name!r}")
 
 
 def training_code_version(problem: CompiledProblem, definitions: Sequence[FeatureDefinition]) -> str:
@@ -159,6 +176,7 @@ def _stage(
             "splits": {name: getattr(bounds, name).isoformat() for name in ("start", "validate", "test", "end")},
             "numbers": choice.numbers,
             "leakage": [suspicion.says for suspicion in made.report.suspicions],
+            **({LEFT_OUT: left_out} if (left_out := left_out_features(problem)) else {}),
         },
     )
 

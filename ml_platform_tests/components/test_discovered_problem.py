@@ -31,8 +31,9 @@ DISCOVER = """features: [spending.customer_amount_mean_7d]
   discover:
     tables: [customers, orders]
     max_depth: 2
-    primitives: {aggregations: [count, max]}
+    primitives: {aggregations: [count, max, min]}
     windows: [3d]
+    max_features: 3
     relationships: [{parent: customers, key: customer, child: orders, via: customer}]
 """
 WITH_DISCOVER = (
@@ -71,6 +72,7 @@ def test_the_training_set_depends_on_the_discovered_tables_and_holds_what_was_fo
         assert shop.run(instance, days=DAYS).success
         assert shop.run(instance, ["raw/customers", "tables/customers"], []).success
         assert shop.run(instance, ["training/buys_again"], [T]).success
+        made = instance.get_latest_materialization_event(key("training/buys_again")).asset_materialization
     lake = shop.lake
     rows = lake.read_versions([lake.heads("shop/training/buys_again")[T]]).pl()
     assert {"customer_amount_mean_7d", "age", "count_orders_3d", "max_orders_amount_3d"} <= set(rows.columns)
@@ -81,3 +83,7 @@ def test_the_training_set_depends_on_the_discovered_tables_and_holds_what_was_fo
         back = row["_cutoff"] - timedelta(days=3)
         own = orders.filter(pl.col("customer") == row["customer"], pl.col("ordered_at") >= back, pl.col("ordered_at") < row["_cutoff"])
         assert (row["count_orders_3d"], row["max_orders_amount_3d"]) == (own.height, own["amount"].max())
+    # What found no room is said where one looks: beside the training set in the UI, and in its version.
+    said = str(made.metadata["left_out"].value)
+    assert "max_features keeps the first 3 and leaves out" in said
+    assert lake.heads("shop/training/buys_again")[T].properties["features_left_out"] == said

@@ -57,7 +57,16 @@ def test_columns_that_nothing_says_the_availability_of_are_not_offered():
 
 def test_declared_features_come_first_and_the_number_is_bounded():
     view = a_view(FeatureColumn("arr_delay", ("mean",)), discover=Discover(max_features=5), windows=[hours(3)])
-    found = compile_view(view, TABLES).definitions(("origin",))
+    compiled = compile_view(view, TABLES)
+    found = compiled.definitions(("origin",))
     assert found[0].name == "origin_arr_delay_mean_3h"
     assert 5 <= len(found) <= 6
     assert len({d.name for d in found}) == len(found)
+    every = {d.name for d in definitions_of(a_view(FeatureColumn("arr_delay", ("mean",)), discover=Discover(), windows=[hours(3)]))}
+    assert set(compiled.left_out(("origin",))) == every - {d.name for d in found}
+
+
+def test_a_limit_keeps_or_drops_all_windows_of_a_feature():
+    view = a_view(discover=Discover(max_features=3), windows=[hours(3), hours(6)])
+    found = definitions_of(view)
+    assert [(d.value, d.function) for d in found] == [(found[0].value, found[0].function)] * 2

@@ -27,6 +27,11 @@ FOREVER = timedelta(days=1000 * 365)
 _EARLIEST = -(2**51)
 _AT, _RANK = "at", "rank"
 
+# In which pandas type Featuretools' own functions are handed their values, where it is another than that of the value. Nullable numbers as
+# floats, as in a feature matrix: of a group without a value `max_count` and its kind ask `if NA`, which pandas refuses, where NaN answers.
+# As categories, texts would be counted that occur in no row of the group (in Featuretools even those of the future).
+_GROUPED: Mapping[str, str] = {"Int64": "float64", "Float64": "float64", "category": "object"}
+
 # Functions that find one row; its value is then looked up, so that a NULL in it is the value.
 ROW_FINDERS: Mapping[str, str] = {"first": "min", "last": "max"}
 _OF_ENDS = frozenset({"time_since_first", "time_since_last", "first_last_time_delta"})
@@ -154,8 +159,7 @@ def aggregate_groups(node: Aggregate, rows: Rows, asked: Asked) -> pl.Series:
     target = POLARS_TYPES[node.type]
     if not chosen.size:
         return _with_default(node, pl.Series([None] * asked.size, dtype=target))
-    # As categories, texts would be counted that occur in no row of the group (in Featuretools even those of the future).
-    dtypes = ["object" if part.dtype == "category" else part.dtype for part in node.inputs]
+    dtypes = [_GROUPED.get(part.dtype, part.dtype) for part in node.inputs]
     inputs = [to_pandas(rows.values[part].at(chosen), dtype) for part, dtype in zip(node.inputs, dtypes, strict=True)]
     groups, values = aggregate_by_featuretools(node.primitive, node.arguments, rows.codes[chosen], inputs, asked.cutoffs, node.output)
     found = from_pandas(values, node.type, groups.size)

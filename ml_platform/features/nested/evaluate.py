@@ -95,11 +95,7 @@ class Evaluator:
             values |= self._aggregates(frame, aggregates)
         missing = frame.rows < 0
         for node in nodes:
-            series = self._local(frame, node, values)
-            if missing.any():
-                default = pl.Series([getattr(node, "default", None)], dtype=series.dtype)
-                series = pl.select(pl.when(pl.Series(missing)).then(default).otherwise(series)).to_series()
-            values[node] = series
+            values[node] = _with_default(self._local(frame, node, values), missing, node)
         return {node: values[node] for node in nodes}
 
     def _local(self, frame: Frame, node: Node, values: Values) -> pl.Series:
@@ -138,7 +134,7 @@ class Evaluator:
             elif isinstance(node, Direct):
                 every = np.arange(self.tables.height(table))
                 rows = self.tables.parents(node.link, every, np.full(every.size, np.iinfo(np.int64).max))
-                self._whole[table, node] = _gather(self._own(node.link.parent, node.input), rows)
+                self._whole[table, node] = _with_default(_gather(self._own(node.link.parent, node.input), rows), rows < 0, node)
         return self._whole[table, node]
 
     def _direct(self, frame: Frame, link: Link, nodes: list[Direct]) -> dict[Node, Picked]:
@@ -269,6 +265,14 @@ def _is_direct(node: Aggregate) -> bool:
     """Whether the engine can aggregate the child table as it is: nothing that it reads depends on the query's cutoff."""
     inner = node.primitive in ROW_FINDERS or all(is_own(i) for i in node.inputs)
     return len(node.path) == 1 and is_fast(node) and inner and (node.where is None or is_own(node.where))
+
+
+def _with_default(series: pl.Series, missing: np.ndarray, node: Node) -> pl.Series:
+    """Return the values of a node, with its default where there is no row."""
+    if not missing.any():
+        return series
+    default = pl.Series([getattr(node, "default", None)], dtype=series.dtype)
+    return pl.select(pl.when(pl.Series(missing)).then(default).otherwise(series)).to_series()
 
 
 def _gather(series: pl.Series, rows: Ints) -> pl.Series:

@@ -15,17 +15,18 @@ from ml_platform.core.durations import format_duration
 from ml_platform.core.errors import DeclarationError
 from ml_platform.core.hashing import canonical_json
 from ml_platform.features.definition import FeatureDefinition
+from ml_platform.features.feature_limit import Discovered, whole_features
 from ml_platform.features.nested.schema import Schema, SearchTable
-from ml_platform.features.nested.translate import Joined, Translator, named, raise_refused
+from ml_platform.features.nested.translate import Joined, Translator, named, raise_refused, slug
 from ml_platform.features.nested.tree import Link, Tree
 
 # Names that stand for what is no column of the table: a row's number, and keys of several columns.
 _ROW, _KEY = "_row", "_key"
 _PANDAS = {"IntegerNullable": "Int64", "Double": "float64", "BooleanNullable": "boolean", "Datetime": "datetime64[ns]"}
-_remembered: dict[str, tuple[FeatureDefinition, ...]] = {}
+_remembered: dict[str, Discovered] = {}
 
 
-def discovered(schema: Schema) -> tuple[FeatureDefinition, ...]:
+def discovered(schema: Schema) -> Discovered:
     """Return what Featuretools finds, as definitions; or what was saved.
 
     Parameters
@@ -35,8 +36,9 @@ def discovered(schema: Schema) -> tuple[FeatureDefinition, ...]:
 
     Returns
     -------
-    tuple of FeatureDefinition
+    Discovered
         At most ``max_features``, in Featuretools' order, each that aggregates once for each window; all windows of a feature or none.
+        With the names of those that had no room.
 
     Raises
     ------
@@ -48,7 +50,7 @@ def discovered(schema: Schema) -> tuple[FeatureDefinition, ...]:
         with warnings.catch_warnings():
             # Woodwork, below Featuretools, still imports the deprecated pkg_resources.
             warnings.simplefilter("ignore")
-            _remembered[asked] = _search(schema) if schema.discovery.definitions is None else _saved(schema)
+            _remembered[asked] = _search(schema) if schema.discovery.definitions is None else Discovered(_saved(schema))
     return _remembered[asked]
 
 
@@ -101,7 +103,7 @@ def _interesting(schema: Schema) -> Iterator[tuple[str, str, str, tuple[object, 
         yield (*name.partition("."), values)
 
 
-def _search(schema: Schema) -> tuple[FeatureDefinition, ...]:
+def _search(schema: Schema) -> Discovered:
     import featuretools as ft
 
     discovery = schema.discovery
@@ -119,17 +121,8 @@ def _search(schema: Schema) -> tuple[FeatureDefinition, ...]:
     features = [f for f in features if not _reads(f, invented)]
     found = _translated(schema, links, features, discovery.windows or (None,))
     # What only looks at the spine's own row is there once, whatever the windows.
-    return named(_whole_features(found, discovery.max_features))
-
-
-def _whole_features(found: list[tuple[Tree, str, str]], limit: int) -> list[tuple[Tree, str, str]]:
-    """Return the first ones, without a feature of which only some windows would have room."""
-    if len(found) <= limit:
-        return found
-    cut = limit
-    while cut and found[cut - 1][2] == found[cut][2]:
-        cut -= 1
-    return found[:cut]
+    kept, rest = whole_features(found, discovery.max_features, lambda made: made[2])
+    return Discovered(named(kept), tuple(slug(wanted) for _, wanted, _ in rest))
 
 
 def _reads(feature: Any, invented: set[str]) -> bool:

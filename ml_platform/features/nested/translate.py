@@ -117,7 +117,7 @@ class Translator:
         _check_depth(feature, TRANSFORMS[name])
         inputs = tuple(self.node(base) for base in feature.base_features)
         kind = _result_type(feature, name, inputs)
-        return Transform(name, arguments, inputs, kind, _dtype(kind, inputs))
+        return Transform(name, arguments, inputs, kind, _dtype(kind, inputs), _default(feature, kind))
 
     def _aggregate(self, feature: Any, output: int | None) -> Aggregate:
         name, arguments = _primitive(feature, AGGREGATIONS, "aggregation")
@@ -138,7 +138,7 @@ class Translator:
             where=None if feature.where is None else self.node(feature.where),
             event_time=table.time if AGGREGATIONS[name].ordered or rows else None,
             output=output,
-            default=_default(feature),
+            default=_default(feature, kind),
         )  # fmt: skip
 
 
@@ -242,11 +242,13 @@ def _use_previous(previous: Any) -> tuple[timedelta | None, int | None]:
     return None, int(previous.get_value("o"))
 
 
-def _default(feature: Any) -> Any:
-    """Return what Featuretools puts where there is nothing; None where that is NaN."""
+def _default(feature: Any, kind: str) -> Any:
+    """Return what Featuretools puts where there is nothing; None where that is NaN, or no value of the feature's type (0 of a time)."""
     value = feature.default_value
+    if isinstance(value, str) != (kind == "VARCHAR") or kind in {"DATE", "TIMESTAMP WITH TIME ZONE"}:
+        return None
     if isinstance(value, bool | int | str):
-        return value
+        return bool(value) if kind == "BOOLEAN" else value
     return float(value) if isinstance(value, float) and not math.isnan(value) else None
 
 

@@ -49,13 +49,14 @@ class Link:
 
 @dataclass(frozen=True)
 class Transform:
-    """Featuretools' transform ``primitive`` (``arguments`` as JSON) of values of the same row."""
+    """Featuretools' transform ``primitive`` (``arguments`` as JSON) of values of the same row; ``default`` if the row is not known."""
 
     primitive: str
     arguments: str
     inputs: tuple[Node, ...]
     type: str
     dtype: str
+    default: Any = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from woodwork.exceptions import TypeConversionError
 
+from ml_platform.features.nested.primitives import AGGREGATIONS
 from ml_platform_tests.effort import examples
 from ml_platform_tests.features.nested import worlds as w
 
@@ -43,6 +44,10 @@ GROUPS = {
     "counts by Featuretools": (
         ("entropy", "kurtosis", "percent_unique", "count_above_mean", "count_below_mean",
          "count_inside_nth_std", "count_inside_range", "max_count", "median_count", "n_unique_days", "n_unique_months"), (),
+    ),
+    "numbers of features by Featuretools": (
+        ("max_count", "median_count", "min_count", "count_above_mean", "count_below_mean", "first", "last", "max", "median",
+         "percent_true"), (),
     ),
     "orders by Featuretools": (
         ("time_since_last_true", "time_since_last_max", "is_monotonically_increasing", "max_consecutive_true", "max_consecutive_zeros",
@@ -271,3 +276,90 @@ def test_texts_that_only_other_rows_have_are_not_counted():
     assert w.ours(world, schema, [average], spine)[0].to_list() == [3 / 2, 1.0]
     for place, name in enumerate(most.get_feature_names()):
         w.same(w.ours(world, schema, [most[place]], spine)[0], found[name], name)
+
+
+def test_truths_made_of_what_is_missing_are_missing():
+    """Featuretools says NULL where another row of the cutoff has a value; where none has, TRUE or FALSE, as Python takes a NaN."""
+    rows = {"t0": w.frame({"id": [1, 2]}), "t1": w.frame({"id": [1, 2], "b": [True, True], "of0": [1, 1]})}
+    world = w.World(rows, (("t1", "of0", "t0"),))
+    schema = world.schema("t0", aggregations=("last", "any"), transforms=("not", "and", "or", "multiply_boolean"), max_depth=3)
+    entityset = world.entity_set()
+    alone = {
+        "NOT(LAST(t1.b))": False, "AND(ANY(t1.b), LAST(t1.b))": True, "OR(ANY(t1.b), LAST(t1.b))": True, "ANY(t1.b) * LAST(t1.b)": False,
+    }  # fmt: skip
+    features = [f for f in w.search(entityset, "t0", schema) if f.get_name() in alone]
+    assert len(features) == len(alone)
+    both, second = w.spine([(1, w.START), (2, w.START)]), w.spine([(2, w.START)])
+    found = w.theirs(features, entityset, both)
+    for feature, mine, other in zip(
+        features, w.ours(world, schema, features, both), w.ours(world, schema, features, second), strict=True
+    ):  # fmt: skip
+        name = feature.get_name()
+        w.same(mine, found[name], name)
+        assert other.to_list() == [None]
+        assert w.theirs([feature], entityset, second)[name].to_list() == [alone[name]]
+
+
+DEFAULT_ZERO = [
+    "distance_to_holiday", "mean_characters_per_word", "median_word_length", "number_of_common_words", "number_of_hashtags",
+    "number_of_mentions", "number_of_unique_words", "number_of_words_in_quotes", "punctuation_count", "title_word_count",
+    "total_word_length", "upper_case_count", "upper_case_word_count", "whitespace_count",
+]  # fmt: skip
+
+
+def test_rows_that_are_not_known_have_the_default_of_a_transform():
+    """Both of the spine's own row and of a parent; of a known row's missing value Featuretools' direct features say the default too."""
+    texts = [None, "Two words", "and #three more"]
+    later = [w.START + 5 * HOUR, w.START, w.START]
+    rows = {
+        "t0": w.frame({"id": [1, 2, 3], "c": texts[1:] + texts[:1], "at": later}),
+        "t1": w.frame({"id": [1, 2, 3, 4], "of0": [1, 2, 3, None], "c": [*texts, "x"], "at": [*later, w.START]}),
+    }  # fmt: skip
+    world = w.World(rows, (("t1", "of0", "t0"),))
+    schema = world.schema(
+        "t1", aggregations=(), transforms=tuple(DEFAULT_ZERO), types={"t0.c": "NaturalLanguage", "t1.c": "NaturalLanguage"}
+    )
+    entityset = world.entity_set()
+    for frame in entityset.dataframes:
+        frame.ww.set_types(logical_types={"c": "NaturalLanguage"})
+    features = [f for f in w.search(entityset, "t1", schema) if f.primitive or "(" in f.get_name()]
+    features = [f for f in features if any(f"{p.upper()}(" in f.get_name() for p in DEFAULT_ZERO)]
+    assert {f.get_name().partition("(")[0].rpartition(".")[2].lower() for f in features} == set(DEFAULT_ZERO)
+    spine = w.spine([(n, w.START + HOUR) for n in (1, 2, 3, 4)])
+    found = w.theirs(features, entityset, spine)
+    for feature, mine in zip(features, w.ours(world, schema, features, spine), strict=True):
+        name = feature.get_name()
+        if not name.startswith("t0."):
+            assert mine[0] == 0
+            w.same(mine, found[name], name)
+            continue
+        assert [mine[0], mine[3]] == [0, 0]
+        known = [0, 1, 3]
+        w.same(mine.gather(known), found[name].iloc[known], name)
+        if name != "t0.DISTANCE_TO_HOLIDAY(at)":
+            assert (mine[2], found[name].iloc[2]) == (None, 0)
+
+
+def test_groups_without_a_value_do_not_stop_featuretools_own_functions():
+    """Of columns that allow NULL, and of what the level below makes of them; also where Featuretools itself breaks."""
+    early, late = w.START, w.START + HOUR
+    rows = {
+        "t0": w.frame({"id": [1, 2]}),
+        "t1": w.frame({"id": [1, 2, 3, 4], "of0": [1, 1, 1, 2], "n": [None, None, None, 3], "at": [early, early, late, late]}),
+        "t2": w.frame({"id": [1, 2, 3], "of1": [1, 1, 4], "b": [None, None, False], "n": [None, None, 3], "at": [early, late, late]}),
+    }
+    world = w.World(rows, (("t1", "of0", "t0"), ("t2", "of1", "t1")))
+    own = {name for name, handling in AGGREGATIONS.items() if handling.path == "fallback" and not name.startswith("n_unique_")}
+    schema = world.schema("t0", aggregations=(*sorted(own), "last", "percent_true"), max_depth=2)
+    features = [f for f in w.search(world.entity_set(), "t0", schema) if f.primitive is not None and f.primitive.name in own]
+    asked = {f.primitive.name for f in features}
+    assert {"count_above_mean", "count_below_mean", "max_count", "min_count", "median_count"} < asked
+    assert len(asked) > 20
+    features = [
+        f for f in features if f.get_depth() == 1 or {b.primitive.name for b in f.base_features if b.primitive} <= {"last", "percent_true"}
+    ]
+    features = [f[n] if f.number_output_features > 1 else f for f in features for n in range(f.number_output_features)]
+    spine = w.spine([(1, w.START + 2 * HOUR), (2, w.START + 2 * HOUR)])
+    found = dict(zip([f.get_name() for f in features], w.ours(world, schema, features, spine), strict=True))
+    assert found["MAX_COUNT(t1.n)"].to_list() == [None, 1]
+    assert found["MAX_COUNT(t1.LAST(t2.n))"].to_list() == [None, 1]

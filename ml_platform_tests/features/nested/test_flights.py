@@ -99,7 +99,7 @@ def matrix(features: list[Any], es: Any, spine: pl.DataFrame) -> Any:
 
 def test_discovered_features_of_real_flights_equal_featuretools(frames):
     compiled = schema()
-    definitions = {d.name: d for d in discovered(compiled) if d.kind == "nested"}
+    definitions = {d.name: d for d in discovered(compiled).features if d.kind == "nested"}
     es = entity_set(frames)
     asked = {slug(f"{f.get_name()} {format_duration(x)}"): w.windowed(f, x) for f in w.search(es, "schedule", compiled) for x in WINDOWS}
     asked |= {slug(f.get_name()): f for f in w.search(es, "schedule", compiled)}

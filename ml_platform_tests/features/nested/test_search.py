@@ -53,7 +53,7 @@ def found(spine_table: str = "flights", spine_key: tuple[str, ...] | None = None
     schema = compile_schema(
         Discovery(**{**WORDS, **words}), TABLES, spine_table=spine_table, spine_key=spine_key, where="problem.yaml:3"
     )  # fmt: skip
-    return {d.name: d for d in discovered(schema)}
+    return {d.name: d for d in discovered(schema).features}
 
 
 def test_references_lead_from_table_to_table_also_by_keys_of_several_columns_and_twice():
@@ -109,6 +109,10 @@ def test_a_limit_keeps_or_drops_all_windows_of_a_feature():
     assert list(found(**words, max_features=first + 1)) == every[:first]
     assert list(found(**words, max_features=first + 2)) == every[: first + 2]
     assert list(found(**words, max_features=len(every))) == every
+    cut = discovered(
+        compile_schema(Discovery(**WORDS, **words, max_features=first + 1), TABLES, spine_table="flights", spine_key=None, where="p.yaml:3")
+    )
+    assert list(cut.left_out) == every[first:]
 
 
 @pytest.mark.parametrize(
