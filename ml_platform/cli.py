@@ -139,7 +139,13 @@ def _add_stored(commands: argparse._SubParsersAction) -> None:
     gc.add_argument("--grace", metavar="LENGTH", help="between marking and deleting (default: 1d)")
     gc.add_argument("--dry-run", action="store_true", help="show what goes and why, and change nothing")
     forget = _add(lake, "forget", "retaining:forget", "rewrite everything that holds an entity's rows without them; the history says so")
-    forget.add_argument("--entity", nargs="+", metavar="COLUMN=VALUE", help="rows that hold these values, in every table with the columns")
+    forget.add_argument(
+        "--entity",
+        nargs="+",
+        metavar="COLUMN=VALUE",
+        help="rows that hold these values, in every table with the columns: numbers and times are compared as such, former names count; "
+        "the exit code is 1 if there are none",
+    )
     forget.add_argument("--table", metavar="TABLE", help="only this table")
     forget.add_argument("--where", metavar="SQL", help="instead of --entity: a condition on the rows of --table")
     forget.add_argument("--reason", metavar="TEXT", help="kept in the ledger; it must not say whose rows they were")

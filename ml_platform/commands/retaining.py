@@ -94,28 +94,45 @@ def _forgotten(found: Forgotten) -> Answer:
         rows[version.table] += count
     tables = [{"table": table, "versions": versions[table], "rows": rows[table]} for table in sorted(versions)]
     artifacts = [{"version": f"{v.table}@{v.id}", "partition": v.partition, "commit": v.commit} for v in found.artifacts]
+    near = [{"table": n.table, "column": n.column, "value": "the same" if n.value is None else n.value, "rows": n.rows} for n in found.near]
+    alike = [{"table": table, "column": column} for table, column in found.alike] if not tables else []
     would = "would be " if found.dry_run else ""
     sheets = (
         Sheet(f"{would}rewritten without the rows".capitalize(), tables),
+        Sheet(
+            "Close to it, and not touched",
+            near,
+            "If these rows are meant too, forget them by this column and value, or with --table and --where.",
+        ),
+        Sheet("Columns with a name close to it", alike),
         Sheet("Made from them, and not to be rewritten", artifacts),
     )
-    then = [f"{len(found.derived)} versions were made from them and have no column to find anybody by."] if found.derived else []
-    then += [f"Runs that may still publish such rows: {', '.join(found.running)}. Call this again when they have ended."] * bool(
-        found.running
-    )
-    then += ["Landed files, backups and tables that were published to Delta keep the rows: they are not the lake's to change."]
-    if not found.dry_run and found.salt:
-        then += [f"Keep this salt if you must be able to prove whose rows they were: {found.salt}"]
     data = {
         "dry_run": found.dry_run,
         "rows": found.rows,
         "tables": tables,
+        "near": near,
+        "alike": [{"table": table, "column": column} for table, column in found.alike],
         "artifacts": artifacts,
         "digest": found.digest,
         "salt": found.salt,
     }
-    lines = () if tables else ("No version holds such rows.",)
-    return Answer(data, lines, tuple(sheet for sheet in sheets if sheet.rows), then=tuple(then))
+    lines = () if tables else ("NOTHING WAS FORGOTTEN: no version holds such rows. Look at the column's name and the value.",)
+    # As `verify` does: what was to be done was not.
+    return Answer(data, lines, tuple(sheet for sheet in sheets if sheet.rows), code=0 if tables else 1, then=_left_to_do(found))
+
+
+def _left_to_do(found: Forgotten) -> tuple[str, ...]:
+    """Say what stays of them, and where."""
+    then = [f"{len(found.derived)} versions were made from them and have no column to find anybody by."] if found.derived else []
+    then += [f"Runs that may still publish such rows: {', '.join(found.running)}. Call this again when they have ended."] * bool(
+        found.running
+    )
+    then += ["The rows stay in backups until `ml-platform lake backup` is run again: it deletes them there too."]
+    then += ["Landed files and tables that were published to Delta keep the rows: they are not the lake's to change."]
+    if not found.dry_run and found.salt and found.rewritten:
+        then += [f"Keep this salt if you must be able to prove whose rows they were: {found.salt}"]
+    return tuple(then)
 
 
 def _lines(lines: tuple[Line, ...]) -> list[dict[str, Any]]:

@@ -58,7 +58,8 @@ def bring_back(args: Namespace) -> Answer:
 
 
 def _told(done: Backup, how: str) -> str:
-    return f"{done.files} files of {_size(done.bytes)}, {done.copied} of them ({_size(done.copied_bytes)}) {how} now."
+    pruned = f" {done.pruned} files ({_size(done.pruned_bytes)}) with rows that were forgotten since were deleted." if done.pruned else ""
+    return f"{done.files} files of {_size(done.bytes)}, {done.copied} of them ({_size(done.copied_bytes)}) {how} now.{pruned}"
 
 
 def _usage_row(use: TableUsage) -> dict[str, Any]:

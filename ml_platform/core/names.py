@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 
 from ml_platform.core.errors import DeclarationError
 
@@ -32,3 +34,36 @@ def check_name(name: object, what: str) -> str:
 def lake_table(project: str, layer: str, name: str) -> str:
     """Return the lake's name of a table: ``project/layer/name``."""
     return f"{project}/{layer}/{name}"
+
+
+def same_name(name: str) -> str:
+    """Return what DuckDB compares names by: it tells no letter case apart, of the 26 letters without accents."""
+    return "".join(letter.lower() if letter.isascii() else letter for letter in name)
+
+
+def free_name(wish: str, taken: Iterable[str]) -> str:
+    """Return a name for a helper column that is no column of the user's, in any letter case: ``wish``, or that with a number.
+
+    Parameters
+    ----------
+    wish : str
+        What the helper is called where nobody has a column of that name.
+    taken : iterable of str
+        The columns that are there.
+    """
+    used = {same_name(name) for name in taken}
+    if same_name(wish) not in used:
+        return wish
+    return next(name for number in range(1, len(used) + 2) if same_name(name := f"{wish}_{number}") not in used)
+
+
+def alike_names(names: Iterable[str]) -> list[str]:
+    """Return those of some names that DuckDB does not tell apart, each as often as it stands there, in their order."""
+    given = list(names)
+    count = Counter(map(same_name, given))
+    return [name for name in given if count[same_name(name)] > 1]
+
+
+def is_pattern(name: str) -> bool:
+    """Tell whether Polars takes a name for a pattern: ``*`` for all columns, ``^...$`` for those that match."""
+    return name == "*" or (name.startswith("^") and name.endswith("$"))

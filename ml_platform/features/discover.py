@@ -110,7 +110,9 @@ def discover_definitions(view: FeatureView, source: Table, types: Mapping[str, s
             raise DeclarationError(
                 f"{view.where}: Featuretools found {primitive}({column}), but {function} takes {FUNCTIONS[function].takes_words} here."
             )
-        found += [define(view, source, entity, value, function, as_window(window)) for window in view.windows]
+        made = [define(view, source, entity, value, function, as_window(window)) for window in view.windows]
+        # A value with an SQL of its own is no longer the table's column: under that name it would stand in for it in other features.
+        found += [replace(d, value=f"{d.value} is true") if value.sql is not None and d.value is not None else d for d in made]
     kept, rest = whole_features(tuple(dict.fromkeys(found)), discover.max_features, lambda d: (d.value, d.sql, d.function))
     return Discovered(tuple(kept), tuple(d.name for d in rest))
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from ml_platform.core.durations import format_duration
 from ml_platform.features.definition import CUTOFF, STORED_TIMES, FeatureDefinition
 from ml_platform.features.functions import find_function, percentile
+from ml_platform.lake.duck import quote_name
 
 _REFRESHED = {timedelta(hours=1): "refreshed hourly", timedelta(days=1): "refreshed daily"}
 
@@ -58,48 +59,48 @@ def statement(definition: FeatureDefinition, *, spine: str = "spine", source: st
     str
         SELECT with the columns ``_row`` and the feature, one row per spine row, in order of ``_row``.
     """
-    name = f'"{definition.name}"'
+    name = quote_name(definition.name)
     if definition.kind != "window":
         return _not_windowed(definition, spine)
     source = source or f"tables.{definition.table}"
     refreshed = _refreshed(definition)
-    keys = ", ".join(f'"{k}"' for k in definition.entity)
-    same = " AND ".join(f'e."{k}" = s."{k}"' for k in definition.entity)
-    known = " AND ".join(f'"{k}" IS NOT NULL' for k in (*definition.entity, CUTOFF))
-    known_at = [f'"{a}"' for a in definition.available_at]
+    keys = ", ".join(map(quote_name, definition.entity))
+    same = " AND ".join(f"e.{quote_name(k)} = s.{quote_name(k)}" for k in definition.entity)
+    known = " AND ".join(f"{quote_name(k)} IS NOT NULL" for k in (*definition.entity, CUTOFF))
+    known_at = [quote_name(a) for a in definition.available_at]
     # greatest() skips NULLs, but a value whose availability is unknown is never available.
     available = known_at[0] if len(known_at) == 1 else (
         f"CASE WHEN {' AND '.join(f'{a} IS NOT NULL' for a in known_at)} THEN greatest({', '.join(known_at)}) END"
     )  # fmt: skip
-    order = f'"{definition.event_time}"' if definition.event_time else available
+    order = quote_name(definition.event_time) if definition.event_time else available
     value = _value_sql(definition)
     kept = f"\n           WHERE ({definition.where})" if definition.where else ""
     pairs = (
-        f"WITH e AS (SELECT {keys}, {available} AS available_at, {order} AS ordered_by, {value} AS value, row_number() OVER () AS stored"
-        f" FROM {source}{kept}),\n"
-        f"     s AS (SELECT _row, {keys}, {CUTOFF}, {refreshed} AS refreshed, {known} AS known FROM {spine})"
+        f"WITH e AS (SELECT {keys}, {available} AS _available_at, {order} AS _ordered_by, {value} AS _value,"
+        f" row_number() OVER () AS _stored FROM {source}{kept}),\n"
+        f"     s AS (SELECT _row, {keys}, {CUTOFF}, {refreshed} AS _refreshed, {known} AS _known FROM {spine})"
     )
     joined = f"s LEFT JOIN e ON {same} AND {_membership(definition)}"
     if definition.rows is not None:
-        nth = "row_number() OVER (PARTITION BY s._row ORDER BY e.available_at DESC, e.stored DESC)"
+        nth = "row_number() OVER (PARTITION BY s._row ORDER BY e._available_at DESC, e._stored DESC)"
         pairs += (
-            f",\n     w AS (SELECT s._row, s.known, s.{CUTOFF}, e.available_at, e.ordered_by, e.value, e.stored, {nth} AS nth\n"
+            f",\n     w AS (SELECT s._row, s._known, s.{CUTOFF}, e._available_at, e._ordered_by, e._value, e._stored, {nth} AS _nth\n"
             f"           FROM {joined})"
         )
-        joined = f"(SELECT * FROM w WHERE nth <= {definition.rows})"
+        joined = f"(SELECT * FROM w WHERE _nth <= {definition.rows})"
         return (
             f"{pairs}\nSELECT e._row, {_aggregate(definition, 'e')} AS {name}\nFROM {joined} e\n"
-            f"GROUP BY e._row, e.known, e.{CUTOFF} ORDER BY e._row"
+            f"GROUP BY e._row, e._known, e.{CUTOFF} ORDER BY e._row"
         )
     return (
-        f"{pairs}\nSELECT s._row, {_aggregate(definition)} AS {name}\nFROM {joined}\nGROUP BY s._row, s.known, s.{CUTOFF} ORDER BY s._row"
+        f"{pairs}\nSELECT s._row, {_aggregate(definition)} AS {name}\nFROM {joined}\nGROUP BY s._row, s._known, s.{CUTOFF} ORDER BY s._row"
     )
 
 
 def _value_sql(definition: FeatureDefinition) -> str:
     if definition.value is None:
         return "TRUE"
-    value = f"({definition.sql or _quoted(definition.value)})"
+    value = f"({definition.sql or quote_name(definition.value)})"
     # Of these the result is a value: where it is a float, NaN is none.
     return f"nullif({value}, 'nan'::DOUBLE)" if definition.type == "DOUBLE" and definition.function in _OF_A_VALUE else value
 
@@ -119,10 +120,6 @@ def _value_words(definition: FeatureDefinition) -> str:
     return f"{definition.value} ({' '.join(definition.sql.split())})"
 
 
-def _quoted(column: str) -> str:
-    return f'"{column}"'
-
-
 def _refreshed(definition: FeatureDefinition) -> str:
     at = CUTOFF if not definition.lag else f"({CUTOFF} - {_interval(definition.lag)})"
     return at if definition.refresh is None else _floored(at, definition.refresh)
@@ -140,59 +137,59 @@ def _interval(length: timedelta) -> str:
 def _membership(definition: FeatureDefinition) -> str:
     """Return when a row ``e`` belongs to the window of the spine row ``s``."""
     spec = definition.span
-    end = "s.refreshed" if not spec.offset else f"(s.refreshed - {_interval(spec.offset)})"
-    within = f"e.available_at {'<=' if spec.includes_end else '<'} {end}"
+    end = "s._refreshed" if not spec.offset else f"(s._refreshed - {_interval(spec.offset)})"
+    within = f"e._available_at {'<=' if spec.includes_end else '<'} {end}"
     if spec.length is None:
         return within
     start = f"{end} - {_interval(spec.length)}"
     if spec.tail:
         start = _floored(f"({start})", spec.tail)
-    return f"{within} AND e.available_at {'>=' if spec.includes_start else '>'} {start}"
+    return f"{within} AND e._available_at {'>=' if spec.includes_start else '>'} {start}"
 
 
 def _aggregate(definition: FeatureDefinition, spine: str = "s") -> str:
     function = definition.function
-    order = "(e.ordered_by, e.available_at, e.stored)"
-    of_value = "FILTER (e.value IS NOT NULL AND e.ordered_by IS NOT NULL)"
+    order = "(e._ordered_by, e._available_at, e._stored)"
+    of_value = "FILTER (e._value IS NOT NULL AND e._ordered_by IS NOT NULL)"
     if function in {"first", "last", "latest"}:
-        return f"{'arg_min' if function == 'first' else 'arg_max'}(e.value, {order}) {of_value}"
+        return f"{'arg_min' if function == 'first' else 'arg_max'}(e._value, {order}) {of_value}"
     if function in {"first_row", "last_row"}:
         # In a struct, because the plain function looks past a NULL.
         end = "arg_min" if function == "first_row" else "arg_max"
-        return f"{end}({{'value': e.value}}, {order}) FILTER (e.ordered_by IS NOT NULL)['value']"
+        return f"{end}({{'value': e._value}}, {order}) FILTER (e._ordered_by IS NOT NULL)['value']"
     if function in STORED_TIMES:
         end = "min" if function == "time_since_first" else "max"
-        return f"epoch_us({spine}.{CUTOFF} - {end}(e.ordered_by) {of_value}) / 1e6"
+        return f"epoch_us({spine}.{CUTOFF} - {end}(e._ordered_by) {of_value}) / 1e6"
     if function == "avg_time_between":
-        apart = f"epoch_us(max(e.ordered_by) {of_value} - min(e.ordered_by) {of_value}) / 1e6"
+        apart = f"epoch_us(max(e._ordered_by) {of_value} - min(e._ordered_by) {of_value}) / 1e6"
         return f"CASE WHEN count(*) {of_value} >= 2 THEN {apart} / (count(*) {of_value} - 1) END"
     if function == "trend":
-        days = "epoch_us(e.ordered_by) / 86400e6"
+        days = "epoch_us(e._ordered_by) / 86400e6"
         return (
-            f"CASE WHEN count(*) {of_value} < 3 THEN NULL WHEN max(e.ordered_by) {of_value} = min(e.ordered_by) {of_value} THEN 0 "
-            f"ELSE regr_slope(e.value, {days}) {of_value} END"
+            f"CASE WHEN count(*) {of_value} < 3 THEN NULL WHEN max(e._ordered_by) {of_value} = min(e._ordered_by) {of_value} THEN 0 "
+            f"ELSE regr_slope(e._value, {days}) {of_value} END"
         )
     share = percentile(function)
     if share is not None:
-        return f"quantile_cont(e.value::DOUBLE, {share})"
-    return _SQL[function].format(known=f"{spine}.known")
+        return f"quantile_cont(e._value::DOUBLE, {share})"
+    return _SQL[function].format(known=f"{spine}._known")
 
 
 _OF_A_VALUE = frozenset({"sum", "min", "max", "mode", "first", "first_row", "last", "last_row", "latest"})
 _SQL = {
-    "count": "CASE WHEN {known} THEN count(e.available_at) END",
-    "sum": "CASE WHEN {known} THEN coalesce(sum(e.value), 0) END",
-    "distinct": "CASE WHEN {known} THEN count(DISTINCT e.value) END",
-    "mean": "avg(e.value)",
-    "share": "avg(e.value::INTEGER)",
-    "var": "var_samp(e.value)",
-    "std": "stddev_samp(e.value)",
-    "skew": "CASE WHEN count(e.value) >= 3 THEN CASE WHEN min(e.value) = max(e.value) THEN 0 ELSE skewness(e.value) END END",
-    "min": "min(e.value)",
-    "max": "max(e.value)",
+    "count": "CASE WHEN {known} THEN count(e._available_at) END",
+    "sum": "CASE WHEN {known} THEN coalesce(sum(e._value), 0) END",
+    "distinct": "CASE WHEN {known} THEN count(DISTINCT e._value) END",
+    "mean": "avg(e._value)",
+    "share": "avg(e._value::INTEGER)",
+    "var": "var_samp(e._value)",
+    "std": "stddev_samp(e._value)",
+    "skew": "CASE WHEN count(e._value) >= 3 THEN CASE WHEN min(e._value) = max(e._value) THEN 0 ELSE skewness(e._value) END END",
+    "min": "min(e._value)",
+    "max": "max(e._value)",
     # Of the most frequent values the smallest: DuckDB's own mode() takes any of them.
     "mode": (
-        "list_sort(list_transform(map_entries(histogram(e.value)), lambda x: {{'times': -(x.value::BIGINT), 'value': x.key}}))[1]['value']"
+        "list_sort(list_transform(map_entries(histogram(e._value)), lambda x: {{'times': -(x.value::BIGINT), 'value': x.key}}))[1]['value']"
     ),
 }
 
@@ -203,10 +200,10 @@ def _not_windowed(definition: FeatureDefinition, spine: str) -> str:
         note = "at each refresh, over only the rows of " + ", ".join(t for t, _ in definition.reads) + " that were available before it"
         code = definition.code if not definition.is_python else f"-- {definition.function}(tables, cutoff)\n{definition.code}"
         return f"-- {note}\n{code}"
-    same = " AND ".join(f't."{k}" = s."{k}"' for k in definition.entity)
-    known = "".join(f' AND t."{a}" < s.{CUTOFF}' for a in definition.available_at)
-    order = ", ".join(f't."{a}" DESC' for a in definition.available_at)
+    same = " AND ".join(f"t.{quote_name(k)} = s.{quote_name(k)}" for k in definition.entity)
+    known = "".join(f" AND t.{quote_name(a)} < s.{CUTOFF}" for a in definition.available_at)
+    order = ", ".join(f"t.{quote_name(a)} DESC" for a in definition.available_at)
     return (
-        f'SELECT s._row, (SELECT t."{definition.value}" FROM tables.{definition.table} t WHERE {same}{known}'
-        f'{f" ORDER BY {order}" if order else ""} LIMIT 1) AS "{definition.name}"\nFROM {spine} s ORDER BY s._row'
+        f"SELECT s._row, (SELECT t.{quote_name(str(definition.value))} FROM tables.{definition.table} t WHERE {same}{known}"
+        f"{f' ORDER BY {order}' if order else ''} LIMIT 1) AS {quote_name(definition.name)}\nFROM {spine} s ORDER BY s._row"
     )

@@ -124,9 +124,9 @@ def _sql(definition: FeatureDefinition, tables: Mapping[str, Table], spine: str)
     """Run the team's SELECT once per spine row, over what was known at that row's refresh."""
     keys = [quote_name(k) for k in definition.entity]
     name = quote_name(definition.name)
-    refreshed = f"SELECT _row, {', '.join(keys)}, {_floored(definition)} AS refreshed FROM {spine}"
-    handed = [f"{quote_name(t)} AS ({handed_statement(tables[t], back, 's.refreshed')})" for t, back in definition.reads]
-    before = ",\n     ".join([f"{REFRESH_TABLE} AS (SELECT s.refreshed AS cutoff)", *handed])
+    refreshed = f"SELECT _row, {', '.join(keys)}, {_floored(definition)} AS _refreshed FROM {spine}"
+    handed = [f"{quote_name(t)} AS ({handed_statement(tables[t], back, 's._refreshed')})" for t, back in definition.reads]
+    before = ",\n     ".join([f"{REFRESH_TABLE} AS (SELECT s._refreshed AS cutoff)", *handed])
     same = " AND ".join(f"v.{k} = s.{k}" for k in keys)
     return (
         f"SELECT s._row, CAST(v.{name} AS {definition.type}) AS {name}\nFROM ({refreshed}) s LEFT JOIN LATERAL (\n"

@@ -37,11 +37,26 @@ _KEPT_FILES = """
         AND number = (SELECT max(number) FROM redactions WHERE redactions.version_id = now.version_id)
     ORDER BY path
 """
+# What may hold somebody who was forgotten: the files before the redaction, and those of versions that retention had deleted by then.
+_REDACTED_FILES = """
+    SELECT path FROM files WHERE version_id IN (SELECT version_id FROM redactions)
+    UNION
+    SELECT path FROM replaced_files AS was
+    WHERE number < (SELECT max(number) FROM redactions WHERE redactions.version_id = was.version_id)
+    UNION
+    SELECT path FROM files JOIN versions ON versions.id = files.version_id
+    WHERE version_id IN (SELECT version_id FROM collected) AND versions.table_name IN (
+        SELECT table_name FROM versions JOIN redactions ON redactions.version_id = versions.id
+    )
+"""
 
 
 @dataclass(frozen=True)
 class Backup:
-    """What was done: the newest commit that is in it, and the files it names, of which ``copied`` were new here."""
+    """What was done: the newest commit that is in it, and the files it names, of which ``copied`` were new here.
+
+    ``pruned`` files were deleted because they held, or may have held, rows that were forgotten since the backup before.
+    """
 
     place: Path
     commit: int
@@ -49,6 +64,8 @@ class Backup:
     bytes: int
     copied: int
     copied_bytes: int
+    pruned: int = 0
+    pruned_bytes: int = 0
 
 
 class _File(NamedTuple):
@@ -65,6 +82,8 @@ class _GoneError(IntegrityError):
 
 def back_up(lake: Lake, to: str | Path, *, link: bool = False) -> Backup:
     """Copy a lake into a folder, or bring an earlier copy there up to date: a file that is there in its size is not read again.
+
+    Files with rows that were forgotten are deleted from it. What only retention deleted stays: a rule may have been too eager.
 
     Parameters
     ----------
@@ -149,6 +168,7 @@ def _copy(source: Path, target: Path, *, link: bool) -> Backup:
                     if not left:
                         raise
             _put_in_place(ledger, target / LEDGER_FILE)
+            pruned = _prune(target, files)
         finally:
             for left in target.glob(f"{ledger.name}*"):
                 left.unlink()
@@ -157,7 +177,7 @@ def _copy(source: Path, target: Path, *, link: bool) -> Backup:
     except sqlite3.Error as problem:
         raise LakeError(f"The ledger of {source} cannot be copied to {target}: {problem}. Nothing there was changed.") from problem
     new = [file.bytes for file, was_new in zip(files, copied, strict=True) if was_new]
-    return Backup(target, commit, len(files), sum(file.bytes for file in files), len(new), sum(new))
+    return Backup(target, commit, len(files), sum(file.bytes for file in files), len(new), sum(new), len(pruned), sum(pruned))
 
 
 def _copy_ledger(source: Path, target: Path) -> tuple[int, Sequence[_File]]:
@@ -171,6 +191,21 @@ def _copy_ledger(source: Path, target: Path) -> tuple[int, Sequence[_File]]:
         knows = there.execute("SELECT count(*) FROM sqlite_master WHERE name = 'collected'").fetchone()[0]
         rows = there.execute(_KEPT_FILES if knows else "SELECT DISTINCT path, sha256, bytes FROM files ORDER BY path").fetchall()
     return commit, [_File(*row) for row in rows]
+
+
+def _prune(target: Path, kept: Sequence[_File]) -> list[int]:
+    """Delete what may hold somebody who was forgotten; return the sizes. After the ledger: no file goes that the backup before needs."""
+    with closing(sqlite3.connect(f"file:{target / LEDGER_FILE}?mode=ro", uri=True)) as ledger:
+        if not ledger.execute("SELECT count(*) FROM sqlite_master WHERE name = 'redactions'").fetchone()[0]:
+            return []
+        redacted = {row[0] for row in ledger.execute(_REDACTED_FILES)} - {file.path for file in kept}
+    sizes = []
+    for path in sorted(redacted):
+        there = target / path
+        if there.is_file():
+            sizes.append(there.stat().st_size)
+            there.unlink()
+    return sizes
 
 
 def _bring(source: Path, target: Path, file: _File, *, link: bool) -> bool:

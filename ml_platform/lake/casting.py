@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ml_platform.core.errors import LakeError
+from ml_platform.core.names import alike_names, is_pattern
 from ml_platform.lake.evolution import check_former_names, former_names, was
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def cast_table(rows: pa.Table, schema: pa.Schema | None, where: str) -> pa.Table
         check_former_names(schema, where)
         declared = pa.schema([was(field, former_names(field)) for field in schema])
     _check_columns(names, declared.names, where)
+    _check_names(declared, where)
     columns, problems = [], []
     for field in declared:
         column = rows.column(field.name)
@@ -89,6 +91,42 @@ def _check_columns(names: list[str], declared: list[str], where: str) -> None:
     if missing or extra:
         parts = [f"missing: {', '.join(missing)}"] * bool(missing) + [f"not declared: {', '.join(extra)}"] * bool(extra)
         raise LakeError(f"The rows for {where} do not have the declared columns; {'; '.join(parts)}. Correct the rows or the declaration.")
+
+
+def _check_names(schema: pa.Schema, where: str) -> None:
+    """Refuse names that an engine would not find its way by."""
+    if "" in schema.names:
+        raise LakeError(f"The rows for {where} hold a column without a name. Name it; nothing was written.")
+    patterns = [name for name in schema.names if is_pattern(name)]
+    if patterns:
+        raise LakeError(f"The rows for {where} hold {', '.join(map(repr, patterns))}: Polars takes it for many columns. Rename it.")
+    alike = mistakable_names(schema)
+    if alike:
+        raise LakeError(
+            f"The rows for {where} hold names that differ by letter case only: {', '.join(alike)}. SQL engines read one for the other. "
+            "Rename one of each; nothing was written."
+        )
+
+
+def mistakable_names(schema: pa.Schema) -> list[str]:
+    """Return the columns, and the fields of structs by their path (``address.City``), that DuckDB does not tell apart from a neighbour."""
+    found = alike_names(schema.names)
+    for field in schema:
+        found += [f"{field.name}.{path}" for path in _mistakable_fields(field.type)]
+    return found
+
+
+def _mistakable_fields(kind: pa.DataType) -> list[str]:
+    import pyarrow as pa
+
+    if not pa.types.is_nested(kind):
+        return []
+    children = [kind.field(i) for i in range(kind.num_fields)]
+    if not pa.types.is_struct(kind):
+        return [path for child in children for path in _mistakable_fields(child.type)]
+    return alike_names([child.name for child in children]) + [
+        f"{child.name}.{path}" for child in children for path in _mistakable_fields(child.type)
+    ]
 
 
 def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:

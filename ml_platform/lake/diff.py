@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from ml_platform.core.errors import LakeError, did_you_mean
+from ml_platform.core.names import free_name
 from ml_platform.lake.duck import connect, quote_name, quote_text
 from ml_platform.lake.evolution import can_become, in_new_names
 from ml_platform.lake.reading import Reading
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from ml_platform.lake.lake import Lake
 
 Status = Literal["added", "removed", "changed", "same"]
-_PARTITION = "_diff_partition"
-_TWIN = "_diff_twin"
 
 
 @dataclass(frozen=True)
@@ -190,31 +189,34 @@ def _count_rows(sides: tuple[Reading, Reading], key: tuple[str, ...], common: tu
     """Return rows added, removed and changed by partition."""
     values = [name for name in common if name not in key]
     identity = list(key or common)
+    helpers = free_name("partition", common), free_name("twin", common)
+    partition, twin = map(quote_name, helpers)
     # Twins (rows of one key, or equal rows without one) are numbered, so that each is paired at most once.
-    a, b = (_numbered(side, identity, values) for side in sides)
-    on = " AND ".join(f"a.{c} IS NOT DISTINCT FROM b.{c}" for c in [*map(quote_name, identity), _PARTITION, _TWIN])
+    a, b = (_numbered(side, identity, values, helpers) for side in sides)
+    on = " AND ".join(f"a.{c} IS NOT DISTINCT FROM b.{c}" for c in [*map(quote_name, identity), partition, twin])
     differs = " OR ".join(f"a.{c} IS DISTINCT FROM b.{c}" for c in map(quote_name, values)) if key else ""
     query = f"""
-        SELECT coalesce(a.{_PARTITION}, b.{_PARTITION}),
-               count(*) FILTER (WHERE a.{_TWIN} IS NULL),
-               count(*) FILTER (WHERE b.{_TWIN} IS NULL),
-               count(*) FILTER (WHERE a.{_TWIN} IS NOT NULL AND b.{_TWIN} IS NOT NULL AND ({differs or "false"}))
+        SELECT coalesce(a.{partition}, b.{partition}),
+               count(*) FILTER (WHERE a.{twin} IS NULL),
+               count(*) FILTER (WHERE b.{twin} IS NULL),
+               count(*) FILTER (WHERE a.{twin} IS NOT NULL AND b.{twin} IS NOT NULL AND ({differs or "false"}))
         FROM ({a}) AS a FULL OUTER JOIN ({b}) AS b ON {on}
         GROUP BY 1
     """
     with connect() as con:
         sides[0].store.attach(con)
-        return {partition or None: tuple(numbers) for partition, *numbers in con.sql(query).fetchall()}
+        return {of or None: tuple(numbers) for of, *numbers in con.sql(query).fetchall()}
 
 
-def _numbered(side: Reading, identity: Sequence[str], values: Sequence[str]) -> str:
-    """Return a SELECT of one side's compared columns with its partition ('' without) and a number among twins."""
+def _numbered(side: Reading, identity: Sequence[str], values: Sequence[str], helpers: tuple[str, str]) -> str:
+    """Return a SELECT of one side's compared columns with its partition ('' without) and a number among twins, called as ``helpers``."""
     columns = tuple(dict.fromkeys((*identity, *values)))
-    reading = Reading(side.store, side.versions, side.table_schema, columns, _PARTITION)
-    by = ", ".join([_PARTITION, *map(quote_name, identity)])
+    reading = Reading(side.store, side.versions, side.table_schema, columns, helpers[0])
+    partition, twin = map(quote_name, helpers)
+    by = ", ".join([partition, *map(quote_name, identity)])
     order = f" ORDER BY {', '.join(map(quote_name, values))}" if values else ""
     cells = ", ".join(map(quote_name, columns))
     return (
-        f"SELECT {cells}, {_PARTITION}, row_number() OVER (PARTITION BY {by}{order}) AS {_TWIN} "
-        f"FROM (SELECT * REPLACE (coalesce({_PARTITION}, {quote_text('')}) AS {_PARTITION}) FROM ({reading.sql()}))"
+        f"SELECT {cells}, {partition}, row_number() OVER (PARTITION BY {by}{order}) AS {twin} "
+        f"FROM (SELECT * REPLACE (coalesce({partition}, {quote_text('')}) AS {partition}) FROM ({reading.sql()}))"
     )

@@ -7,6 +7,7 @@ leaves orphans, a crash after it files that nothing can be read from: retention 
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 
 from ml_platform.core.errors import ConflictError, IntegrityError, LakeError, UnknownTableError
 from ml_platform.core.intervals import from_micros, to_micros
+from ml_platform.lake.entity_columns import Columns, EntityColumns
 from ml_platform.lake.forgotten_rows import Found, Wanted, find_rows
 from ml_platform.lake.ledger import Ledger
 from ml_platform.lake.ledger_tables import collected, leases, redactions, versions
@@ -34,13 +36,27 @@ _ROUNDS = 20
 
 
 @dataclass(frozen=True)
+class Near:
+    """Rows that were left as they are, though their value in a column comes close to what was asked for.
+
+    ``value`` is None where it is the column's name that comes close, and the values are the very ones; ``rows`` counts over all versions.
+    """
+
+    table: str
+    column: str
+    value: str | None
+    rows: int
+
+
+@dataclass(frozen=True)
 class Forgotten:
     """What was forgotten, or would be.
 
     ``rewritten`` are the versions with the number of rows that each lost, ``artifacts`` the models and reports that were made from
     them (they cannot be rewritten), ``derived`` the versions with rows that were made from them and have no column to find anybody by.
     ``tables`` were looked at; ``unread`` are versions of them whose columns the condition does not fit. ``running`` are runs that may
-    still publish such rows. ``salt`` is the only proof of whom it was about: the ledger has no copy.
+    still publish such rows. ``salt`` is the only proof of whom it was about: the ledger has no copy. ``near`` is what comes close and was
+    not touched; ``alike`` are columns, by table, whose names come close to one that was asked for.
     """
 
     dry_run: bool
@@ -53,6 +69,8 @@ class Forgotten:
     undeleted: tuple[str, ...]
     salt: str
     digest: str
+    near: tuple[Near, ...] = ()
+    alike: tuple[tuple[str, str], ...] = ()
 
     @property
     def rows(self) -> int:
@@ -155,6 +173,8 @@ class _Search:
         self.wanted = wanted
         self.tables: set[str] = set()
         self.unread: dict[int, Version] = {}
+        self.near: Counter[tuple[str, str, str | None]] = Counter()
+        self.alike: set[tuple[str, str]] = set()
         self._ledger, self._store, self._progress = ledger, store, progress
 
     def look(self, after: int) -> tuple[int, Hits]:
@@ -162,6 +182,7 @@ class _Search:
         with self._ledger.reading() as connection:
             last = connection.execute(sa.select(sa.func.max(versions.c.id))).scalar() or 0
             ids = self._candidates(connection, after)
+            names = EntityColumns.of(connection, self.wanted.columns)
         if self.wanted.table and not ids and not after:
             raise UnknownTableError(f"The lake has no rows of a table {self.wanted.table!r}: nothing was changed.")
         found: Hits = []
@@ -169,11 +190,18 @@ class _Search:
         for start in range(0, len(ids), _LOADED):
             with self._ledger.reading() as connection:
                 loaded = load_versions(connection, ids[start : start + _LOADED]).values()
-            some = [version for version in loaded if version.rows and self.wanted.is_in(version)]
-            hits = self._explained(some)
+            looked = {
+                version.id: (version, columns) for version in loaded if version.rows and (columns := names.of_version(version)) is not None
+            }
+            some = [version for version, _ in looked.values()]
+            hits = self._explained(list(looked.values()))
+            self._look_beside(names, [version for version in loaded if version.rows and version.id not in looked])
             self.unread |= {version.id: version for version in some if version.schema_ipc in hits.unread}
             self.tables |= {version.table for version in some if version.schema_ipc not in hits.unread}
             reason = reason or hits.reason
+            table_of = {file.path: version.table for version in some for file in version.files}
+            for (path, column, value), count in hits.near.items():
+                self.near[table_of[path], column, value] += count
             for version in some:
                 mine = {file.path: hits.rows[file.path] for file in version.files if file.path in hits.rows}
                 if mine:
@@ -184,6 +212,21 @@ class _Search:
             where = repr(self.wanted.table) if self.wanted.table else "any table"
             raise LakeError(f"The condition cannot be read on {where}: {reason}. Nothing was changed.")
         return last, found
+
+    def _look_beside(self, names: EntityColumns, others: Sequence[Version]) -> None:
+        """Note which rows hold the entity's values in columns whose names only come close."""
+        choices: dict[int, list[tuple[Version, Columns]]] = {}
+        for version in others:
+            for number, columns in enumerate(names.near(version)):
+                choices.setdefault(number, []).append((version, columns))
+        for choice in choices.values():
+            hits = self._explained(choice)
+            for version, columns in choice:
+                meant = [column for name, found in columns.items() for column in found if column != name]
+                self.alike |= {(version.table, column) for column in meant}
+                rows = sum(len(hits.rows.get(file.path, ())) for file in version.files)
+                if rows:
+                    self.near[version.table, ", ".join(meant), None] += rows
 
     def has_more(self, after: int) -> bool:
         """Tell whether anything was published after a version."""
@@ -198,13 +241,13 @@ class _Search:
             query = query.where(versions.c.table_name == self.wanted.table)
         return list(connection.execute(query.order_by(versions.c.id)).scalars())
 
-    def _explained(self, some: Sequence[Version]) -> Found:
+    def _explained(self, some: Sequence[tuple[Version, Columns]]) -> Found:
         try:
             return find_rows(self._store, self.wanted, some)
         except LakeError:
             raise
         except Exception as problem:
-            files = {file.path: version for version in some for file in version.files}
+            files = {file.path: version for version, _ in some for file in version.files}
             missing = sorted(set(files) - set(self._store.sizes(files)))
             if not missing:
                 raise
@@ -235,4 +278,6 @@ def _told(
         undeleted=tuple(undeleted),
         salt=salt,
         digest=digest,
+        near=tuple(Near(*where, rows) for where, rows in sorted(search.near.items(), key=lambda pair: tuple(map(str, pair[0])))),
+        alike=tuple(sorted(search.alike)),
     )

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ml_platform.core.errors import LakeError
 from ml_platform.core.hashing import canonical_json
-from ml_platform.lake.duck import connect, quote_name, quote_text
+from ml_platform.core.names import free_name
+from ml_platform.lake.duck import connect, quote_name
+from ml_platform.lake.entity import Wish, is_value, near_values
+from ml_platform.lake.entity_columns import Columns
 from ml_platform.lake.layout import check_table
 from ml_platform.lake.store import Store
 from ml_platform.lake.version import Version
 
 if TYPE_CHECKING:
     import duckdb
-
-_FILES = 200
-_FILE = "_forget_file"
+    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Wanted:
             )
         if where is not None and not where.strip():
             raise LakeError("The condition is empty, and every row would go: write one, such as tailnum = 'N14228'. Nothing was changed.")
-        values = tuple(sorted((name, str(value)) for name, value in (entity or {}).items()))
+        values = tuple(sorted((name, Wish.of(value).text) for name, value in (entity or {}).items()))
         if any(not name or not value for name, value in values):
             raise LakeError("An entity needs a value for each of its columns: {'tailnum': 'N14228'}. Nothing was changed.")
         return cls(values, check_table(table) if table else "", where or "")
@@ -55,14 +57,6 @@ class Wanted:
     def columns(self) -> tuple[str, ...]:
         """Return the columns by which an entity is found."""
         return tuple(name for name, _ in self.entity)
-
-    @property
-    def condition(self) -> str:
-        """Return the SQL that is true for the rows."""
-        if self.where:
-            return self.where
-        # As text: a key is a number in one table and a text in another (raw files, the quarantine).
-        return " AND ".join(f"CAST({quote_name(name)} AS VARCHAR) = {quote_text(value)}" for name, value in self.entity)
 
     def digest(self, salt: str) -> str:
         """Return what the ledger keeps of it: a SHA-256 that nobody can undo, or compare, without the salt."""
@@ -74,21 +68,21 @@ class Wanted:
             self.where and self.where in text
         )
 
-    def is_in(self, version: Version) -> bool:
-        """Tell whether a version has the columns to look at."""
-        return set(self.columns) <= set(version.schema.names)
-
 
 @dataclass
 class Found:
-    """Numbers of rows by file, and the schemas that the condition cannot be read on, with the first reason."""
+    """Numbers of rows by file, the schemas that the condition cannot be read on with the first reason, and what comes close.
+
+    ``near`` counts rows by file, column and value.
+    """
 
     rows: dict[str, list[int]] = field(default_factory=dict)
     unread: set[bytes] = field(default_factory=set)
     reason: str = ""
+    near: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
 
-def find_rows(store: Store, wanted: Wanted, versions: Iterable[Version]) -> Found:
+def find_rows(store: Store, wanted: Wanted, versions: Iterable[tuple[Version, Columns]]) -> Found:
     """Return the numbers of the rows to be forgotten by file; files without any are left out.
 
     Parameters
@@ -97,20 +91,25 @@ def find_rows(store: Store, wanted: Wanted, versions: Iterable[Version]) -> Foun
         Of the lake.
     wanted : Wanted
         The rows.
-    versions : iterable of Version
-        With rows, and with the columns of the entity; a file that several share is read once.
+    versions : iterable of (Version, mapping of str to tuple of str)
+        With rows, each with the columns in which an entity's values may stand; a file that several share is read once.
     """
     found = Found()
+    seen: set[str] = set()
     with connect() as con:
-        store.attach(con)
-        # Pushed down into files without dictionaries, DuckDB 2.0.0 finds nulls where there are none: those rows would be lost.
-        con.execute("SET disabled_optimizers = 'filter_pushdown'")
-        for schema, paths in _batches(versions):
-            try:
-                found.rows.update(_find(con, store, wanted, paths))
-            except _UnreadableError as problem:
-                found.unread.add(schema)
-                found.reason = found.reason or str(problem)
+        for version, columns in versions:
+            if version.schema_ipc in found.unread:
+                continue
+            for path in (file.path for file in version.files if file.path not in seen):
+                seen.add(path)
+                try:
+                    rows = _fitting(con, store, wanted, path) if wanted.where else _holding(store, wanted, path, columns, found.near)
+                except _UnreadableError as problem:
+                    found.unread.add(version.schema_ipc)
+                    found.reason = found.reason or str(problem)
+                    break
+                if rows:
+                    found.rows[path] = rows
     return found
 
 
@@ -118,30 +117,46 @@ class _UnreadableError(Exception):
     """The condition makes no sense on rows of this schema."""
 
 
-def _batches(versions: Iterable[Version]) -> Iterator[tuple[bytes, list[str]]]:
-    """Yield files of equal schema together, a few hundred at a time."""
-    by_schema: dict[bytes, dict[str, None]] = {}
-    for version in versions:
-        by_schema.setdefault(version.schema_ipc, {}).update({file.path: None for file in version.files})
-    for schema, paths in by_schema.items():
-        listed = list(paths)
-        for start in range(0, len(listed), _FILES):
-            yield schema, listed[start : start + _FILES]
+def _holding(store: Store, wanted: Wanted, path: str, columns: Columns, near: Counter[tuple[str, str, str]]) -> list[int]:
+    """Return the rows of a file that hold an entity's values; count the values that come close in ``near``."""
+    import numpy as np
+
+    rows = _read(store, path, sorted({name for names in columns.values() for name in names}))
+    held = np.ones(rows.num_rows, dtype=bool)
+    for name, text in wanted.entity:
+        wish = Wish(text)
+        held &= np.logical_or.reduce([is_value(rows.column(column), wish) for column in columns[name]])
+    for name, text in wanted.entity:
+        for column in columns[name]:
+            for value, count in near_values(rows.column(column), Wish(text)).items():
+                near[path, column, value] += count
+    return np.flatnonzero(held).tolist()
 
 
-def _find(con: duckdb.DuckDBPyConnection, store: Store, wanted: Wanted, paths: Sequence[str]) -> dict[str, list[int]]:
+def _fitting(con: duckdb.DuckDBPyConnection, store: Store, wanted: Wanted, path: str) -> list[int]:
+    """Return the rows of a file for which a condition is true.
+
+    From memory, and numbered under a name that none of its columns has: what DuckDB reads from files by itself it numbers under a name
+    that a column may have, and it finds nulls where there are none when a condition is pushed down into files without dictionaries.
+    """
     import duckdb
+    import numpy as np
+    import pyarrow as pa
 
-    by_location = {store.location(path): path for path in paths}
-    listed = ", ".join(map(quote_text, by_location))
-    query = (
-        f"SELECT {_FILE}, list(file_row_number ORDER BY file_row_number) "
-        f"FROM read_parquet([{listed}], hive_partitioning = false, filename = {quote_text(_FILE)}, file_row_number = true) "
-        f"WHERE (\n{wanted.condition}\n) GROUP BY ALL"
-    )
+    rows = _read(store, path, None)
+    number = quote_name(name := free_name("number", rows.column_names))
+    con.register("rows", rows.append_column(name, pa.array(np.arange(rows.num_rows))))
+    query = f"SELECT {number} FROM rows WHERE (\n{wanted.where}\n) ORDER BY {number}"
     try:
         if len(con.extract_statements(query)) != 1:
             raise LakeError("The condition holds more than one statement: write one SQL expression. Nothing was changed.")
-        return {by_location[location]: rows for location, rows in con.sql(query).fetchall()}
+        return [row[0] for row in con.sql(query).fetchall()]
     except (duckdb.BinderException, duckdb.ParserException, duckdb.ConversionException, duckdb.CatalogException) as problem:
         raise _UnreadableError(str(problem).splitlines()[0]) from None
+
+
+def _read(store: Store, path: str, columns: Sequence[str] | None) -> pa.Table:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(store.source(path)) as opened:
+        return opened.read(columns=columns)

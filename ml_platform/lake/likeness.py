@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ml_platform.core.names import free_name
+
 if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
 # Far above what another order of additions changes, far below what anybody decides by.
 TOLERANCE = 1e-9
-_TWIN = "_likeness_twin"
-_SIDE = "_likeness_before", "_likeness_after"
 
 
 @dataclass(frozen=True)
@@ -121,14 +121,15 @@ def _paired(old: pl.DataFrame, new: pl.DataFrame, key: list[str]) -> tuple[pl.Da
         return old, new, max(new.height - old.height, 0), max(old.height - new.height, 0), False
     if old.height == new.height and (not key or old.select(key).equals(new.select(key))):
         return old, new, 0, 0, False
+    twin, before, after = (free_name(wish, old.columns) for wish in ("twin", "row_before", "row_after"))
     sides = [
-        side.with_columns(pl.int_range(pl.len()).over(identity).alias(_TWIN)).with_row_index(row)
-        for side, row in zip((old, new), _SIDE, strict=True)
+        side.with_columns(pl.int_range(pl.len()).over(identity).alias(twin)).with_row_index(row)
+        for side, row in zip((old, new), (before, after), strict=True)
     ]
-    on = [*identity, _TWIN]
-    pairs = sides[0].select(*on, _SIDE[0]).join(sides[1].select(*on, _SIDE[1]), on=on, how="inner", nulls_equal=True).sort(_SIDE[0])
-    moved = not pairs[_SIDE[1]].is_sorted()
-    return old[pairs[_SIDE[0]]], new[pairs[_SIDE[1]]], new.height - pairs.height, old.height - pairs.height, moved
+    on = [*identity, twin]
+    pairs = sides[0].select(*on, before).join(sides[1].select(*on, after), on=on, how="inner", nulls_equal=True).sort(before)
+    moved = not pairs[after].is_sorted()
+    return old[pairs[before]], new[pairs[after]], new.height - pairs.height, old.height - pairs.height, moved
 
 
 def _differences(before: pl.Series, after: pl.Series) -> tuple[Any, float]:

@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.errors import IntegrityError, LakeError, did_you_mean
+from ml_platform.core.names import free_name, is_pattern
 from ml_platform.lake.artifact import check_kept
 from ml_platform.lake.evolution import Stored, check_evolution, does_not_fit, former_names, may_not_fit, stored_columns, without_names
 from ml_platform.lake.layout import whole_files
@@ -47,7 +48,7 @@ class Reading:
                 raise LakeError(f"{self._table!r} has no column {column!r}. {hint}")
         if self.columns is not None and len(set(self.columns)) < len(self.columns):
             raise LakeError(f"Columns of {self._table!r} were asked for twice: {', '.join(self.columns)}. Name each of them once.")
-        if self.partition_column in self._selected.names:
+        if self.partition_column is not None and free_name(self.partition_column, self._selected.names) != self.partition_column:
             raise LakeError(f"{self._table!r} has a column {self.partition_column!r} already: name the partition column otherwise.")
         check_evolution(self.versions, self._selected, self._table)
 
@@ -100,16 +101,21 @@ class Reading:
         from ml_platform.lake.duck import quote_name, quote_text, type_name
 
         self._check_rows()
+        self._check_told_apart()
         if not self._selected.names and self.partition_column is None:
             raise LakeError(f"{self._table!r} has no columns to select yet: nothing with rows was ever published there.")
         selects = []
         for present, run in self._runs():
             cells = [_cell(field, present) for field in self._selected]
+            options = "hive_partitioning = false"
             if self.partition_column is not None:
-                key = "nullif(regexp_extract(filename, 'part=([^/\\\\]+)[/\\\\][^/\\\\]+$', 1), '')"
+                # Under a name that no column in the files has: DuckDB would take the table's own column.
+                file = free_name("filename", {name for version in run for name in version.schema.names})
+                options += f", filename = {quote_text(file)}"
+                key = f"nullif(regexp_extract({quote_name(file)}, 'part=([^/\\\\]+)[/\\\\][^/\\\\]+$', 1), '')"
                 cells.append(f"{key} AS {quote_name(self.partition_column)}")
             paths = ", ".join(quote_text(self.store.location(file.path)) for version in run for file in version.files)
-            selects.append(f"SELECT {', '.join(cells)} FROM read_parquet([{paths}], hive_partitioning = false)")
+            selects.append(f"SELECT {', '.join(cells)} FROM read_parquet([{paths}], {options})")
         if selects:
             return " UNION ALL ".join(selects)
         cells = [f"CAST(NULL AS {type_name(field.type)}) AS {quote_name(field.name)}" for field in self.schema]
@@ -217,6 +223,20 @@ class Reading:
                     f"{', '.join(file.name for file in version.files)}, not rows: read it with Lake.artifact(version, name)."
                 )
 
+    def _check_told_apart(self) -> None:
+        """Refuse what DuckDB would read one for the other; such names are no longer written, but older versions may have them."""
+        from ml_platform.core.names import same_name
+        from ml_platform.lake.casting import mistakable_names
+
+        asked = {same_name(column.name) for present, _ in self._runs() for column in present.values()}
+        for schema in {version.schema_ipc: version.schema for version in self.versions}.values():
+            alike = [name for name in mistakable_names(schema) if same_name(name.split(".")[0]) in asked]
+            if alike:
+                raise LakeError(
+                    f"{self._table!r} cannot be read by DuckDB, which does not tell {', '.join(alike)} apart: they differ by letter case "
+                    "only. Read them with .arrow() or .pl(), or leave them out (columns=[...])."
+                )
+
     def _explained(self, read: Any) -> Any:
         """Return what ``read`` returns; if it fails, say which published file is not what it was, if one is."""
         self._check_rows()
@@ -261,7 +281,7 @@ def _damaged(store: Store, versions: Sequence[Version]) -> list[str]:
 
 def _polars_keeps(schema: pa.Schema) -> bool:
     """Tell whether Polars gives back all types of the schema as they are (text, bytes and lists in wider offsets)."""
-    return bool(schema.names) and all(_keeps(field.type) for field in schema)
+    return bool(schema.names) and all(_keeps(field.type) and not is_pattern(field.name) for field in schema)
 
 
 def _keeps(kind: pa.DataType) -> bool:

@@ -11,6 +11,7 @@ import polars as pl
 from ml_platform.core.errors import FeatureError
 from ml_platform.core.intervals import DAY, Interval, day_start
 from ml_platform.features.definition import CUTOFF
+from ml_platform.lake.entity import is_entity
 from ml_platform.pipeline.problem_rows import read_spine
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem
@@ -31,7 +32,7 @@ def spine_row(
         first, last = (min(landed), max(landed)) if landed else ("2000-01-01", "2000-01-01")
         interval = Interval(day_start(first) - _AROUND, day_start(last) + _AROUND)
     spine = read_spine(workspace, problem, interval, at=at).spine.rows
-    found = spine.filter(pl.col(column).cast(pl.String) == str(value) for column, value in key.items()).sort(CUTOFF)
+    found = spine.filter(pl.Series(is_entity(spine.select(list(key)).to_arrow(), key))).sort(CUTOFF)
     if not found.height:
         when = "" if cutoff is None else f" with the cutoff {cutoff}"
         raise FeatureError(

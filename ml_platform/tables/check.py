@@ -40,8 +40,9 @@ class Broken:
 class Judgement:
     """The verdict on every row of a range.
 
-    The rows themselves stay in the connection, as the temporary table ``judged``: platform columns, typed columns, availability,
-    ``_rejected`` and ``_duplicate`` (the rule of a repeated key, or NULL). ``rows`` and ``rejected`` count by partition.
+    The rows themselves stay in the connection, as the temporary table ``judged``: ``_id`` (grows in the order of the delivered rows),
+    platform columns, typed columns, availability, ``_rejected`` and ``_duplicate`` (the rule of a repeated key, or NULL). ``rows`` and
+    ``rejected`` count by partition.
     """
 
     rows: Mapping[str, int]
@@ -192,8 +193,9 @@ def _judged_sql(raw: str, table: Table, casts: Mapping[str, Cast], rules: Sequen
     rejected = " OR ".join(r.broken for r in rules if r.severity == "reject") or "FALSE"
     warned = " OR ".join(r.broken for r in rules if r.severity == "warn") or "FALSE"
     return (
-        f"SELECT *, ({rejected}) AS _rejected, ({warned}) AS _warned, NULL::VARCHAR AS _duplicate FROM (SELECT *{available} FROM ("
-        f"SELECT {', '.join(PLATFORM_COLUMNS)}{day}{inputs}, {values}{flags} FROM {raw}))"
+        # Numbered here: DuckDB's own rowid is hidden by a declared column of that name.
+        f"SELECT row_number() OVER () AS _id, *, ({rejected}) AS _rejected, ({warned}) AS _warned, NULL::VARCHAR AS _duplicate "
+        f"FROM (SELECT *{available} FROM (SELECT {', '.join(PLATFORM_COLUMNS)}{day}{inputs}, {values}{flags} FROM {raw}))"
     )
 
 
@@ -261,7 +263,7 @@ def _samples(con: duckdb.DuckDBPyConnection, raw: str, table: Table, rule: Rule)
     shown = "".join(f", CAST(r.{quote_name(c)} AS VARCHAR)" for c in columns)
     rows = con.execute(
         f"SELECT r._file, r._row{shown} FROM {raw} r JOIN (SELECT _partition, _file, _row, _delivered_at FROM judged "
-        f"WHERE {rule.broken} AND _current ORDER BY rowid LIMIT {_SAMPLES}) USING (_partition, _file, _row, _delivered_at) "
+        f"WHERE {rule.broken} AND _current ORDER BY _id LIMIT {_SAMPLES}) USING (_partition, _file, _row, _delivered_at) "
         "WHERE r._current ORDER BY r._partition, r._file, r._row"
     ).fetchall()
     return tuple(f"{r[0]} row {r[1]}: {', '.join(f'{c}={v!r}' for c, v in zip(columns, r[2:], strict=True))}" for r in rows)

@@ -37,13 +37,13 @@ def mark_duplicates(con: duckdb.DuckDBPyConnection, table: Table, content: str) 
         return
     con.execute(
         "CREATE OR REPLACE TEMP TABLE duplicates AS WITH again AS ("
-        f"SELECT judged.rowid AS _id, * FROM judged SEMI JOIN repeated USING (_partition, {key})), "
+        f"SELECT * FROM judged SEMI JOIN repeated USING (_partition, {key})), "
         f"numbered AS (SELECT _id, {delivery}, {key}, row_number() OVER (PARTITION BY {delivery}, {content} ORDER BY _row) AS _copy "
         "FROM again) "
         f"SELECT _id, CASE WHEN count(*) FILTER (_copy = 1) OVER (PARTITION BY {delivery}, {key}) > 1 THEN '{KEY_UNIQUE}' "
         f"WHEN _copy > 1 THEN '{EXACT_DUPLICATE}' END AS _rule FROM numbered QUALIFY _rule IS NOT NULL"
     )
-    con.execute("UPDATE judged SET _duplicate = d._rule FROM duplicates d WHERE judged.rowid = d._id")
+    con.execute("UPDATE judged SET _duplicate = d._rule FROM duplicates d WHERE judged._id = d._id")
 
 
 def duplicate_rules(table: Table) -> list[Rule]:

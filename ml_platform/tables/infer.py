@@ -122,6 +122,8 @@ def _sample(paths: Sequence[Path], folder: Path, pattern: Pattern) -> tuple[pa.T
         except SourceError as error:
             unreadable.append(error)
             continue
+        if "_day" in rows.column_names:
+            check_column_name("_day", "the files")
         parts.append(rows.append_column("_day", pa.repeat(pa.scalar(day, pa.string()), rows.num_rows)))
     if not parts:
         raise unreadable[0]

@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
-from ml_platform.core.names import check_name
+from ml_platform.core.names import check_name, is_pattern
 from ml_platform.tables.contract import Column, Contract, Reference, RowRule
 from ml_platform.tables.rules import check_contract
 from ml_platform.tables.types import check_literal, check_type
@@ -112,6 +112,8 @@ def check_column_name(name: object, where: str) -> str:
         raise DeclarationError(f"{where}: a column is called {name!r}. YAML reads on, no, y and numbers as other values: quote the name.")
     if not name.strip() or name != name.strip() or not name.isprintable():
         raise DeclarationError(f"{where}: a column is called {name!r}: it needs printable letters, without space at its ends.")
+    if is_pattern(name):
+        raise DeclarationError(f"{where}: a column is called {name!r}, which Polars takes for many columns. Rename it.")
     if name.startswith("_"):
         raise DeclarationError(
             f"{where}: column {name!r} starts with an underscore, which marks columns that the platform adds. Rename it."

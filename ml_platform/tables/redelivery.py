@@ -50,14 +50,16 @@ def accepted_sql(con: duckdb.DuckDBPyConnection, table: Table) -> str:
         "GROUP BY _partition HAVING count(DISTINCT (_file, _delivered_at, _current)) > 1"
     )
     times = "".join(f", {n}" for n in names)
-    once = f"SELECT rowid AS _id, _partition, {columns}{times}, _file, _row FROM judged WHERE {_ACCEPTED} AND _current"
+    once = f"SELECT _id, _partition, {columns}{times}, _file, _row FROM judged WHERE {_ACCEPTED} AND _current"
     if not con.execute("SELECT count(*) FROM deliveries").fetchall()[0][0]:
         return once
     again = _create_repeated(con, table)
     new = "".join(f", {_late(n, '_delivered_at', table)} AS {n}" for n in names)
+    # By the table's name: each of the two has a rowid of DuckDB's, which a declared column may be called too.
+    own = ", ".join(f"judged.{quote_name(c)}" for c in table.contract.column_names)
     several = (
-        f"SELECT judged.rowid AS _id, _partition, {columns}{new}, _file, _row FROM judged JOIN deliveries USING (_partition) "
-        f"WHERE {_ACCEPTED} AND _current AND judged.rowid NOT IN (SELECT _id FROM repeated_rows)"
+        f"SELECT _id, _partition, {own}{new}, _file, _row FROM judged JOIN deliveries USING (_partition) "
+        f"WHERE {_ACCEPTED} AND _current AND judged._id NOT IN (SELECT _id FROM repeated_rows)"
     )
     once = f"{once} AND _partition NOT IN (SELECT _partition FROM deliveries)"
     parts = [once, several] + ([_folded_sql(table)] if again else [])
@@ -81,7 +83,7 @@ def _create_repeated(con: duckdb.DuckDBPyConnection, table: Table) -> bool:
     key = ", ".join(["_partition", *(quote_name(k) for k in table.key)])
     con.execute(
         "CREATE OR REPLACE TEMP TABLE repeated_rows AS WITH kept AS ("
-        f"SELECT judged.rowid AS _id, judged.* FROM judged SEMI JOIN repeated USING ({key}) SEMI JOIN deliveries USING (_partition) "
+        f"SELECT judged.* FROM judged SEMI JOIN repeated USING ({key}) SEMI JOIN deliveries USING (_partition) "
         f"WHERE {_ACCEPTED}), numbered AS (SELECT *, row_number() OVER (PARTITION BY {key} ORDER BY {_ORDER}) AS _n FROM kept), "
         f"ended AS (SELECT *, max(_n) FILTER (_current) OVER (PARTITION BY {key}) AS _last FROM numbered) "
         "SELECT ended.*, _first_at FROM ended JOIN deliveries USING (_partition) WHERE _n <= _last"

@@ -85,6 +85,28 @@ def test_an_entity_is_forgotten_everywhere_and_the_lake_says_so(lake, run):
     assert (code, "request 17" in out) == (0, True)
 
 
+def test_that_nobody_was_found_is_no_success(lake, run):
+    lake.publish([lake.stage("shop/tables/others", "d1", pa.table({"Customer": ["ann"], "customer_no": [17.0]}))])
+    head = lake.head()
+    code, out, _ = run("lake", "forget", "--entity", "customer=ANN", "--reason", "request 17")
+    assert (code, "NOTHING WAS FORGOTTEN" in out, "Keep this salt" in out) == (1, True, False)
+    assert "Close to it, and not touched" in out
+    code, out, _ = run("lake", "forget", "--entity", "customer=ANN", "--dry-run", "--json")
+    shown = json.loads(out)
+    assert (code, shown["near"]) == (1, [{"table": TABLE, "column": "customer", "value": "ann", "rows": 3}])
+    assert {"table": "shop/tables/others", "column": "Customer"} in shown["alike"]
+    shown = json.loads(run("lake", "forget", "--entity", "customer=ann", "--dry-run", "--json")[1])
+    assert shown["near"] == [{"table": "shop/tables/others", "column": "Customer", "value": "the same", "rows": 1}]
+    assert (run("lake", "forget", "--entity", "customer_no=17", "--reason", "asked for")[0], lake.head()) == (0, head + 1)
+
+
+def test_a_backup_loses_what_was_forgotten_and_says_so(lake, run, tmp_path):
+    assert run("lake", "backup", str(tmp_path / "kept"))[0] == 0
+    run("lake", "forget", "--entity", "customer=ann", "--reason", "request 17")
+    code, out, _ = run("lake", "backup", str(tmp_path / "kept"))
+    assert (code, "3 files" in out, "with rows that were forgotten since were deleted" in out) == (0, True, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ml_platform.core.errors import CollectedError, IntegrityError, LakeError
@@ -187,3 +188,33 @@ def test_what_cannot_be_read_or_written_is_said(lake, to, tmp_path):
     with pytest.raises(LakeError, match=r"The ledger of .* cannot be copied"):
         restore(to, tmp_path / "restored")
     shutil.rmtree(to)
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_backup_loses_what_was_forgotten_since(lake, to, tmp_path, monkeypatch, link):
+    monkeypatch.setattr(retention, "MINIMUM_AGE", timedelta(0))
+
+    def people(*names, table="p/tables/people", partition="d1"):
+        return lake.publish([lake.stage(table, partition, pa.table({"who": list(names)}))]).versions[0]
+
+    def holding(name):
+        return [path for path in (to / "data").rglob("*.parquet") if name in pq.read_table(path).to_pydict().get("who", ())]
+
+    people("ann", "old")
+    people("ann", "bob")
+    people("ann", "cay", partition="d2")
+    other = people("ann", "dan", table="p/tables/others")
+    people("new", table="p/tables/others")
+    back_up(lake, to, link=link)
+    for days in (2, 4):
+        lake.collect([Rule("*", versions=1)], now=datetime.now(UTC) + timedelta(days=days))
+    assert back_up(lake, to, link=link).pruned == 0
+    assert len(holding("ann")) == 4
+    lake.forget(entity={"who": "bob"}, reason="request 16")
+    lake.forget(entity={"who": "ann"}, table="p/tables/people", reason="request 17")
+    done = back_up(lake, to, link=link)
+    # Four files of people; the version between the two redactions was in no backup.
+    assert (done.pruned, done.pruned_bytes > 0, holding("bob")) == (3, True, [])
+    assert [path.relative_to(to).as_posix() for path in holding("ann")] == [other.files[0].path]
+    assert back_up(lake, to, link=link).pruned == 0
+    assert restore(to, tmp_path / "restored")[1] == []

@@ -1,6 +1,9 @@
 import errno
 import os
 import threading
+import uuid
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
 
 import polars as pl
 import pyarrow as pa
@@ -9,6 +12,8 @@ import pytest
 
 from ml_platform.core.errors import CollectedError, ConflictError, IntegrityError, LakeError, UnknownTableError
 from ml_platform.lake import forgetting, redacting
+from ml_platform.lake.evolution import was
+from ml_platform.lake.forgetting import Near
 from ml_platform.lake.ledger_tables import commits, redactions, replaced_files, versions
 from ml_platform.lake.local_store import LocalStore
 from ml_platform.lake.retention import Rule
@@ -319,14 +324,18 @@ def test_a_file_that_is_missing_is_said(lake):
 
 def test_a_file_that_goes_meanwhile_is_said(lake, monkeypatch):
     put(lake, planes("N1", "N2"))
-    monkeypatch.setattr(LocalStore, "source", lambda self, path: f"{self.root}/not/there")
+
+    def gone(*args):
+        monkeypatch.setattr(LocalStore, "source", lambda self, path: f"{self.root}/not/there")
+        return without(*args)
+
+    without = redacting._without
+    monkeypatch.setattr(redacting, "_without", gone)
     with pytest.raises(LakeError, match="went while it was being rewritten: nothing of this version was changed"):
         lake.forget(entity=WHO, reason=WHY)
 
 
 def test_what_was_collected_is_not_looked_at(lake):
-    from datetime import UTC, datetime, timedelta
-
     old = put(lake, planes("N1"))
     put(lake, planes("N2"))
     for days in (2, 3):
@@ -337,8 +346,6 @@ def test_what_was_collected_is_not_looked_at(lake):
 
 
 def test_a_redacted_version_can_be_collected(lake):
-    from datetime import UTC, datetime, timedelta
-
     old = put(lake, planes("N1", "N2"))
     put(lake, planes("N3"))
     lake.forget(entity=WHO, reason=WHY)
@@ -379,6 +386,91 @@ def test_a_version_can_lose_all_its_rows(lake):
     lake.forget(entity=WHO, reason=WHY)
     assert lake.read(A, partition="d1").pl().equals(pl.DataFrame(planes().to_pydict(), schema={"tailnum": pl.String, "delay": pl.Int32}))
     assert lake.verify() == []
+
+
+def typed_rows():
+    """Return one row about somebody and one about somebody else, in each type that a key may be stored in."""
+    moment = datetime(2024, 1, 1, 12, tzinfo=UTC)
+    seventeen = {
+        "whole": pa.array([17, 18]), "small": pa.array([17, 18], pa.uint8()), "float": pa.array([17.0, 18.0]),
+        "text": pa.array(["17", "18"]),
+        "float32": pa.array([17, 18], pa.float32()), "decimal": pa.array([Decimal("17.00"), Decimal("18.00")]),
+        "dictionary": pa.array(["17", "18"]).dictionary_encode(), "wide": pa.array(["17", "18"], pa.large_string()),
+    }  # fmt: skip
+    instants = {
+        "utc": pa.array([moment, moment + timedelta(1)], pa.timestamp("us", "UTC")),
+        "zoned": pa.array([moment, moment + timedelta(1)], pa.timestamp("ms", "America/New_York")),
+        "naive": pa.array([moment.replace(tzinfo=None), datetime(2024, 1, 2, 12)], pa.timestamp("ns")),
+    }
+    return [
+        *((name, "17", "18", column) for name, column in seventeen.items()),
+        *((name, 17.0, 18, column) for name, column in seventeen.items() if name not in ("text", "dictionary", "wide")),
+        *((name, "2024-01-01T12:00:00Z", "2024-01-02 12:00:00", column) for name, column in instants.items()),
+        *((name, moment.astimezone(timezone(timedelta(hours=5))), moment + timedelta(1), column) for name, column in instants.items()),
+        ("bool", True, "false", pa.array([True, False])),
+        ("date", datetime(2024, 1, 1), "2024-01-02", pa.array([date(2024, 1, 1), date(2024, 1, 2)])),
+        ("accents", "Zo\u00eb", "Zoe", pa.array(["Zoe\u0308", "Zoe"])),
+        ("uuid", uuid.UUID(int=5), uuid.UUID(int=6), pa.array([uuid.UUID(int=5).bytes, uuid.UUID(int=6).bytes], pa.uuid())),
+        ("large", 2**53 + 1, 2**53, pa.array([2**53 + 1, 2**53])),
+    ]
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize(("name", "who", "other", "column"), typed_rows(), ids=lambda value: value if isinstance(value, str) else "")
+def test_a_value_is_found_in_whatever_type_it_is_stored(lake, name, who, other, column):
+    put(lake, pa.table({"customer": column, "n": [1, 2]}))
+    assert lake.forget(entity={"customer": who}, reason="asked for").rows == 1
+    assert lake.read(A).arrow().column("n").to_pylist() == [2]
+    assert lake.forget(entity={"customer": who}, reason="asked for").rows == 0
+    assert lake.forget(entity={"customer": other}, reason="asked for").rows == 1
+
+
+@pytest.mark.sqlite
+def test_a_whole_number_that_no_float_is_does_not_take_its_neighbour(lake):
+    put(lake, pa.table({"customer": [2.0**53, 17.5]}))
+    assert lake.forget(entity={"customer": 2**53 + 1}, reason=WHY).rows == 0
+    assert lake.forget(entity={"customer": "17.5"}, reason="asked for").rows == 1
+
+
+def test_somebody_is_found_by_every_name_that_the_column_had(lake):
+    def people(name, *was_called):
+        rows = pa.table({name: [17, 18]})
+        return rows, pa.schema([was(pa.field(name, pa.int64()), was_called)])
+
+    for day, asked in enumerate(("customer", "client", "buyer")):
+        table = f"p/tables/{asked}"
+        for partition, given in (
+            ("d1", people("customer")),
+            ("d2", people("client", "customer")),
+            ("d3", people("buyer", "client", "customer")),
+        ):
+            put(lake, given[0], table, partition, schema=given[1])
+        put(lake, pa.table({"customer": ["17", "18"]}), f"p/raw/{asked}", "d1")
+        done = lake.forget(entity={asked: 17}, reason=f"request {day}00", table=None)
+        assert {v.table.rpartition("/")[2] for v, _ in done.rewritten} >= {asked}
+        assert lake.read(table).arrow().column("buyer").to_pylist() == [18, 18, 18]
+        assert lake.read(f"p/raw/{asked}").arrow().column("customer").to_pylist() == ["18"]
+    assert lake.verify() == []
+
+
+@pytest.mark.sqlite
+def test_what_comes_close_is_left_and_listed(lake):
+    put(lake, pa.table({"customer": ["Ann", "ann", " ANN", "Anna", "Ann"], "n": [0, 1, 2, 3, 4]}))
+    put(lake, pa.table({"Customer": ["Ann", "Bob"]}), "p/tables/other")
+    put(lake, pa.table({"customer_id": ["Ann", "Ann"]}), "p/tables/third")
+    put(lake, pa.table({"custom": ["17.0"]}), "p/tables/fourth")
+    dry = lake.forget(entity={"customer": "Ann"}, dry_run=True)
+    done = lake.forget(entity={"customer": "Ann"}, reason=WHY)
+    assert lake.read(A).arrow().column("n").to_pylist() == [1, 2, 3]
+    assert dry.near == done.near == (
+        Near(A, "customer", " ANN", 1), Near(A, "customer", "ann", 1), Near("p/tables/other", "Customer", None, 1),
+        Near("p/tables/third", "customer_id", None, 2),
+    )  # fmt: skip
+    assert done.alike == (("p/tables/fourth", "custom"), ("p/tables/other", "Customer"), ("p/tables/third", "customer_id"))
+    assert lake.read("p/tables/third").rows == 2
+    put(lake, pa.table({"customer": ["017", "17.0", "17 ", "171"]}), "p/raw/a")
+    numbers = lake.forget(entity={"customer": 17}, table="p/raw/a", reason="asked for")
+    assert (numbers.rows, [near.value for near in numbers.near]) == (0, ["017", "17 ", "17.0"])
 
 
 @pytest.mark.parametrize(
