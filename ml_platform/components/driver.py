@@ -75,7 +75,8 @@ class Driver:
         """Tick landing, automation and retraining until all is quiet; return how many runs that took."""
         before = len(self.runs)
         for _ in range(MOST_TICKS):
-            requested = self._sensor("landing") + self._flow() + (self._sensor("retraining") if self._has("retraining") else 0)
+            own = [sensor for sensor in ("fetching", "retraining") if self._has(sensor)]
+            requested = self._sensor("landing") + self._flow() + sum(map(self._sensor, own))
             if not requested:
                 self._keep()
                 return len(self.runs) - before

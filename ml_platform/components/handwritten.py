@@ -120,11 +120,9 @@ def _stage(
     key: Sequence[str],
     schema: Any,
 ) -> "Staged":
-    from ml_platform.tables.python_file import to_arrow
+    from ml_platform.tables.frames import to_arrow
 
-    where = asset.key.to_user_string()
-    # A relation of DuckDB is read while the connection that it belongs to is open.
-    table = rows.to_arrow_table() if hasattr(rows, "to_arrow_table") else to_arrow(rows, where)
+    table = to_arrow(rows, asset.key.to_user_string())
     return lake.stage(
         lake_table_of(asset.key),
         partition,

@@ -7,6 +7,8 @@ from typing import Any
 import dagster as dg
 
 from ml_platform.components.branch_guard import check_history
+from ml_platform.components.fetching import fetching_sensor
+from ml_platform.components.following import being_made, newest_events, upstream_of
 from ml_platform.components.mappings import daily
 from ml_platform.components.step import release_ended
 from ml_platform.core.intervals import shift_day
@@ -17,16 +19,21 @@ from ml_platform.project.project import Project
 LANDING_SECONDS = 30
 AUTOMATION_SECONDS = 30
 RETRAINING_SECONDS = 30
+# In the cursor beside the tables, which cannot be called so: the newest event of each upstream asset that was followed.
+FOLLOWED = "@followed"
 RETRAINED_LAYERS = ("training", "selected", "models", "champion")
 
 
 def sensors_of(project: Project) -> list[dg.SensorDefinition]:
-    """Return the landing, automation and retraining sensor of one project.
+    """Return the landing, automation and retraining sensor of one project, and the one that fetches.
 
     All run by default on ``main``. On a branch they are stopped until somebody starts them: a branch answers a question, and what lands
     or drifts meanwhile is the business of its parent.
     """
     sensors = [_landing_sensor(project), _automation_sensor(project)]
+    fetching = fetching_sensor(project, _default_status(), _requests)
+    if fetching is not None:
+        sensors.append(fetching)
     if project.problems:
         sensors.append(_retraining_sensor(project))
     return sensors
@@ -58,7 +65,8 @@ def _landing_sensor(project: Project) -> dg.SensorDefinition:
         minimum_interval_seconds=LANDING_SECONDS,
         default_status=_default_status(),
         required_resource_keys={"platform"},
-        description="Looks at the landing zone and requests exactly the partitions whose files are new or changed.",
+        description="Looks at the landing zone and requests exactly the partitions whose files are new or changed; the files of another "
+        "asset when that has been materialized or observed anew.",
     )
     def landing(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         from ml_platform.pipeline.landing import new_deliveries, scan
@@ -67,23 +75,43 @@ def _landing_sensor(project: Project) -> dg.SensorDefinition:
         workspace = context.resources.platform.workspace(project)
         release_ended(context.instance, workspace.lake)
         seen = json.loads(context.cursor) if context.cursor else {}
+        followed = seen.get(FOLLOWED, {})
+        upstream = upstream_of(project)
+        newest = newest_events(context.instance, upstream.values())
+        busy = {key.to_user_string() for key in being_made(context.instance, set(upstream.values()))}
+        ready = {key for key, number in newest.items() if number != followed.get(key, 0) and key not in busy}
+        resting = {table for table, key in upstream.items() if key.to_user_string() not in ready}
         problems: dict[str, str] = {}
-        found = scan(workspace, problems)
+        found = scan(workspace, problems, leave_out=resting)
         changed = new_deliveries(workspace, found, seen)
+        early = {table: _not_yet(project, table, keys) for table, keys in changed.items()}
         requests = list(_requests(project, changed))
         said = "".join(f" Table {table} was not looked at: {problem}" for table, problem in problems.items())
         if said:
             context.log.error(said.strip())
-        if not requests:
+        unfinished = {upstream[table].to_user_string() for table in upstream if table in problems or early.get(table)}
+        marks = followed | {key: newest[key] for key in ready - unfinished}
+        if not requests and marks == followed:
             return dg.SkipReason(
                 f"Nothing new in {workspace.landing.name}/: {sum(map(len, found.values()))} partitions have landed before.{said}"
             )
-        signatures = {table: {key: d.signature for key, d in keys.items()} for table, keys in found.items()}
+        signatures = {
+            table: {key: d.signature for key, d in keys.items() if key not in early.get(table, ())} for table, keys in found.items()
+        }
         # What could not be looked at keeps what is known of it.
-        signatures |= {table: seen[table] for table in problems if table in seen}
+        signatures |= {table: seen[table] for table in {*problems, *resting} if table in seen}
+        if marks:
+            signatures[FOLLOWED] = marks
         return dg.SensorResult(run_requests=requests, cursor=json.dumps(signatures, separators=(",", ":")))
 
     return landing
+
+
+def _not_yet(project: Project, table: str, keys: Iterable[str]) -> set[str]:
+    """Return which days of a table Dagster has no partition of, as of one that is not over: they are asked for when it has."""
+    partitions = project.tables[table].partitions
+    days = None if partitions is None else daily(partitions)
+    return {key for key in keys if days is not None and not days.has_partition_key(key)}
 
 
 def _requests(project: Project, changed: dict[str, list[str]]) -> Iterable[dg.RunRequest]:

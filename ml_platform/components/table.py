@@ -1,6 +1,6 @@
 """``type: ml_platform.Table``: checked words in, a core table out, definitions built."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 
 import dagster as dg
@@ -27,6 +27,9 @@ class SourceModel(dg.Model, dg.Resolvable):
     asset: Annotated[str | None, Field(description="Key of another Dagster asset, parts joined by /.")] = None
     path: Annotated[str | None, Field(description="With `asset`: the pattern of the files that it writes.")] = None
     python: Annotated[str | None, Field(description="file.py:function beside the declaration.")] = None
+    every: Annotated[
+        str | None, Field(description="With `python`: how often the function is called, e.g. 1h; without it only by hand and backfills.")
+    ] = None
     sql: Annotated[str | None, Field(description="One SELECT over the project's tables, or the path of a .sql file.")] = None
     reads: Annotated[
         dict[str, str] | None, Field(description="With `sql` or `python`: the tables that are read, and how far back (0d: the same day).")
@@ -87,6 +90,7 @@ class Table(Declared):
             late_after=parse_duration(self.late_after, what=f"late_after of {where}"),
             timeless=self.timeless,
             publish=self.publish,
+            every=self._every(where),
             owners=tuple(self.owners),
             tags=dict(self.tags),
             retention=self.kept,
@@ -130,6 +134,19 @@ class Table(Declared):
         file, function = split_python(given.python or "", where)
         path = self.beside(file)
         return core.DerivedPythonSource(path, function, reads) if reads else core.PythonSource(path, function)
+
+    def _every(self, where: str) -> timedelta | None:
+        if self.source.every is None:
+            return None
+        if self.source.python is None or self.source.reads:
+            raise DeclarationError(
+                f"{where}: `every` says how often a `python` source is called; files and assets are followed, and derived tables as well. "
+                "Leave it out."
+            )
+        every = parse_duration(self.source.every, what=f"every of {where}")
+        if not every:
+            raise DeclarationError(f"{where}: every {self.source.every!r} needs a length of time above zero, such as 1h or 1d.")
+        return every
 
     def _partitions(self, where: str) -> core.DailyPartitions | None:
         if self.partitions is None:

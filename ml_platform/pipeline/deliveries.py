@@ -16,8 +16,9 @@ from ml_platform.core.intervals import from_micros
 from ml_platform.core.masking import mask
 from ml_platform.lake.version import Version
 from ml_platform.pipeline.workspace import Workspace
+from ml_platform.tables.frames import to_arrow
 from ml_platform.tables.pattern import Found, Pattern
-from ml_platform.tables.python_file import load_function, to_arrow
+from ml_platform.tables.python_file import load_function
 from ml_platform.tables.read_files import file_format, parse_delivery
 from ml_platform.tables.table import AssetSource, FileSource, PythonSource, Table
 

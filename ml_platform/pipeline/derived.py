@@ -18,7 +18,8 @@ from ml_platform.lake.version import Version
 from ml_platform.pipeline.table import Verdicts, by_partition, judge_rows, table_code_version
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.derived import AVAILABLE_AT, PARTITION, DerivedPlan, plan_derived
-from ml_platform.tables.python_file import load_function, source_hash, to_arrow
+from ml_platform.tables.frames import to_arrow
+from ml_platform.tables.python_file import load_function, source_hash
 from ml_platform.tables.structure import structure_problems
 from ml_platform.tables.table import DerivedPythonSource, SqlSource, Table
 from ml_platform.tables.types import available_at_names, stored_schema
@@ -247,7 +248,7 @@ def _checked(rows: Any, table: Table, called: str, timed: bool) -> pa.Table:
             "the latest of the rows that it was made from. Return it beside the columns of the contract."
         )
     columns = {f.name: str(f.type) for f in found.schema if f.name not in (AVAILABLE_AT, PARTITION)}
-    problems = structure_problems(table.contract, {n: "string" if t in ("large_string", "string_view") else t for n, t in columns.items()})
+    problems = structure_problems(table.contract, columns)
     if problems:
         raise SourceError(f"{called}: {' '.join(problems)}")
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from ml_platform.core.errors import SourceError
@@ -12,7 +12,7 @@ from ml_platform.core.intervals import to_micros
 from ml_platform.lake.version import Version
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.pattern import Found, Pattern
-from ml_platform.tables.table import FileSource
+from ml_platform.tables.table import AssetSource, FileSource
 
 # The key of what has no partitions in signatures and cursors, where None cannot be a key.
 NO_PARTITION = ""
@@ -30,7 +30,7 @@ class Delivery:
         return content_hash(self.files, length=8)
 
 
-def scan(workspace: Workspace, problems: dict[str, str] | None = None) -> dict[str, dict[str, Delivery]]:
+def scan(workspace: Workspace, problems: dict[str, str] | None = None, leave_out: Collection[str] = ()) -> dict[str, dict[str, Delivery]]:
     """Look at the landing zone once; no file is opened.
 
     Parameters
@@ -39,6 +39,8 @@ def scan(workspace: Workspace, problems: dict[str, str] | None = None) -> dict[s
         Project and landing zone.
     problems : dict, optional
         Receives, by table, why its files could not be looked for; without it the first such error is raised.
+    leave_out : collection of str
+        Tables that are not looked at.
 
     Returns
     -------
@@ -47,7 +49,7 @@ def scan(workspace: Workspace, problems: dict[str, str] | None = None) -> dict[s
     """
     found = {}
     for table in workspace.project.tables.values():
-        if not isinstance(table.source, FileSource):
+        if not isinstance(table.source, FileSource | AssetSource) or table.name in leave_out:
             continue
         try:
             found[table.name] = _deliveries(workspace, table.source.pattern)

@@ -83,29 +83,3 @@ def _line_of(error: BaseException, path: Path) -> str:
 def source_hash(folder: Path, file: str) -> str:
     """Return the SHA-256 of the file's content: another text is other code."""
     return hashlib.sha256((folder / file).read_bytes()).hexdigest()
-
-
-def to_arrow(rows: Any, where: str) -> Any:
-    """Return rows that a function gave back (Arrow, Polars or pandas) as an Arrow table.
-
-    Raises
-    ------
-    SourceError
-        If they are nothing of that kind.
-    """
-    import pyarrow as pa
-
-    from ml_platform.core.errors import SourceError
-
-    if isinstance(rows, pa.Table):
-        return rows
-    if isinstance(rows, pa.RecordBatch):
-        return pa.Table.from_batches([rows])
-    kind = f"{type(rows).__module__.partition('.')[0]}.{type(rows).__name__}"
-    if kind == "polars.DataFrame":
-        return rows.to_arrow()
-    if kind == "polars.LazyFrame":
-        return rows.collect().to_arrow()
-    if kind == "pandas.DataFrame":
-        return pa.Table.from_pandas(rows, preserve_index=False).replace_schema_metadata(None)
-    raise SourceError(f"{where} returned a {type(rows).__name__}. Return an Arrow table, a Polars or a pandas frame, or None for nothing.")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.errors import DeclarationError, SourceError, did_you_mean
+from ml_platform.tables.frames import plain_types
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -103,7 +104,7 @@ def parse_delivery(data: bytes, name: str, format: str | None = None, null_value
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, csv.Error, UnicodeDecodeError) as error:
         raise _unreadable(name, words[kind], error) from None
     _check_names(table.column_names, name)
-    return _plain_types(table)
+    return plain_types(table)
 
 
 def _unreadable(name: str, what: str, error: Exception) -> SourceError:
@@ -124,20 +125,6 @@ def _check_names(names: Sequence[str], file: str) -> None:
     ours = {"_file", "_row", "_delivered_at", "_partition"} & {n.lower() for n in names}
     if ours:
         raise SourceError(f"{file} has a column {min(ours)!r}, a name that the platform uses for its own. Rename it.")
-
-
-def _plain_types(table: pa.Table) -> pa.Table:
-    """Return the table without encodings that only say how values are packed (dictionaries, large or view text)."""
-    import pyarrow as pa
-
-    fields = []
-    for field in table.schema:
-        kind = field.type
-        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-        is_text = pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-        fields.append(pa.field(field.name, pa.string() if is_text else kind))
-    schema = pa.schema(fields)
-    return table if schema.equals(table.schema, check_metadata=True) else table.cast(schema)
 
 
 def _read_csv(data: bytes, name: str, null_values: Sequence[str]) -> pa.Table:

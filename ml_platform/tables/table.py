@@ -108,6 +108,7 @@ class Table:
     publish: Literal["last", "strict"] = "last"
     owners: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    every: timedelta | None = None  # how often a Python function is called; None: by hand
     retention: Retention | None = None  # None: as the project has it
     where: str = ""  # file and line of the declaration, for messages
 

@@ -111,6 +111,16 @@ WRONG = [
         r"defs\.yaml:\d+.*exactly one of files, asset, python and sql",
     ),
     (
+        "a pace of files",
+        ('source: {files: "orders/{day}.csv"}', 'source: {files: "orders/{day}.csv", every: 1h}'),
+        r"defs\.yaml:\d+.*`every` says how often a `python` source is called",
+    ),
+    (
+        "no pace at all",
+        ('source: {files: "orders/{day}.csv"}', 'source: {python: "feed.py:orders", every: 0h}'),
+        r"defs\.yaml:\d+.*every '0h' needs a length of time above zero",
+    ),
+    (
         "a name that SQL cannot hold",
         ("name: spending", "name: Spending"),
         r"'Spending' cannot be the name of a feature view.*defs\.yaml:\d+",

@@ -1,10 +1,7 @@
-import pandas as pd
-import polars as pl
-import pyarrow as pa
 import pytest
 
-from ml_platform.core.errors import DeclarationError, SourceError, UnknownNameError
-from ml_platform.tables.python_file import check_function, load_function, to_arrow
+from ml_platform.core.errors import DeclarationError, UnknownNameError
+from ml_platform.tables.python_file import check_function, load_function
 
 
 def write(folder, text):
@@ -40,13 +37,3 @@ def test_a_file_that_is_not_there(tmp_path):
     write(tmp_path, "")
     with pytest.raises(UnknownNameError, match=r"defs.yaml: there is no Python file .*Did you mean 'feed.py'"):
         check_function(tmp_path, "feeds.py", "fetch", "defs.yaml")
-
-
-@pytest.mark.parametrize("frame", [pa.table({"a": [1]}), pl.DataFrame({"a": [1]}), pl.LazyFrame({"a": [1]}), pd.DataFrame({"a": [1]})])
-def test_rows_come_as_any_frame(frame):
-    assert to_arrow(frame, "feed.py:fetch").to_pydict() == {"a": [1]}
-
-
-def test_other_things_are_no_rows():
-    with pytest.raises(SourceError, match=r"feed.py:fetch returned a list"):
-        to_arrow([1], "feed.py:fetch")
