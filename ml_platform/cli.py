@@ -229,6 +229,13 @@ def _add_lineage(commands: argparse._SubParsersAction) -> None:
         command.add_argument("--by", required=True, metavar="NAME", help="who decides; it stands in the history for good")
         command.add_argument("--reason", required=True, metavar="TEXT", help="why; it stands in the history for good")
     approve.add_argument("--serve", choices=("model", "baseline"), help="which of its two models scores (default: the one that was judged)")
+    accept = _add(
+        commands, "accept-delivery", "accepting:accept_delivery", "publish a delivery that was stopped because rows would go (max_shrink)"
+    )
+    accept.add_argument("table", metavar="TABLE", help="orders")
+    accept.add_argument("partition", nargs="?", metavar="PARTITION", help="YYYY-MM-DD; none for a table without partitions")
+    accept.add_argument("--by", required=True, metavar="NAME", help="who decides; it stands in the history for good")
+    accept.add_argument("--reason", required=True, metavar="TEXT", help="why; it stands in the history for good")
     why = _add(commands, "why", "lineage:why", "why a feature has its value: the rows that were counted, and those not yet known")
     why.add_argument("problem", metavar="PROBLEM")
     why.add_argument("--row", required=True, metavar="KEY", help="key of the spine row; parts joined by a comma")

@@ -14,7 +14,8 @@ from ml_platform.tables.read_files import file_format
 from ml_platform.tables.table import AssetSource, DerivedPythonSource, FileSource, PythonSource, Source, Table
 
 CONTRACT_CHECKS = {
-    "contract": "Every row keeps the contract or is in quarantine with the rules it broke; a partition with too many is stopped.",
+    "contract": "Every row keeps the contract or is in quarantine with the rules it broke; a partition with too many, or "
+    "one that loses more rows than max_shrink allows, is stopped.",
     "contract_warnings": "Rules that only warn, such as references to other tables.",
 }
 
@@ -28,6 +29,12 @@ def assets_of(project: Project, table: Table) -> list[dg.AssetsDefinition]:
     if table.is_derived:
         return [asset_of(_derived_plan(project, table))]
     return [asset_of(_raw_plan(project, table)), asset_of(_table_plan(project, table))]
+
+
+def table_plan(project: Project, name: str) -> AssetPlan:
+    """Return the plan of the asset of a table's rows, delivered or derived."""
+    table = project.table(name)
+    return _derived_plan(project, table) if table.is_derived else _table_plan(project, table)
 
 
 def raw_keys(project: Project, names: list[str]) -> list[dg.AssetKey]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # What was decided, scored or observed happened once, on one branch: it is never made again, and merged nowhere.
-RECORDED_LAYERS = ("champion", "predictions", "outcomes", "monitoring", "reports")
+RECORDED_LAYERS = ("champion", "predictions", "outcomes", "monitoring", "reports", "accepted")
 # Made when a training is asked for, by a decision or a person; a model of an older declaration keeps it.
 TRAINED_LAYERS = ("training", "selected", "models")
 

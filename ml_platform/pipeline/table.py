@@ -14,6 +14,7 @@ from ml_platform.lake.version import REJECTED, Staged, Version
 from ml_platform.pipeline.outcome import Outcome, PartitionOutcome
 from ml_platform.pipeline.raw import NOTHING_LANDED
 from ml_platform.pipeline.raw_rows import group_raw, null_values_of, read_group, structure_stop
+from ml_platform.pipeline.shrinking import as_properties, find_losses
 from ml_platform.pipeline.table_report import contract_checks, partition_numbers, stop_reason, table_metadata
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.check import Judgement, judge, rejected_sql
@@ -85,7 +86,10 @@ def table_code_version(table: Table, **code: str) -> str:
         "key": contract.key,
         "rules": [[r.name, r.sql, r.severity] for r in contract.rules],
         "references": contract.references,
-        "bounds": [contract.max_rejected, contract.min_rows, contract.extra_columns],
+        "bounds": [
+            contract.max_rejected, contract.min_rows, contract.extra_columns,
+            *([] if contract.max_shrink is None else [contract.max_shrink]),
+        ],
         "null_values": null_values_of(table),
         "times": [table.event_time, table.availability, table.delay, table.late_after, table.timeless],
         "days": [table.partitions.first, table.partitions.after] if table.partitions else None,
@@ -125,6 +129,10 @@ def judge_rows(
         if reason is not None:
             verdicts.stopped[partition] = reason
     properties = _properties(table, judgement, rows, sources)
+    unstopped = {partition: versions for partition, versions in sources.items() if partition not in verdicts.stopped}
+    for partition, loss in find_losses(workspace, table, unstopped, rows, code_version).items():
+        verdicts.stopped[partition] = loss.describe(table, partition, table.max_shrink)
+        properties[partition or ""] |= as_properties(loss)
     stage = partial(workspace.lake.stage, code_version=code_version)
     here = workspace.table("tables", table.name)
     schema = stored_schema(table)

@@ -63,6 +63,8 @@ class Contract:
     """What the rows of one table must keep; see ``tables/check.py`` for what happens to those that do not.
 
     ``max_rejected`` is the share of a partition's rows that may be rejected before the whole partition is stopped;
+    ``max_shrink`` is the share of a partition's rows (keys, where there are any) that a new version of it may lose of the one it replaces;
+    None for the usual 10 % of a delivered table, and no bound for a derived one, whose inputs have theirs;
     ``extra_columns`` says what a delivered column that is not declared does: stop the partition, or be left out.
     """
 
@@ -73,6 +75,7 @@ class Contract:
     max_rejected: float = 0.05
     min_rows: int = 0
     extra_columns: Literal["stop", "ignore"] = "stop"
+    max_shrink: float | None = None
 
     @property
     def column_names(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,7 +14,7 @@ from ml_platform.tables.contract import Column, Contract, Reference, RowRule
 from ml_platform.tables.rules import check_contract
 from ml_platform.tables.types import check_literal, check_type
 
-_CONTRACT_KEYS = ("columns", "rules", "references", "max_rejected", "min_rows", "extra_columns")
+_CONTRACT_KEYS = ("columns", "rules", "references", "max_rejected", "min_rows", "max_shrink", "extra_columns")
 _COLUMN_KEYS = ("type", "nullable", "description", "min", "max", "one_of", "matches", "zone", "was")
 _RULE_KEYS = ("name", "sql", "severity", "description")
 _REFERENCE_KEYS = ("columns", "in", "to", "severity")
@@ -27,7 +28,7 @@ def parse_contract(mapping: object, *, key: Sequence[str] = (), where: str) -> C
     mapping : mapping
         ``columns`` (name to type or to ``{type, nullable, description, min, max, one_of, matches, zone, was}``), ``rules``
         (``name, sql, severity, description``), ``references`` (``columns, in, to, severity``), ``max_rejected`` (share),
-        ``min_rows``, ``extra_columns`` (``stop`` or ``ignore``).
+        ``min_rows``, ``max_shrink`` (share, ``10%`` or 0.1), ``extra_columns`` (``stop`` or ``ignore``).
     key : sequence of str
         Columns that identify a row; they are never NULL.
     where : str
@@ -51,6 +52,7 @@ def parse_contract(mapping: object, *, key: Sequence[str] = (), where: str) -> C
         references=tuple(_reference(r, where) for r in _list(mapping.get("references"), f"{where}: references")),
         max_rejected=_number(mapping.get("max_rejected", Contract.max_rejected), f"{where}: max_rejected", whole=False),
         min_rows=int(_number(mapping.get("min_rows", Contract.min_rows), f"{where}: min_rows", whole=True)),
+        max_shrink=None if mapping.get("max_shrink") is None else _number(mapping["max_shrink"], f"{where}: max_shrink", whole=False),
         extra_columns=_choice(mapping.get("extra_columns", "stop"), ("stop", "ignore"), f"{where}: extra_columns"),
     )
     check_contract(contract, where)
@@ -67,7 +69,7 @@ def contract_to_mapping(contract: Contract) -> dict[str, Any]:
             {"columns": list(r.columns), "in": r.table, "to": list(r.to_columns), "severity": r.severity} for r in contract.references
         ]
     default = Contract(columns=())
-    for name in ("max_rejected", "min_rows", "extra_columns"):
+    for name in ("max_rejected", "min_rows", "max_shrink", "extra_columns"):
         if getattr(contract, name) != getattr(default, name):
             mapping[name] = getattr(contract, name)
     return mapping
@@ -206,9 +208,11 @@ def _choice(value: object, known: tuple[str, ...], where: str) -> Any:
 
 def _number(value: object, where: str, *, whole: bool) -> float:
     top = float("inf") if whole else 1.0
+    if not whole and isinstance(value, str) and (percent := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", value)):
+        value = float(percent[1]) / 100
     good = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
     if not good or not 0 <= value <= top:  # pyright: ignore[reportOperatorIssue]
-        raise DeclarationError(f"{where} is {'a whole number of rows' if whole else 'a share from 0 to 1'}, got {value!r}.")
+        raise DeclarationError(f"{where} is {'a whole number of rows' if whole else 'a share, such as 10% or 0.1'}, got {value!r}.")
     return value  # pyright: ignore[reportReturnType]
 
 

@@ -12,6 +12,8 @@ from ml_platform.tables.contract import Contract
 
 # Names of the columns that the platform adds to a table's rows; a declared column cannot start with an underscore.
 AVAILABLE_AT = "_available_at"
+# What a delivered partition may lose where nothing is declared.
+MAX_SHRINK = 0.1
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,12 @@ class Table:
     def is_derived(self) -> bool:
         """Whether the rows come from other tables of the project."""
         return isinstance(self.source, SqlSource | DerivedPythonSource)
+
+    @property
+    def max_shrink(self) -> float:
+        """The share of a partition that a new version may lose of the one it replaces before it is stopped; 1 for no bound."""
+        declared = self.contract.max_shrink
+        return declared if declared is not None else 1.0 if self.is_derived else MAX_SHRINK
 
     @property
     def reads(self) -> Mapping[str, timedelta]:
