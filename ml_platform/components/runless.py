@@ -3,11 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import dagster as dg
+
 from ml_platform.components.history import has_history, open_history
-from ml_platform.components.publish import asset_materialization
+from ml_platform.components.publish import asset_materialization, check_result
 from ml_platform.project.project import Project
 
 if TYPE_CHECKING:
+    from ml_platform.components.asset_plan import AssetPlan
     from ml_platform.lake.lake import Lake
     from ml_platform.pipeline.outcome import Outcome
 
@@ -40,11 +43,38 @@ def report_champion(root: Path, project: Project, problem: str, outcome: "Outcom
     """
     from ml_platform.components.problem_assets import champion_plan
 
+    return report_outcome(root, champion_plan(project, project.problem(problem)), outcome, lake)
+
+
+def report_outcome(root: Path, plan: "AssetPlan", outcome: "Outcome", lake: "Lake") -> bool:
+    """Report what no run made as materializations of an asset, with its checks, in the history of the lake's branch.
+
+    Parameters
+    ----------
+    root, lake
+        As of :func:`report_champion`.
+    plan : AssetPlan
+        The asset.
+    outcome : Outcome
+        What became of its partitions; those that were stopped are told by the checks.
+
+    Returns
+    -------
+    bool
+        False where Dagster keeps no history.
+    """
     if not has_history(root, lake.branch):
         return False
-    made_from = lake.inputs_by_table([p.version for p in outcome.partitions if p.version is not None])
-    plan = champion_plan(project, project.problem(problem))
+    made = [partition for partition in outcome.partitions if partition.version is not None and not partition.stopped]
+    made_from = lake.inputs_by_table([p.version for p in made if p.version is not None])
     with open_history(root, lake.branch) as instance:
-        for partition in outcome.partitions:
+        for check in outcome.checks:
+            result = check_result(check, plan.key)
+            evaluation = dg.AssetCheckEvaluation(
+                asset_key=plan.key, check_name=check.name, passed=result.passed, metadata=result.metadata or {}, severity=result.severity,
+                description=result.description,
+            )  # fmt: skip
+            instance.report_runless_asset_event(evaluation)
+        for partition in made:
             instance.report_runless_asset_event(asset_materialization(plan, partition, made_from, outcome.metadata))
     return True

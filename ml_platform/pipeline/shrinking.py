@@ -41,7 +41,8 @@ class Loss:
         where = f"{table.name} {partition}" if partition else table.name
         return (
             f"{self.lost:,} of {self.before:,} {self.unit} ({self.lost / self.before:.1%}) of version {self.version}, which is readable, "
-            f"are not in what was delivered now ({self.rows_before:,} rows before, {self.rows_after:,} now); max_shrink allows {allowed:.1%}. "
+            f"are not in what was delivered now ({self.rows_before:,} rows before, {self.rows_after:,} now); "
+            f"max_shrink allows {allowed:.1%}. "
             f"Version {self.version} stays readable. Deliver the rest, or accept the loss: "
             f"ml-platform accept-delivery {where} --by NAME --reason TEXT"
         )

@@ -77,7 +77,7 @@ def test_a_contract_is_written_and_read_back_as_itself():
         (("name: early", "name: range_arr_delay"), "'range_arr_delay' stands there twice"),
         (("to: [faa]", "to: [faa, name]"), "1 columns cannot refer to 2"),
         (("columns: tailnum", "columns: tail"), "names the column 'tail', which is not declared.*Did you mean 'tailnum'"),
-        (("max_rejected: 0.01", "max_rejected: 5"), "a share from 0 to 1, got 5"),
+        (("max_rejected: 0.01", "max_rejected: 5"), r"a share from 0 to 1 \(or from 0% to 100%\), got 5"),
         (("min_rows: 10", "min_rows: 1.5"), "a whole number of rows"),
         (("extra_columns: ignore", "extra_columns: drop"), "extra_columns is stop or ignore"),
         (("extra_columns", "extra_colums"), "a contract has no 'extra_colums'.*Did you mean 'extra_columns'"),
