@@ -12,13 +12,13 @@ from ml_platform.components.following import being_made
 from ml_platform.project.project import Project
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 FETCHING_SECONDS = 30
 
 
 def fetching_sensor(
-    project: Project, status: dg.DefaultSensorStatus, requests_of: "Callable[[Project, Mapping[str, list[str]]], Iterable[dg.RunRequest]]"
+    project: Project, status: dg.DefaultSensorStatus, requests_of: "Callable[[Project, dict[str, list[str]]], Iterable[dg.RunRequest]]"
 ) -> dg.SensorDefinition | None:
     """Return the sensor of the tables that are fetched at a declared pace; None if there are none.
 
@@ -51,12 +51,16 @@ def fetching_sensor(
         workspace = context.resources.platform.workspace(project)
         now = workspace.clock.now()
         asked: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
-        due = [t for t in tables.values() if t.name not in asked or now >= datetime.fromisoformat(asked[t.name]) + t.every]
+        due = [
+            table
+            for table in tables.values()
+            if table.name not in asked or (table.every and now >= datetime.fromisoformat(asked[table.name]) + table.every)
+        ]
         busy = being_made(context.instance, set(keys.values()))
         wanted = {table.name: days_to_fetch(workspace, table, now) for table in due if keys[table.name] not in busy}
         requests = list(requests_of(project, {name: days for name, days in wanted.items() if days}))
         waiting = [table.name for table in due if keys[table.name] in busy]
-        asked = {name: time for name, time in asked.items() if name in tables} | dict.fromkeys(wanted, now.isoformat())
+        asked = {name: time for name, time in asked.items() if name in tables} | {name: now.isoformat() for name in wanted}
         cursor = json.dumps(asked, separators=(",", ":"))
         if requests:
             return dg.SensorResult(run_requests=requests, cursor=cursor)

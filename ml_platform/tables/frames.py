@@ -74,16 +74,17 @@ def _table(rows: Any) -> pa.Table | None:
 
     if isinstance(rows, list | tuple) and rows and all(isinstance(part, pa.RecordBatch) for part in rows):
         return pa.Table.from_batches(list(rows))
+    given: Any = rows
     kind = f"{type(rows).__module__.partition('.')[0]}.{type(rows).__name__}"
     if kind == "pandas.DataFrame":
         return _from_pandas(rows)
-    rows = rows.collect() if kind == "polars.LazyFrame" else rows
-    if hasattr(rows, "to_arrow_table"):
-        return rows.to_arrow_table()
+    given = given.collect() if kind == "polars.LazyFrame" else given
+    if hasattr(given, "to_arrow_table"):
+        return given.to_arrow_table()
     # A column alone, such as a Polars or pandas series, has a stream too, but no rows.
-    is_column = kind.endswith(".Series") or isinstance(rows, pa.Array | pa.ChunkedArray)
-    has_rows = hasattr(rows, "__arrow_c_stream__") or isinstance(rows, pa.RecordBatch)
-    return pa.table(rows) if has_rows and not is_column else None
+    is_column = kind.endswith(".Series") or isinstance(given, pa.Array | pa.ChunkedArray)
+    has_rows = hasattr(given, "__arrow_c_stream__") or isinstance(given, pa.RecordBatch)
+    return pa.table(given) if has_rows and not is_column else None
 
 
 def _from_pandas(rows: Any) -> pa.Table:

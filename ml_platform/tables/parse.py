@@ -212,7 +212,9 @@ def _number(value: object, where: str, *, whole: bool) -> float:
         value = float(percent[1]) / 100
     good = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
     if not good or not 0 <= value <= top:  # pyright: ignore[reportOperatorIssue]
-        raise DeclarationError(f"{where} is {'a whole number of rows' if whole else 'a share from 0 to 1 (or from 0% to 100%)'}, got {value!r}.")
+        raise DeclarationError(
+            f"{where} is {'a whole number of rows' if whole else 'a share from 0 to 1 (or from 0% to 100%)'}, got {value!r}."
+        )
     return value  # pyright: ignore[reportReturnType]
 
 

@@ -33,7 +33,7 @@ class Ticks:
         """Return the first and last day of each run that a tick asks for."""
         if now is not None:
             (self.root / "data" / "landing" / CLOCK_FILE).write_text(now.isoformat())
-        resources = {"platform": self.definitions.resources["platform"]}
+        resources = {"platform": (self.definitions.resources or {})["platform"]}
         with dg.build_sensor_context(self.instance, cursor=self.cursor, definitions=self.definitions, resources=resources) as context:
             result = self.definitions.resolve_sensor_def(self.name).evaluate_tick(context)
         self.cursor = result.cursor or self.cursor

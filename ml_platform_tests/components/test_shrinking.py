@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -135,7 +136,8 @@ def test_a_loss_is_accepted_on_record_for_that_delivery_alone(shop: LandedShop, 
         assert event.asset_materialization is not None
         assert event.asset_materialization.partition == DAY
         check = instance.event_log_storage.get_latest_asset_check_execution_by_key([dg.AssetCheckKey(key("tables/orders"), "contract")])
-        assert next(iter(check.values())).event.dagster_event.event_specific_data.passed
+        evaluation: Any = next(iter(check.values())).event
+        assert evaluation.dagster_event.event_specific_data.passed
     assert main(command) == 2, "it is accepted already"
     deliver(shop, 40)
     assert judge(shop) is None
