@@ -138,6 +138,12 @@ def _add_stored(commands: argparse._SubParsersAction) -> None:
     gc.add_argument("--versions", type=int, metavar="N", help="what is not among the newest N of its partition")
     gc.add_argument("--grace", metavar="LENGTH", help="between marking and deleting (default: 1d)")
     gc.add_argument("--dry-run", action="store_true", help="show what goes and why, and change nothing")
+    gc.add_argument(
+        "--accept-orphans",
+        type=int,
+        metavar="N",
+        help="put so many files of no version into the trash, though they are too many to be believed; --dry-run names them",
+    )
     forget = _add(lake, "forget", "retaining:forget", "rewrite everything that holds an entity's rows without them; the history says so")
     forget.add_argument(
         "--entity",
@@ -150,8 +156,11 @@ def _add_stored(commands: argparse._SubParsersAction) -> None:
     forget.add_argument("--where", metavar="SQL", help="instead of --entity: a condition on the rows of --table")
     forget.add_argument("--reason", metavar="TEXT", help="kept in the ledger; it must not say whose rows they were")
     forget.add_argument("--dry-run", action="store_true", help="show tables, versions, rows and models, and change nothing")
-    move = _add(lake, "move-ledger", "moving:move_ledger", "copy the ledger into another, empty database, such as PostgreSQL")
+    move = _add(lake, "move-ledger", "moving:move_ledger", "move the ledger into another, empty database, such as PostgreSQL")
     move.add_argument("--to", metavar="VARIABLE", required=True, help="the environment variable that holds the new database's DSN")
+    adopt = _add(lake, "adopt", "moving:adopt", "go on with this ledger where the folder belongs to another one, such as one that was lost")
+    adopt.add_argument("--yes", action="store_true", help="do it; without, say what stands against it")
+    _add(lake, "recover", "moving:recover", "bring back the files that gc has put into the trash")
     _add(lake, "usage", "upkeep:show_usage", "disk use per table and year: what readers get now, history, and what nobody refers to")
     backup = _add(lake, "backup", "upkeep:backup", "copy the lake to a folder while runs go on; again, to bring the copy up to date")
     backup.add_argument("to", metavar="DIR", help="a folder for backups of this lake only, best on another disk")

@@ -1,4 +1,4 @@
-"""``ml-platform lake move-ledger``: from a SQLite file to PostgreSQL, or back."""
+"""``ml-platform lake move-ledger | adopt | recover``: which ledger a lake has, and files that were put aside."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from ml_platform.commands.place import UsageError, open_lake
 
 
 def move_ledger(args: Namespace) -> Answer:
-    """Copy the ledger into an empty database; the lake goes on there once the setting names it."""
+    """Copy the ledger into an empty database and seal the old one; the lake goes on there once the setting names it."""
     from ml_platform.lake.lake import Lake
     from ml_platform.lake.settings import LEDGER
-    from ml_platform.lake.transfer import copy_ledger
 
     # A DSN on the command line would stand in the shell's history and in the list of processes.
     dsn = os.environ.get(args.to)
@@ -21,10 +20,35 @@ def move_ledger(args: Namespace) -> Answer:
         raise UsageError(f"The variable {args.to} is empty: put the DSN of the new database into it, and its name on the command line.")
     lake = open_lake(args.project)
     target = Lake.open(lake.url, ledger=dsn)
-    rows = [{"table": name, "rows": count} for name, count in copy_ledger(lake._ledger, target._ledger).items()]
+    rows = [{"table": name, "rows": count} for name, count in lake.move_ledger(target).items()]
     then = (
-        f"The files stay where they are. From now on set {LEDGER} to that DSN wherever the platform runs: what is still published to the "
-        "old ledger is not seen in the new one.",
+        f"The files stay where they are. From now on set {LEDGER} to that DSN wherever the platform runs: the old ledger, "
+        f"{lake.ledger_place}, is sealed. It can be read, and refuses to publish and to delete.",
     )
-    place = target._ledger.place
-    return Answer({"ledger": place, "rows": rows}, (), (Sheet(f"Copied into {place}", rows),), then=then)
+    return Answer({"ledger": target.ledger_place, "rows": rows}, (), (Sheet(f"Copied into {target.ledger_place}", rows),), then=then)
+
+
+def adopt(args: Namespace) -> Answer:
+    """Let the folder belong to the ledger that the settings name, whatever it belonged to."""
+    lake = open_lake(args.project)
+    why = lake.why_foreign()
+    if not why:
+        line = f"The ledger {lake.ledger_place} is the one of {lake.url} already; nothing was changed."
+        return Answer({"adopted": False, "ledger": lake.ledger_place}, (line,))
+    if not args.yes:
+        lines = (why, "To go on with this ledger all the same, call this again with --yes: any other ledger of the lake is refused then.")
+        return Answer({"adopted": False, "ledger": lake.ledger_place, "why": why}, lines, code=1)
+    lake.adopt()
+    lines = (
+        f"{lake.url} belongs to the ledger {lake.ledger_place} from now on (commit {lake.head()}); any other ledger of it is refused.",
+        "Files that this ledger does not know are kept for a week at least: `ml-platform lake gc --dry-run` names them.",
+    )
+    return Answer({"adopted": True, "ledger": lake.ledger_place, "commit": lake.head()}, lines)
+
+
+def recover(args: Namespace) -> Answer:
+    """Bring everything back that is in the lake's trash."""
+    lake = open_lake(args.project)
+    paths = lake.recover()
+    lines = (f"{len(paths)} files were brought back from {lake.store.location('trash')}.",) if paths else ("The trash is empty.",)
+    return Answer({"files": paths}, lines)

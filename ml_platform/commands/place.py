@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml_platform.components.settings import landing_root
-from ml_platform.core.errors import DeclarationError, MlPlatformError, UnknownTableError, did_you_mean
+from ml_platform.core.errors import DeclarationError, MlPlatformError, UnknownTableError, WrongLedgerError, did_you_mean
 
 if TYPE_CHECKING:
     from ml_platform.lake.lake import Lake
@@ -64,8 +65,27 @@ def open_lake(project: str | None) -> Lake:
     lake = settings.open_lake(root)
     # A look into a folder that is no lake must not make it one.
     if not (lake.head() if settings.ledger_dsn() else (Path(place) / "ledger.sqlite").is_file()):
+        _check_no_ledger_elsewhere(lake)
         raise UnknownTableError(f"There is no lake at {place} yet. Build one: materialize assets in the UI, or run `make demo`.")
+    moved = lake.moved_to()
+    if moved:
+        sys.stderr.write(
+            f"Note: the ledger {lake.ledger_place} was moved to {moved}: what was published since is not seen here. "
+            f"Set {settings.LEDGER} to the DSN of that one.\n"
+        )
     return lake
+
+
+def _check_no_ledger_elsewhere(lake: Lake) -> None:
+    """Refuse to call a folder empty whose ledger is somewhere else."""
+    from ml_platform.lake.belonging import find_owner
+
+    owner = find_owner(lake.store)
+    if owner is not None:
+        raise WrongLedgerError(
+            f"The ledger of the lake at {lake.url} is {owner.place}, and {lake.ledger_place} holds none. Set ML_PLATFORM_LEDGER to the DSN "
+            "of that one, or bring it back from a backup."
+        )
 
 
 def find_table(lake: Lake, name: str) -> str:

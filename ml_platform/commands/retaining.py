@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,12 @@ from ml_platform.commands.place import UsageError, find_table, open_lake, projec
 from ml_platform.core.durations import format_duration, parse_duration
 
 if TYPE_CHECKING:
-    from ml_platform.lake.collecting import Line
+    from ml_platform.lake.collecting import Line, RetentionReport
     from ml_platform.lake.forgetting import Forgotten
     from ml_platform.lake.retention import Rule
+    from ml_platform.lake.sweeping import Swept
+
+_SHOWN = 20
 
 
 def collect(args: Namespace) -> Answer:
@@ -25,23 +28,53 @@ def collect(args: Namespace) -> Answer:
 
     rules = _rules(args)
     grace = _length(args.grace) or GRACE
-    report = open_lake(args.project).collect(rules, dry_run=args.dry_run, grace=grace)
+    report = open_lake(args.project).collect(rules, dry_run=args.dry_run, grace=grace, accept_orphans=args.accept_orphans)
     would = "would be " if args.dry_run else ""
+    swept = report.swept
     sheets = (
         Sheet(f"{would}deleted for good".capitalize(), _lines(report.collected)),
         Sheet(f"{would}marked: goes once it has been due for {format_duration(grace)}".capitalize(), _lines(report.marked)),
         Sheet("Due by its rule, but held", _lines(report.held)),
+        Sheet(f"Files of no version, {would}put into the trash", _orphans(swept), _more(len(swept.orphan_paths))),
     )
     words = [rule.words for rule in rules]
-    lines = () if any(sheet.rows for sheet in sheets) else ("Nothing is due by any of these rules:", *(f"  {text}" for text in words))
-    then = (f"Marked versions can go from {report.next_sweep:%Y-%m-%d %H:%M} UTC on: call this again then.",) if report.next_sweep else ()
+    is_due = any(sheet.rows for sheet in sheets[:3])
+    lines = () if is_due else ("Nothing is due by any of these rules:", *(f"  {text}" for text in words))
     data = {
         "dry_run": report.dry_run,
         "rules": words,
         **{name: _lines(getattr(report, name)) for name in ("collected", "marked", "held")},
         "next_sweep": report.next_sweep,
+        "swept": dataclasses.asdict(swept),
     }
-    return Answer(data, lines, tuple(sheet for sheet in sheets if sheet.rows), then=then)
+    return Answer(data, lines, tuple(sheet for sheet in sheets if sheet.rows), code=1 if swept.refusal else 0, then=tuple(_then(report)))
+
+
+def _then(report: RetentionReport) -> Iterator[str]:
+    """Yield what else is to be said of a run."""
+    swept, would = report.swept, "would be " if report.dry_run else ""
+    if report.next_sweep:
+        yield f"Marked versions can go from {report.next_sweep:%Y-%m-%d %H:%M} UTC on: call this again then."
+    if swept.orphans:
+        yield "What lies in the trash is deleted after a week; `ml-platform lake recover` brings it back."
+    if swept.waiting:
+        yield f"{swept.waiting} more files of no version are too young to be touched, or lay here before the lake had this ledger."
+    if swept.recovered:
+        yield f"{swept.recovered} files {would}brought back from the trash: versions are read from them."
+    if swept.emptied:
+        yield f"{swept.emptied} files {would}deleted from the trash."
+    if swept.failed:
+        yield f"{swept.failed} files could not be moved or deleted, and are tried again next time: {swept.reason}"
+    if swept.refusal:
+        yield f"Without --dry-run this is refused: {swept.refusal}"
+
+
+def _orphans(swept: Swept) -> list[dict[str, Any]]:
+    return [{"file": path} for path in swept.orphan_paths[:_SHOWN]]
+
+
+def _more(count: int) -> str:
+    return f"{count} in all; --json names them." if count > _SHOWN else ""
 
 
 def _rules(args: Namespace) -> Sequence[Rule]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.commands.answer import Answer, Sheet
 from ml_platform.commands.place import open_lake, project_root
-from ml_platform.lake.settings import lake_root
+from ml_platform.lake.settings import LEDGER, lake_root
 
 if TYPE_CHECKING:
     from ml_platform.lake.backup import Backup
@@ -52,6 +53,8 @@ def bring_back(args: Namespace) -> Answer:
     done, problems = restore(args.backup, to)
     data = {**dataclasses.asdict(done), "problems": [vars(p) for p in problems]}
     lines = (f"The lake at {done.place} is restored as of commit {done.commit}: {_told(done, 'copied')}",)
+    if os.environ.get(LEDGER):
+        lines += (f"{LEDGER} is set: unset it, or the lake is read with that ledger and not with the one that was restored.",)
     if not problems:
         return Answer(data, (*lines, "Verified: the chain of commits and every file are what was published."))
     return Answer(data, lines, (Sheet("What is wrong in it", [vars(p) for p in problems]),), code=1)

@@ -57,6 +57,14 @@ class IntegrityError(LakeError):
     """A file of a published version is missing or is not what was published."""
 
 
+class WrongLedgerError(LakeError):
+    """The ledger is not the one that the folder's files belong to: it was moved away, is of another lake, or is an older copy."""
+
+
+class ImplausibleSweepError(LakeError):
+    """So many files belong to no version that the ledger may be the wrong one; nothing was deleted."""
+
+
 class SourceError(MlPlatformError):
     """A source could not be read at all: nothing of that delivery can be judged."""
 

@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ml_platform.core.errors import IntegrityError, LakeError
+from ml_platform.lake.belonging import adopt, check_own, find_owner
 from ml_platform.lake.lake import Lake
-from ml_platform.lake.layout import LEDGER_FILE
+from ml_platform.lake.layout import DATA_FOLDER, LEDGER_FILE, file_time
+from ml_platform.lake.local_store import LocalStore
 from ml_platform.lake.verify import Problem
 
 # Copying waits for disks most of the time.
@@ -113,6 +115,7 @@ def back_up(lake: Lake, to: str | Path, *, link: bool = False) -> Backup:
         )
     if target == lake.root or target.is_relative_to(lake.root):
         raise LakeError(f"{target} lies in the lake that is to be backed up. Name a folder elsewhere, best on another disk.")
+    check_own(lake._ledger, lake.store)
     _check_same_lake(lake.root, target)
     return _copy(lake.root, target, link=link)
 
@@ -146,8 +149,11 @@ def restore(backup: str | Path, to: str | Path) -> tuple[Backup, list[Problem]]:
         raise LakeError(f"{source} holds no backup: there is no {LEDGER_FILE}. Name the folder that `lake backup` wrote to.")
     if (target / LEDGER_FILE).exists():
         raise LakeError(f"There is a lake at {target} already. Move it away first, or restore to another folder; nothing was changed.")
+    _check_empty(source, target)
     done = _copy(source, target, link=False)
     lake = Lake.open(target)
+    # The same lake in another place, with a ledger of its own: neither may delete what the other has published since.
+    adopt(lake._ledger, lake.store, is_new=True)
     problems = lake.verify()
     lake.close()
     return done, problems
@@ -254,9 +260,29 @@ def _put_in_place(ledger: Path, place: Path) -> None:
     os.replace(ledger, place)
 
 
+def _check_empty(source: Path, target: Path) -> None:
+    """Refuse to copy into the folder of a lake whose ledger is elsewhere; a copy that was interrupted may be taken up again."""
+    owner = find_owner(LocalStore(target)) if target.is_dir() else None
+    if owner is not None:
+        raise LakeError(f"There is a lake at {target} already, whose ledger is {owner.place}. Name another folder; nothing was changed.")
+    there = {file.path for file in LocalStore(target).list(DATA_FOLDER) if file_time(file.path) is not None}
+    if not there:
+        return
+    with closing(sqlite3.connect(f"file:{source / LEDGER_FILE}?mode=ro", uri=True)) as ledger:
+        strange = there - {path for (path,) in ledger.execute("SELECT path FROM files")}
+        if strange and ledger.execute("SELECT count(*) FROM sqlite_master WHERE name = 'replaced_files'").fetchone()[0]:
+            strange -= {path for (path,) in ledger.execute("SELECT path FROM replaced_files")}
+    if strange:
+        raise LakeError(
+            f"{target} holds {len(strange)} files that {source} does not have, such as {min(strange)}: they are of a lake whose ledger is "
+            "elsewhere. Name another folder; nothing was changed."
+        )
+
+
 def _check_same_lake(root: Path, target: Path) -> None:
     """Refuse a folder with another lake: one that does not begin with the same commit, or knows commits that this one does not have."""
     if not (target / LEDGER_FILE).is_file():
+        _check_empty(root, target)
         return
     with closing(sqlite3.connect(f"file:{target / LEDGER_FILE}?mode=ro", uri=True)) as there:
         newest = there.execute("SELECT number, hash FROM commits ORDER BY number DESC LIMIT 1").fetchone()

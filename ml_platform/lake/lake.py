@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from ml_platform.core.errors import LakeError, UnknownPartitionError
 from ml_platform.lake import lookup
 from ml_platform.lake.artifact import read_artifact
+from ml_platform.lake.belonging import confirm, keep_head, keep_newest
 from ml_platform.lake.branch_size import OwnFiles, own_files
 from ml_platform.lake.branches import Branch, Change, Merge, branch_changes, create_branch, drop_branch, list_branches, merge_branch
 from ml_platform.lake.engines import sqlite_dsn
@@ -206,6 +207,7 @@ class Lake(Upkeep):
             ids = version_ids(inputs(partition)) if callable(inputs) else shared
             values = properties(partition) if callable(properties) else properties
             parts.append(Part(origin(table, partition, ids, code_version, values), cut))
+        confirm(self._ledger, self.store)
         return stage_tables(self._ledger, self.store, parts, key=key, schema=schema, kind=kind)
 
     def stage_artifact(
@@ -220,6 +222,7 @@ class Lake(Upkeep):
     ) -> Staged:
         """Write any files as one content, such as a model with its card; see :meth:`stage`."""
         of = origin(table, partition, version_ids(inputs), code_version, properties)
+        confirm(self._ledger, self.store)
         return stage_files(self._ledger, self.store, of, files)
 
     def publish(self, staged: Sequence[Staged], *, run_id: str = "", message: str = "", since: int | None = None) -> Commit:
@@ -251,7 +254,11 @@ class Lake(Upkeep):
             With ``since``: naming the partitions, who published them, and when.
         """
         run = run_id or self.scope.run_id
-        return publish(self._ledger, self.store, self.scope, list(staged), run_id=run, message=message, since=since)
+        confirm(self._ledger, self.store)
+        done = publish(self._ledger, self.store, self.scope, list(staged), run_id=run, message=message, since=since)
+        if done.created:
+            keep_head(self.store, done.number, done.hash)
+        return done
 
     def resolve(
         self, table: str, partitions: Iterable[str | None] | None = None, at: At = None, missing: Missing = "skip"
@@ -383,7 +390,10 @@ class Lake(Upkeep):
 
     def merge(self, name: str, *, wanted: Callable[[str], bool] | None = None, run_id: str = "", message: str = "") -> Merge:
         """Publish in its parent what branch ``name`` has published; see :func:`ml_platform.lake.branches.merge_branch`."""
-        return merge_branch(self._ledger, name, wanted=wanted, run_id=run_id, message=message)
+        confirm(self._ledger, self.store)
+        done = merge_branch(self._ledger, name, wanted=wanted, run_id=run_id, message=message)
+        keep_newest(self._ledger, self.store)
+        return done
 
     def tag(self, name: str, at: At = None, message: str = "") -> Tag:
         """Name a commit of this branch for good; see :func:`ml_platform.lake.tags.create_tag`."""

@@ -10,6 +10,7 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -17,7 +18,8 @@ from sqlalchemy.exc import OperationalError
 
 from ml_platform.core.errors import LakeError
 from ml_platform.lake import engines
-from ml_platform.lake.ledger_tables import FORMAT, lake_format, metadata
+from ml_platform.lake.identity import Identity, new_identity, read_identity
+from ml_platform.lake.ledger_tables import FORMAT, identity, lake_format, metadata
 from ml_platform.lake.migrations import migrate
 
 
@@ -39,6 +41,8 @@ class Ledger:
         self._guard = threading.Lock()
         self._engine: sa.Engine | None = None
         self._pid = 0
+        # When the folder of a store was last found to be this ledger's, by its URL; see `lake.belonging`.
+        self.confirmed: dict[str, float] = {}
 
     def __reduce__(self) -> tuple[type[Ledger], tuple[str]]:
         return (Ledger, (self._dsn,))
@@ -50,7 +54,11 @@ class Ledger:
     def place(self) -> str:
         """Return where the ledger is, without a password."""
         file = self.file
-        return str(file) if file is not None else self._url.set(drivername="postgresql").render_as_string(hide_password=True)
+        if file is not None:
+            return str(file)
+        # The query of a DSN may carry a password too.
+        shown = {name: value for name, value in self._url.query.items() if name in _SHOWN}
+        return self._url.set(drivername="postgresql", query=shown).render_as_string(hide_password=True)
 
     @property
     def file(self) -> Path | None:
@@ -63,18 +71,37 @@ class Ledger:
         with self._connected().connect() as connection, connection.begin():
             yield connection
 
+    def identity(self) -> Identity:
+        """Return which lake's ledger this is, and where it went if it was moved."""
+        with self.reading() as connection:
+            return read_identity(connection)
+
+    def clock(self) -> datetime | None:
+        """Return the time by the clock of the ledger's database server; None for a file, which has none of its own."""
+        if self.file is not None:
+            return None
+        with self.reading() as connection:
+            return connection.execute(sa.select(sa.func.now())).scalar_one()
+
     @contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
+    def writing(self, *, moved: bool = False) -> Iterator[sa.Connection]:
         """Yield a connection that alone may write until the end of the block; an error leaves nothing behind.
+
+        Parameters
+        ----------
+        moved : bool
+            Write even to a ledger that was moved away: for what moves it.
 
         Raises
         ------
         LakeError
-            If another program holds the ledger for more than a minute.
+            If another program holds the ledger for more than a minute, or it was moved away.
         """
         try:
             # The option is read by the `begin` hook of the engine.
             with self._connected().connect().execution_options(**{engines.WRITE_OPTION: True}) as connection, connection.begin():
+                if not moved:
+                    read_identity(connection).check_in_use(self.place)
                 yield connection
         except OperationalError as problem:
             if not engines.is_busy(problem):
@@ -124,6 +151,7 @@ class Ledger:
                 if found is None:
                     metadata.create_all(connection)
                     connection.execute(lake_format.insert(), {"format": FORMAT})
+                    connection.execute(identity.insert(), new_identity())
                 elif found < FORMAT:
                     migrate(connection, found)
         elif found > FORMAT:
@@ -141,3 +169,7 @@ def _format(connection: sa.Connection) -> int | None:
 
 def _dispose(engine: sa.Engine, pid: int) -> None:
     engine.dispose(close=pid == os.getpid())
+
+
+# What of a DSN's query says where the ledger is; anything else may be a secret.
+_SHOWN = frozenset({"host", "port", "options", "dbname", "service"})

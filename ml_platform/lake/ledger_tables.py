@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-# 1: the first. 2: branches, tags, leases, retention, redaction.
-FORMAT = 2
+# 1: the first. 2: branches, tags, leases, retention, redaction. 3: the lake's identity, and where the ledger was moved to.
+FORMAT = 3
 MAIN_ID = 0
 metadata = sa.MetaData()
 
@@ -161,4 +161,17 @@ replaced_files = sa.Table(
     sa.Column("bytes", sa.BigInteger, nullable=False),
     sa.Column("rows", sa.BigInteger, nullable=False),
     sa.Index("replaced_files_path", "path"),
+)
+
+# --- format 3 ---
+# One row; `lake.belonging` says what it is compared with.
+identity = sa.Table(
+    "identity",
+    metadata,
+    sa.Column("lake_id", sa.Text, primary_key=True),  # of the content, wherever it is copied to
+    sa.Column("ledger_id", sa.Text, nullable=False),  # of this one copy of the ledger
+    sa.Column("came_from", sa.Text, nullable=False, server_default=""),  # the ids of the ledgers that were moved here, by blanks
+    sa.Column("moved_to", sa.Text, nullable=False, server_default=""),  # where this ledger went (no password); '' while it is in use
+    sa.Column("moved_id", sa.Text, nullable=False, server_default=""),  # the id of the ledger there
+    sa.Column("moved", sa.BigInteger, nullable=False, server_default=sa.text("0")),  # when, in microseconds since 1970
 )

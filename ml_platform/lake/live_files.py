@@ -38,18 +38,52 @@ def live_owners(connection: sa.Connection, paths: Iterable[str]) -> dict[str, se
     return owners
 
 
+def live_paths(connection: sa.Connection, ids: Iterable[int]) -> dict[str, int]:
+    """Return the paths that any of the versions is read from, with their sizes."""
+    return {path: size for _, path, size in _read_from(connection, ids)}
+
+
+def freed_bytes(connection: sa.Connection, ids: Iterable[int]) -> dict[int, int]:
+    """Return by version the bytes of its files that nothing else is read from; a file that several of them share counts once."""
+    going = set(ids)
+    freed = dict.fromkeys(sorted(going), 0)
+    mine = sorted(_read_from(connection, going))
+    owners = live_owners(connection, (path for _, path, _ in mine))
+    counted: set[str] = set()
+    for version_id, path, size in mine:
+        if path not in counted and owners.get(path, set()) <= going:
+            counted.add(path)
+            freed[version_id] += size
+    return freed
+
+
+def _read_from(connection: sa.Connection, ids: Iterable[int]) -> list[tuple[int, str, int]]:
+    """Return (version, path, bytes) of the files that the versions are read from."""
+    found: list[tuple[int, str, int]] = []
+    for chunk in chunks(sorted(set(ids))):
+        for query in _OF_VERSIONS:
+            found += [(version_id, path, size) for version_id, path, size in connection.execute(query, {"ids": chunk})]
+    return found
+
+
+_IDS = sa.bindparam("ids", expanding=True)
 _PATHS = sa.bindparam("paths", expanding=True)
 _COLLECTED = sa.select(collected.c.version_id)
 _NEWEST = sa.select(redactions.c.version_id, sa.func.max(redactions.c.number).label("number")).group_by(redactions.c.version_id).subquery()
 _KNOWN = [sa.select(table.c.path).where(table.c.path.in_(_PATHS)) for table in (files, replaced_files)]
+# What was redacted is read from other files.
+_PUBLISHED = (files.c.version_id.not_in(_COLLECTED), files.c.version_id.not_in(sa.select(redactions.c.version_id)))
+_REPLACED = sa.join(
+    replaced_files, _NEWEST, sa.and_(_NEWEST.c.version_id == replaced_files.c.version_id, _NEWEST.c.number == replaced_files.c.number)
+)
+_STAYS = replaced_files.c.version_id.not_in(_COLLECTED)
 _LIVE = [
-    sa.select(files.c.path, files.c.version_id).where(
-        files.c.path.in_(_PATHS),
-        files.c.version_id.not_in(_COLLECTED),
-        # What was redacted is read from other files.
-        files.c.version_id.not_in(sa.select(redactions.c.version_id)),
-    ),
-    sa.select(replaced_files.c.path, replaced_files.c.version_id)
-    .join(_NEWEST, sa.and_(_NEWEST.c.version_id == replaced_files.c.version_id, _NEWEST.c.number == replaced_files.c.number))
-    .where(replaced_files.c.path.in_(_PATHS), replaced_files.c.version_id.not_in(_COLLECTED)),
+    sa.select(files.c.path, files.c.version_id).where(files.c.path.in_(_PATHS), *_PUBLISHED),
+    sa.select(replaced_files.c.path, replaced_files.c.version_id).select_from(_REPLACED).where(replaced_files.c.path.in_(_PATHS), _STAYS),
+]
+_OF_VERSIONS = [
+    sa.select(files.c.version_id, files.c.path, files.c.bytes).where(files.c.version_id.in_(_IDS), *_PUBLISHED),
+    sa.select(replaced_files.c.version_id, replaced_files.c.path, replaced_files.c.bytes)
+    .select_from(_REPLACED)
+    .where(replaced_files.c.version_id.in_(_IDS), _STAYS),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -81,13 +82,7 @@ class LocalStore:
             target.unlink(missing_ok=True)
         except OSError as problem:
             raise _failed("delete", target, problem) from problem
-        for folder in target.parents:
-            if folder == self.root:
-                return
-            try:
-                folder.rmdir()
-            except OSError:  # not empty, or gone already
-                return
+        self._remove_empty(target)
 
     def list(self, prefix: str) -> Iterator[StoredFile]:
         """Yield every file below a folder."""
@@ -98,6 +93,35 @@ class LocalStore:
                     state = file.stat()
                     relative = file.relative_to(self.root).as_posix()
                     yield StoredFile(relative, state.st_size, datetime.fromtimestamp(state.st_mtime, UTC))
+
+    def replace(self, path: str, content: bytes) -> None:
+        """Write a small file beside its place and rename it; the disk is not waited for."""
+        target = self.root / path
+        written = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
+        try:
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                written.write_bytes(content)
+                os.replace(written, target)
+            finally:
+                written.unlink(missing_ok=True)
+        except OSError as problem:
+            raise _failed("write", target, problem) from problem
+
+    def move(self, path: str, to: str) -> None:
+        """Rename a file."""
+        source, target = self.root / path, self.root / to
+        for left in range(_ATTEMPTS, -1, -1):
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(source, target)
+                break
+            except FileNotFoundError:  # the file, or its new folder, which somebody else has found empty
+                if not left or not source.exists():
+                    raise FileNotFoundError(f"{source} is not there.") from None
+            except OSError as problem:
+                raise _failed("move", source, problem) from problem
+        self._remove_empty(source)
 
     def settle(self, folders: Sequence[str]) -> None:
         """Wait until the disk has the names of the files in these folders too."""
@@ -111,6 +135,16 @@ class LocalStore:
                     os.close(descriptor)
             except OSError as problem:
                 raise _failed("write", self.root / folder, problem) from problem
+
+    def _remove_empty(self, gone: Path) -> None:
+        """Remove the folders of a file that is gone, as far as they are empty."""
+        for folder in gone.parents:
+            if folder == self.root:
+                return
+            try:
+                folder.rmdir()
+            except OSError:  # not empty, or gone already
+                return
 
     def location(self, path: str) -> str:
         """Return the absolute path of a file."""

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 
 import sqlalchemy as sa
 
-from ml_platform.lake.ledger_tables import FORMAT, commits, lake_format, metadata, versions
+from ml_platform.lake.identity import new_identity
+from ml_platform.lake.ledger_tables import FORMAT, commits, identity, lake_format, metadata, versions
 
 
 def migrate(connection: sa.Connection, found: int) -> None:
@@ -36,4 +37,10 @@ def _to_2(connection: sa.Connection) -> None:
         index.create(connection, checkfirst=True)
 
 
-MIGRATIONS: Mapping[int, Callable[[sa.Connection], None]] = {2: _to_2}
+def _to_3(connection: sa.Connection) -> None:
+    """Give the lake and its ledger ids; the folder gets its own when the lake is next written to."""
+    identity.create(connection, checkfirst=True)
+    connection.execute(identity.insert(), new_identity())
+
+
+MIGRATIONS: Mapping[int, Callable[[sa.Connection], None]] = {2: _to_2, 3: _to_3}

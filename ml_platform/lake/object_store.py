@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # A bucket that is out of reach is said after a minute; obstore's own limit is three.
 _RETRY: Any = {"max_retries": 10, "retry_timeout": timedelta(seconds=60)}
+# How S3 and what speaks like it say so.
+_NO_BUCKET = "NoSuchBucket"
 _WRITER = "ml-platform-writer"
 _THREADS = 16
 _guard = threading.Lock()
@@ -111,6 +113,19 @@ class ObjectStore:
                 for found in chunk:
                     yield StoredFile(found["path"], found["size"], found["last_modified"])
 
+    def replace(self, path: str, content: bytes) -> None:
+        """Write an object, whatever was there."""
+        bucket = self._bucket()
+        with self._asking("write", path):
+            bucket.put(path, content, use_multipart=False)
+
+    def move(self, path: str, to: str) -> None:
+        """Copy an object within the bucket, and remove it."""
+        bucket = self._bucket()
+        with self._asking("move", path):
+            bucket.copy(path, to)
+            bucket.delete(path)
+
     def settle(self, folders: Sequence[str]) -> None:
         """Do nothing: an object that was acknowledged has its name."""
 
@@ -173,6 +188,10 @@ class ObjectStore:
             raise FileNotFoundError(f"{self.location(path)} is not there.") from None
         except (BaseError, OSError) as problem:
             reason = " ".join(str(problem).split())[:300]
+            if _NO_BUCKET in str(problem):
+                raise LakeError(
+                    f"The lake cannot {verb} {self.location(path)}: there is no such bucket. Create it, or correct the root of the lake."
+                ) from None
             raise LakeError(
                 f"The lake cannot {verb} {self.location(path)}: {reason}. Look at AWS_ENDPOINT_URL, AWS_REGION, the keys and the rights "
                 "on the bucket, or try again; nothing was published."

@@ -120,22 +120,24 @@ def due_ids(entries: Iterable[Entry], retention: Retention, dropped: Mapping[int
     due: set[int] = set()
     for (branch, _), line in lines.items():
         line.sort(key=lambda entry: entry.id)
+        ids = [entry.id for entry in line]
         end = dropped.get(branch)
         for rejected in (False, True):
             kind = [entry for entry in line if entry.rejected == rejected]
             for position, entry in enumerate(kind):
-                over = [successor.time for successor in _successors(entry, kind, position, line)] + ([end] if end is not None else [])
+                over = [successor.time for successor in _successors(entry, kind, position, line, ids)] + ([end] if end is not None else [])
                 newest = end is None and len(kind) - position <= (retention.versions or 0)
                 if over and not newest and _is_over(min(over), entry.time, retention, now):
                     due.add(entry.id)
     return due
 
 
-def _successors(entry: Entry, kind: Sequence[Entry], position: int, line: Sequence[Entry]) -> Sequence[Entry]:
+def _successors(entry: Entry, kind: Sequence[Entry], position: int, line: Sequence[Entry], ids: Sequence[int]) -> Sequence[Entry]:
     """Return the version that took the place of this one, if there is one."""
     if not entry.rejected:
         return kind[position + 1 : position + 2]
-    return [other for other in line if other.id > entry.id][:1]
+    after = bisect_right(ids, entry.id)
+    return line[after : after + 1]
 
 
 def _is_over(superseded: int, created: int, retention: Retention, now: int) -> bool:
@@ -165,18 +167,18 @@ class Heads:
     """
 
     def __init__(self, entries: Iterable[Entry]) -> None:
-        self._entries = {entry.id: entry for entry in entries if not entry.rejected}
         self._lines: dict[tuple[int, str], list[int]] = defaultdict(list)
-        for entry in sorted(self._entries.values()):
+        for entry in sorted(entry for entry in entries if not entry.rejected):
             self._lines[entry.branch, entry.partition].append(entry.id)
+        self._branches = {branch for branch, _ in self._lines}
+        self._partitions = {partition for _, partition in self._lines}
 
-    def is_read(self, version_id: int, state: State) -> bool:
-        """Tell whether a version is what its partition reads as in a state."""
-        entry = self._entries.get(version_id)
-        if entry is None or all(branch != entry.branch for branch, _ in state.limits):
-            return False
+    def read_in(self, state: State) -> set[int]:
+        """Return the versions that the partitions read as in a state."""
+        lines = [(branch, limit) for branch, limit in state.limits if branch in self._branches]
         # What a branch wrote itself has larger ids than all it inherits: the largest id that is seen is the head.
-        return version_id == max(self._last(branch, entry.partition, limit) for branch, limit in state.limits)
+        newest = (max((self._last(branch, partition, limit) for branch, limit in lines), default=0) for partition in self._partitions)
+        return {version_id for version_id in newest if version_id}
 
     def _last(self, branch: int, partition: str, limit: int) -> int:
         line = self._lines.get((branch, partition), [])

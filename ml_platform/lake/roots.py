@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from ml_platform.lake.ledger_tables import MAIN_ID, branches, collected, commits, inputs, leases, merges, pins, tags, versions
+from ml_platform.lake.ledger_tables import MAIN_ID, branches, collected, commits, leases, merges, pins, tags, versions
 from ml_platform.lake.lookup import branch_names, chunks
-from ml_platform.lake.provenance import input_closure
+from ml_platform.lake.provenance import input_closure, inputs_of
 from ml_platform.lake.retention import State
 from ml_platform.lake.version import ARTIFACT, MAIN
 
@@ -21,6 +21,8 @@ NEEDS = "replaced"
 # The layer of those artifacts that must be made again from what they were made from.
 MODELS = "models"
 _ENDLESS = 2**62
+# More owners of a pin are not told.
+_OWNERS = 4
 
 
 @dataclass(frozen=True)
@@ -28,18 +30,19 @@ class Roots:
     """What holds versions at one moment.
 
     ``states`` are read as of a commit or now; ``pinned`` are the ids that somebody holds by number, with all they were made from;
-    ``owners`` has the pins one by one, for a reader.
+    ``owners`` has the pins one by one, for a reader. ``runs`` are those that are running, ``of_runs`` what they have published.
     """
 
     states: tuple[State, ...]
     pinned: frozenset[int]
     owners: Mapping[str, frozenset[int]]
+    runs: frozenset[str]
     of_runs: Mapping[int, str]
     dropped: Mapping[int, int]
 
 
-def find_roots(connection: sa.Connection, now: int) -> Roots:
-    """Return what holds versions as of now (in microseconds)."""
+def find_roots(connection: sa.Connection, now: int, *, closures: bool = True) -> Roots:
+    """Return what holds versions as of now (in microseconds); without ``closures`` what was pinned or published by runs is left out."""
     rows = {row.id: row for row in connection.execute(sa.select(branches))}
     names = branch_names(connection, {*rows, MAIN_ID})
     living = connection.execute(sa.select(leases).where(leases.c.expires > now)).all()
@@ -52,33 +55,33 @@ def find_roots(connection: sa.Connection, now: int) -> Roots:
     owners: dict[str, set[int]] = defaultdict(set)
     for row in connection.execute(sa.select(pins)):
         owners[row.owner].add(row.version_id)
-    pinned = input_closure(connection, {i for held in owners.values() for i in held})
-    of_runs = _written_by(connection, [row.run_id for row in living])
+    runs = frozenset(row.run_id for row in living)
+    pinned = input_closure(connection, {i for held in owners.values() for i in held}) if closures else set[int]()
+    of_runs = written_by(connection, runs) if closures else {}
     return Roots(
         states=tuple({state.limits: state for state in reversed(states)}.values()),
         pinned=frozenset(pinned),
         owners={owner: frozenset(held) for owner, held in sorted(owners.items())},
+        runs=runs,
         of_runs=of_runs,
         dropped={row.id: row.dropped for row in rows.values() if row.dropped},
     )
 
 
-def pinned_by(connection: sa.Connection, roots: Roots) -> dict[int, list[str]]:
-    """Return, by version, who pins it or something that was made from it."""
-    made_from: dict[int, list[int]] = defaultdict(list)
-    for chunk in chunks(sorted(roots.pinned)):
-        for edge in connection.execute(sa.select(inputs).where(inputs.c.version_id.in_(chunk))):
-            made_from[edge.version_id].append(edge.input_id)
-    found: dict[int, list[str]] = defaultdict(list)
+def pinned_by(connection: sa.Connection, roots: Roots, ids: Iterable[int]) -> dict[int, list[str]]:
+    """Return, for each of the versions, who pins it or something that was made from it: the first few owners."""
+    made_from = inputs_of(connection, roots.pinned)
+    owners: dict[int, set[str]] = defaultdict(set)
     for owner, held in roots.owners.items():
-        reached, waiting = set(held), list(held)
-        while waiting:
-            new = set(made_from.get(waiting.pop(), ())) - reached
-            reached |= new
-            waiting += new
-        for version_id in reached:
-            found[version_id].append(owner)
-    return found
+        for version_id in held:
+            owners[version_id].add(owner)
+    # A version was made from earlier ones: from the newest down, everybody who holds it is known when it is its turn.
+    for version_id in sorted(roots.pinned, reverse=True):
+        few = sorted(owners[version_id])[:_OWNERS]
+        owners[version_id] = set(few)
+        for input_id in made_from.get(version_id, ()):
+            owners[input_id].update(few)
+    return {version_id: sorted(owners[version_id]) for version_id in ids}
 
 
 def is_of_models(table: str) -> bool:
@@ -98,8 +101,17 @@ def models_but(connection: sa.Connection, going: Container[int]) -> set[int]:
 
 def needed_by(connection: sa.Connection, table: str) -> dict[int, set[int]]:
     """Return, by version of a table that has its files, the earlier versions whose rows it still needs."""
+    return _needed(connection, versions.c.table_name == table)
+
+
+def needed_since(connection: sa.Connection, version_id: int) -> dict[int, set[int]]:
+    """Return the same for all versions that were published after one, of any table."""
+    return _needed(connection, versions.c.id > version_id)
+
+
+def _needed(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> dict[int, set[int]]:
     query = sa.select(versions.c.id, versions.c.properties).where(
-        versions.c.table_name == table,
+        condition,
         versions.c.properties.like(f'%"{NEEDS}":[{{%'),
         versions.c.id.not_in(sa.select(collected.c.version_id)),
     )
@@ -129,10 +141,10 @@ def _tag_states(connection: sa.Connection, rows: Mapping[int, Any]) -> Iterable[
         yield State(f"tag {tag.name}", _capped(_chain(rows, tag.branch_id), tag.last_version))
 
 
-def _written_by(connection: sa.Connection, runs: Sequence[str]) -> dict[int, str]:
+def written_by(connection: sa.Connection, runs: Iterable[str]) -> dict[int, str]:
     """Return everything that running runs have published themselves, with the run."""
     found: dict[int, str] = {}
-    for chunk in chunks(runs):
+    for chunk in chunks(sorted(runs)):
         query = sa.select(versions.c.id, commits.c.run_id).join(commits, commits.c.number == versions.c.commit_number)
         found.update((row.id, row.run_id) for row in connection.execute(query.where(commits.c.run_id.in_(chunk))))
     return found

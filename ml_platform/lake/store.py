@@ -74,6 +74,25 @@ class Store(Protocol):
         """Yield every file below a folder, in no particular order; a folder that is not there has none."""
         ...
 
+    def replace(self, path: str, content: bytes) -> None:
+        """Write a small file in place of the one of that path, if there is one: who reads it gets the old or the new one, whole.
+
+        The one exception to "never changed", for notes about the lake; a power cut may bring the old one back.
+        """
+        ...
+
+    def move(self, path: str, to: str) -> None:
+        """Give a file another path, and remove the folders that this empties.
+
+        Interrupted, it leaves the file at one of the paths or at both. What is at the new path already is replaced.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is none of that path.
+        """
+        ...
+
     def settle(self, folders: Sequence[str]) -> None:
         """Wait until the names of the files in these folders would survive a power cut too."""
         ...

@@ -26,8 +26,60 @@ class Upkeep(History):
 
         return verify(self._ledger, self.store, progress=progress)
 
+    @property
+    def ledger_place(self) -> str:
+        """Return where the ledger is, without a password."""
+        return self._ledger.place
+
+    def moved_to(self) -> str:
+        """Return where the ledger was moved to, '' while it is in use: a ledger that was moved away can only be read."""
+        return self._ledger.identity().moved_to
+
+    def why_foreign(self) -> str:
+        """Say why the ledger is not the one of the folder; '' if it is. See :mod:`ml_platform.lake.belonging`."""
+        from ml_platform.lake.belonging import why_foreign
+
+        return why_foreign(self._ledger, self.store)
+
+    def adopt(self) -> None:
+        """Let the folder belong to this ledger from now on, whatever it belonged to; any other ledger of it is refused then."""
+        from ml_platform.lake.belonging import adopt
+
+        adopt(self._ledger, self.store)
+
+    def move_ledger(self, target: Upkeep) -> dict[str, int]:
+        """Copy the ledger into the empty one of ``target``, which is the same folder, and seal this one; return the rows by table.
+
+        Raises
+        ------
+        LakeError
+            If the folder is another, the target has commits of its own, or this ledger is not the one of the folder.
+        """
+        from ml_platform.lake.belonging import check_current, claim
+        from ml_platform.lake.transfer import copy_ledger
+
+        if target.url != self.url:
+            raise LakeError(f"The files stay where they are: open the target at {self.url}, not at {target.url}. Nothing was copied.")
+        if not self._ledger.identity().moved_to:
+            check_current(self._ledger, self.store)
+        counts = copy_ledger(self._ledger, target._ledger)
+        claim(target._ledger, self.store)
+        return counts
+
+    def recover(self) -> list[str]:
+        """Bring back everything that was put into the trash; return the paths."""
+        from ml_platform.lake.trash import bring_back
+
+        return bring_back(self.store)
+
     def collect(
-        self, rules: Sequence[Rule], *, dry_run: bool = False, now: datetime | None = None, grace: timedelta | None = None
+        self,
+        rules: Sequence[Rule],
+        *,
+        dry_run: bool = False,
+        now: datetime | None = None,
+        grace: timedelta | None = None,
+        accept_orphans: int | None = None,
     ) -> RetentionReport:
         """Let go of what the rules do not keep and nothing holds; see :func:`ml_platform.lake.collecting.collect`.
 
@@ -40,7 +92,8 @@ class Upkeep(History):
 
         if self.branch != MAIN:
             raise LakeError(f"Retention works on the whole lake, and this is its branch {self.branch!r}: run it on {MAIN!r}.")
-        return collecting.collect(self._ledger, self.store, rules, dry_run=dry_run, now=now, grace=grace or collecting.GRACE)
+        grace = grace or collecting.GRACE
+        return collecting.collect(self._ledger, self.store, rules, dry_run=dry_run, now=now, grace=grace, accept_orphans=accept_orphans)
 
     def forget(
         self,
@@ -67,11 +120,18 @@ class Upkeep(History):
         progress : callable, optional
             Called with the versions that were looked at and those that there are.
         """
+        from ml_platform.lake.belonging import check_current, check_own, keep_newest
         from ml_platform.lake.forgetting import forget
         from ml_platform.lake.forgotten_rows import Wanted
 
+        # An older ledger would leave rows behind and say that it has forgotten.
+        (check_own if dry_run else check_current)(self._ledger, self.store)
+
         wanted = Wanted.of(entity, table, where)
-        return forget(self._ledger, self.store, wanted, reason=reason, dry_run=dry_run, progress=progress)
+        done = forget(self._ledger, self.store, wanted, reason=reason, dry_run=dry_run, progress=progress)
+        if done.rewritten and not dry_run:
+            keep_newest(self._ledger, self.store)
+        return done
 
     def redactions(self) -> list[dict[str, Any]]:
         """Return what was forgotten, oldest first; see :func:`ml_platform.lake.forgetting.list_redactions`."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from ml_platform.lake.belonging import check_own
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.layout import DATA_FOLDER, LEDGER_FILE
 from ml_platform.lake.tracing import StoredFile, stored_files
@@ -68,6 +69,8 @@ def usage(lake: Lake, now: float | None = None) -> Usage:
     now : float, optional
         Seconds since 1970, for the age of orphans; the machine's time by default.
     """
+    # By another ledger what readers get now would be called garbage.
+    check_own(lake._ledger, lake.store)
     # The folders before the ledger: what is published in between is then no orphan.
     found = dict(_files(lake.root))
     stored = stored_files(lake)

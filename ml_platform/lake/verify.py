@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from ml_platform.core.errors import LakeError
 from ml_platform.core.intervals import from_micros
 from ml_platform.lake.audit import ledger_problems
+from ml_platform.lake.belonging import why_foreign
 from ml_platform.lake.chain import FIRST, commit_hash
 from ml_platform.lake.content_hash import columns_hash, files_hash, table_hash
 from ml_platform.lake.ledger import Ledger
@@ -58,6 +59,8 @@ def verify(ledger: Ledger, store: Store, *, progress: Progress | None = None) ->
     with ledger.reading() as connection:
         problems = [Problem("ledger", *finding) for finding in ledger_problems(connection)]
         head = connection.execute(sa.select(sa.func.max(commits.c.number))).scalar() or 0
+    if why := why_foreign(ledger, store):
+        problems.append(Problem("ledger", 0, why))
     seen: set[str] = set()
     link = _Link(FIRST, 1, 1)
     with ThreadPoolExecutor(_THREADS) as pool:

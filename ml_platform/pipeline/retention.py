@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from ml_platform.lake.collecting import Line, RetentionReport
 
 
+_NAMED = 5
+
+
 def collect_history(workspace: Workspace) -> RetentionReport:
     """Collect by the project's rules; see :meth:`ml_platform.lake.lake.Lake.collect`."""
     report = workspace.lake.collect(workspace.project.retention)
@@ -22,18 +25,20 @@ def collect_history(workspace: Workspace) -> RetentionReport:
 def summary(report: RetentionReport) -> str:
     """Say in a sentence or two what was done, or would be."""
     would = "would be " if report.dry_run else ""
-    deleted = report.swept.bytes + report.swept.orphan_bytes
+    deleted = report.swept.bytes + report.swept.emptied_bytes
     if report.dry_run:
         deleted += _bytes(report.collected)
     parts = [
         f"{report.versions} versions {would}collected",
         f"{sum(line.versions for line in report.marked)} {would}marked",
         f"{sum(line.versions for line in report.held)} held though their rule lets them go",
-        f"{report.swept.orphans} files of no version {would}deleted",
+        f"{report.swept.orphans} files of no version {would}put into the trash",
     ]
     text = f"{', '.join(parts)}: {_size(deleted)} freed."
     if report.next_sweep is not None:
         text += f" The first of those that are marked go at {report.next_sweep:%Y-%m-%d %H:%M} UTC."
+    if report.swept.orphan_paths:
+        text += f" In the trash for a week: {', '.join(report.swept.orphan_paths[:_NAMED])}{', ...' * (report.swept.orphans > _NAMED)}."
     if report.swept.failed:
         text += f" {report.swept.failed} files could not be deleted and are tried again next time: {report.swept.reason}"
     return text
@@ -48,8 +53,9 @@ def report_metadata(workspace: Workspace, report: RetentionReport) -> Mapping[st
         "versions_collected": report.versions,
         "versions_marked": sum(line.versions for line in report.marked),
         "versions_held": sum(line.versions for line in report.held),
-        "bytes_freed": report.swept.bytes + report.swept.orphan_bytes,
-        "orphans_deleted": report.swept.orphans,
+        "bytes_freed": report.swept.bytes + report.swept.emptied_bytes,
+        "orphans_put_into_the_trash": report.swept.orphans,
+        "orphans_deleted": report.swept.emptied,
         **told,
     }
 

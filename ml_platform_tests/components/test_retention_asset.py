@@ -49,6 +49,9 @@ def clock(monkeypatch: pytest.MonkeyPatch, module: object, time: datetime) -> No
             return time
 
     monkeypatch.setattr(module, "datetime", Moved)
+    if module is collecting:
+        # The clock that dates the files is the same machine's.
+        monkeypatch.setattr(collecting, "store_time", lambda store: time)
 
 
 def run(definitions: dg.Definitions, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
@@ -105,14 +108,32 @@ def test_a_project_without_retention_deletes_nothing_but_orphans(tmp_path, monke
     clock(monkeypatch, commit_log, datetime.now(UTC) - timedelta(days=300))
     for x in (1, 2):
         lake.publish([lake.stage(TABLE, "2024-01-01", pa.table({"x": [x]}))])
-    lake.stage(TABLE, "2024-01-01", pa.table({"x": [3]}))
+    orphan = lake.stage(TABLE, "2024-01-01", pa.table({"x": [3]}))
     clock(monkeypatch, collecting, datetime.now(UTC) + timedelta(days=2))
     with dg.DagsterInstance.ephemeral() as instance:
         assert run(definitions, instance).success
         event = instance.get_latest_materialization_event(dg.AssetKey(["shop", "lake", "retention"]))
     told = {name: value.value for name, value in event.asset_materialization.metadata.items()}
-    assert (told["versions_collected"], told["versions_marked"], told["orphans_deleted"]) == (0, 0, 1)
+    assert (told["versions_collected"], told["versions_marked"], told["orphans_deleted"]) == (0, 0, 0)
+    assert told["orphans_put_into_the_trash"] == 1
+    assert orphan.files[0].path in told["summary"]
     assert all(v.gone is None for v in lake.history(TABLE))
+
+
+def test_a_run_with_the_ledger_that_was_moved_away_deletes_nothing_and_says_where_it_went(tmp_path, monkeypatch):
+    root, definitions = load(tmp_path, monkeypatch, add=DEFAULT)
+    lake = Lake.open(root / "data" / "lake")
+    lake.publish([lake.stage(TABLE, "2024-01-01", pa.table({"x": [1]}))])
+    moved = Lake.open(root / "data" / "lake", ledger=f"sqlite:///{tmp_path}/elsewhere.sqlite")
+    lake.move_ledger(moved)
+    moved.publish([moved.stage(TABLE, "2024-01-01", pa.table({"x": [2]}))])
+    clock(monkeypatch, collecting, datetime.now(UTC) + timedelta(days=40))
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = run(definitions, instance)
+    (failure,) = [e for e in result.all_events if e.is_step_failure]
+    assert re.search(r"was moved to .*/elsewhere\.sqlite on", str(failure.step_failure_data))
+    assert moved.read(TABLE).arrow().to_pylist() == [{"x": 2}]
+    assert len(list(lake.store.list("data"))) == 2
 
 
 def test_on_a_branch_the_run_fails_with_the_reason(tmp_path, monkeypatch):

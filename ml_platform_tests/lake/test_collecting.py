@@ -470,3 +470,44 @@ def test_schemas_and_rows_of_types_that_only_arrow_reads_are_collected_too(lake)
     with pytest.raises(CollectedError, match="deleted by retention"):
         lake.read_versions([old.id]).arrow()
     assert os.listdir(lake.root / "data/p/tables/a") == [os.path.basename(lake.heads(A)[None].files[0].path)]
+
+
+@pytest.mark.parametrize("how", ["tag", "pin", "branch", "model", "needed"])
+def test_what_comes_to_hold_a_version_between_the_plan_and_the_lock_saves_it(lake, monkeypatch, how):
+    older, old = put(lake, 1), put(lake, 2)
+    put(lake, 3)
+    lake.collect(HEADS_ONLY, now=days(2))
+    hold = {
+        "tag": lambda: lake.tag("late", old.commit),
+        "pin": lambda: lake.pin("me", [old]),
+        "branch": lambda: lake.create_branch("dev", old.commit),
+        "model": lambda: lake.publish([lake.stage_artifact(M, None, {"m.txt": b"1"}, inputs=[old])]),
+        "needed": lambda: put(lake, 4, properties={"replaced": [{"version": old.id}]}),
+    }
+    mark = collecting._mark
+
+    def meanwhile(*given):
+        mark(*given)
+        hold[how]()
+
+    monkeypatch.setattr(collecting, "_mark", meanwhile)
+    assert lake.collect(HEADS_ONLY, now=days(3)).versions == 1
+    assert (is_kept(lake, older), is_kept(lake, old)) == (False, True)
+    monkeypatch.undo()
+    # The next run plans with it, and says what holds it.
+    assert sum(line.versions for line in lake.collect(HEADS_ONLY, now=days(3)).held) == 1
+    assert lake.verify() == []
+
+
+def test_many_versions_are_collected_a_few_at_a_time_and_the_newest_first(lake, monkeypatch):
+    monkeypatch.setattr(collecting, "_AT_ONCE", 2)
+    old = [put(lake, 1)]
+    old += [put(lake, number, properties={"replaced": [{"version": old[0].id}]}) for number in (2, 3, 4, 5)]
+    last = put(lake, 1)
+    assert last.files == old[0].files
+    lake.collect(HEADS_ONLY, now=days(2))
+    head, report = lake.head(), lake.collect(HEADS_ONLY, now=days(3))
+    assert (report.versions, lake.head() - head) == (5, 3)
+    assert sum(line.bytes for line in report.collected) == report.swept.bytes
+    assert [lake.version(v.id).gone is None for v in (*old, last)] == [False] * 5 + [True]
+    assert lake.verify() == []

@@ -69,7 +69,7 @@ def test_a_store_that_is_down_publishes_nothing_and_works_again_when_it_is_up(la
         lake.stage_artifact(M, None, {"card": b"1", "model": b"2"})
     with pytest.raises(LakeError, match="cannot look at s3://"):
         lake.read(T).pl()
-    with pytest.raises(LakeError, match="cannot read s3://"):
+    with pytest.raises(LakeError, match=r"cannot (list|read) s3://"):
         lake.verify()
     object_server.break_requests(lambda n: None)
     assert (lake.head(), lake.read(T).arrow().to_pylist()) == (1, [{"x": 1}])
@@ -79,6 +79,8 @@ def test_a_store_that_is_down_publishes_nothing_and_works_again_when_it_is_up(la
 
 @pytest.mark.usefixtures("impatient")
 def test_an_artifact_that_cannot_be_written_whole_leaves_none_of_its_files(lake, object_server):
+    # The bucket has learnt whose it is before.
+    (before,) = lake.stage_artifact(M, "d1", {"a": b"0"}).files
     broken = []
 
     def third_put(n):
@@ -89,7 +91,7 @@ def test_an_artifact_that_cannot_be_written_whole_leaves_none_of_its_files(lake,
     object_server.break_requests(third_put)
     with pytest.raises(LakeError, match=r"cannot write s3://.*/c:"):
         lake.stage_artifact(M, None, {"a": b"1", "b": b"2", "c": b"3", "d": b"4"})
-    assert list(lake.store.list("data")) == []
+    assert [file.path for file in lake.store.list("data")] == [before.path]
 
 
 @pytest.mark.usefixtures("impatient")
@@ -108,7 +110,7 @@ def _down():
 def test_keys_that_are_wrong_or_a_bucket_that_is_not_there_are_said(bucket, tmp_path, monkeypatch):
     monkeypatch.setattr(object_store, "_RETRY", {"max_retries": 0})
     lake = Lake.open("s3://no-such-bucket/x", ledger=f"sqlite:///{tmp_path}/ledger.sqlite")
-    with pytest.raises(LakeError, match=r"cannot write s3://no-such-bucket/x/data/.*there is no such bucket") as problem:
+    with pytest.raises(LakeError, match=r"cannot list s3://no-such-bucket/x/.*there is no such bucket") as problem:
         lake.stage(T, "d1", rows(1))
     assert "no-secret" not in str(problem.value)
     assert lake.tables() == []

@@ -63,7 +63,7 @@ def test_a_migration_that_fails_leaves_the_old_ledger(old, monkeypatch):
         migrations._to_2(connection)
         raise ZeroDivisionError("division")
 
-    monkeypatch.setattr(migrations, "MIGRATIONS", {2: broken})
+    monkeypatch.setattr(migrations, "MIGRATIONS", {2: broken, 3: migrations._to_3})
     lake = Lake.open(old)
     with pytest.raises(ZeroDivisionError, match="division"):
         lake.head()
@@ -80,6 +80,6 @@ def test_an_old_program_refuses_the_new_ledger(old, monkeypatch):
     Lake.open(old).head()
     monkeypatch.setattr("ml_platform.lake.ledger.FORMAT", 1)
     lake = Lake.open(old)
-    with pytest.raises(LakeError, match=r"written by a newer ml_platform \(ledger format 2, this program knows 1\)"):
+    with pytest.raises(LakeError, match=r"written by a newer ml_platform \(ledger format 3, this program knows 1\)"):
         lake.head()
     lake.close()

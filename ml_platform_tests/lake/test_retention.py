@@ -97,4 +97,4 @@ def test_a_head_is_the_largest_id_that_is_seen_of_its_partition(versions, limits
     seen = [e for e in found if not e.rejected and any(e.branch == branch and e.id <= limit for branch, limit in limits)]
     expected = {max(e.id for e in seen if e.partition == partition) for partition in {e.partition for e in seen}}
     heads = Heads(found)
-    assert {e.id for e in found if heads.is_read(e.id, State("s", tuple(limits)))} == expected
+    assert heads.read_in(State("s", tuple(limits))) == expected

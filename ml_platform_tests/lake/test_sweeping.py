@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ml_platform.core.errors import LakeError
-from ml_platform.lake import conflicts, publishing
+from ml_platform.lake import collecting, conflicts, publishing
 from ml_platform.lake.local_store import LocalStore
 from ml_platform.lake.retention import Rule
 from ml_platform_tests.lake.writer import numbers
@@ -18,15 +18,27 @@ def later(hours):
     return START + timedelta(hours=hours)
 
 
-def test_files_that_crashed_writers_left_go_after_the_grace(lake):
+@pytest.fixture
+def sweep(monkeypatch):
+    """Collect at an hour from now, by the clock of the machine and of the store alike."""
+
+    def collect(lake, hours, rules=(), **more):
+        with monkeypatch.context() as clocks:
+            clocks.setattr(collecting, "store_time", lambda store: later(hours))
+            return lake.collect(rules, now=later(hours), **more)
+
+    return collect
+
+
+def test_files_that_crashed_writers_left_go_after_the_grace(lake, sweep):
     kept = lake.publish([lake.stage(A, "d1", numbers(1))]).versions[0]
     orphan = lake.stage(A, "d1", numbers(2))
     model = lake.stage_artifact("p/models/m", "d1", {"a.txt": b"1", "plots/b.txt": b"22"})
-    assert lake.collect([], now=later(23)).swept.orphans == 0
-    dry = lake.collect([], now=later(25), dry_run=True).swept
+    assert sweep(lake, 23).swept.orphans == 0
+    dry = sweep(lake, 25, dry_run=True).swept
     assert (dry.orphans, dry.orphan_bytes) == (3, orphan.bytes + 3)
     assert (lake.root / orphan.files[0].path).exists()
-    swept = lake.collect([], now=later(25)).swept
+    swept = sweep(lake, 25).swept
     assert (swept.orphans, swept.orphan_bytes, swept.files) == (3, orphan.bytes + 3, 0)
     assert not (lake.root / orphan.files[0].path).exists()
     assert not (lake.root / "data/p/models").exists()
@@ -49,25 +61,25 @@ def test_an_orphan_by_its_name_that_was_written_lately_stays_and_so_does_one_tha
     assert path.exists()
 
 
-def test_files_that_the_lake_did_not_name_are_left_alone(lake):
+def test_files_that_the_lake_did_not_name_are_left_alone(lake, sweep):
     lake.publish([lake.stage(A, "d1", numbers(1))])
     strangers = ["data/p/tables/a/_delta_log/00000000000000000000.json", "data/notes.txt", "data/p/tables/a/part=d1/mine.parquet"]
     for name in strangers:
         (lake.root / name).parent.mkdir(parents=True, exist_ok=True)
         (lake.root / name).write_text("x")
         os.utime(lake.root / name, (0, 0))
-    assert lake.collect([], now=later(1000)).swept.orphans == 0
+    assert sweep(lake, 1000).swept.orphans == 0
     assert all((lake.root / name).exists() for name in strangers)
 
 
-def test_a_file_that_goes_as_an_orphan_while_it_is_being_published_is_noticed_under_the_lock(lake, monkeypatch):
+def test_a_file_that_goes_as_an_orphan_while_it_is_being_published_is_noticed_under_the_lock(lake, monkeypatch, sweep):
     lake.publish([lake.stage(A, "d1", numbers(0))])
     staged = lake.stage(A, "d1", numbers(1))
     insert = conflicts._is_long_ago
 
     def swept_meanwhile(store, one):
         check(store, one)
-        lake.collect([], now=later(25))
+        sweep(lake, 25)
 
     check = publishing._check
     monkeypatch.setattr(publishing, "_check", swept_meanwhile)
@@ -85,7 +97,7 @@ def test_a_file_that_goes_as_an_orphan_while_it_is_being_published_is_noticed_un
     assert insert("data/p/tables/a/other.parquet") is True
 
 
-def test_a_file_that_is_published_while_it_is_being_swept_stays(lake, monkeypatch):
+def test_a_file_that_is_published_while_it_is_being_swept_stays(lake, monkeypatch, sweep):
     staged = lake.stage(A, "d1", numbers(1))
     listing = LocalStore.list
 
@@ -94,7 +106,7 @@ def test_a_file_that_is_published_while_it_is_being_swept_stays(lake, monkeypatc
         lake.publish([staged])
 
     monkeypatch.setattr(LocalStore, "list", published_meanwhile)
-    assert lake.collect([], now=later(25)).swept.orphans == 0
+    assert sweep(lake, 25).swept.orphans == 0
     assert lake.read(A).arrow() == numbers(1)
 
 

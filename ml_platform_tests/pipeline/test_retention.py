@@ -50,7 +50,7 @@ def test_the_report_says_what_went_what_waits_and_what_is_held(tmp_path):
     shop.project = replace(shop.project, retention=(Rule("shop/raw/*", timedelta(days=5), 2), Rule("shop/*")))
     shop.workspace = replace(shop.workspace, project=shop.project)
     assert summary(collect_history(shop.workspace)) == (
-        "0 versions collected, 0 marked, 0 held though their rule lets them go, 0 files of no version deleted: 0 bytes freed."
+        "0 versions collected, 0 marked, 0 held though their rule lets them go, 0 files of no version put into the trash: 0 bytes freed."
     )
     for number in range(4):
         shop.lake.publish([shop.lake.stage("shop/raw/orders", FIRST, pa.table({"n": [number]}))])
