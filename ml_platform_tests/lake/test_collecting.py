@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from ml_platform.core.errors import CollectedError, LakeError
-from ml_platform.lake import commit_log, engines, leases, sweeping
+from ml_platform.lake import collecting, commit_log, engines, leases, sweeping
 from ml_platform.lake.door import open_views
 from ml_platform.lake.duck import connect
 from ml_platform.lake.lake import Lake
