@@ -108,10 +108,12 @@ def back_up(lake: Lake, to: str | Path, *, link: bool = False) -> Backup:
         If the folder is the lake's own, holds another lake, or cannot be written.
     """
     target = Path(to).expanduser().resolve()
-    if not (lake.root / LEDGER_FILE).is_file():
+    own, place = lake._ledger.file, lake.root / LEDGER_FILE
+    # A file of that name may also be what is left of a ledger that was moved away.
+    if own is None or own.resolve() != place or not place.is_file():
         raise LakeError(
-            f"The lake at {lake.url} keeps its ledger in a database server: back that up with its own means (pg_dump) first, then copy the "
-            "folder data/ of the lake, whose files never change."
+            f"The lake at {lake.url} keeps its ledger in {lake.ledger_place}: back that up with its own means first (a database server with "
+            "pg_dump), then copy the folders data/ and identity/ of the lake, whose files never change."
         )
     if target == lake.root or target.is_relative_to(lake.root):
         raise LakeError(f"{target} lies in the lake that is to be backed up. Name a folder elsewhere, best on another disk.")

@@ -411,6 +411,9 @@ def test_a_sealed_ledger_is_not_backed_up(lake, other, tmp_path):
     lake.move_ledger(away)
     with pytest.raises(WrongLedgerError, match="was moved to"):
         back_up(lake, tmp_path / "backup")
+    # Nor is what is left of it taken for the ledger of the lake that goes on elsewhere.
+    with pytest.raises(LakeError, match=r"keeps its ledger in .*/elsewhere/ledger.sqlite: back that up"):
+        back_up(away, tmp_path / "backup")
     assert not (tmp_path / "backup").exists()
     away.close()
 
