@@ -112,7 +112,7 @@ def back_up(lake: Lake, to: str | Path, *, link: bool = False) -> Backup:
     # A file of that name may also be what is left of a ledger that was moved away.
     if own is None or own.resolve() != place or not place.is_file():
         raise LakeError(
-            f"The lake at {lake.url} keeps its ledger in {lake.ledger_place}: back that up with its own means first (a database server with "
+            f"The lake at {lake.url} keeps its ledger in {lake.ledger_place}: back that up with its own means first (a server with "
             "pg_dump), then copy the folders data/ and identity/ of the lake, whose files never change."
         )
     if target == lake.root or target.is_relative_to(lake.root):
