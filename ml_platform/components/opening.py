@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import dagster as dg
 
@@ -33,29 +33,68 @@ class Features:
 
     workspace: Workspace
 
-    def at(self, spine: Any, names: Sequence[str], *, cutoff: str | None = None) -> pl.DataFrame:
+    def at(
+        self, spine: Any, names: Sequence[str], *, cutoff: str | None = None, missing_days: Literal["stop", "allowed"] = "stop"
+    ) -> pl.DataFrame:
         """Return features as of each row's cutoff.
 
         Parameters
         ----------
         spine : polars or pandas DataFrame of n rows
-            The entity columns and one column of cutoff times (aware, or naive UTC).
+            The entity columns and one column of cutoff times: aware, or naive UTC; a date is its midnight (UTC), a text is read as an ISO
+            time. Whole numbers that pandas holds as floats, because one of them is missing, are keys like any.
         names : sequence of str
             Views (``delays``), single features (``delays.origin_count_7d``) or table columns (``airlines.name``).
         cutoff : str, optional
             The cutoff column; by default ``_cutoff``, ``cutoff``, or the only column of times.
+        missing_days : str
+            What to do where a window reaches days of a table that are not there and nothing is declared of them: ``stop``, or compute from
+            what is there (``allowed``); :meth:`coverage` tells how much that is.
 
         Returns
         -------
         polars.DataFrame of n rows
             The spine, row by row as it was given, with one column per feature.
-        """
-        from ml_platform.pipeline.feature_values import features_at, resolve_features
 
-        frame, given = _with_cutoff(spine, cutoff)
+        Raises
+        ------
+        MissingDaysError
+            If days are missing; the message says which days of which table, why, and what to do.
+        """
+        from ml_platform.pipeline.coverage import Reached
+        from ml_platform.pipeline.feature_values import features_at, resolve_features
+        from ml_platform.pipeline.given_spine import with_cutoff, with_whole_keys
+
+        frame, given = with_cutoff(spine, cutoff)
         definitions = resolve_features(self.workspace.project, names, frame.columns)
-        values, _ = features_at(self.workspace, frame, definitions)
+        if missing_days not in ("stop", "allowed"):
+            raise FeatureError(f"missing_days is {missing_days!r}. {did_you_mean(missing_days, ('stop', 'allowed'))}")
+        keyed = with_whole_keys(frame, definitions)
+        values, _ = features_at(self.workspace, keyed, definitions, reached=None if missing_days == "stop" else Reached())
+        # Keys that were given as floats, because one of them is missing, come back as they were given.
+        asked = {d.name for d in definitions}
+        values = values.with_columns(frame[c] for c in frame.columns if c not in asked and frame.schema[c] != keyed.schema[c])
         return values.rename({CUTOFF: given}) if given != CUTOFF else values
+
+    def coverage(self, spine: Any, names: Sequence[str], *, cutoff: str | None = None) -> pl.DataFrame:
+        """Return, per table, how many of the days that the features of these rows reach are there, and how many are missing.
+
+        Parameters
+        ----------
+        spine, names, cutoff
+            As of :meth:`at`.
+        """
+        import polars as pl
+
+        from ml_platform.pipeline.coverage import Reached
+        from ml_platform.pipeline.feature_values import features_at, resolve_features
+        from ml_platform.pipeline.given_spine import with_cutoff, with_whole_keys
+
+        frame, _ = with_cutoff(spine, cutoff)
+        reached, head = Reached(), self.workspace.lake.head()
+        definitions = resolve_features(self.workspace.project, names, frame.columns)
+        features_at(self.workspace, with_whole_keys(frame, definitions), definitions, at=head, reached=reached)
+        return pl.DataFrame(reached.coverage(self.workspace, head).rows())
 
 
 @dataclass(frozen=True)
@@ -209,19 +248,3 @@ def _dg_root(start: Path) -> Path:
     raise DeclarationError(
         f"No dg project found in {start.name}/ or above it. Go into one, give its folder, or make one with: ml-platform init DIR"
     )
-
-
-def _with_cutoff(spine: Any, cutoff: str | None) -> tuple[pl.DataFrame, str]:
-    import polars as pl
-
-    frame = spine if isinstance(spine, pl.DataFrame) else pl.from_pandas(spine)
-    times = [name for name, kind in frame.schema.items() if kind == pl.Datetime]
-    given = cutoff or next((n for n in (CUTOFF, "cutoff") if n in frame.columns), times[0] if len(times) == 1 else None)
-    if given is None or given not in frame.columns:
-        raise FeatureError(f"The spine needs one column of cutoff times; it has {', '.join(frame.columns)}. Name it with cutoff=...")
-    kind = frame.schema[given]
-    if not isinstance(kind, pl.Datetime):
-        raise FeatureError(f"The cutoff column {given!r} is {kind}; it must hold times.")
-    column = pl.col(given)
-    column = column.dt.replace_time_zone("UTC") if kind.time_zone is None else column.dt.convert_time_zone("UTC")
-    return frame.with_columns(column.dt.cast_time_unit("us")).rename({given: CUTOFF}), given

@@ -72,6 +72,12 @@ class PopulationModel(dg.Model, dg.Resolvable):
     ]
 
 
+class LeakageModel(dg.Model, dg.Resolvable):
+    """What is declared about features that seem to know the answer."""
+
+    allow: Annotated[dict[str, str], Field(description="Feature (or a pattern with *) to the reason why it may; stands in the model card.")]
+
+
 class ModelModel(dg.Model, dg.Resolvable):
     """How models are made."""
 
@@ -103,6 +109,9 @@ class Problem(Declared):
     model_: Annotated[ModelModel, Field(description="How models are made.", alias="model")] = ModelModel()
     monitor: Annotated[MonitorModel, Field(description="What is watched, and when to retrain.")] = MonitorModel()
     population: Annotated[PopulationModel | None, Field(description="{allow: reason} accepts what the population guard finds.")] = None
+    leakage: Annotated[
+        LeakageModel | None, Field(description="{allow: {feature: reason}} accepts what the leakage guard finds in a feature.")
+    ] = None
     promote_margin: Annotated[float, Field(description="A challenger must be better by this (AUC).")] = 0.002
 
     def to_core(self) -> core.Problem:
@@ -140,6 +149,7 @@ class Problem(Declared):
             ),
             promote_margin=self.promote_margin,
             population_allow=self._population_allow(where),
+            leakage_allow={} if self.leakage is None else dict(self.leakage.allow),
             description=self.description,
             owners=tuple(self.owners),
             tags=dict(self.tags),

@@ -17,6 +17,8 @@ from ml_platform.tables.contract import Contract
 from ml_platform.tables.parse import parse_contract
 from ml_platform.tables.sql import read_sql
 
+_MISSING_DAYS = ("stop", "are_empty", "allowed")
+
 
 class SourceModel(dg.Model, dg.Resolvable):
     """Where the rows come from: exactly one of ``files``, ``asset``, ``python`` and ``sql``."""
@@ -64,6 +66,16 @@ class Table(Declared):
     publish: Annotated[
         str, Field(description="Two runs at once: `last` stands (default), or `strict` refuses the second, saying who published when.")
     ] = "last"
+    missing_days: Annotated[
+        str,
+        Field(
+            description="What a day says of which nothing was delivered: `stop` (default): whoever reads it stops, for nobody knows what "
+            "happened; `are_empty`: nothing happened, files come only for days with rows; `allowed`: readers go on without it and tell so."
+        ),
+    ] = "stop"
+    lost_days: Annotated[
+        list[str], Field(description="Days (YYYY-MM-DD) that will never come: readers go on without them and tell so.")
+    ] = []
     timeless: Annotated[bool, Field(description="The rows hold for all times; the model card says so.")] = False
 
     def to_core(self) -> core.Table:
@@ -78,6 +90,10 @@ class Table(Declared):
         source = self._source(where)
         if self.publish not in ("last", "strict"):
             raise DeclarationError(f"{where}: publish {self.publish!r} is not known. {did_you_mean(self.publish, ('last', 'strict'))}")
+        if self.missing_days not in _MISSING_DAYS:
+            raise DeclarationError(
+                f"{where}: missing_days {self.missing_days!r} is not known. {did_you_mean(self.missing_days, _MISSING_DAYS)}"
+            )
         return core.Table(
             name=check_name(self.name, f"table ({where})"),
             source=source,
@@ -91,6 +107,8 @@ class Table(Declared):
             timeless=self.timeless,
             publish=self.publish,
             every=self._every(where),
+            missing_days=self.missing_days,  # type: ignore[arg-type] - checked above
+            lost_days=frozenset(_day(day, where) for day in self.lost_days),
             owners=tuple(self.owners),
             tags=dict(self.tags),
             retention=self.kept,

@@ -77,6 +77,10 @@ class FeatureError(MlPlatformError):
     """Features cannot be computed as declared."""
 
 
+class MissingDaysError(FeatureError):
+    """What is asked for reaches days of a table that are not there: not delivered, stopped or not made, which is not "nothing happened"."""
+
+
 class EmptySampleError(MlPlatformError):
     """A statistic, a training or a test was asked for rows that are not there."""
 

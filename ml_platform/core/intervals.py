@@ -8,6 +8,10 @@ from datetime import UTC, date, datetime, timedelta
 
 DAY = timedelta(days=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Before every time that a row can have: where "all that came before" begins.
+BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
+# Nobody means so long a time to the day: it stands for all that came before.
+_AGES = timedelta(days=100_000)
 
 
 @dataclass(frozen=True, order=True)
@@ -65,6 +69,11 @@ def floor_day(time: datetime) -> datetime:
 def spanned(keys: Sequence[str]) -> Interval:
     """Return the interval from the start of the first of the day keys to the end of the last."""
     return day_interval(min(keys), max(keys))
+
+
+def before(time: datetime, length: timedelta) -> datetime:
+    """Return the time that lies ``length`` before another; the beginning of all times where that lies before it, or centuries back."""
+    return BEGINNING if length >= _AGES or time - BEGINNING < length else time - length
 
 
 def to_micros(time: datetime) -> int:

@@ -297,6 +297,13 @@ class Lake(Upkeep):
         """Return the keys of the readable partitions of a table, in order, as of a commit."""
         return [version.partition for version in self.resolve(table, at=at)]
 
+    def rejected(self, table: str, at: At = None) -> dict[str | None, Version]:
+        """Return by partition the newest version that is kept as rejected, as of a commit, whether or not another one is readable."""
+        check_table(table)
+        with self._ledger.reading() as connection:
+            ids = lookup.head_ids(connection, table, visible(connection, self.scope, at), kind=REJECTED)
+            return {version.partition: version for version in lookup.known_versions(connection, ids).values()}
+
     def read(
         self,
         table: str,

@@ -44,12 +44,14 @@ class Content(NamedTuple):
     data_hash: str
 
 
-def head_ids(connection: sa.Connection, table: str, seen: Visible, partitions: Sequence[str] | None = None) -> list[int]:
-    """Return the ids of the readable heads of a table (of some partition keys) among what is visible."""
+def head_ids(
+    connection: sa.Connection, table: str, seen: Visible, partitions: Sequence[str] | None = None, *, kind: str | None = None
+) -> list[int]:
+    """Return the ids of the readable heads (or those of one kind) of a table (of some partition keys) among what is visible."""
     # What a branch wrote itself has larger ids than all it inherits: the largest id is its head in every case.
     newest = (
         sa.select(sa.func.max(versions.c.id))
-        .where(versions.c.table_name == table, seen.condition(), _READABLE)
+        .where(versions.c.table_name == table, seen.condition(), _READABLE if kind is None else versions.c.kind == kind)
         .group_by(versions.c.partition_key)
     )
     if partitions is None:

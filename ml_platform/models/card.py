@@ -74,6 +74,7 @@ class Card:
     limits: tuple[str, ...]
     contender: Role = "model"
     environment: Mapping[str, Any] = field(default_factory=dict)
+    coverage: tuple[Mapping[str, Any], ...] = ()
 
     def to_mapping(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -90,6 +91,7 @@ class Card:
             "timeless": list(self.timeless),
             "limits": list(self.limits),
             "environment": dict(self.environment),
+            "coverage": [dict(row) for row in self.coverage],
         }
 
 
@@ -106,6 +108,7 @@ def write_card(card: Card) -> str:
             _calibration(card.model),
             _features(card),
             _origin(card),
+            _coverage(card),
             _environment(card.environment),
             _list("Limits", card.limits),
         )
@@ -183,6 +186,11 @@ def _origin(card: Card) -> str:
         else "No table was read as of now: every value was available before its row's cutoff."
     )
     return f"## Made from\n\n{to_table(rows)}\n\n{timeless}" if rows else f"## Made from\n\n{timeless}"
+
+
+def _coverage(card: Card) -> str:
+    note = "Of the days that labels and features reach, so many were there; what lies before a table's start is history that there is not."
+    return f"## Coverage\n\n{to_table(card.coverage)}\n\n{note}" if card.coverage else ""
 
 
 def _environment(environment: Mapping[str, Any]) -> str:

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import numpy as np
 
 from ml_platform.core.errors import DeclarationError, MlPlatformError, SourceError
 from ml_platform.core.intervals import DAY, shift_day
 from ml_platform.core.masking import mask
 from ml_platform.lake.duck import connect, quote_name
 from ml_platform.lake.version import Version
+from ml_platform.pipeline.coverage import TableCoverage, is_pinned
+from ml_platform.pipeline.presence import Presence, day_number
 from ml_platform.pipeline.table import Verdicts, by_partition, judge_rows, table_code_version
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.derived import AVAILABLE_AT, PARTITION, DerivedPlan, plan_derived
@@ -140,7 +144,25 @@ class Inputs:
         for name, heads in self.heads.items():
             if self.days_back[name] is None and not heads:
                 return f"{name}, which it reads, has not been materialized yet"
+        return None if key is None else self._absent_days(key)
+
+    def _absent_days(self, key: str) -> str | None:
+        """Return which other days the partition reads that are not there, and no declaration says what that means."""
+        if is_pinned(self.workspace):
+            return None
+        for name, back in self.days_back.items():
+            if back is None:
+                continue
+            days = np.array([day_number(day) for day in _window(key, back)])
+            absent = self._presence[name].absent(days)
+            missing = {day: one for day, one in absent.items() if not one.empty and not one.allowed}
+            if missing:
+                return TableCoverage(name, "the partition", days.size, 0, 0, (), missing).says
         return None
+
+    @cached_property
+    def _presence(self) -> Mapping[str, Presence]:
+        return {name: Presence.of(self.workspace, name) for name, back in self.days_back.items() if back is not None}
 
     def versions(self, key: str | None) -> list[Version]:
         """Return the versions that the partition is made from."""

@@ -12,13 +12,15 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from ml_platform.core.intervals import DAY, Interval, day_interval, day_start, to_micros
+from ml_platform.core.intervals import DAY, Interval, before, day_interval, day_start, to_micros
 from ml_platform.features.change_points import longest_reach
 from ml_platform.features.compile import CompiledView
 from ml_platform.features.definition import VALID_FROM, FeatureDefinition, definition_hash, feature_table_name
 from ml_platform.features.feature_limit import left_out_words
 from ml_platform.features.handmade import refreshes_within
+from ml_platform.features.window_spec import FOREVER
 from ml_platform.lake.version import Staged, Version
+from ml_platform.pipeline.coverage import Coverage, Reached
 from ml_platform.pipeline.feature_events import TableHeads, heads_of, last_landed_day, made_from, versions_within
 from ml_platform.pipeline.feature_figures import covered, feature_figures
 from ml_platform.pipeline.feature_jobs import handmade_history, window_history
@@ -44,7 +46,17 @@ class Task:
 
     def inputs(self, interval: Interval) -> list[Version]:
         """Return the versions that change points in the interval are made from."""
-        return versions_within(self.heads, Interval(interval.start - longest_reach(self.definitions), interval.end))
+        return versions_within(self.heads, Interval(before(interval.start, longest_reach(self.definitions)), interval.end))
+
+    def coverage(self, days: Sequence[str]) -> Coverage:
+        """Return what is there of the days that the windows of some days reach."""
+        reached, back = Reached(), longest_reach(self.definitions)
+        intervals = [partition_interval(self.workspace.project, day) for day in days]
+        ends = np.array([to_micros(interval.end) for interval in intervals], dtype=np.int64)
+        starts = None if back >= FOREVER else np.array([to_micros(before(interval.start, back)) for interval in intervals], dtype=np.int64)
+        for head in self.heads:
+            reached.add_times(head.table, starts, ends, np.ones(ends.size, dtype=bool), self.view.name)
+        return reached.coverage(self.workspace, None)
 
 
 def materialize_features(workspace: Workspace, view_name: str, entity: Sequence[str], partitions: Sequence[str]) -> Outcome:
@@ -108,7 +120,10 @@ def materialize_features(workspace: Workspace, view_name: str, entity: Sequence[
         "change_points": whole.height,
         **({"left_out": left_out} if left_out else {}),
     }
-    return Outcome(commit, outcomes, (_check(definitions, whole),), metadata)
+    coverage = task.coverage([day for day in days if inputs[day]])
+    if coverage.tables:
+        metadata["coverage"] = Rows(coverage.rows())
+    return Outcome(commit, outcomes, (_check(definitions, whole, coverage),), metadata)
 
 
 def feature_task(workspace: Workspace, view_name: str, entity: Sequence[str]) -> Task:
@@ -138,7 +153,7 @@ def entity_schema(workspace: Workspace, definition: FeatureDefinition) -> pl.Sch
 
 def _compute(task: Task, interval: Interval) -> pl.DataFrame:
     workspace, definitions = task.workspace, task.definitions
-    reach = Interval(interval.start - longest_reach(definitions), interval.end)
+    reach = Interval(before(interval.start, longest_reach(definitions)), interval.end)
     if not task.view.view.is_handmade:
         head = task.heads[0]
         return window_history(workspace, head.table, head.within(reach), definitions, interval)
@@ -206,7 +221,7 @@ def _described(definitions: Sequence[FeatureDefinition], entity: Sequence[str], 
     return tuple(feature_figures(d, history[d.stored_name] if history.height else nothing, ever.get(d.stored_name)) for d in definitions)
 
 
-def _check(definitions: Sequence[FeatureDefinition], history: pl.DataFrame) -> CheckOutcome:
+def _check(definitions: Sequence[FeatureDefinition], history: pl.DataFrame, coverage: Coverage) -> CheckOutcome:
     empty = [d.name for d in definitions if history.height and history[d.stored_name].null_count() == history.height]
     if not history.height:
         summary = "There is no change point at all: no row of these days became available."
@@ -214,8 +229,9 @@ def _check(definitions: Sequence[FeatureDefinition], history: pl.DataFrame) -> C
         summary = f"{len(empty)} of {len(definitions)} features are NULL throughout: {', '.join(empty[:5])}."
     else:
         summary = f"{history.height:,} change points, each of {len(definitions)} features has values."
+    if not coverage.is_whole:
+        summary = f"{summary} Values that windows make without them say too little: {coverage.says}"
     rows = tuple({"feature": name, "null_share": 1.0} for name in empty)
-    numbers = {"rows": float(history.height), "empty_features": float(len(empty))}
-    return CheckOutcome(
-        "rows_and_nulls", passed=bool(history.height) and not empty, severity="warn", summary=summary, rows=rows, numbers=numbers
-    )
+    numbers = {"rows": float(history.height), "empty_features": float(len(empty)), "coverage": coverage.share}
+    passed = bool(history.height) and not empty and coverage.is_whole
+    return CheckOutcome("rows_and_nulls", passed=passed, severity="warn", summary=summary, rows=rows, numbers=numbers)

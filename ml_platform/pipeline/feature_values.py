@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,8 @@ import numpy as np
 import polars as pl
 
 from ml_platform.core.errors import FeatureError, UnknownNameError, did_you_mean
-from ml_platform.core.intervals import DAY, EPOCH, Interval, day_start, floor_day, from_micros
+from ml_platform.core.intervals import BEGINNING, DAY, Interval, before, day_start, floor_day, from_micros
+from ml_platform.core.intervals import to_micros as micros_of
 from ml_platform.features.axis import floor_to_grid
 from ml_platform.features.change_points import longest_reach, read_at
 from ml_platform.features.definition import CUTOFF, VALID_FROM, FeatureDefinition, definition_hash
@@ -21,6 +22,7 @@ from ml_platform.features.event_columns import check_columns, to_micros
 from ml_platform.features.nested.search import discovered
 from ml_platform.features.table_columns import column_definition, look_up_columns
 from ml_platform.lake.version import Version
+from ml_platform.pipeline.coverage import Reached
 from ml_platform.pipeline.expression_values import with_expressions
 from ml_platform.pipeline.feature_events import TableHeads, heads_of, made_from, read_rows, versions_within
 from ml_platform.pipeline.feature_jobs import handmade_history, history_fits, window_values
@@ -37,10 +39,20 @@ _MICROSECOND = timedelta(microseconds=1)
 FEW_DAYS = 400
 _COLUMN_TYPES = {"BIGINT": pl.Int64(), "DOUBLE": pl.Float64()}
 
+# Windows over all rows reach some four centuries back, and Python's times end with the year 9999.
+_FIRST, _LAST = micros_of(datetime(1000, 1, 1, tzinfo=UTC)), micros_of(datetime(9999, 12, 31, tzinfo=UTC))
+
 Found = tuple[pl.DataFrame, list[Version]]
 
 
-def features_at(workspace: Workspace, spine: pl.DataFrame, definitions: Sequence[FeatureDefinition], *, at: int | None = None) -> Found:
+def features_at(
+    workspace: Workspace,
+    spine: pl.DataFrame,
+    definitions: Sequence[FeatureDefinition],
+    *,
+    at: int | None = None,
+    reached: Reached | None = None,
+) -> Found:
     """Return features as of each row's cutoff.
 
     Parameters
@@ -54,6 +66,8 @@ def features_at(workspace: Workspace, spine: pl.DataFrame, definitions: Sequence
         the tables hold now, it is read; elsewhere they are computed. Both give the same values.
     at : int, optional
         Commit to read from; the newest one by default.
+    reached : Reached, optional
+        Filled with the days that each row reaches, for a caller who judges them itself. Without it, days that are missing raise.
 
     Returns
     -------
@@ -66,12 +80,21 @@ def features_at(workspace: Workspace, spine: pl.DataFrame, definitions: Sequence
     ------
     FeatureError
         If the spine lacks an entity column, has it in another type, or has a column that is named like a feature.
+    MissingDaysError
+        If a window reaches a day of a table that is not there, and no declaration of the table says what that means.
     """
+    at = workspace.lake.head() if at is None else at
+    if reached is None:
+        judged = Reached()
+        found = features_at(workspace, spine, definitions, at=at, reached=judged)
+        judged.coverage(workspace, at).require("Features cannot be computed:")
+        return found
     _check_spine(spine, definitions)
-    commit = _Commit(workspace, workspace.lake.head() if at is None else at)
+    commit = _Commit(workspace, at, reached)
     spine = spine.with_columns(_utc(spine[CUTOFF]))
     if any(d.kind == "expression" for d in definitions):
-        return with_expressions(partial(features_at, workspace, at=commit.at), spine, definitions)
+        return with_expressions(partial(features_at, workspace, at=commit.at, reached=reached), spine, definitions)
+    reached.add_features(workspace.project.table, spine[CUTOFF], definitions)
     columns: dict[str, pl.Series] = {}
     versions: dict[int, Version] = {}
     for group in _grouped(definitions, _source):
@@ -146,6 +169,7 @@ class _Commit:
 
     workspace: Workspace
     at: int
+    reached: Reached
     _heads: dict[str, TableHeads] = field(default_factory=dict)
 
     def heads(self, names: Iterable[str]) -> list[TableHeads]:
@@ -174,7 +198,7 @@ def _view_values(commit: _Commit, spine: pl.DataFrame, definitions: list[Feature
     """Read the entities whose feature table holds these values, and compute the others together."""
     cutoffs = _spanned(spine)
     if cutoffs is None:
-        return _computed(commit, spine, definitions, [], Interval(EPOCH, EPOCH))
+        return _computed(commit, spine, definitions, [], Interval(BEGINNING, BEGINNING))
     heads = commit.heads([definitions[0].table] if definitions[0].kind == "window" else [name for name, _ in definitions[0].reads])
     found: list[pl.DataFrame] = []
     used: list[Version] = []
@@ -198,7 +222,7 @@ def _computed(
     commit: _Commit, spine: pl.DataFrame, definitions: list[FeatureDefinition], heads: list[TableHeads], cutoffs: Interval
 ) -> Found:
     workspace = commit.workspace
-    reach = Interval(cutoffs.start - longest_reach(definitions), cutoffs.end)
+    reach = Interval(before(cutoffs.start, longest_reach(definitions)), cutoffs.end)
     versions = versions_within(heads, reach)
     if definitions[0].kind == "window":
         return window_values(workspace, workspace.project.table(definitions[0].table), versions, spine, definitions), versions
@@ -214,7 +238,7 @@ def _stored_versions(commit: _Commit, definitions: list[FeatureDefinition], cuto
     if workspace.project.partitions is None:
         return []
     back = longest_reach(definitions) if first.kind == "window" else (first.refresh or timedelta(0))
-    start = max(floor_day(cutoffs.start - back), day_start(workspace.project.partitions.start))
+    start = max(floor_day(before(cutoffs.start, back)), day_start(workspace.project.partitions.start))
     if start >= cutoffs.end:
         return []
     days = None if cutoffs.end - start > FEW_DAYS * DAY else list(Interval(start, cutoffs.end).days())
@@ -229,7 +253,7 @@ def _stored_versions(commit: _Commit, definitions: list[FeatureDefinition], cuto
         if version is None or hashes.items() - version.properties[DEFINITIONS].items():
             return []
         interval = partition_interval(workspace.project, day)
-        reach = Interval(interval.start - timedelta(seconds=version.properties[REACH]), interval.end)
+        reach = Interval(before(interval.start, timedelta(seconds=version.properties[REACH])), interval.end)
         if version.properties[MADE_FROM] != made_from(versions_within(heads, reach)):
             return []
         found.append(version)
@@ -241,10 +265,12 @@ def _column_values(commit: _Commit, spine: pl.DataFrame, definitions: list[Featu
     first = definitions[0]
     workspace, table = commit.workspace, commit.workspace.project.table(first.table)
     cutoffs = _spanned(spine)
-    versions = [] if cutoffs is None else versions_within(commit.heads([table.name]), Interval(EPOCH, cutoffs.end))
+    versions = [] if cutoffs is None else versions_within(commit.heads([table.name]), Interval(BEGINNING, cutoffs.end))
     wanted = [*first.entity, *first.available_at, *(str(d.value) for d in definitions)]
     rows = read_rows(workspace, table, versions, wanted, partition_column="_partition" if table.partitions else None)
     values, found = look_up_columns(rows, spine, definitions)
+    # Where a row was found its value is known; where none was, it may stand in any day before the cutoff.
+    commit.reached.add_times(table, None, found.cutoffs, found.known & (found.rows < 0), f"column {definitions[0].name}", looked_up=True)
     values = values.with_columns(pl.col(d.name).cast(_COLUMN_TYPES[d.type]) for d in definitions if d.type in _COLUMN_TYPES)
     if table.partitions is None:
         return values, versions
@@ -253,7 +279,7 @@ def _column_values(commit: _Commit, spine: pl.DataFrame, definitions: list[Featu
 
 
 def _nested_values(commit: _Commit, spine: pl.DataFrame, definitions: list[FeatureDefinition]) -> Found:
-    return nested_values(commit.workspace, commit.heads, spine, definitions, _spanned(spine))
+    return nested_values(commit.workspace, commit.heads, spine, definitions, _spanned(spine), commit.reached)
 
 
 # How the features of each kind are found; what a view makes is read from its feature table, or computed.
@@ -274,6 +300,11 @@ def _spanned(spine: pl.DataFrame) -> Interval | None:
 def _utc(cutoffs: pl.Series) -> pl.Series:
     """Return cutoffs as UTC microseconds; times without a zone are UTC."""
     micros, known = to_micros(cutoffs)
+    if known.any() and not _FIRST <= micros[known].min() <= micros[known].max() < _LAST:
+        raise FeatureError(
+            "The spine has cutoffs before the year 1000 or at the very end of 9999, where no window has room. Make times NULL that "
+            "stand for none."
+        )
     return pl.select(pl.when(pl.Series(known)).then(pl.Series(micros)).cast(TIMES).alias(CUTOFF)).to_series()
 
 

@@ -18,6 +18,7 @@ from ml_platform.core.intervals import from_micros, to_micros
 from ml_platform.features.definition import CUTOFF, FeatureDefinition
 from ml_platform.features.inputs import leaves
 from ml_platform.pipeline.changed_lake import from_moment, seen
+from ml_platform.pipeline.coverage import Reached
 from ml_platform.pipeline.outcome import CheckOutcome
 from ml_platform.pipeline.population import decided_later, derived_below
 from ml_platform.pipeline.workspace import Workspace
@@ -121,9 +122,9 @@ def moved_features(
     changed = from_moment(moment, entities)
     kept = {} if kept is None else kept
     before, after = (seen(workspace, how, kept) for how in (None, changed))
-    expected, _ = features_at(before, spine, definitions, at=at)
+    expected, _ = features_at(before, spine, definitions, at=at, reached=Reached())
     try:
-        got, _ = features_at(after, spine, definitions, at=at)
+        got, _ = features_at(after, spine, definitions, at=at, reached=Reached())
     except MlPlatformError as error:
         # Only handmade code can fail for what it should never have been handed.
         return [{"feature": "", "moment": moment, "rows": spine.height, "was": "", "became": str(error), "cutoff": None}]

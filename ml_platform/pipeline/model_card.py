@@ -74,6 +74,7 @@ def card_of(
         against=fitted.against,
         timeless=timeless_tables(workspace, definitions),
         made_from=_sources(workspace, training, selected),
+        coverage=tuple(training.properties.get("coverage", ())),
         limits=(*_declared_limits(problem, training), *_limits(fitted.evaluation, frame, [d.name for d in definitions], splits, selected)),
         contender=fitted.contender,
         environment=environment,
@@ -81,14 +82,22 @@ def card_of(
 
 
 def _declared_limits(problem: CompiledProblem, training: Version) -> tuple[str, ...]:
-    """Say what was declared that no check can vouch for, and which discovered features had no room."""
+    """Say what was declared that no check can vouch for, which days are not there, and which discovered features had no room."""
     left_out = training.properties.get(LEFT_OUT)
     words = (str(left_out),) if left_out else ()
     reason = problem.problem.population_allow
+    lines = [*training.properties.get("leakage_accepted", ())]
+    for table in training.properties.get("coverage", ()):
+        if table["gone on without"]:
+            days, name, by, without = (table[key] for key in ("days", "table", "reached by", "gone on without"))
+            lines.append(
+                f"Of the {days} days of {name} that {by} reaches, {table['coverage']:.1%} were there: it went on without {without}."
+            )
     if not reason:
-        return words
+        return (*lines, *words)
     share = float(training.properties.get("numbers", {}).get("unknown_at_cutoff_share", 0.0))
     return (
+        *lines,
         f"What becomes known after the cutoff may decide which rows there are ({share:.1%} were first known at or after their own and "
         f"are left out). It is declared to be right: {reason.rstrip('.')}.",
         *words,

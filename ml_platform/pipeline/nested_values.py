@@ -8,14 +8,17 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 
-from ml_platform.core.intervals import EPOCH, Interval
-from ml_platform.features.definition import FeatureDefinition
+from ml_platform.core.intervals import BEGINNING, Interval, before
+from ml_platform.features.definition import CUTOFF, FeatureDefinition
+from ml_platform.features.event_columns import to_micros
 from ml_platform.features.nested.evaluate import evaluate
 from ml_platform.features.nested.frames import Tables, find_rows
 from ml_platform.features.nested.tree import Tree, from_code, read_columns
 from ml_platform.lake.version import Version
+from ml_platform.pipeline.coverage import Reached
 from ml_platform.pipeline.feature_events import TableHeads, read_rows, versions_within
 from ml_platform.pipeline.workspace import Workspace
+from ml_platform.tables.table import Table
 
 _PARTITION = "_partition"
 
@@ -26,6 +29,7 @@ def nested_values(
     spine: pl.DataFrame,
     definitions: Sequence[FeatureDefinition],
     cutoffs: Interval | None,
+    reached: Reached,
 ) -> tuple[pl.DataFrame, list[Version]]:
     """Return features of features; see :func:`ml_platform.pipeline.feature_values.features_at`.
 
@@ -41,6 +45,8 @@ def nested_values(
         Of kind ``nested``.
     cutoffs : Interval, optional
         From the first to the last cutoff; None if there is none.
+    reached : Reached
+        Filled with the days in which the spine's own rows may stand that were not found.
 
     Returns
     -------
@@ -65,7 +71,7 @@ def nested_values(
             used += [v for v in versions if v.id in near]
         elif table.partitions is None:
             used += versions
-        used += _looked_up(frames, spine, [t for t in trees if t.table == name], versions) if partition else []
+        used += _looked_up(frames, spine, [t for t in trees if t.table == name], versions, table, reached)
     values = evaluate(frames, spine, trees)
     columns = [series.alias(definition.name) for series, definition in zip(values, definitions, strict=True)]
     return pl.DataFrame(columns), list({version.id: version for version in used}.values())
@@ -88,14 +94,25 @@ def _columns(trees: Sequence[Tree]) -> dict[str, list[str]]:
 
 def _interval(cutoffs: Interval, back: timedelta | None) -> Interval:
     """Return when rows became available that can matter; the spine's own rows can be of any age."""
-    start = EPOCH if back is None else cutoffs.start - back
+    start = BEGINNING if back is None else before(cutoffs.start, back)
     return Interval(min(start, cutoffs.end), cutoffs.end)
 
 
-def _looked_up(frames: dict[str, pl.DataFrame], spine: pl.DataFrame, trees: Sequence[Tree], versions: Sequence[Version]) -> list[Version]:
-    """Return the versions that hold the spine's own rows."""
+def _looked_up(
+    frames: dict[str, pl.DataFrame],
+    spine: pl.DataFrame,
+    trees: Sequence[Tree],
+    versions: Sequence[Version],
+    read: Table,
+    reached: Reached,
+) -> list[Version]:
+    """Return the versions that hold the spine's own rows; of a table without partitions they are all in use already."""
     days: set[str | None] = set()
+    micros, dated = to_micros(spine[CUTOFF])
     for table, key, known in {(t.table, t.key, t.known) for t in trees}:
         rows = find_rows(Tables(frames), table, key, known, spine)
-        days |= set(frames[table][_PARTITION].gather(np.unique(rows[rows >= 0])).unique())
+        keyed = spine.select(pl.all_horizontal(pl.col(key).is_not_null())).to_series().to_numpy()
+        reached.add_times(read, None, micros, dated & keyed & (rows < 0), f"the rows of {table}", looked_up=True)
+        if read.partitions is not None:
+            days |= set(frames[table][_PARTITION].gather(np.unique(rows[rows >= 0])).unique())
     return [v for v in versions if v.partition in days]

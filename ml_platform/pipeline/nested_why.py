@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ml_platform.core.intervals import EPOCH, Interval, from_micros
+from ml_platform.core.intervals import BEGINNING, Interval, from_micros
 from ml_platform.features.axis import MICROSECOND
 from ml_platform.features.definition import CUTOFF, FeatureDefinition
 from ml_platform.features.nested.frames import Tables
@@ -52,7 +52,7 @@ def explain_nested(
     frames, versions = {}, {}
     for name, read in columns.items():
         table, (heads,) = workspace.project.table(name), heads_of(workspace, [name], at)
-        found = heads.within(Interval(EPOCH, cutoff))
+        found = heads.within(Interval(BEGINNING, cutoff))
         origin = () if table.is_derived else ("_file", "_row")
         partition = _PARTITION if table.partitions is not None else None
         frames[name] = read_rows(workspace, table, found, [*read, *table.key, *origin], partition_column=partition)

@@ -12,6 +12,7 @@ from ml_platform.core.intervals import day_interval, spanned
 from ml_platform.lake.version import Staged, Version
 from ml_platform.pipeline.outcome import Outcome, PartitionOutcome
 from ml_platform.pipeline.predictions import MODEL_VERSION, SCORE, row_columns
+from ml_platform.pipeline.problem_reach import label_reach
 from ml_platform.pipeline.problem_rows import answers_until, label_times, read_label_rows, versions_of
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem
@@ -48,6 +49,7 @@ def materialize_outcomes(workspace: Workspace, problem_name: str, partitions: Se
     until = answers_until(workspace, problem, at=at)
     scored = _scored(workspace, problem, list(heads.values()))
     mature = scored.filter(is_mature(problem.maturity, until))
+    mature, unknown, unobserved = _observable(workspace, problem, mature, at)
     days: dict[str | None, pl.DataFrame] = {}
     numbers: dict[str, Mapping[str, float | int | str]] = {}
     if mature.height:
@@ -57,7 +59,8 @@ def materialize_outcomes(workspace: Workspace, problem_name: str, partitions: Se
         counts = dict(scored.group_by(_DAY).len().iter_rows())
         for (day,), rows in answered.group_by(_DAY, maintain_order=True):
             kept = rows if problem.problem.label.without_rows == "null" else rows.filter(pl.col(LABEL).is_not_null())
-            numbers[str(day)] = _numbers(rows, kept, counts[day] - rows.height)
+            lost = unobserved.get(day, 0)
+            numbers[str(day)] = _numbers(rows, kept, counts[day] - rows.height - lost) | {"unobserved": lost}
             days[str(day)] = kept
     commit = None
     if mature.height:
@@ -67,10 +70,29 @@ def materialize_outcomes(workspace: Workspace, problem_name: str, partitions: Se
     outcomes = tuple(
         PartitionOutcome(day, versions[day], numbers=numbers[day])
         if day in versions
-        else PartitionOutcome(day, None, stopped=_why_empty(problem, scored, day, until, workspace.clock.now()))
+        else PartitionOutcome(day, None, stopped=unknown.get(day) or _why_empty(problem, scored, day, until, workspace.clock.now()))
         for day in partitions
     )
     return Outcome(commit, outcomes)
+
+
+def _observable(
+    workspace: Workspace, problem: CompiledProblem, mature: pl.DataFrame, at: int
+) -> tuple[pl.DataFrame, dict[str, str], dict[str, int]]:
+    """Leave out rows whose label is observed in days that are not there: nobody knows the answer yet or, by declaration, ever.
+
+    Also return by day why that is, and how many rows will never have an answer.
+    """
+    reached = label_reach(problem, mature[CUTOFF])
+    known = pl.Series(~reached.blocked(workspace, at, mature.height, also_allowed=True), dtype=pl.Boolean)
+    waiting = pl.Series(reached.blocked(workspace, at, mature.height), dtype=pl.Boolean)
+    why: dict[str, str] = {}
+    for day in mature[_DAY].filter(~known).unique():
+        rows = waiting & (mature[_DAY] == day)
+        lost = f"What came of the rows of {day} will never be known: days of {problem.label_table.name} are lost by its declaration."
+        why[day] = reached.coverage(workspace, at, rows.to_numpy()).says if rows.any() else lost
+    unobserved = dict(mature.filter(~known & ~waiting).group_by(_DAY).len().iter_rows())
+    return mature.filter(known), why, unobserved
 
 
 def _scored(workspace: Workspace, problem: CompiledProblem, heads: Sequence[Version]) -> pl.DataFrame:
@@ -102,7 +124,7 @@ def _stage(
     )
 
 
-def _numbers(mature: pl.DataFrame, kept: pl.DataFrame, waiting: int) -> Mapping[str, float | int | str]:
+def _numbers(mature: pl.DataFrame, kept: pl.DataFrame, waiting: int) -> dict[str, float | int | str]:
     """Return what is plotted over days; means only where there is something to take one of."""
     means = {"label_mean": kept[LABEL].mean(), "mean_score": kept[SCORE].mean()}
     return {

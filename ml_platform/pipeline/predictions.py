@@ -17,6 +17,7 @@ from ml_platform.pipeline.feature_values import features_at
 from ml_platform.pipeline.lineage_report import lineage_metadata
 from ml_platform.pipeline.model import load_model
 from ml_platform.pipeline.outcome import Outcome, PartitionOutcome
+from ml_platform.pipeline.problem_reach import active_reach
 from ml_platform.pipeline.problem_rows import feature_versions_of, read_spine, spine_times, versions_of
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem
@@ -58,20 +59,24 @@ def materialize_predictions(workspace: Workspace, problem_name: str, partitions:
     passed = found.spine.rows.with_columns(_day_of(CUTOFF)).filter(pl.col(CUTOFF) <= now, pl.col(_DAY).is_in(list(partitions)))
     new = passed.join(given, on=[*problem.spine_key, CUTOFF], how="anti", nulls_equal=True, maintain_order="left")
     versions = {str(head.partition): head for head in heads}
-    commit = None
+    commit, held = None, Held({}, "")
     if new.height:
-        scoring = _score(workspace, problem, champion, new, found.versions, now=now, at=at)
+        scoring, held = _score(workspace, problem, champion, new, found.versions, now=now, at=at)
+        new = scoring.rows
+    if new.height:
         commit = _publish(workspace, problem, scoring, versions)
         versions |= {str(v.partition): v for v in commit.versions}
         given = _given(workspace, problem, list(versions.values()), found.spine.rows)
-    numbers = _numbers(workspace, given, new)
+    numbers = _numbers(workspace, given, new, held)
     outcomes = tuple(
         PartitionOutcome(day, versions[day], numbers=numbers[day])
         if day in versions
-        else PartitionOutcome(day, None, stopped=_why_empty(problem, found.spine, day, now))
+        else PartitionOutcome(day, None, stopped=held.says_of(day) or _why_empty(problem, found.spine, day, now))
         for day in partitions
     )
     metadata: dict[str, Any] = {"champion": champion.version.id, "scored_by": champion.name, "rows_scored": new.height}
+    if held.rows:
+        metadata["not scored"] = f"{sum(held.rows.values())} rows are not scored yet. {held.says}"
     if versions:
         metadata |= lineage_metadata(workspace, versions[max(versions)])
     return Outcome(commit, outcomes, metadata=metadata)
@@ -89,6 +94,18 @@ class _Scoring:
     feature_versions: Sequence[Version]
 
 
+@dataclass(frozen=True)
+class Held:
+    """Rows by day that wait for days which are not there, and which these are."""
+
+    rows: Mapping[str, int]
+    says: str
+
+    def says_of(self, day: str) -> str:
+        """Return why nothing of a day is scored; empty if no row of it waits."""
+        return f"{self.rows[day]} rows of {day} are not scored yet. {self.says}" if day in self.rows else ""
+
+
 def _score(
     workspace: Workspace,
     problem: CompiledProblem,
@@ -98,12 +115,21 @@ def _score(
     *,
     now: datetime,
     at: int,
-) -> _Scoring:
-    """Score rows with the features that the model was made with, whatever the views are today."""
+) -> tuple[_Scoring, Held]:
+    """Score rows with the features that the model was made with, whatever the views are today.
+
+    A score is given once: rows of which windows reach days that are not there wait for them.
+    """
     version = champion.version
     model = load_model(workspace, version, champion.role)
     workspace.say(f"{problem.name}: {new.height:,} rows are scored by model version {version.id}, {champion.name}")
-    values, versions = features_at(workspace, new.drop(_DAY), model.definitions, at=at)
+    reached = active_reach(problem, new[CUTOFF])
+    values, versions = features_at(workspace, new.drop(_DAY), model.definitions, at=at, reached=reached)
+    blocked = pl.Series(reached.blocked(workspace, at, new.height))
+    held = Held(dict(new.filter(blocked).group_by(_DAY).len().iter_rows()), reached.coverage(workspace, at, blocked.to_numpy()).says)
+    if held.rows:
+        workspace.say(f"{problem.name}: {blocked.sum():,} rows are not scored. {held.says}")
+    new, values = new.filter(~blocked), values.filter(~blocked)
     names = [d.name for d in model.definitions]
     key = row_columns(problem)
     rows = values.select(*key, CUTOFF, *(n for n in names if n not in key)).with_columns(
@@ -114,7 +140,7 @@ def _score(
     )
     own = [*key, CUTOFF, SCORE, MODEL_VERSION, SCORED_AT]
     rows = rows.select(*own, *(n for n in names if n not in own), _DAY)
-    return _Scoring(rows, model.definitions, definition_hash(model.definitions), version, spine_versions, versions)
+    return _Scoring(rows, model.definitions, definition_hash(model.definitions), version, spine_versions, versions), held
 
 
 def _publish(workspace: Workspace, problem: CompiledProblem, scoring: _Scoring, heads: Mapping[str, Version]) -> Commit:
@@ -188,7 +214,7 @@ def _with_given(workspace: Workspace, problem: CompiledProblem, new: pl.DataFram
     return pl.concat([*given, new], how="diagonal_relaxed").unique(same, keep="first", maintain_order=True)
 
 
-def _numbers(workspace: Workspace, given: pl.DataFrame, new: pl.DataFrame) -> dict[str, Mapping[str, float | int | str]]:
+def _numbers(workspace: Workspace, given: pl.DataFrame, new: pl.DataFrame, held: Held) -> dict[str, Mapping[str, float | int | str]]:
     """Return what is plotted over days; rows from before their model's training date were scored in hindsight and prove nothing of it."""
     models = given[MODEL_VERSION].unique().to_list()
     trained = {m: date for m in models if (date := workspace.lake.version(m).properties.get("training_date"))}
@@ -206,7 +232,8 @@ def _numbers(workspace: Workspace, given: pl.DataFrame, new: pl.DataFrame) -> di
         )
     )
     fresh = dict(new.group_by(_DAY).len().iter_rows())
-    return {(day := row.pop(_DAY)): {**row, "rows_new": fresh.get(day, 0)} for row in by_day.iter_rows(named=True)}
+    numbers = {(day := row.pop(_DAY)): {**row, "rows_new": fresh.get(day, 0)} for row in by_day.iter_rows(named=True)}
+    return {day: row | ({"rows_held": held.rows[day]} if day in held.rows else {}) for day, row in numbers.items()}
 
 
 def _why_unscored(workspace: Workspace, problem_name: str) -> str:

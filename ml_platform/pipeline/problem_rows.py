@@ -11,7 +11,7 @@ from itertools import groupby
 import polars as pl
 import pyarrow as pa
 
-from ml_platform.core.intervals import DAY, EPOCH, Interval, day_start
+from ml_platform.core.intervals import BEGINNING, DAY, Interval, before, day_start, floor_day
 from ml_platform.features.change_points import longest_reach
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.inputs import leaves
@@ -169,19 +169,13 @@ def answers_until(workspace: Workspace, problem: CompiledProblem, *, at: int) ->
     if not days:
         return day_start(table.partitions.start)
     newest = day_start(max(days))
+    if table.missing_days == "are_empty":
+        # Days that are over and have no file are days without rows.
+        newest = max(newest, floor_day(now - table.delay) - DAY)
     if table.partitions.end is not None and newest + DAY >= day_start(table.partitions.end):
         return now
     # The next file's rows begin ``first`` days from its day; everything before that is there.
     return min(now, newest + DAY + timedelta(days=table.partitions.first) + table.delay)
-
-
-def missing_days(workspace: Workspace, table: Table, times: Interval | None, *, at: int) -> list[str]:
-    """Return the days of ``table`` within ``times`` that have not been delivered, although a later one has."""
-    if table.partitions is None or times is None:
-        return []
-    there = {p for p in workspace.lake.partitions(workspace.table("tables", table.name), at=at) if p is not None}
-    newest = max(there, default="")
-    return [day for day in workspace.project.file_days(table, times) if day not in there and day < newest]
 
 
 def versions_of(workspace: Workspace, versions: Iterable[Version], times: Interval | None) -> list[Version]:
@@ -232,15 +226,17 @@ def feature_versions_of(
     cutoffs = Interval(first, last + timedelta(microseconds=1))
     definitions = leaves(definitions)
     windows = [d for d in definitions if d.kind not in {"column", "nested"}]
-    near = Interval(cutoffs.start - longest_reach(windows), cutoffs.end)
+    near = Interval(before(cutoffs.start, longest_reach(windows)), cutoffs.end)
     times: dict[str, list[Interval | None]] = {}
     for name in {name for d in windows for name in (d.table, *(read for read, _ in d.reads))}:
         times.setdefault(workspace.table("tables", name), []).append(near)
     for name, back in {read for d in definitions if d.kind == "nested" for read in d.reads}:
-        times.setdefault(workspace.table("tables", name), []).append(Interval(min(cutoffs.start - back, cutoffs.end), cutoffs.end))
+        times.setdefault(workspace.table("tables", name), []).append(Interval(min(before(cutoffs.start, back), cutoffs.end), cutoffs.end))
     for name in {d.table for d in definitions if d.kind in {"column", "nested"}} - {""}:
         own = name == problem.spine_table.name
-        times.setdefault(workspace.table("tables", name), []).append(spine_times(problem, cutoffs) if own else Interval(EPOCH, cutoffs.end))
+        times.setdefault(workspace.table("tables", name), []).append(
+            spine_times(problem, cutoffs) if own else Interval(BEGINNING, cutoffs.end)
+        )
     given = list(versions)
     tables = {v.table for v in given}
     return [

@@ -11,7 +11,9 @@ import polars as pl
 from ml_platform.core.errors import EmptySampleError
 from ml_platform.core.intervals import Interval, day_start
 from ml_platform.lake.version import Version
-from ml_platform.pipeline.problem_rows import LabelRows, answers_until, missing_days, read_label_rows, read_spine, spine_times
+from ml_platform.pipeline.coverage import Coverage, Reached
+from ml_platform.pipeline.problem_reach import active_reach, grid_times, label_reach, spine_days
+from ml_platform.pipeline.problem_rows import LabelRows, answers_until, read_label_rows, read_spine
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem
 from ml_platform.training.labels import LABEL, LABEL_ROWS, Labels, Task
@@ -23,7 +25,7 @@ from ml_platform.training.splits import SPLIT, SPLITS, SplitRows, check_splits, 
 # The guards look at so many rows of a training date; a leak that hides from 20,000 rows moves no model either.
 GUARD_ROWS = 20_000
 SPINE_ROW = "_spine_row"
-_HASH = "_hash"
+_HASH, _UNOBSERVED = "_hash", "_unobserved"
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,9 @@ class ReadRows:
     """All rows of a run.
 
     ``rows`` is the spine (``columns``) with a number per row and a hash of its key; ``unknown`` are the rows that were not known at their
-    cutoff. ``observed_until`` is up to when answers have come in, ``missing`` the days within the window that were never delivered.
+    cutoff. ``observed_until`` is up to when answers have come in. ``reached`` are the days that the labels of ``rows`` are observed in, and
+    ``active`` those that say which entities are active at the times ``grid`` (for a spine of a grid). Rows marked as ``_unobserved`` have a
+    label that nobody knows, because days that it is observed in are not there.
     """
 
     rows: pl.DataFrame
@@ -40,17 +44,25 @@ class ReadRows:
     spine_versions: tuple[Version, ...]
     labels: LabelRows
     observed_until: datetime
-    missing: list[str]
+    workspace: Workspace
+    at: int
+    reached: Reached
+    active: Reached
+    grid: pl.Series
 
 
 @dataclass(frozen=True)
 class ChosenRows:
-    """The rows of one training date: its splits, a sample with and without label for the guards, and what the population guard says."""
+    """The rows of one training date: its splits, a sample with and without label for the guards, and what the population guard says.
+
+    ``coverage`` is what is there of the days that labels and spine are read from.
+    """
 
     split: SplitRows
     task: Task
     guard: pl.DataFrame
     population: LeakageReport
+    coverage: Coverage
     numbers: dict[str, float | int | str]
 
 
@@ -71,17 +83,27 @@ def read_rows(workspace: Workspace, problem: CompiledProblem, days: Sequence[str
     interval = Interval(day_start(min(days)) - problem.problem.training.look_back, day_start(max(days)))
     found = read_spine(workspace, problem, interval, at=at)
     rows = found.spine.rows
-    spine_gaps = missing_days(workspace, problem.spine_table, spine_times(problem, interval), at=at)
-    label_gaps = missing_days(workspace, problem.label_table, interval, at=at)
+    reached, grid = label_reach(problem, rows[CUTOFF]), grid_times(problem, interval)
+    unknown = found.spine.unknown
     return ReadRows(
-        rows=rows.with_columns(row_hash(rows, [*problem.spine_key, CUTOFF], problem.name).alias(_HASH)).with_row_index(SPINE_ROW),
-        unknown=found.spine.unknown,
+        rows=rows.with_columns(
+            row_hash(rows, [*problem.spine_key, CUTOFF], problem.name).alias(_HASH), _unobserved(workspace, reached, rows, at)
+        ).with_row_index(SPINE_ROW),
+        unknown=unknown.with_columns(_unobserved(workspace, label_reach(problem, unknown[CUTOFF]), unknown, at)),
         columns=rows.columns,
         spine_versions=found.versions,
         labels=read_label_rows(workspace, problem, interval, at=at),
         observed_until=answers_until(workspace, problem, at=at),
-        missing=sorted({*spine_gaps, *label_gaps}),
+        workspace=workspace,
+        at=at,
+        reached=reached,
+        active=active_reach(problem, grid),
+        grid=grid,
     )
+
+
+def _unobserved(workspace: Workspace, reached: Reached, rows: pl.DataFrame, at: int) -> pl.Series:
+    return pl.Series(_UNOBSERVED, reached.blocked(workspace, at, rows.height, also_allowed=True), dtype=pl.Boolean)
 
 
 def choose_rows(problem: CompiledProblem, read: ReadRows, day: str) -> ChosenRows:
@@ -105,13 +127,18 @@ def choose_rows(problem: CompiledProblem, read: ReadRows, day: str) -> ChosenRow
     ------
     EmptySampleError
         If no model can be trained on them; the message says why, and what to do.
+    MissingDaysError
+        If they are too few without the rows whose label is observed in days that are not there.
     """
     training, date = problem.problem.training, day_start(day)
     lengths = {"horizon": problem.problem.label.horizon, "maturity": problem.maturity, "observed_until": read.observed_until}
     window = split_rows(read.rows, date, training, **lengths)
+    coverage = _coverage(problem, read, window, date)
+    unobserved = int(window.rows[_UNOBSERVED].sum())
+    window = replace(window, rows=window.rows.filter(~pl.col(_UNOBSERVED)))
     labels = read.labels.observe(window.rows, date)
     window = replace(window, rows=_labelled(window.rows, labels))
-    unknown = split_rows(read.unknown, date, training, **lengths).rows
+    unknown = split_rows(read.unknown.filter(~pl.col(_UNOBSERVED)), date, training, **lengths).rows
     unknown = _labelled(unknown, read.labels.observe(unknown, date))
     if window.rows.is_empty() and unknown.height:
         raise EmptySampleError(
@@ -121,7 +148,12 @@ def choose_rows(problem: CompiledProblem, read: ReadRows, day: str) -> ChosenRow
     labelled = window.rows.filter(pl.col(LABEL).is_not_null())
     limit = training.max_rows or labelled.height
     split = replace(window, rows=labelled.filter(smallest(labelled[_HASH], limit)))
-    check_splits(split, labels.task, training)
+    try:
+        check_splits(split, labels.task, training)
+    except EmptySampleError:
+        # Rows may be too few because their labels are not there.
+        coverage.require(f"Training date {day}:")
+        raise
     # Test rows stay unseen, also by the guards.
     seen = window.rows.filter(pl.col(SPLIT) != "test")
     return ChosenRows(
@@ -129,8 +161,20 @@ def choose_rows(problem: CompiledProblem, read: ReadRows, day: str) -> ChosenRow
         task=labels.task,
         guard=seen.filter(smallest(seen[_HASH], min(GUARD_ROWS, limit))),
         population=check_population(seen, unknown.filter(pl.col(SPLIT) != "test"), labels.task),
-        numbers=_numbers(window, split, unknown, labels.task),
+        coverage=coverage,
+        numbers=_numbers(window, split, unknown, labels.task) | {"unobserved": unobserved},
     )
+
+
+def _coverage(problem: CompiledProblem, read: ReadRows, window: SplitRows, date: datetime) -> Coverage:
+    """Return what is there of the days that labels and spine of a training date read."""
+    bounds = window.bounds
+    used = ((read.grid >= bounds.start) & (read.grid <= bounds.end)).to_numpy()
+    needed = read.reached.coverage(read.workspace, read.at, window.rows[SPINE_ROW].to_numpy(), until=date).and_of(
+        read.active.coverage(read.workspace, read.at, used, until=date)
+    )
+    window_of_spine = Interval(bounds.start, max(bounds.start, bounds.end))
+    return needed.and_of(spine_days(read.workspace, problem, window_of_spine, at=read.at, until=date))
 
 
 def _numbers(window: SplitRows, split: SplitRows, unknown: pl.DataFrame, task: Task) -> dict[str, float | int | str]:

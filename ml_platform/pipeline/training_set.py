@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
-from ml_platform.core.errors import EmptySampleError
+from ml_platform.core.errors import EmptySampleError, MissingDaysError
 from ml_platform.core.hashing import content_hash
 from ml_platform.core.intervals import Interval, day_start
 from ml_platform.features.definition import FeatureDefinition, definition_hash
 from ml_platform.features.feature_limit import left_out_words
+from ml_platform.features.inputs import leaves, request_columns
 from ml_platform.features.nested.search import discovered
+from ml_platform.features.nested.tree import from_code, is_all_aggregates
 from ml_platform.lake.version import Staged, Version
+from ml_platform.pipeline.coverage import Reached
 from ml_platform.pipeline.feature_figures import feature_figures
 from ml_platform.pipeline.feature_values import features_at, resolve_features
 from ml_platform.pipeline.future import check_future
@@ -24,7 +27,8 @@ from ml_platform.pipeline.training_rows import SPINE_ROW, ChosenRows, ReadRows, 
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem
 from ml_platform.training.labels import LABEL, LABEL_ROWS
-from ml_platform.training.leakage import LeakageReport, Suspicion, check_features
+from ml_platform.training.leakage import LeakageReport, Suspicion, accepted, check_features
+from ml_platform.training.problem import GridSpine
 from ml_platform.training.spine import CUTOFF
 from ml_platform.training.splits import SPLIT
 
@@ -60,45 +64,26 @@ def materialize_training(workspace: Workspace, problem_name: str, partitions: Se
     if left_out:
         workspace.say(left_out)
     at, now = workspace.lake.head(), workspace.clock.now()
-    stopped = {day: f"The training date lies ahead: it is {now:%Y-%m-%d %H:%M} UTC." for day in partitions if day_start(day) > now}
-    due = [day for day in partitions if day not in stopped]
-    allowed = problem.problem.population_allow
-    chosen: dict[str, ChosenRows] = {}
-    missing: list[str] = []
-    reports: dict[str, LeakageReport] = {}
-    staged: list[Staged] = []
-    values = pl.DataFrame()
-    if due:
-        workspace.say(f"{problem_name}: spine and labels of {len(due)} training dates up to {max(due)}")
-        read = read_rows(workspace, problem, due, at=at)
-        missing = read.missing
-        for day in due:
-            try:
-                chosen[day] = choose_rows(problem, read, day)
-            except EmptySampleError as error:
-                stopped[day] = str(error)
-        values, versions = _feature_values(workspace, read, chosen.values(), definitions, at)
-        for day, choice in chosen.items():
-            rows = choice.split.rows.join(values, on=SPINE_ROW, how="left", maintain_order="left")
-            workspace.say(f"{problem_name}: training set of {day}, {rows.height:,} rows with {len(definitions)} features")
-            decided = () if allowed else (*choice.population.suspicions, *late_rejections(problem.spine_table, read.spine_versions))
-            reports[day] = _guarded(choice, values, definitions, decided)
-            staged.append(_stage(workspace, problem, _Set(day, rows, choice, reports[day]), read, definitions, versions))
+    ahead = {day: f"The training date lies ahead: it is {now:%Y-%m-%d %H:%M} UTC." for day in partitions if day_start(day) > now}
+    due = [day for day in partitions if day not in ahead]
+    found = _find(workspace, problem, definitions, due, at) if due else _Found()
+    stopped, chosen, allowed = {**ahead, **found.stopped}, found.chosen, problem.problem.population_allow
+    # Whatever may find fault with a set, or fail, is done before anybody can read it.
+    spines = {day: choice.split.rows.select(found.spine_columns) for day, choice in chosen.items()}
+    future = check_future(workspace, spines, definitions, at=at, spine=None if allowed else problem.spine_table)
+    made = {day: _guarded(problem, found, day, definitions, future) for day in chosen}
+    staged = [_stage(workspace, problem, one, found, definitions) for one in made.values()]
     commit = workspace.lake.publish(staged, run_id=workspace.run_id, message=f"training {problem_name}") if staged else None
     published = dict(zip(chosen, commit.versions if commit else (), strict=True))
     outcomes = tuple(
         PartitionOutcome(day, None, stopped=stopped[day])
         if day in stopped
-        else PartitionOutcome(day, published[day], numbers=chosen[day].numbers)
+        else PartitionOutcome(day, published[day], numbers=chosen[day].numbers | {"coverage": chosen[day].coverage.share})
         for day in partitions
     )
-    rows = {day: choice.split.rows.select(read.columns) for day, choice in chosen.items()} if due else {}
-    future = check_future(workspace, rows, definitions, at=at, spine=None if allowed else problem.spine_table)
-    splits = Rows(tuple({"training_date": o.partition, **o.numbers} for o in outcomes if o.numbers))
-    checks = (_leakage_check(reports), _rows_check(outcomes, missing), future)
-    metadata = {"splits": splits, "features": Rows(tuple(feature_figures(d, values[d.name]) for d in definitions))} if chosen else {}
-    metadata |= {"left_out": left_out} if left_out else {}
-    return Outcome(commit, outcomes, checks, metadata)
+    checks = (_leakage_check({day: one.report for day, one in made.items()}), _rows_check(outcomes, chosen), future)
+    metadata = _metadata(found, definitions, outcomes) if chosen else {}
+    return Outcome(commit, outcomes, checks, metadata | ({"left_out": left_out} if left_out else {}))
 
 
 def left_out_features(problem: CompiledProblem) -> str:
@@ -114,59 +99,109 @@ def training_code_version(problem: CompiledProblem, definitions: Sequence[Featur
     return content_hash((definition_hash(definitions), problem.problem.spine, problem.problem.label, problem.problem.training))
 
 
-def _feature_values(
-    workspace: Workspace, read: ReadRows, chosen: Iterable[ChosenRows], definitions: Sequence[FeatureDefinition], at: int
-) -> tuple[pl.DataFrame, list[Version]]:
-    """Compute the features of every row that any training date needs, once; ``_spine_row`` says of which row they are."""
-    parts = [rows[SPINE_ROW] for choice in chosen for rows in (choice.split.rows, choice.guard)]
-    if not parts:
-        return pl.DataFrame(), []
-    needed = pl.concat(parts).unique().sort()
+@dataclass(frozen=True)
+class _Found:
+    """What the training dates of a run are made of: their rows, the features of all of them, and why some of the dates are stopped."""
+
+    read: ReadRows | None = None
+    values: pl.DataFrame = field(default_factory=pl.DataFrame)
+    versions: Sequence[Version] = ()
+    chosen: Mapping[str, ChosenRows] = field(default_factory=dict)
+    stopped: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def spine_columns(self) -> list[str]:
+        """The columns of the spine."""
+        return [] if self.read is None else self.read.columns
+
+
+def _find(workspace: Workspace, problem: CompiledProblem, definitions: Sequence[FeatureDefinition], due: Sequence[str], at: int) -> _Found:
+    """Choose the rows of each training date and compute their features, each once; a date without what it needs is stopped."""
+    workspace.say(f"{problem.name}: spine and labels of {len(due)} training dates up to {max(due)}")
+    read, chosen, stopped = read_rows(workspace, problem, due, at=at), {}, {}
+    for day in due:
+        try:
+            chosen[day] = choose_rows(problem, read, day)
+        except (EmptySampleError, MissingDaysError) as error:
+            stopped[day] = str(error)
+    if not chosen:
+        return _Found(read, stopped=stopped)
+    parts = {day: pl.concat([choice.split.rows[SPINE_ROW], choice.guard[SPINE_ROW]]).unique() for day, choice in chosen.items()}
+    needed = pl.concat(parts.values()).unique().sort()
     workspace.say(f"{len(definitions)} features of {needed.len():,} rows")
-    values, versions = features_at(workspace, read.rows[needed].select(read.columns), definitions, at=at)
-    names = [d.name for d in definitions]
-    return values.select(names).with_columns(needed.alias(SPINE_ROW)), versions
-
-
-def _guarded(
-    choice: ChosenRows, values: pl.DataFrame, definitions: Sequence[FeatureDefinition], population: Sequence[Suspicion]
-) -> LeakageReport:
-    """Return what the guards say about one training date."""
-    rows = choice.guard.select(SPINE_ROW, LABEL, LABEL_ROWS).join(values, on=SPINE_ROW, how="left", maintain_order="left")
-    found = check_features(rows, [d.name for d in definitions], choice.task)
-    return LeakageReport(found.features, found.rows, (*population, *found.suspicions))
+    reached = Reached()
+    values, versions = features_at(workspace, read.rows[needed].select(read.columns), definitions, at=at, reached=reached)
+    for day, rows in parts.items():
+        of_features = reached.coverage(workspace, at, needed.is_in(rows.implode()).to_numpy(), until=day_start(day))
+        coverage = chosen[day].coverage.and_of(of_features)
+        chosen[day] = replace(chosen[day], coverage=coverage)
+        if not coverage.is_whole:
+            stopped[day] = f"Training date {day}: {coverage.says}"
+            del chosen[day]
+    return _Found(read, values.select([d.name for d in definitions]).with_columns(needed.alias(SPINE_ROW)), versions, chosen, stopped)
 
 
 @dataclass(frozen=True)
 class _Set:
-    """One training set: its rows with features, what they were chosen from, and what the guards say about it."""
+    """One training set: its rows with features, what they were chosen from, what the guards say about it, and what of that is accepted."""
 
     day: str
     rows: pl.DataFrame
     choice: ChosenRows
     report: LeakageReport
+    leaks: tuple[str, ...]
+    accepted: tuple[str, ...]
 
 
-def _stage(
-    workspace: Workspace,
-    problem: CompiledProblem,
-    made: _Set,
-    read: ReadRows,
-    definitions: Sequence[FeatureDefinition],
-    feature_versions: Sequence[Version],
-) -> Staged:
+def _guarded(problem: CompiledProblem, found: _Found, day: str, definitions: Sequence[FeatureDefinition], future: CheckOutcome) -> _Set:
+    """Join the rows of one training date with their features, and look at them with the guards."""
+    choice, declared = found.chosen[day], problem.problem
+    past: dict[str, str] = {}
+    keyless: list[pl.Expr] = []
+    for number, definition in enumerate(definitions):
+        own = own_columns(problem, definition)
+        if own is not None:
+            past[definition.name] = f"_keyless_{number}"
+            keyless.append(pl.any_horizontal(pl.col(own).is_null()).alias(past[definition.name]))
+    rows = choice.guard.select(SPINE_ROW, LABEL, LABEL_ROWS, *keyless).join(found.values, on=SPINE_ROW, how="left", maintain_order="left")
+    of_features, right = accepted(check_features(rows, [d.name for d in definitions], choice.task, past), declared.leakage_allow)
+    decided: tuple[Suspicion, ...] = ()
+    if not declared.population_allow and found.read is not None:
+        decided = (*choice.population.suspicions, *late_rejections(problem.spine_table, found.read.spine_versions))
+    report = LeakageReport(of_features.features, of_features.rows, (*decided, *of_features.suspicions))
+    leaks = (*(suspicion.says for suspicion in report.suspicions), *([] if future.passed else [future.summary]))
+    whole = choice.split.rows.join(found.values, on=SPINE_ROW, how="left", maintain_order="left")
+    return _Set(day, whole, choice, report, leaks, right)
+
+
+def own_columns(problem: CompiledProblem, definition: FeatureDefinition) -> tuple[str, ...] | None:
+    """Return the spine row's own columns by which a feature over earlier rows is looked up; None for a feature of the row itself.
+
+    What is looked up by the very key of the row is about the row itself, unless the row is an entity at a time.
+    """
+    found: dict[str, None] = {}
+    for leaf in leaves([definition]):
+        is_grid = isinstance(problem.problem.spine, GridSpine)
+        over_rows = leaf.kind in {"window", "handmade"} or (leaf.kind == "nested" and is_grid and is_all_aggregates(from_code(leaf.code)))
+        if not over_rows or (not is_grid and set(problem.spine_key) <= set(leaf.entity)):
+            return None
+        found |= dict.fromkeys(leaf.entity)
+    return tuple(found | dict.fromkeys(request_columns([definition])))
+
+
+def _stage(workspace: Workspace, problem: CompiledProblem, made: _Set, found: _Found, definitions: Sequence[FeatureDefinition]) -> Staged:
     """Write one training set with everything it was made from."""
     day, choice = made.day, made.choice
     names = [d.name for d in definitions]
     # A feature may be called like a column that identifies the row (schedule.carrier): it stands once, as the feature.
-    spine = [name for name in read.columns if name in problem.spine_key or name not in names]
+    spine = [name for name in found.spine_columns if name in problem.spine_key or name not in names]
     bounds = choice.split.bounds
     return workspace.lake.stage(
         workspace.table("training", problem.name),
         day,
         made.rows.select(*spine, SPLIT, LABEL, *(n for n in names if n not in spine)).to_arrow(),
         key=[CUTOFF, *problem.spine_key],
-        inputs=_inputs(workspace, problem, day, choice, read, definitions, feature_versions),
+        inputs=_inputs(workspace, problem, day, choice, found, definitions),
         code_version=training_code_version(problem, definitions),
         properties={
             "training_date": day,
@@ -175,8 +210,10 @@ def _stage(
             "definitions": definition_hash(definitions),
             "splits": {name: getattr(bounds, name).isoformat() for name in ("start", "validate", "test", "end")},
             "numbers": choice.numbers,
-            "leakage": [suspicion.says for suspicion in made.report.suspicions],
             **({LEFT_OUT: left_out} if (left_out := left_out_features(problem)) else {}),
+            "coverage": list(choice.coverage.rows()),
+            "leakage": list(made.leaks),
+            "leakage_accepted": list(made.accepted),
         },
     )
 
@@ -186,19 +223,28 @@ def _inputs(
     problem: CompiledProblem,
     day: str,
     choice: ChosenRows,
-    read: ReadRows,
+    found: _Found,
     definitions: Sequence[FeatureDefinition],
-    feature_versions: Sequence[Version],
 ) -> list[Version]:
     """Return the versions that one training date was made from, out of those that were read for all of them."""
+    if found.read is None:
+        return []
     window = Interval(day_start(day) - problem.problem.training.look_back, day_start(day))
     seen = pl.concat([choice.split.rows.select(CUTOFF), choice.guard.select(CUTOFF)])
     return [
-        *versions_of(workspace, read.spine_versions, spine_times(problem, window)),
+        *versions_of(workspace, found.read.spine_versions, spine_times(problem, window)),
         # What happened at T or later belongs to rows that are not mature.
-        *versions_of(workspace, read.labels.versions, window),
-        *feature_versions_of(workspace, problem, definitions, feature_versions, seen),
+        *versions_of(workspace, found.read.labels.versions, window),
+        *feature_versions_of(workspace, problem, definitions, found.versions, seen),
     ]
+
+
+def _metadata(found: _Found, definitions: Sequence[FeatureDefinition], outcomes: Sequence[PartitionOutcome]) -> dict[str, Rows]:
+    return {
+        "splits": Rows(tuple({"training_date": o.partition, **o.numbers} for o in outcomes if o.numbers)),
+        "coverage": Rows(found.chosen[max(found.chosen)].coverage.rows()),
+        "features": Rows(tuple(feature_figures(d, found.values[d.name]) for d in definitions)),
+    }
 
 
 def _leakage_check(reports: Mapping[str, LeakageReport]) -> CheckOutcome:
@@ -215,13 +261,14 @@ def _leakage_check(reports: Mapping[str, LeakageReport]) -> CheckOutcome:
     )
 
 
-def _rows_check(outcomes: Sequence[PartitionOutcome], missing: Sequence[str]) -> CheckOutcome:
+def _rows_check(outcomes: Sequence[PartitionOutcome], chosen: Mapping[str, ChosenRows]) -> CheckOutcome:
     rows: list[Mapping[str, object]] = [{"training_date": o.partition, **o.numbers, "stopped": o.stopped or ""} for o in outcomes]
     stopped = [o for o in outcomes if o.stopped]
     made = [o for o in outcomes if not o.stopped]
     summary = stopped[0].stopped if stopped else f"{len(made)} training sets, each with rows of every kind in every split."
-    if missing:
-        days = ", ".join(missing[:5]) + ("..." if len(missing) > 5 else "")
-        summary = f"{summary} {len(missing)} days of the window were never delivered: {days}."
-    numbers = {"training_sets": float(len(made)), "days_missing": float(len(missing))}
+    without = {(t.table, day) for choice in chosen.values() for t in choice.coverage.tables for day in t.allowed}
+    if without:
+        days = ", ".join(f"{table} {day}" for table, day in sorted(without)[:5]) + ("..." if len(without) > 5 else "")
+        summary = f"{summary} {len(without)} days are not there and were gone on without: {days}."
+    numbers = {"training_sets": float(len(made)), "days_missing": float(len(without))}
     return CheckOutcome("training_rows", passed=not stopped, severity="error", summary=str(summary), rows=tuple(rows), numbers=numbers)

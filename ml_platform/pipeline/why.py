@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from ml_platform.core.errors import UnknownNameError, did_you_mean
-from ml_platform.core.intervals import DAY, EPOCH, Interval, from_micros
+from ml_platform.core.intervals import BEGINNING, DAY, Interval, from_micros
 from ml_platform.core.intervals import to_micros as micros_of
 from ml_platform.features.axis import MICROSECOND, ceil_to_grid, floor_to_grid
 from ml_platform.features.definition import CUTOFF, ORDERED, FeatureDefinition
@@ -19,6 +19,7 @@ from ml_platform.features.event_columns import EventColumns
 from ml_platform.features.inputs import request_columns
 from ml_platform.features.window_spec import FOREVER
 from ml_platform.lake.version import Version
+from ml_platform.pipeline.coverage import Reached
 from ml_platform.pipeline.feature_events import heads_of, read_events
 from ml_platform.pipeline.feature_values import features_at, resolve_features
 from ml_platform.pipeline.spine_row import spine_row
@@ -144,7 +145,7 @@ def explain_value(
         return explain_expression(workspace, definition, entity, cutoff, at=at)
     refreshed = from_micros(int(floor_to_grid(np.array([micros_of(cutoff - definition.lag)]), definition.refresh)[0]))
     spine = pl.DataFrame({**{k: [entity[k]] for k in definition.entity}, CUTOFF: [cutoff]})
-    values, _ = features_at(workspace, spine, [definition], at=at)
+    values, _ = features_at(workspace, spine, [definition], at=at, reached=Reached())
     if definition.kind == "nested":
         from ml_platform.pipeline.nested_why import explain_nested
 
@@ -155,7 +156,7 @@ def explain_value(
     for table, back in _tables(workspace, definition):
         start, after = _bounds(definition, refreshed, back)
         ahead = refreshed + max(back if back is not None and back < FOREVER else DAY, DAY)
-        rows, shown = _read(workspace, table, definition, Interval(start or EPOCH, ahead), at)
+        rows, shown = _read(workspace, table, definition, Interval(start or BEGINNING, ahead), at)
         inside, later = _split(rows, table, start, after)
         if definition.kind == "handmade":
             inside = _as_handed(inside, table, refreshed)
@@ -168,7 +169,7 @@ def explain_value(
             skipped += without
         counted += _described(inside, table, shown, definition)
         waiting += _described(later, table, shown, definition)
-    waiting.sort(key=lambda r: r.available_at or EPOCH)
+    waiting.sort(key=lambda r: r.available_at or BEGINNING)
     starts = [start for _, back in _tables(workspace, definition) if (start := _bounds(definition, refreshed, back)[0]) is not None]
     return Why(
         definition=definition,

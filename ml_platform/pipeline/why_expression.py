@@ -8,9 +8,10 @@ from typing import Any
 
 import polars as pl
 
-from ml_platform.core.intervals import EPOCH
+from ml_platform.core.intervals import BEGINNING
 from ml_platform.features.definition import CUTOFF, FeatureDefinition
 from ml_platform.features.inputs import leaves
+from ml_platform.pipeline.coverage import Reached
 from ml_platform.pipeline.feature_values import features_at
 from ml_platform.pipeline.why import Why, explain_value
 from ml_platform.pipeline.workspace import Workspace
@@ -38,7 +39,7 @@ def explain_expression(workspace: Workspace, definition: FeatureDefinition, enti
         The rows of all inputs one after the other; ``refreshed`` and ``window_start`` are the earliest of theirs.
     """
     spine = pl.DataFrame({**{name: [value] for name, value in entity.items()}, CUTOFF: [cutoff]})
-    values, _ = features_at(workspace, spine, [definition], at=at)
+    values, _ = features_at(workspace, spine, [definition], at=at, reached=Reached())
     found = [explain_value(workspace, leaf, entity, cutoff, at=at) for leaf in leaves([definition])]
     starts = [one.window_start for one in found if one.window_start is not None]
     return Why(
@@ -50,5 +51,5 @@ def explain_expression(workspace: Workspace, definition: FeatureDefinition, enti
         value=values[definition.name][0],
         counted=tuple(row for one in found for row in one.counted),
         skipped=sum(one.skipped for one in found),
-        waiting=tuple(sorted((row for one in found for row in one.waiting), key=lambda row: row.available_at or EPOCH)),
+        waiting=tuple(sorted((row for one in found for row in one.waiting), key=lambda row: row.available_at or BEGINNING)),
     )

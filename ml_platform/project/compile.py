@@ -15,7 +15,7 @@ from ml_platform.features.compile import CompiledView, compile_view
 from ml_platform.features.view import FeatureView
 from ml_platform.project.compile_problem import compile_problem
 from ml_platform.project.compile_retention import DeclaredRetention, compile_retention
-from ml_platform.project.project import Project
+from ml_platform.project.project import CompiledProblem, Project
 from ml_platform.tables.derived import check_derived
 from ml_platform.tables.pattern import Pattern
 from ml_platform.tables.rules import check_contract
@@ -71,6 +71,7 @@ def compile_project(
     known_problems = {
         problem_name: compile_problem(problem, known_tables, known_views) for problem_name, problem in _by_name(problems, "problem").items()
     }
+    _check_days(known_tables, known_views, known_problems)
     rules = compile_retention(name, retention, known_tables.values(), known_views.values(), known_problems.values())
     return Project(name, root, known_tables, known_views, known_problems, rules)
 
@@ -147,8 +148,27 @@ def _check_partitions(table: Table) -> None:
         raise DeclarationError(f"{table.where}: partitions.end {days.end} must come after partitions.start {days.start}.")
     if isinstance(source, FileSource | AssetSource):
         Pattern.parse(source.pattern, table.where, daily=days is not None)
+    if days is None and (table.lost_days or table.missing_days != "stop"):
+        raise DeclarationError(f"{table.where}: missing_days and lost_days speak of a table's days, but {table.name!r} has no partitions.")
+    outside = [day for day in sorted(table.lost_days) if days is not None and not days.start <= day < (days.end or date.max)]
+    if outside:
+        raise DeclarationError(f"{table.where}: lost_days names {outside[0]}, which lies outside of the table's partitions.")
     if days is not None and days.start > date(9000, 1, 1):
         raise DeclarationError(f"{table.where}: partitions.start {days.start} lies beyond every calendar.")
+
+
+def _check_days(tables: Mapping[str, Table], views: Mapping[str, CompiledView], problems: Mapping[str, CompiledProblem]) -> None:
+    """Refuse features and models of a project that has no days: they are made day by day."""
+    if any(table.partitions is not None for table in tables.values()):
+        return
+    stored = [(view.view.where, f"feature view {name!r} is") for name, view in views.items() if view.view.store]
+    for where, what in (*stored, *((one.problem.where, f"problem {name!r} is") for name, one in problems.items())):
+        raise DeclarationError(
+            f"{where}: {what} made day by day, but no table of the project has `partitions`, so it has no days. Deliver the rows of the "
+            "table that grows in files by day and declare `partitions: {start: YYYY-MM-DD}`. DuckDB splits one file that way: COPY (SELECT "
+            "*, date::DATE AS day FROM 'orders.csv') TO 'orders' (FORMAT csv, PARTITION_BY (day)), which `files: "
+            '"orders/day={day}/*.csv"` reads.'
+        )
 
 
 def _check_no_cycle(tables: Mapping[str, Table]) -> None:

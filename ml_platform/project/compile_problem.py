@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from fnmatch import fnmatchcase
 
 from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
 from ml_platform.features.compile import CompiledView
@@ -57,6 +58,7 @@ def compile_problem(problem: Problem, tables: Mapping[str, Table], views: Mappin
                 f"{problem.where}: feature {feature!r} names neither a view nor a table's column. {did_you_mean(owner, [*views, *tables])}"
             )
     _check_unique(problem, views, view_entities, columns, only)
+    _check_accepted(problem, views, view_entities, columns)
     request = _request(problem, spine_table, joinable, views)
     return CompiledProblem(
         problem,
@@ -99,8 +101,11 @@ def _spine(problem: Problem, table: Table) -> tuple[tuple[str, ...], tuple[str, 
                 f"{problem.where}: nothing says when rows of the spine's table {table.name!r} are known. Declare its available_at."
             )
         bound = bind_expression(problem.spine.cutoff, types, where=f"{problem.where}, spine.cutoff")
-        if not bound.type.startswith("TIMESTAMP"):
-            raise DeclarationError(f"{problem.where}: the cutoff `{problem.spine.cutoff}` is {bound.type}; it must be a timestamp.")
+        # A date is its midnight, in UTC.
+        if not bound.type.startswith("TIMESTAMP") and bound.type != "DATE":
+            raise DeclarationError(
+                f"{problem.where}: the cutoff `{problem.spine.cutoff}` is {bound.type}; it must be a timestamp or a date."
+            )
         late = [c for c in bound.columns if table.available_at_column(c) != "_available_at"]
         if late:
             raise DeclarationError(f"{problem.where}: the cutoff reads {', '.join(sorted(late))}, known later than the row itself.")
@@ -232,6 +237,20 @@ def _request(problem: Problem, table: Table, joinable: tuple[str, ...], views: M
                 )
             found[column] = None
     return tuple(found)
+
+
+def _check_accepted(
+    problem: Problem, views: Mapping[str, CompiledView], view_entities: list[tuple[str, tuple[str, ...]]], columns: list[TableColumn]
+) -> None:
+    """Refuse to accept leaks of a feature that does not exist (where no search makes any), or without a reason."""
+    searched = problem.discover is not None or any(views[name].view.discover is not None for name, _ in view_entities)
+    names = {c.column for c in columns}
+    names |= set() if searched else {d.name for name, entity in view_entities for d in views[name].definitions(entity)}
+    for name, reason in problem.leakage_allow.items():
+        if not reason.strip():
+            raise DeclarationError(f"{problem.where}: leakage.allow of {name!r} has no reason; say why the feature may know the answer.")
+        if not searched and not any(fnmatchcase(known, name) for known in names):
+            raise UnknownNameError(f"{problem.where}: leakage.allow names feature {name!r}. {did_you_mean(name, names)}")
 
 
 def _check_unique(

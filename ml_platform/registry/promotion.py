@@ -68,7 +68,11 @@ def decide_leaky(suspicions: Sequence[str]) -> Decision:
     """Refuse a model whose features seem to know the outcome: its figures are no evidence, and nobody could reach them when serving."""
     found = "\n".join(f"  - {says}" for says in suspicions)
     reason = f"Refused for leakage: something in the training set knows the outcome, so its figures prove nothing.\n{found}"
-    return Decision("refused", "leakage", None, (reason, "Correct the declaration of what is named above, and train again."))
+    way_out = (
+        "Correct the declaration of what is named above, and train again. If a feature may know it, accept it on record: declare "
+        "`leakage: {allow: {FEATURE: the reason}}` of the problem (of the population: `population: {allow: the reason}`), and train again."
+    )
+    return Decision("refused", "leakage", None, (reason, way_out))
 
 
 def decide_first(

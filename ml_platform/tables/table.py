@@ -95,6 +95,9 @@ class Table:
     ``delay`` is added to every availability. ``late_after``: a new row that is delivered in a later file of its partition
     more than this after its declared availability counts from its delivery instead; a corrected row always does.
     ``publish``: of two runs that make a partition at once the ``last`` one stands, or the second is refused (``strict``).
+    ``missing_days``: what a day says that is over and of which nothing was delivered. ``stop``: who reads it stops, because nobody knows
+    what happened; ``are_empty``: nothing happened, there are files only for days with rows; ``allowed``: readers go on without it (and
+    without stopped days), and tell how much is missing. ``lost_days`` are single days that readers go on without.
     """
 
     name: str
@@ -108,6 +111,8 @@ class Table:
     late_after: timedelta = timedelta(days=1)
     timeless: bool = False
     publish: Literal["last", "strict"] = "last"
+    missing_days: Literal["stop", "are_empty", "allowed"] = "stop"
+    lost_days: frozenset[date] = frozenset()
     owners: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     every: timedelta | None = None  # how often a Python function is called; None: by hand

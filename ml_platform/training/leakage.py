@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 import polars as pl
@@ -65,8 +66,12 @@ class LeakageReport:
         return tuple({"rule": s.rule, "feature": s.feature, "rows": s.rows, "measure": s.measure, "says": s.says} for s in self.suspicions)
 
 
-def check_features(rows: pl.DataFrame, features: Sequence[str], task: Task) -> LeakageReport:
+def check_features(rows: pl.DataFrame, features: Sequence[str], task: Task, past: Mapping[str, str] | None = None) -> LeakageReport:
     """Look for features whose absence, or whose value alone, gives the answer away.
+
+    That a value of the row itself is missing can be a trace of how the row ended. That a window over earlier rows holds none is knowledge:
+    a shop without a sale in a week will sell little tomorrow. So of such features only two absences count: that of the row's own key, and
+    one that alone separates the answers as a value would.
 
     Parameters
     ----------
@@ -77,6 +82,8 @@ def check_features(rows: pl.DataFrame, features: Sequence[str], task: Task) -> L
         Columns to look at.
     task : str
         ``classification`` or ``regression``.
+    past : mapping of str to str, optional
+        Features over earlier rows, each with the Boolean column of ``rows`` that says where the row lacks the key to look them up by.
 
     Returns
     -------
@@ -84,8 +91,40 @@ def check_features(rows: pl.DataFrame, features: Sequence[str], task: Task) -> L
         Rules ``missing`` and ``separates``.
     """
     plain = rows.with_columns(pl.col(f).fill_nan(None) for f in features if rows.schema[f].is_float())
-    found = [*_missing(plain, features, task), *_separating(plain, features, task)]
+    past = past or {}
+    absent = plain.select(
+        pl.col(LABEL), pl.col(LABEL_ROWS), *((pl.col(past[f]) if f in past else pl.col(f).is_null()).alias(f) for f in features)
+    )
+    found = [*_missing(absent, features, task), *_separating(plain, features, task, past)]
     return LeakageReport(len(features), rows.height, tuple(found))
+
+
+def accepted(report: LeakageReport, allow: Mapping[str, str]) -> tuple[LeakageReport, tuple[str, ...]]:
+    """Split a report by what a problem's declaration accepts.
+
+    Parameters
+    ----------
+    report : LeakageReport
+        From `check_features`.
+    allow : mapping of str to str
+        Names of features, or patterns with ``*``, each with the reason why it may give the answer away.
+
+    Returns
+    -------
+    report : LeakageReport
+        With the suspicions that nothing accepts.
+    accepted : tuple of str
+        The others in words, each with the reason.
+    """
+    kept: list[Suspicion] = []
+    words: list[str] = []
+    for suspicion in report.suspicions:
+        reason = next((why for name, why in allow.items() if suspicion.feature and fnmatchcase(suspicion.feature, name)), None)
+        if reason is None:
+            kept.append(suspicion)
+        else:
+            words.append(f"{suspicion.says} It is declared to be right: {reason.rstrip('.')}.")
+    return LeakageReport(report.features, report.rows, tuple(kept)), tuple(words)
 
 
 def check_population(known: pl.DataFrame, unknown: pl.DataFrame, task: Task) -> LeakageReport:
@@ -124,12 +163,12 @@ def check_population(known: pl.DataFrame, unknown: pl.DataFrame, task: Task) -> 
 
 
 def _missing(rows: pl.DataFrame, features: Sequence[str], task: Task) -> list[Suspicion]:
-    """Find features whose being there, or not, (nearly) determines how a row ends."""
+    """Find features whose being there, or not (``rows`` says where each is absent), (nearly) determines how a row ends."""
     if rows.is_empty() or not features:
         return []
     best: dict[str, Suspicion] = {}
     for what, outcome in _outcomes(rows, task):
-        universe = rows.select(pl.col(features).is_null()).with_columns(_outcome=outcome).drop_nulls("_outcome")
+        universe = rows.select(features).with_columns(_outcome=outcome).drop_nulls("_outcome")
         base = universe["_outcome"].mean()
         if base is None or not 0 < base <= 0.9:  # type: ignore[operator]
             continue
@@ -183,14 +222,20 @@ def _outcomes(rows: pl.DataFrame, task: Task) -> list[tuple[str, pl.Series]]:
     return [*ends, ("the label is above its median", label > middle), ("the label is at most its median", label <= middle)]  # type: ignore[operator]
 
 
-def _separating(rows: pl.DataFrame, features: Sequence[str], task: Task) -> list[Suspicion]:
-    """Find features that give the answer on their own."""
+def _separating(rows: pl.DataFrame, features: Sequence[str], task: Task, past: Mapping[str, str]) -> list[Suspicion]:
+    """Find features that give the answer on their own, by their value or, over earlier rows, by having one."""
     labelled = rows.filter(pl.col(LABEL).is_not_null())
     limit, what = (MAX_AUC, "an AUC") if task == "classification" else (MAX_RANK_CORRELATION, "a rank correlation")
     found = []
     for feature, (count, measure) in separation(labelled.select(features), labelled[LABEL], task).items():
         if measure > limit:
             says = f"{feature} alone predicts the label with {what} of {measure:.3f} on {count} rows: it probably knows the answer."
+            found.append(Suspicion("separates", feature, count, measure, says))
+    told = {suspicion.feature for suspicion in found}
+    there = labelled.select(pl.col(f).is_not_null() for f in past if f in features and f not in told)
+    for feature, (count, measure) in separation(there, labelled[LABEL], task).items():
+        if measure > limit:
+            says = f"Whether {feature} has a value predicts the label with {what} of {measure:.3f} on {count} rows: it probably knows it."
             found.append(Suspicion("separates", feature, count, measure, says))
     return found
 

@@ -104,6 +104,7 @@ class Problem:
     ``features`` names views (all features of every entity the spine can join), single features (``delays.arr_delay_mean_7d``)
     or columns of a table as of the cutoff (``schedule.carrier``); ``discover`` lets Featuretools search tables for more of them.
     ``population_allow`` is why it is right all the same that later knowledge decides which rows there are; empty: it is not.
+    ``leakage_allow`` names features (or patterns with ``*``) that the leakage guard is to accept, each with the reason.
     """
 
     name: str
@@ -116,6 +117,7 @@ class Problem:
     monitor: Monitor = field(default_factory=Monitor)
     promote_margin: float = 0.002
     population_allow: str = ""
+    leakage_allow: Mapping[str, str] = field(default_factory=dict)
     retention: Retention | None = None  # None: as the project has it
     description: str = ""
     owners: tuple[str, ...] = ()

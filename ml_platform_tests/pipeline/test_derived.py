@@ -30,7 +30,8 @@ TOTALS = derived(
 
 
 def open_shop(tmp_path, *tables, land=True):
-    shop = Shop(tmp_path, ORDERS, *tables)
+    # What a table has before its start is nothing; what it lacks after it would be missing.
+    shop = Shop(tmp_path, replace(ORDERS, partitions=DailyPartitions(date(2013, 1, 5))), *tables)
     if land:
         shop.land_days().both()
     return shop
@@ -190,3 +191,15 @@ def test_a_literal_of_sql_is_stored_as_its_column_is_declared(tmp_path):
     version = shop.judge(DAYS[0], table="made").partitions[0].version
     assert [str(version.schema.field(name).type) for name in ("fee", "share")] == ["double", "double"]
     assert shop.rows(table="made")["share"].to_list() == [0.0] * 6 + [12.345] * 4
+
+
+def test_a_day_that_another_one_reads_and_that_is_not_there_stops_it(tmp_path):
+    shop = Shop(tmp_path, ORDERS, TOTALS)
+    shop.land_days().both()
+    stopped = stops(shop.judge(table="made"))
+    # Of each day the orders of the day before are read too, and nothing is there before the 5th.
+    assert list(stopped) == ["2013-01-05"]
+    assert "1 day of table orders, reached by the partition (2013-01-04), was not delivered" in stopped["2013-01-05"]
+    allowed = Shop(tmp_path / "allowed", replace(ORDERS, lost_days=frozenset([date(2013, 1, 4)])), TOTALS)
+    allowed.land_days().both()
+    assert stops(allowed.judge(table="made")) == {}

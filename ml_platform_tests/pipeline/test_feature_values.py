@@ -7,9 +7,10 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from ml_platform.core.errors import FeatureError, UnknownNameError
+from ml_platform.core.errors import FeatureError, MissingDaysError, UnknownNameError
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.pipeline import feature_values
+from ml_platform.pipeline.coverage import Reached
 from ml_platform.pipeline.feature_table import materialize_features
 from ml_platform.pipeline.feature_values import features_at, resolve_features
 from ml_platform_tests import flights_like as like
@@ -146,7 +147,10 @@ def test_an_empty_spine_and_one_without_cutoffs(made):
 
 def test_before_anything_has_landed(tmp_path):
     made = world(tmp_path, landed=0)
-    values, _ = features_at(made.workspace, ASKED.head(5), resolve_features(made.workspace.project, VIEWS))
+    asked = ASKED.head(5), resolve_features(made.workspace.project, VIEWS)
+    with pytest.raises(MissingDaysError, match=r"of table arrivals.*not delivered \(nothing of it was ever materialized\)"):
+        features_at(made.workspace, *asked)
+    values, _ = features_at(made.workspace, *asked, reached=Reached())
     assert values["origin_count_3h"].to_list() == [0] * 5
     assert values["leg_delay"].null_count() == 5
 

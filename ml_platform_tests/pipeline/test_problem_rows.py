@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from ml_platform.core.intervals import Interval, day_start
-from ml_platform.pipeline.problem_rows import answers_until, missing_days, read_spine, spine_times, versions_of
+from ml_platform.pipeline.problem_rows import answers_until, read_spine, spine_times, versions_of
 from ml_platform.training.problem import GridSpine, Label, RowsSpine
 from ml_platform_tests import flights_like as like
 
@@ -75,16 +75,6 @@ def test_answers_reach_to_the_clock_or_to_the_end_of_what_was_delivered(tmp_path
     assert answers_until(world.at("2013-03-01").workspace, problem, at=0) == day_start("2013-01-01")
     closed = replace(like.ARRIVALS, partitions=replace(like.ARRIVALS.partitions, end=day_start("2013-02-10").date()))
     assert answers_until(world.at("2013-03-01").workspace, replace(problem, label_table=closed), at=at) == day_start("2013-03-01")
-
-
-def test_days_that_are_missing_between_delivered_ones_are_named(tmp_path):
-    world, problem = world_of(tmp_path, like.LATE_ARRIVAL.spine)
-    empty = like.world(tmp_path / "b", project_=world.workspace.project, landed=0, now="2013-02-01")
-    empty.deliver([d for d in like.days(20) if d not in ("2013-01-05", "2013-01-09")])
-    at = empty.workspace.lake.head()
-    whole = Interval(day_start("2013-01-01"), day_start("2013-02-01"))
-    assert missing_days(empty.workspace, problem.label_table, whole, at=at) == ["2013-01-05", "2013-01-09"]
-    assert missing_days(empty.workspace, problem.label_table, None, at=at) == []
 
 
 def test_versions_are_kept_by_the_times_that_their_files_hold(tmp_path):

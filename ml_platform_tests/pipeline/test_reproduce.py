@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -420,7 +420,8 @@ def test_up_to_when_answers_were_complete_is_read_as_it_was(tmp_path, workspace)
     for day in ("2013-02-03", "2013-02-04"):
         story.land_day(tmp_path, day)
     (tmp_path / "landing" / "arrivals" / "2013-02-03.parquet").unlink()
-    later = replace(workspace, clock=FixedClock(like.day_start("2013-02-05")))
+    lost = replace(story.ARRIVALS, lost_days=frozenset([date(2013, 2, 3)]))
+    later = replace(workspace, clock=FixedClock(like.day_start("2013-02-05")), project=story.project(tmp_path, arrivals=lost))
     for table, days in (("schedule", ["2013-02-03", "2013-02-04"]), ("arrivals", ["2013-02-04"])):
         story.check(materialize_raw(later, table, days))
         story.check(materialize_table(later, table, days))

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 import polars as pl
 import pytest
@@ -232,13 +232,33 @@ def test_a_feed_of_answers_that_has_stopped_makes_no_row_without_answer(tmp_path
         assert all(truth[i] == y for i, y in rows.select("flight_id", "_label").iter_rows())
 
 
-def test_a_day_that_was_never_delivered_is_named(tmp_path):
+def test_a_day_that_was_never_delivered_stops_the_training_and_is_named(tmp_path):
     world = like.world(tmp_path, landed=0, now="2013-02-10")
     world.deliver([d for d in like.days(40) if d != "2013-01-20"])
-    rows = check(made(world), "training_rows")
+    outcome = made(world)
+    (partition,) = outcome.partitions
+    assert "1 day of table arrivals, reached by the label of late_arrival and delays (2013-01-20), was not delivered" in partition.stopped
+    assert "lost_days" in partition.stopped
+    assert not check(outcome, "training_rows").passed
+    assert outcome.commit is None
+
+
+def test_a_day_that_is_declared_lost_is_gone_on_without_and_named(tmp_path):
+    lost = frozenset([date(2013, 1, 20)])
+    tables = (like.SCHEDULE, replace(like.ARRIVALS, lost_days=lost))
+    world = like.world(tmp_path, landed=0, now="2013-02-10", project_=like.project(tmp_path, tables=tables))
+    world.deliver([d for d in like.days(40) if d != "2013-01-20"])
+    outcome = made(world)
+    rows = check(outcome, "training_rows")
     assert rows.passed
-    assert "1 days of the window were never delivered: 2013-01-20." in rows.summary
-    assert rows.numbers["days_missing"] == 1
+    assert "2 days are not there and were gone on without: arrivals 2013-01-20, schedule 2013-01-20." in rows.summary
+    (partition,) = outcome.partitions
+    assert partition.numbers["unobserved"] > 24
+    # Nobody knows how the flights ended that may have landed in that day's file.
+    cutoffs = rows_of(world, outcome)["_cutoff"]
+    assert not cutoffs.is_between(like.utc("2013-01-18 12:01"), like.utc("2013-01-22 23:59")).any()
+    assert 0 < partition.numbers["coverage"] < 1
+    assert [(t["table"], t["gone on without"]) for t in partition.version.properties["coverage"] if t["gone on without"]]
 
 
 @pytest.mark.parametrize("without_rows", ["exclude", "null", "zero"])

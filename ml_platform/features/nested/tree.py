@@ -148,6 +148,15 @@ def is_own(node: Node) -> bool:
     return isinstance(node, Column)
 
 
+def is_all_aggregates(tree: Tree) -> bool:
+    """Whether a tree reads no column of its own row or of a parent: whatever it says, it says of other rows."""
+
+    def of(node: Node) -> bool:
+        return isinstance(node, Aggregate) or (not isinstance(node, Column) and all(of(child) for child in children(node)))
+
+    return of(tree.node)
+
+
 def row_availability(node: Aggregate) -> tuple[str, ...]:
     """Return the stored columns from the latest of which a row counts in an aggregate: those of all that it needs."""
     known = set(node.path[-1].child_known)

@@ -1,0 +1,174 @@
+"""What became of a table's days: which are there, and why the others are not, which never means that nothing happened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_platform.core.intervals import DAY, to_micros
+from ml_platform.lake.version import Version
+from ml_platform.pipeline.workspace import Workspace
+from ml_platform.tables.pattern import Pattern
+from ml_platform.tables.table import AssetSource, FileSource, Table
+
+# Why a day is not there. NOT_MADE: it has landed, or all that it is derived from is there, but the table holds nothing of it.
+Reason = Literal["not delivered", "stopped", "not made"]
+NOT_DELIVERED: Reason = "not delivered"
+STOPPED: Reason = "stopped"
+NOT_MADE: Reason = "not made"
+REASONS: tuple[Reason, ...] = (NOT_DELIVERED, STOPPED, NOT_MADE)
+
+_MICRO = timedelta(microseconds=1)
+DAY_MICROS = DAY // _MICRO
+
+Days = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A day that is over and not there: why, and by declaration whether readers go on without it.
+
+    ``empty`` says that a day without a delivery is a day without rows (it counts as there), ``allowed`` that it is read without.
+    """
+
+    reason: Reason
+    says: str = ""
+    empty: bool = False
+    allowed: bool = False
+
+
+@dataclass(frozen=True)
+class Presence:
+    """The days of one table at a commit; days are numbers since 1970-01-01.
+
+    ``there`` are the keys with a readable version (None for a table without partitions that has one).
+    """
+
+    workspace: Workspace
+    table: Table
+    there: frozenset[str | None]
+    at: int | None
+    _known: dict[str, Missing] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, workspace: Workspace, name: str, at: int | None = None, versions: Sequence[Version] | None = None) -> Presence:
+        """Look up what is there of a table at a commit, unless its readable ``versions`` are known already."""
+        if versions is None:
+            versions = workspace.lake.resolve(workspace.table("tables", name), at=at)
+        return cls(workspace, workspace.project.table(name), frozenset(v.partition for v in versions), at)
+
+    @cached_property
+    def present(self) -> Days:
+        """The days that are there, sorted."""
+        return np.array(sorted(day_number(str(key)) for key in self.there if key is not None), dtype=np.int64)
+
+    @cached_property
+    def bounds(self) -> tuple[int, int]:
+        """The first day that there can be, and the one after the last whose day is over (and its declared delay)."""
+        days = self.table.partitions
+        if days is None:
+            return 0, 0
+        over = (to_micros(self.workspace.clock.now()) - self.table.delay // _MICRO) // DAY_MICROS
+        end = over if days.end is None else min(over, day_number(days.end.isoformat()))
+        start = day_number(days.start.isoformat())
+        return start, max(start, int(end))
+
+    def due(self, days: Days) -> Days:
+        """Keep the days on which there can be a partition and that are over."""
+        first, after = self.bounds
+        return days[(days >= first) & (days < after)]
+
+    def absent(self, days: Days) -> dict[str, Missing]:
+        """Return those of some days that should be there and are not."""
+        keys = [day_key_of(n) for n in np.setdiff1d(self.due(days), self.present)]
+        new = [key for key in keys if key not in self._known]
+        if new:
+            self._known.update(self._judged(new))
+        return {key: self._known[key] for key in keys}
+
+    @property
+    def never_made(self) -> Missing | None:
+        """Why a table without partitions is not there; None if it is."""
+        if self.there:
+            return None
+        rejected = self._rejected.get(None)
+        return Missing(STOPPED, _why(rejected)) if rejected else Missing(NOT_MADE, "it was never materialized")
+
+    def _judged(self, keys: Sequence[str]) -> dict[str, Missing]:
+        found = {}
+        for key in keys:
+            missing = self._missing(key)
+            table = self.table
+            lost = date.fromisoformat(key) in table.lost_days
+            # Whatever is declared: of a table of which nothing was ever made nobody can say that nothing happened.
+            goes_on = bool(self.there) and missing.reason != NOT_MADE and (lost or table.missing_days == "allowed")
+            empty = bool(self.there) and missing.reason == NOT_DELIVERED and not lost and table.missing_days == "are_empty"
+            found[key] = replace(missing, empty=missing.empty or empty, allowed=missing.allowed or goes_on)
+        return found
+
+    def _missing(self, key: str) -> Missing:
+        """Return why a day is not there, by what the ledger and the landing zone hold of it."""
+        if key in self._rejected:
+            return Missing(STOPPED, _why(self._rejected[key]))
+        if self.table.is_derived and self.workspace.lake.scope.pinned is None:
+            return self._derived(key)
+        if self.workspace.lake.scope.pinned is not None:
+            return Missing(NOT_DELIVERED)
+        if key in self._raw:
+            return Missing(NOT_MADE, "it has landed and its table was not materialized")
+        if key in self._landed:
+            return Missing(NOT_MADE, "its file lies in the landing zone and was not materialized, or could not be read")
+        return Missing(NOT_DELIVERED, "" if self.there else "nothing of it was ever materialized")
+
+    def _derived(self, key: str) -> Missing:
+        """A derived day is what the days are that it is made from."""
+        first = next((name for name, below in self._below.items() if below.table.partitions is not None), "")
+        for name, below in self._below.items():
+            if below.table.partitions is None:
+                if below.never_made:
+                    return Missing(NOT_MADE, f"{name}, which it is made from, was never materialized")
+                continue
+            back = -(-self.table.reads[name] // DAY)
+            for day, missing in below.absent(np.arange(day_number(key) - back, day_number(key) + 1)).items():
+                # Its rows come from the first table's day; what else it reads may be empty, or gone on without.
+                if (missing.allowed or missing.empty) and not (name == first and day == key):
+                    continue
+                return replace(missing, says=f"{name} of {day}, which it is made from, is not there ({missing.says or missing.reason})")
+        return Missing(NOT_MADE, "what it is made from is there and it was not materialized")
+
+    @cached_property
+    def _rejected(self) -> Mapping[str | None, Version]:
+        return self.workspace.lake.rejected(self.workspace.table("tables", self.table.name), at=self.at)
+
+    @cached_property
+    def _raw(self) -> frozenset[str | None]:
+        return frozenset(self.workspace.lake.partitions(self.workspace.table("raw", self.table.name), at=self.at))
+
+    @cached_property
+    def _landed(self) -> frozenset[str | None]:
+        source = self.table.source
+        return frozenset(Pattern(source.pattern).find(self.workspace.zone)) if isinstance(source, FileSource | AssetSource) else frozenset()
+
+    @cached_property
+    def _below(self) -> Mapping[str, Presence]:
+        return {name: Presence.of(self.workspace, name, self.at) for name in self.table.reads}
+
+
+def day_number(key: str) -> int:
+    """Return the day ``YYYY-MM-DD`` as days since 1970-01-01."""
+    return date.fromisoformat(key).toordinal() - date(1970, 1, 1).toordinal()
+
+
+def day_key_of(number: int) -> str:
+    """Return the key of a day that is given as days since 1970-01-01."""
+    return date.fromordinal(int(number) + date(1970, 1, 1).toordinal()).isoformat()
+
+
+def _why(rejected: Version) -> str:
+    return str(rejected.properties.get("reason", "its rows broke the contract")).rstrip(".")
