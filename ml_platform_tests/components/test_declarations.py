@@ -31,6 +31,27 @@ PAID_LATER = DECLARATIONS.replace(
 )
 
 WRONG = [
+    (
+        "features of a table without days",
+        ('"orders/{day}.csv"}\n  partitions: {start: "2024-01-01", end: "2024-03-01"}', "orders.csv}"),
+        r"defs\.yaml:\d+.*feature view 'spending' is made day by day, but no table of the project has `partitions`.*PARTITION_BY \(day\)",
+    ),
+    ("another word for days that are missing", ("  key: [order_id]", "  missing_days: empty\n  key: [order_id]"), r"'empty'.*'are_empty'"),
+    (
+        "a lost day outside of the partitions",
+        ("  key: [order_id]", '  lost_days: ["2025-01-01"]\n  key: [order_id]'),
+        r"defs\.yaml:\d+.*lost_days names 2025-01-01, which lies outside",
+    ),
+    (
+        "an accepted leak of a feature that does not exist",
+        ("  features: [spending]", "  features: [spending]\n  leakage: {allow: {customer_amuont_sum_7d: it is known}}"),
+        r"defs\.yaml:\d+.*leakage\.allow names feature 'customer_amuont_sum_7d'.*Did you mean 'customer_amount_sum_7d'",
+    ),
+    (
+        "an accepted leak without a reason",
+        ("  features: [spending]", '  features: [spending]\n  leakage: {allow: {"customer_*": " "}}'),
+        r"defs\.yaml:\d+.*leakage\.allow of 'customer_\*' has no reason",
+    ),
     ("unknown table in a view", ("source: orders\n", "source: ordres\n"), r"defs\.yaml:\d+.*'ordres'.*Did you mean 'orders'"),
     ("unknown table of a label", ("from: orders", "from: ordrs"), r"defs\.yaml:\d+.*label.*'ordrs'.*Did you mean 'orders'"),
     ("unknown column", ("{column: amount,", "{column: amout,"), r"defs\.yaml:\d+.*'amout'.*Did you mean 'amount'"),
