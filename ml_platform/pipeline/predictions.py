@@ -133,7 +133,7 @@ def _score(
     names = [d.name for d in model.definitions]
     key = row_columns(problem)
     rows = values.select(*key, CUTOFF, *(n for n in names if n not in key)).with_columns(
-        pl.Series(SCORE, model.predict(values), dtype=pl.Float64),
+        pl.Series(SCORE, model.predict(values) if values.height else [], dtype=pl.Float64),
         pl.lit(version.id, dtype=pl.Int64).alias(MODEL_VERSION),
         pl.lit(now).cast(TIME).alias(SCORED_AT),
         new[_DAY],
