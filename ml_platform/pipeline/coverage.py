@@ -19,7 +19,7 @@ from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.event_columns import to_micros
 from ml_platform.features.inputs import leaves
 from ml_platform.features.window_spec import FOREVER
-from ml_platform.pipeline.presence import DAY_MICROS, NOT_MADE, REASONS, STOPPED, Days, Missing, Presence
+from ml_platform.pipeline.presence import DAY_MICROS, NOT_MADE, REASONS, STOPPED, Days, Missing, Presence, day_number
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.table import Table
 
@@ -190,6 +190,16 @@ class Reached:
                 gaps = np.sort(np.array(absent, dtype="datetime64[D]").astype(np.int64))
                 blocked |= np.searchsorted(gaps, reach.last, side="right") > np.searchsorted(gaps, reach.first, side="left")
         return blocked
+
+
+def absent_days(daily: Iterable[tuple[Presence, Sequence[str]]], by: str) -> str:
+    """Say which of some days of some tables are missing that nothing allows, and what to do; empty if none is."""
+    found = []
+    for presence, keys in daily:
+        absent = presence.absent(np.array([day_number(key) for key in keys], dtype=np.int64))
+        missing = {key: one for key, one in absent.items() if not one.empty and not one.allowed}
+        found.append(TableCoverage(presence.table.name, by, len(keys), 0, 0, (), missing))
+    return Coverage(tuple(found)).says
 
 
 def is_pinned(workspace: Workspace) -> bool:

@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
-import numpy as np
 
 from ml_platform.core.errors import DeclarationError, MlPlatformError, SourceError
 from ml_platform.core.intervals import DAY, shift_day
 from ml_platform.core.masking import mask
 from ml_platform.lake.duck import connect, quote_name
 from ml_platform.lake.version import Version
-from ml_platform.pipeline.coverage import TableCoverage, is_pinned
-from ml_platform.pipeline.presence import Presence, day_number
+from ml_platform.pipeline.coverage import absent_days, is_pinned
+from ml_platform.pipeline.presence import Presence
 from ml_platform.pipeline.table import Verdicts, by_partition, judge_rows, table_code_version
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.derived import AVAILABLE_AT, PARTITION, DerivedPlan, plan_derived
@@ -144,21 +143,10 @@ class Inputs:
         for name, heads in self.heads.items():
             if self.days_back[name] is None and not heads:
                 return f"{name}, which it reads, has not been materialized yet"
-        return None if key is None else self._absent_days(key)
-
-    def _absent_days(self, key: str) -> str | None:
-        """Return which other days the partition reads that are not there, and no declaration says what that means."""
-        if is_pinned(self.workspace):
+        if key is None or is_pinned(self.workspace):
             return None
-        for name, back in self.days_back.items():
-            if back is None:
-                continue
-            days = np.array([day_number(day) for day in _window(key, back)])
-            absent = self._presence[name].absent(days)
-            missing = {day: one for day, one in absent.items() if not one.empty and not one.allowed}
-            if missing:
-                return TableCoverage(name, "the partition", days.size, 0, 0, (), missing).says
-        return None
+        daily = [(self._presence[name], _window(key, back)) for name, back in self.days_back.items() if back is not None]
+        return absent_days(daily, "the partition") or None
 
     @cached_property
     def _presence(self) -> Mapping[str, Presence]:

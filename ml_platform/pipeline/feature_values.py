@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,11 +13,9 @@ import polars as pl
 
 from ml_platform.core.errors import FeatureError, UnknownNameError, did_you_mean
 from ml_platform.core.intervals import BEGINNING, DAY, Interval, before, day_start, floor_day, from_micros
-from ml_platform.core.intervals import to_micros as micros_of
 from ml_platform.features.axis import floor_to_grid
 from ml_platform.features.change_points import longest_reach, read_at
 from ml_platform.features.definition import CUTOFF, VALID_FROM, FeatureDefinition, definition_hash
-from ml_platform.features.engine import TIMES
 from ml_platform.features.event_columns import check_columns, to_micros
 from ml_platform.features.nested.search import discovered
 from ml_platform.features.table_columns import column_definition, look_up_columns
@@ -27,6 +25,7 @@ from ml_platform.pipeline.expression_values import with_expressions
 from ml_platform.pipeline.feature_events import TableHeads, heads_of, made_from, read_rows, versions_within
 from ml_platform.pipeline.feature_jobs import handmade_history, history_fits, window_values
 from ml_platform.pipeline.feature_table import DEFINITIONS, MADE_FROM, REACH, entity_schema, partition_interval
+from ml_platform.pipeline.given_spine import utc_cutoffs
 from ml_platform.pipeline.nested_values import nested_values
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem, Project
@@ -38,9 +37,6 @@ _MICROSECOND = timedelta(microseconds=1)
 # So many days are asked for by name; a spine of many years, of which most have no partition, is not.
 FEW_DAYS = 400
 _COLUMN_TYPES = {"BIGINT": pl.Int64(), "DOUBLE": pl.Float64()}
-
-# Windows over all rows reach some four centuries back, and Python's times end with the year 9999.
-_FIRST, _LAST = micros_of(datetime(1000, 1, 1, tzinfo=UTC)), micros_of(datetime(9999, 12, 31, tzinfo=UTC))
 
 Found = tuple[pl.DataFrame, list[Version]]
 
@@ -91,7 +87,7 @@ def features_at(
         return found
     _check_spine(spine, definitions)
     commit = _Commit(workspace, at, reached)
-    spine = spine.with_columns(_utc(spine[CUTOFF]))
+    spine = spine.with_columns(utc_cutoffs(spine[CUTOFF]))
     if any(d.kind == "expression" for d in definitions):
         return with_expressions(partial(features_at, workspace, at=commit.at, reached=reached), spine, definitions)
     reached.add_features(workspace.project.table, spine[CUTOFF], definitions)
@@ -295,17 +291,6 @@ def _spanned(spine: pl.DataFrame) -> Interval | None:
     if not isinstance(first, datetime) or not isinstance(last, datetime):
         return None
     return Interval(first, last + _MICROSECOND)
-
-
-def _utc(cutoffs: pl.Series) -> pl.Series:
-    """Return cutoffs as UTC microseconds; times without a zone are UTC."""
-    micros, known = to_micros(cutoffs)
-    if known.any() and not _FIRST <= micros[known].min() <= micros[known].max() < _LAST:
-        raise FeatureError(
-            "The spine has cutoffs before the year 1000 or at the very end of 9999, where no window has room. Make times NULL that "
-            "stand for none."
-        )
-    return pl.select(pl.when(pl.Series(known)).then(pl.Series(micros)).cast(TIMES).alias(CUTOFF)).to_series()
 
 
 def _check_spine(spine: pl.DataFrame, definitions: Sequence[FeatureDefinition]) -> None:

@@ -10,12 +10,16 @@ from typing import Any
 import polars as pl
 
 from ml_platform.core.errors import FeatureError
+from ml_platform.core.intervals import to_micros as micros_of
 from ml_platform.features.definition import CUTOFF, FeatureDefinition
+from ml_platform.features.event_columns import to_micros
 
 _TIME = pl.Datetime("us", "UTC")
 # The longest text that can be read in one way only: day and time largest first, a zone or none.
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})?)?")
 _EXACT_IN_FLOATS = 2.0**53
+# Windows over all rows reach some four centuries back, and Python's times end with the year 9999.
+_FIRST, _LAST = micros_of(datetime(1000, 1, 1, tzinfo=UTC)), micros_of(datetime(9999, 12, 31, tzinfo=UTC))
 
 
 def with_cutoff(spine: Any, cutoff: str | None) -> tuple[pl.DataFrame, str]:
@@ -52,6 +56,17 @@ def with_whole_keys(spine: pl.DataFrame, definitions: Iterable[FeatureDefinition
             if bool((known.is_finite() & (known == known.round()) & (known.abs() <= _EXACT_IN_FLOATS)).all()):
                 changed.append(values.cast(pl.Int64))
     return spine.with_columns(changed)
+
+
+def utc_cutoffs(cutoffs: pl.Series) -> pl.Series:
+    """Return cutoffs as UTC microseconds; times without a zone are UTC. Refuse those at the ends of the calendar."""
+    micros, known = to_micros(cutoffs)
+    if known.any() and not _FIRST <= micros[known].min() <= micros[known].max() < _LAST:
+        raise FeatureError(
+            "The spine has cutoffs before the year 1000 or at the very end of 9999, where no window has room. Make times NULL that "
+            "stand for none."
+        )
+    return pl.select(pl.when(pl.Series(known)).then(pl.Series(micros)).cast(_TIME).alias(CUTOFF)).to_series()
 
 
 def _times(values: pl.Series) -> pl.Series:

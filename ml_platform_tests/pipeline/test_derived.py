@@ -9,6 +9,8 @@ from ml_platform_tests.pipeline.delivered import CUSTOMERS, DAYS, ORDERS, Shop, 
 
 DAILY = DailyPartitions(date(2013, 1, 1), first=-3)
 ZERO = timedelta(0)
+# What a table has before its start is nothing; what it lacks after it would be missing.
+LATER = replace(ORDERS, partitions=DailyPartitions(date(2013, 1, 5)))
 TIMELESS = replace(CUSTOMERS, timeless=True)
 
 
@@ -30,8 +32,7 @@ TOTALS = derived(
 
 
 def open_shop(tmp_path, *tables, land=True):
-    # What a table has before its start is nothing; what it lacks after it would be missing.
-    shop = Shop(tmp_path, replace(ORDERS, partitions=DailyPartitions(date(2013, 1, 5))), *tables)
+    shop = Shop(tmp_path, LATER, *tables)
     if land:
         shop.land_days().both()
     return shop
@@ -177,7 +178,7 @@ def test_other_sql_is_another_code_version(tmp_path):
     shop = open_shop(tmp_path, TOTALS)
     shop.judge(table="made")
     other = replace(TOTALS, source=replace(TOTALS.source, sql=TOTALS.source.sql.replace("sum(amount)", "sum(amount) + 0")))
-    changed = Shop(tmp_path, ORDERS, other)
+    changed = Shop(tmp_path, LATER, other)
     outcome = changed.judge(table="made")
     assert outcome.commit.created == 3
     first, second = shop.lake.history("shop/tables/made", DAYS[0])[::-1]
