@@ -25,12 +25,12 @@ import polars as pl
 import pyarrow.parquet as pq
 from scale_plot import HEADER, keep, row_of
 
+from ml_platform.core.sizes import parse_bytes
 from ml_platform.features.buckets import compute_in_buckets
 from ml_platform.features.compile import compile_view
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.event_rows import stored_columns, to_events
 from ml_platform.features.job import Job
-from ml_platform.features.memory import parse_bytes
 from ml_platform.features.split import EventSource, Part, SpineSource, select_file
 from ml_platform.features.task_engine import LocalEngine
 from ml_platform.features.view import FeatureColumn, FeatureView

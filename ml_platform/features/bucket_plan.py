@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from ml_platform.core.errors import FeatureError
+from ml_platform.core.sizes import format_bytes
 from ml_platform.features import memory
 from ml_platform.features.answers import grouped
 from ml_platform.features.axis import MICROSECOND
@@ -102,7 +103,7 @@ class BucketPlan:
                 return [self._long_task(bucket, cut, group, n, number) for n, cut in enumerate(slices)], False
         raise FeatureError(
             f"The features {', '.join(d.name for d in group[:3])} of {' and '.join(self.entity)} reach so many events of one key at "
-            f"once that they take about {memory.format_bytes(most)}, more than the {memory.format_bytes(self.job.alone_bytes)} of the "
+            f"once that they take about {format_bytes(most)}, more than the {format_bytes(self.job.alone_bytes)} of the "
             "memory limit that are left for them. Raise the memory limit, or shorten the windows."
         )
 

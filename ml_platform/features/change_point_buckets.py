@@ -15,6 +15,7 @@ import polars as pl
 
 from ml_platform.core.errors import FeatureError
 from ml_platform.core.intervals import Interval, from_micros, to_micros
+from ml_platform.core.sizes import format_bytes
 from ml_platform.features import memory
 from ml_platform.features.answers import TIMES
 from ml_platform.features.bucket_plan import SplitFiles
@@ -164,7 +165,7 @@ def _slices(
 def _too_large(definitions: Sequence[FeatureDefinition], takes: float, job: Job) -> FeatureError:
     return FeatureError(
         f"The change points of {' and '.join(definitions[0].entity)} in view {definitions[0].view!r} reach so many events of one key at "
-        f"once that they take about {memory.format_bytes(takes)}, more than the {memory.format_bytes(job.alone_bytes)} of the memory limit "
+        f"once that they take about {format_bytes(takes)}, more than the {format_bytes(job.alone_bytes)} of the memory limit "
         "that are left for them. Raise the memory limit, or shorten the windows."
     )
 

@@ -15,6 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ml_platform.core.errors import FeatureError
+from ml_platform.core.sizes import format_bytes
 from ml_platform.features import memory
 from ml_platform.features.answers import Request, grouped
 from ml_platform.features.axis import Axis, Queries, build_axis
@@ -132,7 +133,7 @@ def compute_thinned(
         if held > budget:
             names = ", ".join(d.name for d in definitions[:3])
             raise FeatureError(
-                f"The features {names} need so many single events at once that they take more than the {memory.format_bytes(budget)} of "
+                f"The features {names} need so many single events at once that they take more than the {format_bytes(budget)} of "
                 "the memory limit that are left for them. Raise the memory limit, or shorten the windows."
             )
     return compute(pl.concat([*kept, early], rechunk=True).sort(_NUMBER), spine, definitions, stored=stored)

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
 import duckdb
 
+from ml_platform.core.durations import parse_duration
+from ml_platform.core.errors import SourceError
+from ml_platform.core.sizes import parse_bytes
+
 if TYPE_CHECKING:
     import pyarrow as pa
+
+SQL_TIME = "ML_PLATFORM_SQL_TIME"
+SQL_MEMORY = "ML_PLATFORM_SQL_MEMORY"
+SQL_DISK = "ML_PLATFORM_SQL_DISK"
+_SQL_TIME, _SQL_DISK = "30m", "50GiB"
 
 
 def connect(threads: int | None = None, memory_limit: str | None = None) -> duckdb.DuckDBPyConnection:
@@ -20,12 +32,13 @@ def connect(threads: int | None = None, memory_limit: str | None = None) -> duck
     threads : int, optional
         At most so many threads; 1 makes parallel float sums reproducible bit for bit.
     memory_limit : str, optional
-        Such as ``"2GB"``; DuckDB's default is 80 % of the machine's memory.
+        Such as ``"2GB"``; by default what ``ML_PLATFORM_SQL_MEMORY`` says, or else 80 % of the machine's memory.
 
     Returns
     -------
     duckdb.DuckDBPyConnection
-        Time zone UTC, no progress bar, extensions neither installed nor loaded on their own.
+        Time zone UTC, no progress bar, extensions neither installed nor loaded on their own. What does not fit into memory is put on disk,
+        as far as ``ML_PLATFORM_SQL_DISK`` allows (50 GiB).
     """
     config: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,
@@ -33,8 +46,10 @@ def connect(threads: int | None = None, memory_limit: str | None = None) -> duck
     }
     if threads is not None:
         config["threads"] = threads
-    if memory_limit is not None:
-        config["memory_limit"] = memory_limit
+    memory_limit = memory_limit or os.environ.get(SQL_MEMORY)
+    if memory_limit:
+        config["memory_limit"] = f"{parse_bytes(memory_limit)}B"
+    config["max_temp_directory_size"] = f"{parse_bytes(os.environ.get(SQL_DISK) or _SQL_DISK)}B"
     con = duckdb.connect(":memory:", config=config)
     con.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
     return con
@@ -50,15 +65,59 @@ def session(threads: int | None = None) -> duckdb.DuckDBPyConnection:
     threads : int, optional
         As of :func:`connect`.
     """
-    con = _kept(os.getpid(), threads).cursor()
+    con = _kept(os.getpid(), threads, os.environ.get(SQL_MEMORY), os.environ.get(SQL_DISK)).cursor()
     con.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
     return con
 
 
 # By process: a forked child has no threads of its parent's DuckDB.
 @cache
-def _kept(_pid: int, threads: int | None) -> duckdb.DuckDBPyConnection:
+def _kept(_pid: int, threads: int | None, _memory: str | None, _disk: str | None) -> duckdb.DuckDBPyConnection:
     return connect(threads)
+
+
+@contextmanager
+def declared_sql(con: duckdb.DuckDBPyConnection, what: str) -> Iterator[None]:
+    """Run declared SQL on a connection for no longer than ``ML_PLATFORM_SQL_TIME`` allows (half an hour by default).
+
+    Parameters
+    ----------
+    con : duckdb.DuckDBPyConnection
+        What runs on it when the time is over is interrupted.
+    what : str
+        Begins the message of an error.
+
+    Raises
+    ------
+    SourceError
+        If the time is over, or the memory that DuckDB may use is not enough; nothing was published.
+    """
+    allowed = os.environ.get(SQL_TIME) or _SQL_TIME
+    seconds = parse_duration(allowed, what=SQL_TIME).total_seconds()
+    is_over = threading.Event()
+
+    def stop() -> None:
+        is_over.set()
+        con.interrupt()
+
+    timer = threading.Timer(seconds, stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except duckdb.InterruptException:
+        if not is_over.is_set():
+            raise
+        raise SourceError(
+            f"{what} was stopped after {allowed}: it may be endless. Look for a recursion or a join without an end, or raise {SQL_TIME}."
+        ) from None
+    except duckdb.OutOfMemoryException as error:
+        told = str(error).partition("\n")[0].rstrip(".")
+        raise SourceError(
+            f"{what} needs more memory than it may use ({told}). Let it read less at a time, or raise {SQL_MEMORY} or {SQL_DISK}."
+        ) from None
+    finally:
+        timer.cancel()
 
 
 def quote_name(name: str) -> str:

@@ -17,6 +17,7 @@ from ml_platform.core.masking import mask
 from ml_platform.lake.version import Version
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.frames import to_arrow
+from ml_platform.tables.limits import Limits
 from ml_platform.tables.pattern import Found, Pattern
 from ml_platform.tables.python_file import load_function
 from ml_platform.tables.read_files import file_format, parse_delivery
@@ -90,8 +91,10 @@ def _opened(file: Found, table: Table) -> Delivery:
     if file.refused is not None:
         raise SourceError(file.refused)
     try:
+        state = file.path.stat()
+        Limits.from_environment().check_delivered(name, state.st_size)
         data = file.path.read_bytes()
-        changed = file.path.stat().st_mtime_ns // 1000
+        changed = state.st_mtime_ns // 1000
     except OSError as error:
         raise SourceError(f"{name} cannot be opened: {error.strerror or error}.") from None
     declared = table.source.format if isinstance(table.source, FileSource) else None

@@ -14,7 +14,7 @@ import duckdb
 from ml_platform.core.errors import DeclarationError, MlPlatformError, SourceError
 from ml_platform.core.intervals import DAY, shift_day
 from ml_platform.core.masking import mask
-from ml_platform.lake.duck import connect, quote_name
+from ml_platform.lake.duck import connect, declared_sql, quote_name
 from ml_platform.lake.version import Version
 from ml_platform.pipeline.coverage import absent_days, is_pinned
 from ml_platform.pipeline.presence import Presence
@@ -200,7 +200,12 @@ def _computed_by_sql(
             con.execute(f"CREATE VIEW {quote_name(name)} AS {seen}")
         if plan.whole_range:
             try:
-                rows = con.sql(plan.sql).to_arrow_table()
+                with declared_sql(con, f"The SQL of table {table.name!r}"):
+                    rows = con.sql(plan.sql).to_arrow_table()
+            except SourceError as error:
+                # It would take as long again for each of the days.
+                verdicts.stopped.update(dict.fromkeys(keys, str(error)))
+                return []
             except duckdb.Error as error:
                 if table.partitions is None:
                     verdicts.stopped[None] = _failed(table, error)
@@ -214,7 +219,10 @@ def _computed_by_sql(
             for name, read in readers.items():
                 con.register(_rows_of(name), read(key))
             try:
-                parts.append((key, con.sql(plan.sql).to_arrow_table()))
+                with declared_sql(con, f"The SQL of table {table.name!r}"):
+                    parts.append((key, con.sql(plan.sql).to_arrow_table()))
+            except SourceError as error:
+                verdicts.stopped[key] = str(error)
             except duckdb.Error as error:
                 verdicts.stopped[key] = _failed(table, error)
         return parts

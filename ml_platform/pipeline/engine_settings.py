@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ml_platform.core.errors import FeatureError, did_you_mean
+from ml_platform.core.sizes import parse_bytes
 from ml_platform.features.job import Job
-from ml_platform.features.memory import default_memory_limit, parse_bytes
+from ml_platform.features.memory import default_memory_limit
 from ml_platform.features.task_engine import LocalEngine, TaskEngine
 
 ENGINE = "ML_PLATFORM_ENGINE"

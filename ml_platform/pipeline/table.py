@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.hashing import content_hash
-from ml_platform.lake.duck import quote_name, session
+from ml_platform.lake.duck import declared_sql, quote_name, session
 from ml_platform.lake.evolution import was
 from ml_platform.lake.version import REJECTED, Staged, Version
 from ml_platform.pipeline.outcome import Outcome, PartitionOutcome
@@ -111,15 +111,16 @@ def judge_rows(
     """Judge the rows of the relation ``raw`` on ``con``, and stage what becomes of each of the partitions in ``sources``."""
     references, deciding = _references(workspace, table, con)
     sources = {partition: [*versions, *deciding] for partition, versions in sources.items()}
-    judgement = judge(
-        con,
-        "raw",
-        table,
-        is_text=is_text,
-        null_values=null_values_of(table),
-        references=references,
-        inputs_available_at=inputs_available_at,
-    )
+    with declared_sql(con, f"The contract of table {table.name!r}"):
+        judgement = judge(
+            con,
+            "raw",
+            table,
+            is_text=is_text,
+            null_values=null_values_of(table),
+            references=references,
+            inputs_available_at=inputs_available_at,
+        )
     verdicts.judgements.append(judgement)
     rows = con.sql(f"SELECT * EXCLUDE (_id) FROM ({accepted_sql(con, table)}) ORDER BY _id").to_arrow_table()
     kept = by_partition(rows)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.errors import DeclarationError, SourceError, did_you_mean
 from ml_platform.tables.frames import plain_types
+from ml_platform.tables.limits import UNREADABLE, Limits
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,6 +29,8 @@ _ENDINGS = {
     "ndjson": "jsonl",
     "json": "jsonl",
 }
+# What Arrow quotes of a file: a row of it, or the bytes it began with. Errors are read by more people than the rows.
+_QUOTED = re.compile(r"(?<=columns, got \d): .*|(?<=columns, got \d\d): .*|(?<=columns, got \d\d\d): .*|(?<=[Nn]ot a gzipped file) \(.*\)")
 _DELIMITERS = ",;\t|"
 # Below this a file is parsed on one thread: starting threads costs more than a day's file of a thousand rows.
 _SMALL_BYTES = 4 << 20
@@ -74,7 +77,9 @@ def read_delivery(path: Path | str, format: str | None = None, null_values: Sequ
         If the file is not there, truncated, or not of its format; the message says what is wrong, and where in the file.
     """
     path = Path(path)
+    limits = Limits.from_environment()
     try:
+        limits.check_delivered(path.name, path.stat().st_size)
         data = path.read_bytes()
     except OSError as error:
         raise SourceError(f"{path.name} cannot be opened: {error.strerror or error}.") from None
@@ -86,29 +91,34 @@ def parse_delivery(data: bytes, name: str, format: str | None = None, null_value
     import pyarrow as pa
 
     kind = file_format(name, format)
+    limits = Limits.from_environment()
     if name.lower().endswith(".gz"):
         try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError) as error:
+            data = limits.unpack(name, data)
+        except UNREADABLE as error:
             raise _unreadable(name, "a gzip file", error) from None
+    if kind != "parquet" and (kind == "jsonl" or b'"' not in data):
+        # Before it is parsed, which takes many times as long and as much memory; within quotes a line's end is none.
+        limits.check_rows(name, data.count(b"\n"))
     if not data.strip():
         raise SourceError(f"{name} is empty ({len(data)} bytes): nothing was delivered, or it was cut off. Deliver it again.")
     readers: dict[str, Callable[[], pa.Table]] = {
         "csv": lambda: _read_csv(data, name, null_values),
-        "parquet": lambda: _read_parquet(data),
+        "parquet": lambda: _read_parquet(data, name, limits),
         "jsonl": lambda: _read_json_lines(data, name),
     }
     words = {"csv": "CSV", "parquet": "Parquet", "jsonl": "JSON lines"}
     try:
-        table = readers[kind]()
+        table = plain_types(readers[kind]())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, csv.Error, UnicodeDecodeError) as error:
         raise _unreadable(name, words[kind], error) from None
+    limits.check_rows(name, table.num_rows)
     _check_names(table.column_names, name)
-    return plain_types(table)
+    return table
 
 
 def _unreadable(name: str, what: str, error: Exception) -> SourceError:
-    reason = " ".join(str(error).split())
+    reason = _QUOTED.sub("", " ".join(str(error).split()))
     reason = reason if len(reason) <= 300 else f"{reason[:297]}..."
     if isinstance(error, UnicodeDecodeError) or "invalid UTF8" in reason:
         return SourceError(f"{name} cannot be read as {what}: it is not written in UTF-8 ({reason.rstrip('.')}). Deliver it in UTF-8.")
@@ -164,11 +174,17 @@ def _check_closed_quotes(data: bytes, delimiter: str) -> None:
             raise csv.Error("it ends inside a quoted value") from None
 
 
-def _read_parquet(data: bytes) -> pa.Table:
+def _read_parquet(data: bytes, name: str, limits: Limits) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return pq.ParquetFile(pa.BufferReader(data)).read(use_threads=len(data) > _SMALL_BYTES)
+    file = pq.ParquetFile(pa.BufferReader(data))
+    about = file.metadata
+    limits.check_rows(name, about.num_rows)
+    limits.check_unpacked(name, sum(about.row_group(n).total_byte_size for n in range(about.num_row_groups)))
+    # Runs of one value take next to nothing in the file.
+    limits.check_unpacked(name, about.num_rows * about.num_columns)
+    return file.read(use_threads=len(data) > _SMALL_BYTES)
 
 
 def _read_json_lines(data: bytes, name: str) -> pa.Table:
@@ -203,9 +219,7 @@ def _read_mixed_json(data: bytes, name: str) -> pa.Table:
         except ValueError as error:
             raise SourceError(f"{name} cannot be read as JSON lines: line {number}: {error}. It is truncated. Deliver it again.") from None
         if not isinstance(row, dict):
-            raise SourceError(
-                f"{name} cannot be read as JSON lines: line {number} is {line[:40].decode(errors='replace')!r}, not an object."
-            )
+            raise SourceError(f"{name} cannot be read as JSON lines: line {number} is a {type(row).__name__}, not an object.")
         rows.append(row)
     columns = {}
     for column in dict.fromkeys(c for row in rows for c in row):

@@ -58,7 +58,8 @@ def run_constant(sql: str) -> object:
 
 @cache
 def _session() -> duckdb.DuckDBPyConnection:
-    con = connect(threads=1)
+    # Constants are computed when SQL is bound: text of a declaration must not take the machine's memory.
+    con = connect(threads=1, memory_limit="1GiB")
     con.execute("SET enable_external_access = false")
     return con
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import gzip
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ml_platform.components.opening import open_project
 from ml_platform.core.errors import DeclarationError
 from ml_platform.pipeline.raw import materialize_raw
+from ml_platform.pipeline.table import materialize_table
+from ml_platform.tables.sql import bind_expression
 from ml_platform_tests.components.landed_shop import LandedShop, key, landed_shop
 
 DAY = "2024-01-02"
@@ -124,3 +130,119 @@ def test_a_landing_zone_that_is_a_url_is_refused(shop: LandedShop, monkeypatch: 
             open_project(shop.root)
         assert "hunter2pass" not in str(caught.value)
     assert not [path for path in shop.root.iterdir() if path.name.startswith(("s3", "https"))]
+
+
+def read(shop: LandedShop, name: str, content: bytes) -> str:
+    """Deliver a file for the day alone and read it; return why it was stopped."""
+    folder = shop.root / "data" / "landing" / "orders"
+    for path in folder.iterdir():
+        path.unlink()
+    (folder / name).write_bytes(content)
+    return str(materialize_raw(open_project(shop.root).workspace, "orders", [DAY]).partitions[0].stopped)
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = landed_shop(tmp_path, monkeypatch, swap=("orders/{day}.csv", "orders/{day}*"))
+    bomb = gzip.compress(b"a\n" + b"1\n" * (100 << 20), compresslevel=9, mtime=0)
+    assert len(bomb) < 1 << 20
+    tracemalloc.start()
+    told = read(shop, f"{DAY}.csv.gz", bomb)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert f"orders/{DAY}.csv.gz becomes more than 200 times as large when it is unpacked" in told
+    assert "raise ML_PLATFORM_MAX_RATIO" in told
+    assert peak < 150 << 20
+    # What is packed by ordinary means is read, however it is packed.
+    assert read(shop, f"{DAY}.csv.gz", gzip.compress(b"a\n" + b"1\n" * 100_000)) == "None"
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "told"),
+    [
+        ("ML_PLATFORM_MAX_DELIVERY", "1KB", "2.0 KiB, more than the 1000 bytes that a delivered file may have"),
+        ("ML_PLATFORM_MAX_ROWS", "900", "rows, more than the 900 that a delivered file may have"),
+        ("ML_PLATFORM_MAX_UNPACKED", "1KB", "becomes more than 1000 bytes when it is unpacked"),
+    ],
+)
+def test_what_is_too_large_is_refused_and_the_setting_named(
+    setting: str, value: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = landed_shop(tmp_path, monkeypatch, swap=("orders/{day}.csv", "orders/{day}*"))
+    monkeypatch.setenv(setting, value)
+    packed = setting.endswith("UNPACKED")
+    rows = b"a\n" + b"1\n" * 999
+    said = read(shop, f"{DAY}.csv.gz" if packed else f"{DAY}.csv", gzip.compress(rows) if packed else rows)
+    assert told in said
+    assert setting in said
+
+
+def test_runs_of_one_value_are_rows_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = landed_shop(tmp_path, monkeypatch, swap=("orders/{day}.csv", "orders/{day}*"))
+    monkeypatch.setenv("ML_PLATFORM_MAX_ROWS", "1_000_000")
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({"a": pa.repeat(pa.scalar(1), 2_000_000)}), sink)
+    content = sink.getvalue().to_pybytes()
+    assert len(content) < 10_000
+    assert "2,000,000 rows, more than the 1,000,000" in read(shop, f"{DAY}.parquet", content)
+
+
+def test_errors_of_files_do_not_quote_them(shop: LandedShop) -> None:
+    for content in (b"a,b\n1,2\nprivate,words,here\n", b"a,b\n1,2\nprivate\n"):
+        told = read(shop, f"{DAY}.csv", content)
+        assert "cannot be read as CSV" in told
+        assert "private" not in told
+
+
+ENDLESS = """
+---
+type: ml_platform.Table
+attributes:
+  name: endless
+  source:
+    sql: >-
+      WITH RECURSIVE more AS (SELECT order_id, _available_at FROM orders UNION ALL SELECT order_id + 1, _available_at FROM more)
+      SELECT count(*) AS n, max(_available_at) AS _available_at FROM more
+    reads: {orders: 0d}
+  partitions: {start: "2024-01-01", end: "2024-03-01"}
+  contract: {columns: {n: int64}}
+"""
+
+
+def test_endless_sql_ends_with_a_sentence(shop: LandedShop, monkeypatch: pytest.MonkeyPatch) -> None:
+    (declarations,) = shop.root.glob("*/defs/shop/defs.yaml")
+    large = (
+        ENDLESS[: ENDLESS.index("WITH")]
+        + "SELECT len(list(number.range)) AS n, max(_available_at) AS _available_at FROM orders, range(9000000) number"
+    )
+    large += ENDLESS[ENDLESS.index("\n    reads") :]
+    declarations.write_text(declarations.read_text() + ENDLESS + large.replace("name: endless", "name: large"))
+    workspace = open_project(shop.root).workspace
+    materialize_raw(workspace, "orders", [DAY])
+    materialize_table(workspace, "orders", [DAY])
+    monkeypatch.setenv("ML_PLATFORM_SQL_TIME", "1s")
+    (stopped_day,) = materialize_table(open_project(shop.root).workspace, "endless", [DAY]).partitions
+    assert "The SQL of table 'endless' was stopped after 1s: it may be endless." in str(stopped_day.stopped)
+    assert "raise ML_PLATFORM_SQL_TIME" in str(stopped_day.stopped)
+    monkeypatch.setenv("ML_PLATFORM_SQL_TIME", "1m")
+    monkeypatch.setenv("ML_PLATFORM_SQL_MEMORY", "16MiB")
+    monkeypatch.setenv("ML_PLATFORM_SQL_DISK", "1MiB")
+    (stopped_day,) = materialize_table(open_project(shop.root).workspace, "large", [DAY]).partitions
+    assert "The SQL of table 'large' needs more memory than it may use" in str(stopped_day.stopped)
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ("length(repeat(country, 2000000000)) > 1", r"asks repeat\(\) for 2,000,000,000 values at once; 1,000,000 is the most"),
+        ("list_sum(range(1000 * 1000 * 1000)) > 1", r"asks range\(\) for 1,000,000,000 values"),
+        ("length(lpad(country, 2e9::BIGINT, 'x')) > 1", r"asks lpad\(\) for 2,000,000,000 values"),
+        ("list_sum(range(10 ** 10)) > 1", r"asks range\(\) for a power of values"),
+        ("pg_sleep(amount) IS NULL", r"calls pg_sleep\(\)"),
+    ],
+)
+def test_sql_that_asks_for_too_much_is_refused(rule: str, told: str) -> None:
+    with pytest.raises(DeclarationError, match=told):
+        bind_expression(rule, {"country": "VARCHAR", "amount": "DOUBLE"}, where="orders.contract.yaml")
+    bind_expression(
+        "length(repeat(country, 3)) > 1 AND list_sum(range(amount::BIGINT)) > 0", {"country": "VARCHAR", "amount": "DOUBLE"}, where="x"
+    )

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from ml_platform.core.errors import FeatureError
-from ml_platform.features.memory import default_memory_limit, format_bytes, machine_memory, parse_bytes
+from ml_platform.core.errors import DeclarationError
+from ml_platform.core.sizes import format_bytes, parse_bytes
+from ml_platform.features.memory import default_memory_limit, machine_memory
 
 
 @pytest.mark.parametrize(
@@ -16,7 +17,7 @@ def test_sizes_are_read(text, size):
 
 @pytest.mark.parametrize("text", ["", "GiB", "-1GB", "0", "8 gigs", "1e9"])
 def test_what_is_no_size_is_refused(text):
-    with pytest.raises(FeatureError, match=r"is not a size of memory\. Write a number with a unit"):
+    with pytest.raises(DeclarationError, match=r"is not a size of memory\. Write a number with a unit"):
         parse_bytes(text)
 
 
