@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ml_platform.core.errors import FeatureError, did_you_mean
+from ml_platform.core.errors import DeclarationError, FeatureError, did_you_mean
 from ml_platform.core.sizes import parse_bytes
 from ml_platform.features.job import Job
 from ml_platform.features.memory import default_memory_limit
@@ -55,7 +55,7 @@ class EngineSettings:
             engine=found.get(ENGINE) or LOCAL,
             dask_address=found.get(DASK_ADDRESS) or None,
             workers=int(workers) if workers else None,
-            memory_limit=parse_bytes(limit) if limit else None,
+            memory_limit=_bytes(limit) if limit else None,
             scratch=found.get(SCRATCH) or None,
         )
 
@@ -89,3 +89,10 @@ def _task_engine(engine: str, address: str | None, workers: int | None) -> TaskE
 
         return DaskEngine(address, workers)
     return LocalEngine(workers)
+
+
+def _bytes(text: str) -> int:
+    try:
+        return parse_bytes(text)
+    except DeclarationError as error:
+        raise FeatureError(f"{MEMORY_LIMIT}: {error}") from None

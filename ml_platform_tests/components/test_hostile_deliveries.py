@@ -6,6 +6,7 @@ import gzip
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pyarrow as pa
@@ -60,7 +61,8 @@ def texts(folder: Path) -> bytes:
 def stopped(result: dg.ExecuteInProcessResult) -> str:
     """Return what the check of a run's raw asset says of its partitions."""
     (check,) = (e for e in result.get_asset_check_evaluations() if e.check_name == "arrival")
-    return " ".join(str(record.data) for record in check.metadata["rules"].records)
+    rules: Any = check.metadata["rules"]
+    return " ".join(str(record.data) for record in rules.records)
 
 
 def test_secrets_of_a_failing_function_reach_no_file(
