@@ -100,7 +100,7 @@ def _view_text(table: Inferred, entities: Sequence[str]) -> str:
         if body["type"] in _NUMBERS and name not in table.key and name not in entities and not _ID.search(name)
     ]
     features: list[dict[str, Any]] = [{"column": name, "functions": ["mean", "max"]} for name in numbers[:_MOST_COLUMNS]]
-    features.append({"name": "rows", "sql": "true", "functions": ["count"]})
+    features.append({"functions": ["count"]})
     lines = [
         "type: ml_platform.FeatureView",
         "attributes:",

@@ -122,9 +122,11 @@ class FeatureView(Declared):
 
 
 def _feature(given: FeatureModel, where: str) -> core.FeatureColumn:
-    name = given.name or given.column
+    # Without a column it is the whole rows that have functions.
+    name = given.name or given.column or ("" if given.sql is None and given.where is None else None)
     if name is None or (given.column is not None and given.sql is not None):
-        raise DeclarationError(f"{where}: a feature needs `column`, or `name` with `sql`; got {given.model_dump(exclude_none=True)}.")
+        said = given.model_dump(exclude_none=True)
+        raise DeclarationError(f"{where}: a feature needs `column`, or `name` with `sql`, or none of them for whole rows; got {said}.")
     windows = None if given.windows is None else tuple(parse_window(w, what=f"window of {name} in {where}") for w in given.windows)
     sql = given.sql if given.sql is not None else (given.column if given.name and given.column else None)
     return core.FeatureColumn(

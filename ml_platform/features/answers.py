@@ -99,6 +99,16 @@ class Request:
         each[self.total_positions] = self.totals.rows
         return window.difference(prefix_sums(each))
 
+    def present(self, column: str, window: Window) -> NDArray[np.int64]:
+        """Return how many rows of each window have a value."""
+        values = self.columns.values(column)
+        if values.all_valid:
+            return self.rows(window)
+        each = values.valid[self.axis.order].astype(np.int64)
+        if self.totals is not None:
+            each[self.total_positions] = self.totals.present[column]
+        return window.difference(prefix_sums(each))
+
     def timed(self, definition: FeatureDefinition) -> TimedTotals | None:
         """Return the totals for a function of event times, if there are any."""
         return None if self.totals is None else self.totals.timed(definition)
@@ -201,7 +211,8 @@ def _beyond(dtype: np.dtype, function: str) -> float | int:
 
 
 def _count(request: Request, definition: FeatureDefinition) -> pl.Series:
-    return request.spread(definition.name, request.rows(request.window(definition.span)))
+    window = request.window(definition.span)
+    return request.spread(definition.name, request.rows(window) if definition.value is None else request.present(definition.value, window))
 
 
 def _total(request: Request, definition: FeatureDefinition) -> pl.Series:

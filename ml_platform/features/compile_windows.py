@@ -19,7 +19,7 @@ from ml_platform.tables.sql import bind_expression
 from ml_platform.tables.table import Table
 from ml_platform.tables.types import contract_columns
 
-# The pseudo-column of features over whole rows: {name: rows, functions: [count, time_since]}.
+# The pseudo-column of features over whole rows: {name: rows, functions: [count, time_since]}, which may also be left out.
 ROWS = "rows"
 
 
@@ -112,7 +112,7 @@ def define(view: FeatureView, source: Table, entity: tuple[str, ...], value: Val
         raise DeclarationError(
             f"{view.where}: {function} takes {rule.takes_words}, but {value.name!r} is {value.type}.{_hint(function, value)}"
         )
-    counts_rows = function == "count" or value.name is None
+    counts_rows = value.name is None
     event_time = source.event_time if function in ORDERED else None
     read = (*(() if counts_rows else value.columns), *value.where_columns)
     columns = (*entity, *read, *((event_time,) if event_time else ()))
@@ -170,7 +170,7 @@ def _read_value(view: FeatureView, source: Table, column: FeatureColumn, types: 
 
 def _read_column(view: FeatureView, source: Table, column: FeatureColumn, types: Mapping[str, str]) -> Value:
     if column.sql is None:
-        if column.name == ROWS and ROWS not in types:
+        if not column.name or (column.name == ROWS and ROWS not in types):
             _check_rows_only(view, column)
             return Value(None, None, "BOOLEAN", ())
         _check_column(view, source, column.name, types)
@@ -191,7 +191,7 @@ def _check_rows_only(view: FeatureView, column: FeatureColumn) -> None:
     unknown = [f for f in column.functions if find_function(f) is not None and f not in ROW_FUNCTIONS]
     if unknown:
         raise DeclarationError(
-            f"{view.where}: {column.name!r} are whole rows, which have {', '.join(sorted(ROW_FUNCTIONS))}; "
+            f"{view.where}: {column.name or ROWS!r} are whole rows, which have {', '.join(sorted(ROW_FUNCTIONS))}; "
             f"{', '.join(unknown)} need a `column` or `sql`."
         )
 

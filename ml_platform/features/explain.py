@@ -34,6 +34,8 @@ def sentence(definition: FeatureDefinition) -> str:
         return f"{definition.name} per {per}, made by {made} of view {definition.view} from {sources}; {fresh}."
     rule = find_function(definition.function)
     what = (rule.words if rule else definition.function).format(value=_value_words(definition))
+    if definition.function == "count" and definition.value is None:
+        what = "Number of rows"
     over = definition.span.words
     if definition.function == "latest":
         over = f"not older than {format_duration(definition.window or timedelta(0))}"
@@ -169,6 +171,8 @@ def _aggregate(definition: FeatureDefinition, spine: str = "s") -> str:
             f"CASE WHEN count(*) {of_value} < 3 THEN NULL WHEN max(e._ordered_by) {of_value} = min(e._ordered_by) {of_value} THEN 0 "
             f"ELSE regr_slope(e._value, {days}) {of_value} END"
         )
+    if function == "count" and definition.value is None:
+        return f"CASE WHEN {spine}._known THEN count(e._available_at) END"
     share = percentile(function)
     if share is not None:
         return f"quantile_cont(e._value::DOUBLE, {share})"
@@ -177,7 +181,10 @@ def _aggregate(definition: FeatureDefinition, spine: str = "s") -> str:
 
 _OF_A_VALUE = frozenset({"sum", "min", "max", "mode", "first", "first_row", "last", "last_row", "latest"})
 _SQL = {
-    "count": "CASE WHEN {known} THEN count(e._available_at) END",
+    # A column of any type; a NaN is no value.
+    "count": (
+        "CASE WHEN {known} THEN count(e._value) FILTER (NOT (typeof(e._value) IN ('FLOAT', 'DOUBLE') AND e._value::VARCHAR = 'nan')) END"
+    ),
     "sum": "CASE WHEN {known} THEN coalesce(sum(e._value), 0) END",
     "distinct": "CASE WHEN {known} THEN count(DISTINCT e._value) END",
     "mean": "avg(e._value)",

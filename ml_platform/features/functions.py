@@ -2,7 +2,7 @@
 
 Rules that hold for all of them (``docs/features.md`` has them as a table with the differences to Featuretools and Feast):
 
-* NULL and NaN values are skipped, except by ``count``, which counts rows, and by ``first_row`` and ``last_row``.
+* NULL and NaN values are skipped, except by ``first_row`` and ``last_row``: ``count`` of a column counts its values, without one the rows.
 * An empty window, a window without a value, and an entity that was never seen are the same: ``count``, ``sum`` and ``distinct`` are 0, all
   others NULL.
 * A spine row whose entity key or cutoff is NULL has no entity: everything is NULL.
@@ -89,7 +89,7 @@ class Function:
 
 
 FUNCTIONS: dict[str, Function] = {
-    "count": Function(_is_any, "rows", "BIGINT", 0, "Number of rows"),
+    "count": Function(_is_any, "any column", "BIGINT", 0, "Number of values of {value}"),
     "sum": Function(_is_summable, "numbers and booleans", None, 0, "Sum of {value}"),
     "mean": Function(_is_number, "numbers", "DOUBLE", None, "Mean of {value}"),
     "var": Function(_is_number, "numbers", "DOUBLE", None, "Sample variance of {value}"),

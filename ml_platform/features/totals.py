@@ -21,7 +21,7 @@ from ml_platform.features.earlier import Earlier, WholeTotals
 from ml_platform.features.event_columns import EventColumns
 from ml_platform.features.shapes import TimedTotals, happened
 from ml_platform.features.sums import ColumnSums
-from ml_platform.features.windows import Window
+from ml_platform.features.windows import Window, prefix_sums
 
 Ints = NDArray[np.int64]
 
@@ -57,13 +57,15 @@ class _ColumnTotals:
 class Totals:
     """Totals of rows that became available by the same columns and keep the same filter, for ``definitions`` of numbered entities.
 
-    ``rows`` has shape (entities,); ``origin`` is a time after the rows and not after the end of any window, in microseconds.
+    ``rows`` has shape (entities,), and so has each of ``present``: the rows with a value, by column that is counted. ``origin`` is a time
+    after the rows and not after the end of any window, in microseconds.
     """
 
     definitions: Sequence[FeatureDefinition]
     entities: int
     origin: int
     rows: Ints = field(init=False)
+    present: dict[str, Ints] = field(init=False, default_factory=dict)
     _columns: dict[str, _ColumnTotals] = field(init=False, default_factory=dict)
     _timed: dict[tuple[str, str | None, str | None], TimedTotals] = field(init=False, default_factory=dict)
 
@@ -71,7 +73,9 @@ class Totals:
         """Begin with no rows."""
         self.rows = self._nothing()
         for definition in self.definitions:
-            if definition.value is not None and definition.function != "avg_time_between":
+            if definition.value is not None and definition.function == "count":
+                self.present[definition.value] = self._nothing()
+            elif definition.value is not None and definition.function != "avg_time_between":
                 values, above, below = self._nothing(), self._nothing(), self._nothing()
                 self._columns[definition.value] = _ColumnTotals(values, above, below, self._parts(5), None)
             if definition.function in _TIMED:
@@ -85,6 +89,8 @@ class Totals:
         everything = np.arange(self.entities)
         window = Window(axis.starts(everything), axis.starts(everything + 1))
         self.rows = self.rows + window.rows
+        for name in self.present:
+            self.present[name] = self.present[name] + window.difference(prefix_sums(columns.values(name).valid[axis.order]))
         sums = {name: ColumnSums(columns.values(name), axis.order, name) for name in self._columns}
         for name, totals in self._columns.items():
             totals.add(sums[name], window)

@@ -126,7 +126,7 @@ CASES: dict[str, tuple[str, str | None, dict[str, Rule]]] = {
         "tecton_continuous",
         None,
         {
-            "customer_count_1d": continuous(len),
+            "customer_amount_count_1d": continuous(len),
             "customer_amount_sum_1d": continuous(sum),
             "customer_amount_max_1d": continuous(largest),
         },
@@ -135,7 +135,7 @@ CASES: dict[str, tuple[str, str | None, dict[str, Rule]]] = {
         "tecton_batch",
         None,
         {
-            "customer_count_1d": batch(len, DAY),
+            "customer_amount_count_1d": batch(len, DAY),
             "customer_amount_sum_3d": batch(sum, 3 * DAY),
             "customer_amount_max_1d": batch(largest, DAY),
             "customer_week_before_sum_1d_offset_1d": batch(sum, DAY, DAY),

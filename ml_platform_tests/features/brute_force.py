@@ -85,7 +85,8 @@ def near(value: float, slack: float) -> Near:
 def _aggregate(function: str, found: list[tuple], cutoff: datetime) -> Any:
     values = [f[0] for f in found if f[0] is not None]
     if function in {"count", "distinct"}:
-        return len(found) if function == "count" else len(set(values))
+        # Of whole rows every row has a value.
+        return len(values) if function == "count" else len(set(values))
     if function == "sum":
         return _finite_or(values, lambda: math.fsum(values) if any(isinstance(v, float) for v in values) else sum(values))
     if function in _OF_VALUES:

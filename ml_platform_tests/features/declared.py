@@ -87,7 +87,7 @@ NUMERIC = (
     "count", "sum", "mean", "var", "std", "skew", "min", "max", "median", "p10", "p99", "mode", "distinct", "trend", "first", "first_row",
     "last", "last_row", "time_since", "time_since_first", "avg_time_between", "latest",
 )  # fmt: skip
-ANY = ("mode", "distinct", "first", "first_row", "last", "last_row", "time_since", "avg_time_between", "latest")
+ANY = ("count", "mode", "distinct", "first", "first_row", "last", "last_row", "time_since", "avg_time_between", "latest")
 EVERY_FUNCTION = (
     FeatureColumn("arr_delay", NUMERIC, ttl=timedelta(hours=6)),
     FeatureColumn("temp", NUMERIC, ttl=timedelta(hours=6)),

@@ -139,7 +139,7 @@ def test_keys_of_different_widths_land_in_the_same_bucket(tmp_path):
     events = events.with_columns(pl.col("_available_at", "landed_at").cast(TIMES), pl.col("origin").cast(pl.Int8))
     spine = pl.DataFrame({"origin": range(50), "_cutoff": [T0 + timedelta(hours=1)] * 50}).with_columns(pl.col("_cutoff").cast(TIMES))
     got = bucketed(tmp_path, events, spine, definitions, a_job(tmp_path, rows=40), part_rows=100)
-    assert got["origin_count_1d"].to_list() == [5] * 40 + [0] * 10
+    assert got["origin_arr_delay_count_1d"].to_list() == [5] * 40 + [0] * 10
 
 
 def test_a_number_is_not_taken_for_a_text(tmp_path):

@@ -118,7 +118,7 @@ def test_an_entity_without_a_row_has_what_an_empty_window_has():
     events, spine = a_world([("EWR", None, T0, T0, 5, 1.0, True, "a")], [("JFK", None, T0), ("EWR", None, T0), (None, None, T0)])
     definitions = definitions_of(a_view(FeatureColumn("arr_delay", ("count", "sum", "mean"))))
     got = read_at(change_points(events, definitions, EVER), spine, definitions)
-    assert got["origin_count_3h"].to_list() == [0, 0, None]
+    assert got["origin_arr_delay_count_3h"].to_list() == [0, 0, None]
     assert got["origin_arr_delay_mean_3h"].to_list() == [None, None, None]
     empty = change_points(events.clear(), definitions, EVER)
     assert_frame_equal(read_at(empty, spine, definitions), got)

@@ -29,7 +29,7 @@ def handmade(**more: object) -> FeatureView:
 def test_names_types_and_order_of_definitions():
     definitions = definitions_of(a_view(*EVERY_FUNCTION, entities=[("origin", "dest")]))
     types = {d.name: d.type for d in definitions}
-    assert list(types)[:3] == ["origin_dest_count_3h", "origin_dest_count_1d", "origin_dest_arr_delay_sum_3h"]
+    assert list(types)[:3] == ["origin_dest_arr_delay_count_3h", "origin_dest_arr_delay_count_1d", "origin_dest_arr_delay_sum_3h"]
     assert types["origin_dest_count_3h"] == types["origin_dest_arr_delay_sum_3h"] == types["origin_dest_late_sum_3h"] == "BIGINT"
     assert types["origin_dest_arr_delay_max_1d"] == types["origin_dest_arr_delay_latest"] == "BIGINT"
     assert (
@@ -91,8 +91,24 @@ def test_rows_are_counted_without_a_column():
 
 
 def test_the_same_feature_declared_twice_is_one():
-    counted = (FeatureColumn("arr_delay", ("count", "mean")), FeatureColumn("temp", ("count",)))
+    counted = (FeatureColumn("rows", ("count",)), FeatureColumn("arr_delay", ("mean",)), FeatureColumn("", ("count",)))
     assert [d.name for d in definitions_of(a_view(*counted, windows=[hours(3)]))] == ["origin_count_3h", "origin_arr_delay_mean_3h"]
+
+
+def test_count_is_of_the_values_of_a_column_and_of_rows_without_one():
+    counted = (
+        FeatureColumn("remark", ("count",)),
+        FeatureColumn("late", ("count",), sql="arr_delay > 15"),
+        FeatureColumn("rows", ("count",)),
+    )
+    of_remark, of_late, of_rows = definitions_of(a_view(*counted, windows=[hours(3)]))
+    assert [d.name for d in (of_remark, of_late, of_rows)] == ["origin_remark_count_3h", "origin_late_count_3h", "origin_count_3h"]
+    assert of_remark.description.startswith("Number of values of remark ")
+    assert of_rows.description.startswith("Number of rows ")
+    assert (of_late.value, of_late.sql, of_rows.value) == ("late", "arr_delay > 15", None)
+    # What a model trained before says of a count names no column: it still means rows.
+    kept = {name: value for name, value in of_rows.to_dict().items() if name not in {"value", "sql"}}
+    assert FeatureDefinition.from_dict(kept) == of_rows
 
 
 WRONG = {

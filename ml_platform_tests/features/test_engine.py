@@ -153,7 +153,7 @@ def test_an_entity_from_the_year_1_and_one_from_9999_share_an_axis():
     }, schema_overrides={"_available_at": pl.Datetime("us"), "landed_at": TIMES})  # fmt: skip
     spine = pl.DataFrame({"origin": keys, "_cutoff": [datetime(9999, 12, 31, 1)] * 400})
     got = compute(events, spine, definitions_of(a_view(FeatureColumn("arr_delay", ("count", "sum")), windows=[hours(3)])))
-    assert got["origin_count_3h"].to_list() == [1, 1] + [0] * 398
+    assert got["origin_arr_delay_count_3h"].to_list() == [1, 1] + [0] * 398
 
 
 def test_a_column_counts_from_the_latest_of_the_times_that_it_needs():

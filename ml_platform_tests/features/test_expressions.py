@@ -23,7 +23,7 @@ PLANES = Table(
     "planes", FileSource("planes.csv"), Contract((Column("tailnum", "string"), Column("seats", "int32")), key=("tailnum",)), timeless=True
 )
 ALL_TABLES = {**TABLES, "planes": PLANES}
-VIEWS = {"delays": compile_view(a_view(FeatureColumn("arr_delay", ("mean", "count"))), ALL_TABLES)}
+VIEWS = {"delays": compile_view(a_view(FeatureColumn("arr_delay", ("mean",)), FeatureColumn("rows", ("count",))), ALL_TABLES)}
 BAGGAGE = FeatureView(
     "baggage",
     (),

@@ -27,7 +27,8 @@ DELAYS = replace(
     like.DELAYS,
     windows=(3 * HOUR, 2 * DAY),
     features=(
-        FeatureColumn("arr_delay", ("count", "sum", "mean", "std", "max", "last", "time_since")),
+        FeatureColumn("rows", ("count",)),
+        FeatureColumn("arr_delay", ("sum", "mean", "std", "max", "last", "time_since")),
         FeatureColumn("late", ("share",), sql="arr_delay > 15"),
         FeatureColumn("tailnum", ("latest",), ttl=DAY),
     ),

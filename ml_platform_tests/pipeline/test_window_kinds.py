@@ -24,7 +24,8 @@ VIEW = replace(
     lag=HOUR / 2,
     tail=6 * HOUR,
     features=(
-        FeatureColumn("arr_delay", ("count", "sum", "median", "mode", "distinct", "trend", "first", "last_row", "time_since_first")),
+        FeatureColumn("rows", ("count",)),
+        FeatureColumn("arr_delay", ("sum", "median", "mode", "distinct", "trend", "first", "last_row", "time_since_first")),
         FeatureColumn("long", ("sum", "count"), sql="arr_delay", where="arr_delay > 15"),
         FeatureColumn("earlier", ("sum", "max"), sql="arr_delay", windows=(like.DAY,), offset=like.DAY, where="arr_delay IS NOT NULL"),
     ),
