@@ -116,6 +116,12 @@ def _made(result: dg.ExecuteInProcessResult, keys: Sequence[dg.AssetKey], before
         # A range run ends each asset with an event of its own that names no partition and no version.
         if "lake/commit" in one.metadata:
             made[one.asset_key].append({name: value.value for name, value in one.metadata.items()})
+    # What Dagster knew already is observed: one by one, or many in one event that says how many.
+    same: dict[dg.AssetKey, list[dict[str, Any]]] = {key: [] for key in keys}
+    for event in result.all_events:
+        if event.event_type_value == "ASSET_OBSERVATION":
+            seen = event.asset_observation_data.asset_observation
+            same[seen.asset_key].append({name: value.value for name, value in seen.metadata.items()})
     checks: dict[dg.AssetKey, list[str]] = {}
     for check in result.get_asset_check_evaluations():
         if not check.passed:
@@ -124,8 +130,8 @@ def _made(result: dg.ExecuteInProcessResult, keys: Sequence[dg.AssetKey], before
         {
             "asset": "/".join(key.path[1:]),
             "written": sum(one["lake/commit"] > before for one in found),
-            "unchanged": sum(one["lake/commit"] <= before for one in found),
-            "rows": sum(one.get("dagster/partition_row_count", one.get("dagster/row_count", 0)) for one in found),
+            "unchanged": sum(one["lake/commit"] <= before for one in found) + sum(one.get("partitions", 1) for one in same[key]),
+            "rows": sum(one.get("dagster/partition_row_count", one.get("dagster/row_count", 0)) for one in [*found, *same[key]]),
             "seconds": max((one.get("seconds", 0.0) for one in found), default=0.0),
             "checks that failed": ", ".join(checks.get(key, ())),
         }

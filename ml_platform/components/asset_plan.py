@@ -9,6 +9,7 @@ import dagster as dg
 
 from ml_platform.components.mappings import daily
 from ml_platform.components.publish import publish
+from ml_platform.components.ready import Ready, Waits
 from ml_platform.components.step import begin_step
 from ml_platform.components.version_events import BRANCH_METADATA
 from ml_platform.core.errors import MlPlatformError
@@ -32,7 +33,10 @@ class Dep:
 
 @dataclass(frozen=True)
 class AssetPlan:
-    """One asset of the graph; ``run(workspace, keys)`` makes it and returns a ``pipeline.outcome.Outcome``."""
+    """One asset of the graph; ``run(workspace, keys)`` makes it and returns a ``pipeline.outcome.Outcome``.
+
+    ``waits(workspace, days)`` names the days that automation does not ask for yet, each with the reason.
+    """
 
     project: Project
     layer: str
@@ -48,6 +52,7 @@ class AssetPlan:
     code_version: str | None = None
     column_schema: dg.TableSchema | None = None
     automation: dg.AutomationCondition | None = None
+    waits: Waits | None = None
     pool: str | None = None
     pointer: bool = False
 
@@ -108,8 +113,15 @@ def _spec(plan: AssetPlan, partitions_def: dg.PartitionsDefinition | None) -> dg
         tags={**plan.tags, "ml_platform/project": plan.project.name, "ml_platform/layer": plan.layer},
         kinds=set(plan.kinds),
         code_version=plan.code_version,
-        automation_condition=plan.automation,
+        automation_condition=_condition(plan),
         partitions_def=partitions_def,
         # A stopped partition is not materialized: what was readable stays what is read.
         skippable=True,
     )
+
+
+def _condition(plan: AssetPlan) -> dg.AutomationCondition | None:
+    """Return when the asset is asked for: last of all the platform itself is asked, and only about the days that are left."""
+    if plan.automation is None or plan.waits is None or plan.partitions is None:
+        return plan.automation
+    return (plan.automation & Ready(plan.project, plan.waits)).with_label(plan.automation.get_label())

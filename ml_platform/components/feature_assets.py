@@ -67,6 +67,11 @@ def _plan(project: Project, view: CompiledView, entity: tuple[str, ...]) -> Asse
 
         return materialize_features(workspace, view.view.name, entity, keys)
 
+    def waits(workspace, days):
+        from ml_platform.pipeline.feature_table import waiting_features
+
+        return waiting_features(workspace, view.view.name, entity, days)
+
     deps = []
     for name in view.reads:
         table = project.table(name)
@@ -91,4 +96,5 @@ def _plan(project: Project, view: CompiledView, entity: tuple[str, ...]) -> Asse
         code_version=_code_version(view, entity),
         column_schema=feature_columns(view, entity),
         automation=follows_landed_days(raw_keys(project, list(view.reads))),
+        waits=waits,
     )

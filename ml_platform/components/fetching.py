@@ -1,7 +1,7 @@
 """The sensor that calls fetch functions: tables from ``python:`` with ``every:`` ask their source at that pace."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ FETCHING_SECONDS = 30
 
 
 def fetching_sensor(
-    project: Project, status: dg.DefaultSensorStatus, requests_of: "Callable[[Project, dict[str, list[str]]], Iterable[dg.RunRequest]]"
+    project: Project, status: dg.DefaultSensorStatus, requests_of: "Callable[[Project, Mapping[str, list[str]]], Iterable[dg.RunRequest]]"
 ) -> dg.SensorDefinition | None:
     """Return the sensor of the tables that are fetched at a declared pace; None if there are none.
 
@@ -38,7 +38,8 @@ def fetching_sensor(
 
     @dg.sensor(
         name=f"{project.name}_fetching",
-        target=dg.AssetSelection.assets(*keys.values()),
+        # What a fetch makes, as what a landing does: the rows and, in the same run, their table.
+        target=dg.AssetSelection.assets(*(dg.AssetKey([project.name, layer, name]) for layer in ("raw", "tables") for name in tables)),
         minimum_interval_seconds=FETCHING_SECONDS,
         default_status=status,
         required_resource_keys={"platform"},

@@ -186,6 +186,11 @@ def _predictions(project: Project, problem: CompiledProblem) -> AssetPlan:
 
         return materialize_predictions(workspace, problem.name, keys)
 
+    def waits(workspace, days):
+        from ml_platform.pipeline.due_rows import waiting_predictions
+
+        return waiting_predictions(workspace, problem.name, days)
+
     champion = _key(project, "champion", problem)
     deps = [_files(project, problem.spine_table, -MARGIN_DAYS, MARGIN_DAYS), *_feature_deps(project, problem, 0, 0), Dep(champion)]
     return _plan(
@@ -193,7 +198,10 @@ def _predictions(project: Project, problem: CompiledProblem) -> AssetPlan:
         description="Scores of the spine's rows whose cutoff has passed, given by the champion of that moment, beside the features it saw. "
         "A score that was given never changes; an open day only grows.",
         partitions=project.partitions, deps=_unique(deps), checks={}, kinds=("lightgbm", "polars"),
-        automation=follows_landed_days(_sources(project, problem), pointers=[champion]),
+        automation=follows_landed_days(
+            _sources(project, problem), pointers=[champion], awaited=[d.key for d in deps if d.key.path[1] == "features"]
+        ),
+        waits=waits,
     )  # fmt: skip
 
 
@@ -203,6 +211,11 @@ def _outcomes(project: Project, problem: CompiledProblem) -> AssetPlan:
 
         return materialize_outcomes(workspace, problem.name, keys)
 
+    def waits(workspace, days):
+        from ml_platform.pipeline.outcomes import waiting_outcomes
+
+        return waiting_outcomes(workspace, problem.name, days)
+
     horizon = days_up(problem.maturity + timedelta(days=1))
     deps = [Dep(_key(project, "predictions", problem)), _files(project, problem.label_table, 0, horizon - 1)]
     return _plan(
@@ -210,7 +223,7 @@ def _outcomes(project: Project, problem: CompiledProblem) -> AssetPlan:
         description=f"The labels of that day's predictions, once they are mature ({format_duration(problem.maturity)} after the cutoff, "
         "for all rows at once), beside the score that was given.",
         partitions=project.partitions, deps=tuple(deps), checks={}, kinds=("duckdb",),
-        automation=follows_landed_days(raw_keys(project, [problem.label_table.name])),
+        automation=follows_landed_days(raw_keys(project, [problem.label_table.name]), awaited=[deps[0].key]), waits=waits,
     )  # fmt: skip
 
 
@@ -221,6 +234,11 @@ def _monitoring(project: Project, problem: CompiledProblem) -> AssetPlan:
         from ml_platform.pipeline.monitoring import materialize_monitoring
 
         return materialize_monitoring(workspace, problem.name, keys)
+
+    def waits(workspace, days):
+        from ml_platform.pipeline.monitoring import waiting_monitoring
+
+        return waiting_monitoring(workspace, problem.name, days)
 
     days = days_up(declared.monitor.window)
     matured = days_up(problem.maturity)
@@ -239,5 +257,5 @@ def _monitoring(project: Project, problem: CompiledProblem) -> AssetPlan:
             "performance": "The matured scores are not worse than the model has shown before, beyond chance.",
         },
         kinds=("duckdb", "evidently"),
-        automation=follows_landed_days(_sources(project, problem)),
+        automation=follows_landed_days(_sources(project, problem), awaited=[d.key for d in deps]), waits=waits,
     )  # fmt: skip

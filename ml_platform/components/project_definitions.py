@@ -1,5 +1,6 @@
 """From the declarations of one project to its definitions: compiled once, built component by component."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +90,7 @@ def _compile_one(name: str, tree: dg.ComponentTree, declared: "list[Declared]") 
     kept = [c for c in declared if isinstance(c, Retention)]
     if len(kept) > 1:
         raise DeclarationError(f"{kept[1].where}: the project has a second retention; the first stands in {kept[0].where}. Keep one.")
-    return compile_project(
+    compiled = compile_project(
         name,
         folder,
         [c.to_core() for c in declared if isinstance(c, Table)],
@@ -97,6 +98,7 @@ def _compile_one(name: str, tree: dg.ComponentTree, declared: "list[Declared]") 
         [c.to_core() for c in declared if isinstance(c, Problem)],
         kept[0].to_core() if kept else None,
     )
+    return replace(compiled, home=Path(tree.project_root))
 
 
 def _project_root(context: dg.ComponentLoadContext) -> Path:

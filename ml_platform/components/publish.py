@@ -11,13 +11,15 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import dagster as dg
-from dagster._core.definitions.data_version import DEFAULT_DATA_VERSION
+from dagster._core.definitions.data_version import DATA_VERSION_TAG, DEFAULT_DATA_VERSION
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_START_TAG, EXTERNALLY_MANAGED_ASSETS_TAG
 
+from ml_platform.components.known_events import known_already
+from ml_platform.components.shown_result import ShownResult
 from ml_platform.components.version_events import POINTER_VERSION, version_metadata, version_tags
 from ml_platform.core.errors import MlPlatformError
 from ml_platform.core.masking import mask
-from ml_platform.pipeline.outcome import CheckOutcome, Markdown, Outcome, PartitionOutcome, Plot, Rows
+from ml_platform.pipeline.outcome import CheckOutcome, Markdown, Outcome, PartitionOutcome, Plot, Rows, told_reasons
 
 if TYPE_CHECKING:
     from ml_platform.lake.lake import Lake
@@ -53,52 +55,104 @@ def publish(context: dg.AssetExecutionContext, plan: Told, outcome: Outcome, lak
     plan : Told
         The asset: its plan, or what is known of one that is written by hand.
     outcome : Outcome
-        What the materialization did; partitions without a version were stopped and get no event.
+        What the materialization did; a partition without a version gets no event, and one whose version Dagster knows an observation.
     lake : Lake
         Knows what each version was made from.
     seconds : float
         Wall time of the materialization itself, without Dagster's share; for all of its partitions together.
+
+    Raises
+    ------
+    Failure
+        If partitions were stopped and none was made: the step says why, and what stands on it is not run. It is not tried again.
     """
-    stopped = [p for p in outcome.partitions if p.stopped]
-    for one in stopped[:_STOPPED_SHOWN]:
-        context.log.warning(mask(f"{plan.key.to_user_string()} {one.partition or ''} was stopped: {one.stopped}"))
-    if rest := stopped[_STOPPED_SHOWN:]:
-        told = f"{plan.key.to_user_string()}: {len(rest)} more partitions, {rest[0].partition} to {rest[-1].partition}, were stopped"
-        context.log.warning(mask(f"{told}; the last one: {rest[-1].stopped}"))
-    for warning in outcome.warnings:
-        context.log.warning(mask(f"{plan.key.to_user_string()}: {warning}"))
+    _tell_what_was_not_made(context, plan.key, outcome)
     for check in outcome.checks:
         if check.name not in plan.checks:
             raise MlPlatformError(f"{plan.key.to_user_string()} reports a check {check.name!r} that its plan does not declare.")
         yield check_result(check, plan.key)
     done = [p for p in outcome.partitions if p.version is not None and not p.stopped]
     if not done:
+        if stopped := {p.partition: p.stopped for p in outcome.partitions if p.stopped}:
+            told = f"Nothing was published of {plan.key.to_user_string()}: {told_reasons(stopped)}"
+            raise dg.Failure(description=mask(told), allow_retries=False)
         return
     made_from = lake.inputs_by_table([p.version for p in done if p.version is not None])
+    known = known_already(context, plan.key, plan.code_version, done)
+    if known:
+        _observe(context, plan, [p for p in done if p.partition in known])
+    yield from _materialized(context, plan, outcome, [p for p in done if p.partition not in known], made_from, round(seconds, 3))
+
+
+def _materialized(
+    context: dg.AssetExecutionContext,
+    plan: Told,
+    outcome: Outcome,
+    new: Sequence[PartitionOutcome],
+    made_from: Mapping[int, Sequence["InputTable"]],
+    seconds: float,
+) -> Iterator[Any]:
+    """Tell Dagster of the partitions that are new to it, and that the step is done: what stands on it in this run is run in any case."""
+    ranged = ASSET_PARTITION_RANGE_START_TAG in context.run.tags and outcome.partitions[0].partition is not None
     deferred = context.run.tags.get(EXTERNALLY_MANAGED_ASSETS_TAG) == "true"
-    ranged = ASSET_PARTITION_RANGE_START_TAG in context.run.tags and done[0].partition is not None
-    if not ranged and not deferred:
+    if new and not ranged and not deferred:
         yield dg.MaterializeResult(
             asset_key=plan.key,
             metadata={
                 **{name: metadata_value(value) for name, value in outcome.metadata.items()},
-                **_metadata(done[0], made_from),
-                "seconds": round(seconds, 3),
+                **_metadata(new[0], made_from),
+                "seconds": seconds,
             },
-            data_version=dg.DataVersion(_data_version(done[0], plan)),
+            data_version=dg.DataVersion(_data_version(new[0], plan)),
         )
         return
-    cost = {"seconds": round(seconds, 3), "partitions_of_the_run": len(outcome.partitions)}
-    inputs = _inputs_read(context, plan)
-    for start in range(0, len(done), _TOLD_TOGETHER):
-        piece = done[start : start + _TOLD_TOGETHER]
+    cost = {"seconds": seconds, "partitions_of_the_run": len(outcome.partitions)}
+    inputs = _inputs_read(context, plan) if new else {}
+    for start in range(0, len(new), _TOLD_TOGETHER):
+        piece = new[start : start + _TOLD_TOGETHER]
         with _together(context.instance):
             for partition in piece:
                 # Plots and tables describe the whole run: they stand once, at its newest partition.
-                extra = outcome.metadata if partition is done[-1] else {}
+                extra = outcome.metadata if partition is new[-1] else {}
                 context.log_event(asset_materialization(plan, partition, made_from, {**cost, **extra}, inputs))
     with _reported_by_the_asset(context):
         yield dg.MaterializeResult(asset_key=plan.key)
+
+
+def _tell_what_was_not_made(context: dg.AssetExecutionContext, key: dg.AssetKey, outcome: Outcome) -> None:
+    """Say in the run's log which partitions were stopped, and of which there is nothing to make yet."""
+    name = key.to_user_string()
+    stopped = [p for p in outcome.partitions if p.stopped]
+    for one in stopped[:_STOPPED_SHOWN]:
+        context.log.warning(mask(f"{name} {one.partition or ''} was stopped: {one.stopped}"))
+    if rest := stopped[_STOPPED_SHOWN:]:
+        told = f"{name}: {len(rest)} more partitions, {rest[0].partition} to {rest[-1].partition}, were stopped"
+        context.log.warning(mask(f"{told}; the last one: {rest[-1].stopped}"))
+    if waiting := {p.partition: p.waiting for p in outcome.partitions if p.waiting}:
+        context.log.info(mask(f"{name}: there is nothing to make of {told_reasons(waiting)}"))
+    for warning in outcome.warnings:
+        context.log.warning(mask(f"{name}: {warning}"))
+
+
+def _observe(context: dg.AssetExecutionContext, plan: Told, unchanged: Sequence[PartitionOutcome]) -> None:
+    """Say of versions that Dagster knows already that they were looked at: to nobody below is that an update."""
+    if len(unchanged) > _STOPPED_SHOWN:
+        told = f"{len(unchanged)} partitions, {unchanged[0].partition} to {unchanged[-1].partition}, are what they were: nothing is new."
+        rows = sum(one.version.rows for one in unchanged if one.version is not None)
+        context.log_event(
+            dg.AssetObservation(plan.key, description=told, metadata={"partitions": len(unchanged), "dagster/row_count": rows})
+        )
+        return
+    for one in unchanged:
+        context.log_event(
+            dg.AssetObservation(
+                plan.key,
+                partition=one.partition,
+                description="Looked at again, and found to be what it was: nothing is new, and nothing below is asked for.",
+                metadata=_metadata(one, {}),
+                tags={DATA_VERSION_TAG: _data_version(one, plan)},
+            )
+        )
 
 
 def _together(instance: dg.DagsterInstance) -> AbstractContextManager[None]:
@@ -129,7 +183,7 @@ def check_result(check: CheckOutcome, key: dg.AssetKey) -> dg.AssetCheckResult:
     if check.rows:
         metadata["rules"] = metadata_value(Rows(tuple(check.rows)))
     severity = dg.AssetCheckSeverity.ERROR if check.severity == "error" else dg.AssetCheckSeverity.WARN
-    return dg.AssetCheckResult(
+    return ShownResult(
         asset_key=key,
         check_name=check.name,
         passed=bool(check.passed),

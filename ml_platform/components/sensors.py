@@ -1,7 +1,8 @@
 """The sensors of a project: what landed is requested, what follows flows, and a recorded decision becomes one training run."""
 
 import json
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import dagster as dg
@@ -21,6 +22,9 @@ AUTOMATION_SECONDS = 30
 RETRAINING_SECONDS = 30
 # In the cursor beside the tables, which cannot be called so: the newest event of each upstream asset that was followed.
 FOLLOWED = "@followed"
+# Dagster lets a sensor that is ticked where our code is judge 500 assets and checks.
+MOST_CONDITIONS = 450
+LANDED_LAYERS = ("raw", "tables")
 RETRAINED_LAYERS = ("training", "selected", "models", "champion")
 
 
@@ -30,7 +34,7 @@ def sensors_of(project: Project) -> list[dg.SensorDefinition]:
     All run by default on ``main``. On a branch they are stopped until somebody starts them: a branch answers a question, and what lands
     or drifts meanwhile is the business of its parent.
     """
-    sensors = [_landing_sensor(project), _automation_sensor(project)]
+    sensors = [_landing_sensor(project), *_automation_sensors(project)]
     fetching = fetching_sensor(project, _default_status(), _requests)
     if fetching is not None:
         sensors.append(fetching)
@@ -61,14 +65,14 @@ def _layers(project: Project) -> list[str]:
 def _landing_sensor(project: Project) -> dg.SensorDefinition:
     @dg.sensor(
         name=f"{project.name}_landing",
-        target=_selection(project, ["raw"]),
+        target=_selection(project, LANDED_LAYERS),
         minimum_interval_seconds=LANDING_SECONDS,
         default_status=_default_status(),
         required_resource_keys={"platform"},
-        description="Looks at the landing zone and requests exactly the partitions whose files are new or changed; the files of another "
-        "asset when that has been materialized or observed anew.",
+        description="Looks at the landing zone and requests exactly the partitions whose files are new or hold something else; the files "
+        "of another asset when that has been materialized or observed anew.",
     )
-    def landing(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    def landing(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         from ml_platform.pipeline.landing import new_deliveries, scan
 
         check_history(context.instance)
@@ -83,26 +87,28 @@ def _landing_sensor(project: Project) -> dg.SensorDefinition:
         resting = {table for table, key in upstream.items() if key.to_user_string() not in ready}
         problems: dict[str, str] = {}
         found = scan(workspace, problems, leave_out=resting)
-        changed = new_deliveries(workspace, found, seen)
-        early = {table: _not_yet(project, table, keys) for table, keys in changed.items()}
-        requests = list(_requests(project, changed))
+        deliveries = new_deliveries(workspace, found, seen)
+        early = {table: _not_yet(project, table, keys) for table, keys in deliveries.changed.items()}
         said = "".join(f" Table {table} was not looked at: {problem}" for table, problem in problems.items())
         if said:
             context.log.error(said.strip())
-        unfinished = {upstream[table].to_user_string() for table in upstream if table in problems or early.get(table)}
+        unfinished = {upstream[t].to_user_string() for t in upstream if t in problems or t in deliveries.later or early.get(t)}
         marks = followed | {key: newest[key] for key in ready - unfinished}
-        if not requests and marks == followed:
-            return dg.SkipReason(
-                f"Nothing new in {workspace.landing.name}/: {sum(map(len, found.values()))} partitions have landed before.{said}"
-            )
         signatures = {
-            table: {key: d.signature for key, d in keys.items() if key not in early.get(table, ())} for table, keys in found.items()
+            table: {key: signature for key, signature in keys.items() if key not in early.get(table, ())}
+            for table, keys in deliveries.seen.items()
         }
         # What could not be looked at keeps what is known of it.
         signatures |= {table: seen[table] for table in {*problems, *resting} if table in seen}
         if marks:
             signatures[FOLLOWED] = marks
-        return dg.SensorResult(run_requests=requests, cursor=json.dumps(signatures, separators=(",", ":")))
+        cursor = json.dumps(signatures, separators=(",", ":"))
+        if requests := list(_requests(project, deliveries.changed)):
+            return dg.SensorResult(run_requests=requests, cursor=cursor)
+        later = sum(deliveries.later.values())
+        rest = f" The files of {later} have another time and are still to be compared." if later else ""
+        told = f"Nothing new in {workspace.landing.name}/: {sum(map(len, found.values()))} partitions have landed before.{rest}{said}"
+        return dg.SensorResult(skip_reason=told, cursor=cursor)
 
     return landing
 
@@ -114,24 +120,32 @@ def _not_yet(project: Project, table: str, keys: Iterable[str]) -> set[str]:
     return {key for key in keys if days is not None and not days.has_partition_key(key)}
 
 
-def _requests(project: Project, changed: dict[str, list[str]]) -> Iterable[dg.RunRequest]:
+def _requests(project: Project, changed: Mapping[str, list[str]]) -> Iterable[dg.RunRequest]:
     """Group what is new into runs: one for the tables without partitions, one per stretch of days that the same tables share."""
     plain = sorted(t for t, keys in changed.items() if keys == [""])
     if plain:
-        yield dg.RunRequest(asset_selection=[dg.AssetKey([project.name, "raw", t]) for t in plain])
+        yield dg.RunRequest(asset_selection=_landed_assets(project, plain))
     stretches: dict[tuple[str, str], list[str]] = {}
     for table in sorted(set(changed) - set(plain)):
         days = daily(project.tables[table].partitions)  # type: ignore[arg-type]
         for first, last in _stretches([k for k in changed[table] if days.has_partition_key(k)]):
             stretches.setdefault((first, last), []).append(table)
     for (first, last), tables in sorted(stretches.items()):
-        keys = [dg.AssetKey([project.name, "raw", t]) for t in tables]
+        keys = _landed_assets(project, tables)
         if first == last:
             yield dg.RunRequest(asset_selection=keys, partition_key=first)
         else:
             yield dg.RunRequest(
                 asset_selection=keys, tags={"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
             )
+
+
+def _landed_assets(project: Project, tables: Iterable[str]) -> list[dg.AssetKey]:
+    """Return what a delivery makes in one run: the raw rows and, of the same days, those that keep the contract.
+
+    Whether there is anything new is known when both are there: what stands on the tables is asked for if they hold something else.
+    """
+    return [dg.AssetKey([project.name, layer, table]) for layer in LANDED_LAYERS for table in tables]
 
 
 def _stretches(days: list[str]) -> list[tuple[str, str]]:
@@ -145,14 +159,27 @@ def _stretches(days: list[str]) -> list[tuple[str, str]]:
     return found
 
 
-def _automation_sensor(project: Project) -> dg.SensorDefinition:
-    return dg.AutomationConditionSensorDefinition(
-        f"{project.name}_automation",
-        target=_selection(project, _layers(project)),
-        minimum_interval_seconds=AUTOMATION_SECONDS,
-        default_status=_default_status(),
-        description="Carries every landed day down the graph, to predictions, outcomes and monitoring.",
-    )
+def _automation_sensors(project: Project) -> list[dg.SensorDefinition]:
+    """Return the sensor that ticks the conditions; one per layer where a project has more assets than Dagster lets one sensor tick."""
+    layers = _layers(project)
+    conditioned = len(project.tables) + 2 * sum(len(v.view.entities) for v in project.views.values()) + 4 * len(project.problems)
+    if conditioned <= MOST_CONDITIONS:
+        return [_automation_sensor(project, f"{project.name}_automation", layers)]
+    return [_automation_sensor(project, f"{project.name}_automation_{layer}", [layer]) for layer in layers]
+
+
+def _automation_sensor(project: Project, name: str, layers: Iterable[str]) -> dg.SensorDefinition:
+    with warnings.catch_warnings():
+        # Conditions of our own are judged where our code is, which Dagster calls beta.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return dg.AutomationConditionSensorDefinition(
+            name,
+            target=_selection(project, layers),
+            minimum_interval_seconds=AUTOMATION_SECONDS,
+            default_status=_default_status(),
+            use_user_code_server=True,
+            description="Carries every landed day down the graph, to predictions, outcomes and monitoring.",
+        )
 
 
 def _retraining_sensor(project: Project) -> dg.SensorDefinition:

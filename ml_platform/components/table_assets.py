@@ -5,6 +5,7 @@ import dagster as dg
 from ml_platform.components.asset_plan import AssetPlan, Dep, asset_of
 from ml_platform.components.automation import follows_its_day, follows_landed_days
 from ml_platform.components.mappings import days_up, window
+from ml_platform.components.ready import Waits
 from ml_platform.core.errors import DeclarationError
 from ml_platform.core.hashing import content_hash
 from ml_platform.project.project import Project
@@ -111,7 +112,7 @@ def _kind(source: object) -> str:
 
 def _table_plan(project: Project, table: Table) -> AssetPlan:
     raw = dg.AssetKey([project.name, "raw", table.name])
-    return _checked_plan(project, table, (Dep(raw),), follows_its_day() if table.partitions else dg.AutomationCondition.eager())
+    return _checked_plan(project, table, (Dep(raw),), follows_its_day())
 
 
 def _derived_plan(project: Project, table: Table) -> AssetPlan:
@@ -122,11 +123,20 @@ def _derived_plan(project: Project, table: Table) -> AssetPlan:
         )
         for read, back in table.reads.items()
     )
-    condition = follows_landed_days(raw_keys(project, [table.name])) if table.partitions else dg.AutomationCondition.eager()
-    return _checked_plan(project, table, deps, condition)
+    condition = follows_landed_days(raw_keys(project, [table.name])) if table.partitions else follows_its_day()
+
+    def waits(workspace, days):
+        from ml_platform.pipeline.derived import Inputs
+
+        inputs = Inputs.of_table(workspace, table, days)
+        return {day: reason for day in days if (reason := inputs.missing(day)) is not None}
+
+    return _checked_plan(project, table, deps, condition, waits)
 
 
-def _checked_plan(project: Project, table: Table, deps: tuple[Dep, ...], condition: dg.AutomationCondition) -> AssetPlan:
+def _checked_plan(
+    project: Project, table: Table, deps: tuple[Dep, ...], condition: dg.AutomationCondition, waits: Waits | None = None
+) -> AssetPlan:
     def run(workspace, keys):
         from ml_platform.pipeline.table import materialize_table
 
@@ -150,4 +160,5 @@ def _checked_plan(project: Project, table: Table, deps: tuple[Dep, ...], conditi
         code_version=content_hash((table.contract, table.availability, table.delay, table.source, *code), length=8),
         column_schema=column_schema(table.contract),
         automation=condition,
+        waits=waits,
     )

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 POINTER_VERSION = "pointer"
 # Metadata of assets and materializations, and a tag of runs: nothing of it on `main`.
 BRANCH_METADATA = "lake/branch"
+# Which version of the lake an event tells of.
+VERSION_METADATA = "lake/version"
 
 
 def version_metadata(version: Version, made_from: Sequence["InputTable"] = ()) -> dict[str, Any]:
@@ -31,7 +33,7 @@ def version_metadata(version: Version, made_from: Sequence["InputTable"] = ()) -
     return {
         row_count: version.rows,
         "lake/commit": version.commit,
-        "lake/version": version.id,
+        VERSION_METADATA: version.id,
         "lake/content": version.data_hash[:16],
         "dagster/uri": f"lake://{place}@{version.commit}",
         **({} if version.branch == MAIN else {BRANCH_METADATA: version.branch}),

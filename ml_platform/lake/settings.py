@@ -35,6 +35,14 @@ def branch_name() -> str:
     return os.environ.get(BRANCH) or MAIN
 
 
+def lake_exists(project_root: str | Path) -> bool:
+    """Tell whether anything was ever written where the settings say that the lake is; what no file can tell counts as there."""
+    from ml_platform.lake.layout import LEDGER_FILE
+
+    place = lake_root(Path(project_root))
+    return ledger_dsn() is not None or "://" in place or Path(place, LEDGER_FILE).is_file()
+
+
 def open_lake(project_root: str | Path, branch: str | None = None) -> Lake:
     """Open the lake of the project in a folder, as the settings have it.
 

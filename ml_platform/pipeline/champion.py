@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -94,7 +94,7 @@ def materialize_champion(workspace: Workspace, problem_name: str) -> Outcome:
         if head is None:
             reason = f"There is no model of {problem_name!r} to judge. Materialize a partition of models/{problem_name} first."
             return Outcome(None, (PartitionOutcome(None, None, stopped=reason),))
-        return champion_outcome(workspace, None, head, history)
+        return champion_outcome(workspace, None, replace(head, reused=True), history)
     serving = last_promotion(history)
     decision, inputs = _judge(workspace, problem, candidate, serving)
     judgement = judgement_of(

@@ -80,8 +80,8 @@ def materialize_features(workspace: Workspace, view_name: str, entity: Sequence[
     -------
     Outcome
         Table ``features/<view>__<entity>``: key, ``valid_from``, one column per feature (``time_since`` as the last event time). The first
-        day of the project also holds what came before it. A day that no row can reach is stopped, and so is one after the last that has
-        landed: a range of days may reach beyond it, as Dagster's backfills do. Check ``rows_and_nulls``.
+        day of the project also holds what came before it. Of a day that no row can reach there is nothing to make, nor of one after the
+        last that has landed: a range of days may reach beyond it, as Dagster's backfills do. Check ``rows_and_nulls``.
     """
     task = feature_task(workspace, view_name, entity)
     view, entity, definitions = task.view, task.entity, task.definitions
@@ -124,6 +124,31 @@ def materialize_features(workspace: Workspace, view_name: str, entity: Sequence[
     if coverage.tables:
         metadata["coverage"] = Rows(coverage.rows())
     return Outcome(commit, outcomes, (_check(definitions, whole, coverage),), metadata)
+
+
+def waiting_features(workspace: Workspace, view_name: str, entity: Sequence[str], days: Sequence[str]) -> dict[str, str]:
+    """Return the days of which a feature table has nothing to make yet, each with the reason; nothing is computed.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Project and lake.
+    view_name : str
+        The view.
+    entity : sequence of str
+        Key columns of one of its entities.
+    days : sequence of str
+        Days to look at.
+    """
+    task = feature_task(workspace, view_name, entity)
+    last = last_landed_day(workspace, task.view.tables, task.heads)
+    waiting: dict[str, str] = {}
+    for day in days:
+        if last is not None and day > last:
+            waiting[day] = _lies_ahead(day, last, task.view.tables)
+        elif not task.inputs(partition_interval(workspace.project, day)):
+            waiting[day] = _sees_nothing(day, task.view.tables)
+    return waiting
 
 
 def feature_task(workspace: Workspace, view_name: str, entity: Sequence[str]) -> Task:
@@ -206,12 +231,18 @@ def _stage(task: Task, parts: dict[str, pl.DataFrame], inputs: dict[str, list[Ve
 
 def _outcome(day: str, version: Version | None, entities: int, tables: Sequence[str], last: str | None) -> PartitionOutcome:
     if last is not None and day > last:
-        reason = f"{day} lies after {last or 'all days'}, the last day of which {', '.join(tables)} has landed: it is made when it lands."
-        return PartitionOutcome(day, None, stopped=reason)
+        return PartitionOutcome(day, None, waiting=_lies_ahead(day, last, tables))
     if version is None:
-        reason = f"No row of {', '.join(tables)} that {day} could see has landed."
-        return PartitionOutcome(day, None, stopped=reason)
+        return PartitionOutcome(day, None, waiting=_sees_nothing(day, tables))
     return PartitionOutcome(day, version, numbers={"rows": version.rows, "entities": entities})
+
+
+def _lies_ahead(day: str, last: str, tables: Sequence[str]) -> str:
+    return f"{day} lies after {last or 'all days'}, the last day of which {', '.join(tables)} has landed: it is made when it lands."
+
+
+def _sees_nothing(day: str, tables: Sequence[str]) -> str:
+    return f"No row of {', '.join(tables)} that {day} could see has landed."
 
 
 def _described(definitions: Sequence[FeatureDefinition], entity: Sequence[str], history: pl.DataFrame) -> tuple[dict[str, Any], ...]:

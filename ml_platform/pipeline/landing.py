@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ml_platform.core.errors import SourceError
 from ml_platform.core.hashing import content_hash
-from ml_platform.core.intervals import to_micros
-from ml_platform.lake.version import Version
+from ml_platform.pipeline.taken_in import Comparison
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.pattern import Found, Pattern
 from ml_platform.tables.table import AssetSource, FileSource
@@ -60,10 +59,25 @@ def scan(workspace: Workspace, problems: dict[str, str] | None = None, leave_out
     return found
 
 
+@dataclass(frozen=True)
+class NewDeliveries:
+    """What a look at the landing zone has found.
+
+    ``changed`` are, per table, the sorted partitions to take in; ``seen`` the signatures to remember, so that nothing is asked for or
+    compared twice; ``later`` counts, per table, partitions whose files have another time and could not be compared yet.
+    """
+
+    changed: Mapping[str, list[str]]
+    seen: Mapping[str, Mapping[str, str]]
+    later: Mapping[str, int] = field(default_factory=dict)
+
+
 def new_deliveries(
     workspace: Workspace, found: Mapping[str, Mapping[str, Delivery]], seen: Mapping[str, Mapping[str, str]]
-) -> dict[str, list[str]]:
-    """Return, per table, the sorted partitions whose files neither the lake nor the caller has seen as they are now.
+) -> NewDeliveries:
+    """Find the partitions whose files neither the lake nor the caller has seen as they are now.
+
+    A file that has another time is compared by its content, so much of it per call as `taken_in.BYTES_PER_TICK` says.
 
     Parameters
     ----------
@@ -72,26 +86,26 @@ def new_deliveries(
     found : mapping
         A ``scan``.
     seen : mapping of table to partition to signature
-        What the caller has asked for before; keeps a delivery that cannot be read from being asked for again and again.
+        What the caller was told to remember; keeps a delivery that cannot be read from being asked for again and again.
     """
+    comparison = Comparison(workspace.landing)
     changed: dict[str, list[str]] = {}
+    remembered: dict[str, dict[str, str]] = {}
+    later: dict[str, int] = {}
     for table, deliveries in found.items():
-        unseen = [key for key, delivery in deliveries.items() if seen.get(table, {}).get(key) != delivery.signature]
+        known = remembered[table] = {k: d.signature for k, d in deliveries.items() if seen.get(table, {}).get(k) == d.signature}
+        unseen = [key for key in deliveries if key not in known]
         heads = workspace.lake.resolve(workspace.table("raw", table), partitions=[key or None for key in unseen]) if unseen else []
         taken = {head.partition or NO_PARTITION: head for head in heads}
-        keys = [key for key in unseen if not _taken_in(deliveries[key], taken.get(key))]
-        if keys:
-            changed[table] = sorted(keys)
-    return changed
-
-
-def _taken_in(delivery: Delivery, head: Version | None) -> bool:
-    """Tell whether the newest raw version was made from just these files, none of them touched since."""
-    if head is None:
-        return False
-    recorded = {(f["name"], f["size"]) for f in head.properties.get("files", ())}
-    created_ns = to_micros(head.created) * 1000
-    return recorded == {(name, size) for name, size, _ in delivery.files} and all(at <= created_ns for _, _, at in delivery.files)
+        for key in sorted(unseen):
+            verdict = comparison.verdict(deliveries[key], taken.get(key))
+            if verdict == "later":
+                later[table] = later.get(table, 0) + 1
+                continue
+            known[key] = deliveries[key].signature
+            if verdict == "new":
+                changed.setdefault(table, []).append(key)
+    return NewDeliveries(changed, remembered, later)
 
 
 def _deliveries(workspace: Workspace, pattern: str) -> dict[str, Delivery]:

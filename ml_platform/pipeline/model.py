@@ -211,7 +211,7 @@ def _made_before(
         return None
     stored = {file.name: file.sha256 for file in head.files if file.name not in CARD_FILES}
     made = {name: hashlib.sha256(content).hexdigest() for name, content in files.items() if name not in CARD_FILES}
-    return head if stored == made else None
+    return replace(head, reused=True) if stored == made else None
 
 
 def _definitions(workspace: Workspace, problem: CompiledProblem, training: Version, chosen: Sequence[str]) -> tuple[FeatureDefinition, ...]:

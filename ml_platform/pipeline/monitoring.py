@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import date
 from typing import TYPE_CHECKING, Literal
 
 from ml_platform.core.hashing import content_hash
+from ml_platform.core.intervals import DAY, shift_day
 from ml_platform.lake.version import Version
 from ml_platform.monitoring.decision import Decision, Policy, Record, decide
 from ml_platform.monitoring.incidents import Incident, follow
 from ml_platform.monitoring.monitored_day import MonitoredDay
+from ml_platform.pipeline.hindsight import has_unseen
 from ml_platform.pipeline.outcome import Outcome, PartitionOutcome
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem
@@ -75,11 +78,10 @@ def materialize_monitoring(workspace: Workspace, problem_name: str, partitions: 
     # Only now: a decision does not wait for the page that illustrates it, nor is it lost with it.
     page = _publish_report(workspace, problem_name, watched, found, past, report)
     versions = dict(zip(found, commit.versions if commit else (), strict=False))
-    reason = f"There is no score of {problem_name!r} in the {watched.window_days} days up to it: materialize its predictions first."
     outcomes = tuple(
         PartitionOutcome(day, versions[day], numbers=numbers_of(found[day]))
         if day in found
-        else PartitionOutcome(day, None, stopped=f"{day} cannot be monitored. {reason}")
+        else PartitionOutcome(day, None, stopped=_without_scores(problem_name, day, watched.window_days))
         for day in partitions
     )
     newest = found[max(found)] if found else None
@@ -87,6 +89,29 @@ def materialize_monitoring(workspace: Workspace, problem_name: str, partitions: 
     if not isinstance(page, str):
         return Outcome(commit, outcomes, checks_of(newest), metadata)
     return Outcome(commit, outcomes, checks_of(newest), {**metadata, "report": page}, warnings=(page,))
+
+
+def waiting_monitoring(workspace: Workspace, problem_name: str, days: Sequence[str]) -> dict[str, str]:
+    """Return the days without a score in their window, each with the reason; in-sample scores do not count. No row is read.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Project and lake.
+    problem_name : str
+        The problem.
+    days : sequence of str
+        Days to monitor.
+    """
+    window_days = max(math.ceil(workspace.project.problem(problem_name).problem.monitor.window / DAY), 1)
+    heads = workspace.lake.heads(workspace.table("predictions", problem_name))
+    reached = {shift_day(day, -back) for day in days for back in range(window_days)} & heads.keys()
+    scored = {day for day in reached if heads[day].rows and has_unseen(workspace, heads[day])}
+    return {
+        day: _without_scores(problem_name, day, window_days)
+        for day in days
+        if not any(shift_day(day, -back) in scored for back in range(window_days))
+    }
 
 
 def monitored_days(workspace: Workspace, problem_name: str, *, at: int | None = None) -> list[MonitoredDay]:
@@ -122,6 +147,13 @@ def pending_decisions(workspace: Workspace, problem_name: str) -> tuple[list[Dec
     return [d for d in unserved if end is None or d.training_date < end], [
         d for d in unserved if end is not None and d.training_date >= end
     ]
+
+
+def _without_scores(problem_name: str, day: str, window_days: int) -> str:
+    return (
+        f"{day} cannot be monitored. There is no score of {problem_name!r} in the {window_days} days up to it: materialize its predictions "
+        "first."
+    )
 
 
 def _monitor(

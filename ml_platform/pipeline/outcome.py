@@ -33,12 +33,17 @@ class Plot:
 
 @dataclass(frozen=True)
 class PartitionOutcome:
-    """One partition: its readable version, or the reason why it was stopped; ``numbers`` are plotted over partitions."""
+    """One partition: its readable version, why it was stopped, or why there is nothing to make; ``numbers`` are plotted over partitions.
+
+    ``stopped`` names what is wrong, so that somebody has to do something. ``waiting`` names what is not: a time that has not come, a day
+    that the declaration leaves out.
+    """
 
     partition: str | None
     version: Version | None
     stopped: str | None = None
     numbers: Mapping[str, float | int | str] = field(default_factory=dict)
+    waiting: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,3 +67,33 @@ class Outcome:
     checks: tuple[CheckOutcome, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+
+
+_REASONS_TOLD = 3
+
+
+def told_reasons(reasons: Mapping[str | None, str | None]) -> str:
+    """Return why partitions were not made, in a few sentences: each reason once, with the partitions that it holds for.
+
+    Parameters
+    ----------
+    reasons : mapping of (str or None) to str
+        Partition (None for a table without any) to reason.
+
+    Examples
+    --------
+    >>> told_reasons({"2024-01-01": "The file is cut.", "2024-01-02": "The file is cut.", "2024-01-04": "It has no rows."})
+    '2 partitions, 2024-01-01 to 2024-01-02: The file is cut. 2024-01-04: It has no rows.'
+    """
+    by_reason: dict[str, list[str]] = {}
+    for partition, reason in reasons.items():
+        by_reason.setdefault(str(reason), []).append(partition or "")
+    sentences = []
+    for reason, partitions in list(by_reason.items())[:_REASONS_TOLD]:
+        days = sorted(partitions)
+        place = f"{len(days)} partitions, {days[0]} to {days[-1]}" if len(days) > 1 else days[0]
+        sentences.append(f"{place}: {reason}" if place else reason)
+    rest = [partition for partitions in list(by_reason.values())[_REASONS_TOLD:] for partition in partitions]
+    if rest:
+        sentences.append(f"And {len(rest)} more partitions, {min(rest)} to {max(rest)}, for other reasons.")
+    return " ".join(sentence if sentence.endswith((".", "!", "?")) else f"{sentence}." for sentence in sentences)

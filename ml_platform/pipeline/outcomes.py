@@ -8,10 +8,11 @@ from datetime import datetime
 import polars as pl
 
 from ml_platform.core.hashing import content_hash
-from ml_platform.core.intervals import day_interval, spanned
+from ml_platform.core.intervals import DAY, day_interval, day_start, spanned
 from ml_platform.lake.version import Staged, Version
+from ml_platform.pipeline.hindsight import has_unseen
 from ml_platform.pipeline.outcome import Outcome, PartitionOutcome
-from ml_platform.pipeline.predictions import MODEL_VERSION, SCORE, row_columns
+from ml_platform.pipeline.predictions import IN_SAMPLE, MODEL_VERSION, SCORE, row_columns
 from ml_platform.pipeline.problem_reach import label_reach
 from ml_platform.pipeline.problem_rows import answers_until, label_times, read_label_rows, versions_of
 from ml_platform.pipeline.workspace import Workspace
@@ -38,16 +39,14 @@ def materialize_outcomes(workspace: Workspace, problem_name: str, partitions: Se
     -------
     Outcome
         Table ``outcomes/<problem>``: the predictions' key and match columns, ``_cutoff``, ``_label``, ``_score``, ``_model_version``. Rows
-        without label rows are what the declaration says: left out, zero or NULL. A day without predictions, or of which nothing is
-        mature, is stopped with the reason and the time from when it will be.
+        without label rows are what the declaration says: left out, zero or NULL. In-sample scores are left out: the model has learnt
+        from their day. A day without predictions is stopped; one of which nothing is mature waits, and the reason says until when.
     """
     problem = workspace.project.problem(problem_name)
     at = workspace.lake.head()
-    heads = {
-        str(v.partition): v for v in workspace.lake.resolve(workspace.table("predictions", problem_name), partitions=partitions, at=at)
-    }
+    heads = _heads(workspace, problem, partitions, at)
     until = answers_until(workspace, problem, at=at)
-    scored = _scored(workspace, problem, list(heads.values()))
+    scored = _scored(workspace, problem, heads)
     mature = scored.filter(is_mature(problem.maturity, until))
     mature, unknown, unobserved = _observable(workspace, problem, mature, at)
     days: dict[str | None, pl.DataFrame] = {}
@@ -70,7 +69,9 @@ def materialize_outcomes(workspace: Workspace, problem_name: str, partitions: Se
     outcomes = tuple(
         PartitionOutcome(day, versions[day], numbers=numbers[day])
         if day in versions
-        else PartitionOutcome(day, None, stopped=unknown.get(day) or _why_empty(problem, scored, day, until, workspace.clock.now()))
+        else PartitionOutcome(day, None, stopped=unknown[day])
+        if day in unknown
+        else _nothing(problem, heads, scored, day, until, workspace.clock.now())
         for day in partitions
     )
     return Outcome(commit, outcomes)
@@ -95,11 +96,56 @@ def _observable(
     return mature.filter(known), why, unobserved
 
 
-def _scored(workspace: Workspace, problem: CompiledProblem, heads: Sequence[Version]) -> pl.DataFrame:
-    """Return the predictions of all days: what finds their label, their score, and their day."""
-    if not heads:
-        return pl.DataFrame(schema={CUTOFF: TIME, _DAY: pl.String})
-    return workspace.lake.read_versions(heads, columns=[*row_columns(problem), CUTOFF, SCORE, MODEL_VERSION], partition_column=_DAY).pl()
+def waiting_outcomes(workspace: Workspace, problem_name: str, days: Sequence[str]) -> dict[str, str]:
+    """Return the days of which nothing can have come yet, each with the reason.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Project, lake and clock.
+    problem_name : str
+        The problem.
+    days : sequence of str
+        Days, by cutoff.
+    """
+    problem, at = workspace.project.problem(problem_name), workspace.lake.head()
+    heads, until = _heads(workspace, problem, days, at), answers_until(workspace, problem, at=at)
+    waiting: dict[str, str] = {}
+    between: list[str] = []
+    for day in days:
+        begin = day_start(day) + problem.maturity
+        if day not in heads or not heads[day].rows:
+            waiting[day] = _no_scores(problem, day)
+        elif not has_unseen(workspace, heads[day]):
+            waiting[day] = _in_sample(day)
+        elif until < begin:
+            waiting[day] = f"The labels of {day} are mature from {begin:%Y-%m-%d %H:%M} on, and are known up to {until:%Y-%m-%d %H:%M}."
+        elif until < begin + DAY:
+            between.append(day)
+    # Of days whose labels are mature in part the rows must be looked at.
+    if between:
+        scored = _scored(workspace, problem, {day: heads[day] for day in between})
+        ripe = set(scored.filter(is_mature(problem.maturity, until))[_DAY])
+        now = workspace.clock.now()
+        waiting |= {day: str(_nothing(problem, heads, scored, day, until, now).waiting) for day in between if day not in ripe}
+    return waiting
+
+
+def _heads(workspace: Workspace, problem: CompiledProblem, days: Sequence[str], at: int) -> dict[str, Version]:
+    return {str(v.partition): v for v in workspace.lake.resolve(workspace.table("predictions", problem.name), partitions=days, at=at)}
+
+
+def _scored(workspace: Workspace, problem: CompiledProblem, heads: Mapping[str, Version]) -> pl.DataFrame:
+    """Return the predictions of all days, without those that are in-sample: what finds their label, their score, and their day."""
+    columns = [*row_columns(problem), CUTOFF, SCORE, MODEL_VERSION]
+    parts = []
+    for marked in (True, False):
+        versions = [version for version in heads.values() if (IN_SAMPLE in version.schema.names) == marked]
+        if versions:
+            # Scores from before there was the mark have none.
+            reading = workspace.lake.read_versions(versions, columns=[*columns, *[IN_SAMPLE] * marked], partition_column=_DAY)
+            parts.append(reading.pl().filter(~pl.col(IN_SAMPLE)).drop(IN_SAMPLE) if marked else reading.pl())
+    return pl.concat(parts, how="diagonal_relaxed") if parts else pl.DataFrame(schema={CUTOFF: TIME, _DAY: pl.String})
 
 
 def _stage(
@@ -135,15 +181,28 @@ def _numbers(mature: pl.DataFrame, kept: pl.DataFrame, waiting: int) -> dict[str
     }
 
 
-def _why_empty(problem: CompiledProblem, scored: pl.DataFrame, day: str, until: datetime, now: datetime) -> str:
-    """Say why there are no outcomes of a day yet, and when there will be."""
+def _nothing(
+    problem: CompiledProblem, heads: Mapping[str, Version], scored: pl.DataFrame, day: str, until: datetime, now: datetime
+) -> PartitionOutcome:
+    """Return the outcome of a day of which there are no labels: why, and when there will be."""
     cutoffs = scored.filter(pl.col(_DAY) == day)[CUTOFF]
     first, last = cutoffs.min(), cutoffs.max()
     if not isinstance(first, datetime) or not isinstance(last, datetime):
-        return f"There are no predictions of {problem.name!r} for {day}, so nothing can have come of them."
+        if day in heads and heads[day].rows:
+            return PartitionOutcome(day, None, waiting=_in_sample(day))
+        return PartitionOutcome(day, None, stopped=_no_scores(problem, day))
     waiting = (
         f"The labels of {day} are mature from {first + problem.maturity:%Y-%m-%d %H:%M} to {last + problem.maturity:%Y-%m-%d %H:%M} UTC"
     )
     if until < now:
-        return f"{waiting}, but {problem.label_table.name!r} has been delivered up to {until:%Y-%m-%d %H:%M} only: land its files."
-    return f"{waiting}; it is {now:%Y-%m-%d %H:%M}."
+        reason = f"{waiting}, but {problem.label_table.name!r} has been delivered up to {until:%Y-%m-%d %H:%M} only: land its files."
+        return PartitionOutcome(day, None, waiting=reason)
+    return PartitionOutcome(day, None, waiting=f"{waiting}; it is {now:%Y-%m-%d %H:%M}.")
+
+
+def _no_scores(problem: CompiledProblem, day: str) -> str:
+    return f"There are no predictions of {problem.name!r} for {day}, so nothing can have come of them."
+
+
+def _in_sample(day: str) -> str:
+    return f"The scores of {day} are in-sample: the model that gave them has learnt from that day, so they prove nothing."

@@ -9,22 +9,32 @@ from typing import Any
 
 import polars as pl
 
-from ml_platform.core.intervals import Interval, day_interval, day_start, spanned
+from ml_platform.core.intervals import day_interval, day_start
 from ml_platform.features.definition import FeatureDefinition, definition_hash
 from ml_platform.lake.version import Commit, Staged, Version
-from ml_platform.pipeline.champion import Champion, champion_history, current_champion
+from ml_platform.pipeline.champion import Champion, current_champion
+from ml_platform.pipeline.due_rows import (
+    MODEL_VERSION,
+    PREDICTION_DAY,
+    SCORE,
+    not_scored,
+    read_due,
+    read_given,
+    why_unscored,
+)
 from ml_platform.pipeline.feature_values import features_at
+from ml_platform.pipeline.hindsight import first_unseen_day
 from ml_platform.pipeline.lineage_report import lineage_metadata
 from ml_platform.pipeline.model import load_model
 from ml_platform.pipeline.outcome import Outcome, PartitionOutcome
 from ml_platform.pipeline.problem_reach import active_reach
-from ml_platform.pipeline.problem_rows import feature_versions_of, read_spine, spine_times, versions_of
+from ml_platform.pipeline.problem_rows import feature_versions_of, spine_times, versions_of
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem
-from ml_platform.training.spine import CUTOFF, TIME, SpineRows
+from ml_platform.training.spine import CUTOFF, TIME
 
-SCORE, MODEL_VERSION, SCORED_AT = "_score", "_model_version", "_scored_at"
-_DAY = "_day"
+SCORED_AT, IN_SAMPLE = "_scored_at", "_in_sample"
+_DAY = PREDICTION_DAY
 
 
 def materialize_predictions(workspace: Workspace, problem_name: str, partitions: Sequence[str]) -> Outcome:
@@ -44,21 +54,21 @@ def materialize_predictions(workspace: Workspace, problem_name: str, partitions:
     Returns
     -------
     Outcome
-        Table ``predictions/<problem>``: key and label match columns, ``_cutoff``, ``_score``, ``_model_version``, ``_scored_at``, and the
-        features that the model saw. A day without rows to score, and every day while there is no champion, is stopped with the reason.
+        Table ``predictions/<problem>``: key and label match columns, ``_cutoff``, ``_score``, ``_model_version``, ``_scored_at``,
+        ``_in_sample`` (the model has learnt from this day: the score is no forecast, and is left out of outcomes and monitoring), and the
+        features that the model saw. A day without rows, and every day while there is no champion, is stopped with the reason; one whose
+        cutoffs are still to come, or that is none of the spine's grid, waits.
     """
     problem = workspace.project.problem(problem_name)
     champion = current_champion(workspace, problem)
     if champion is None:
-        reason = _why_unscored(workspace, problem_name)
+        reason = why_unscored(workspace, problem_name)
         return Outcome(None, tuple(PartitionOutcome(day, None, stopped=reason) for day in partitions))
     at, now = workspace.lake.head(), workspace.clock.now()
     heads = workspace.lake.resolve(workspace.table("predictions", problem_name), partitions=partitions, at=at)
-    found = read_spine(workspace, problem, spanned(partitions), at=at)
-    given = _given(workspace, problem, heads, found.spine.rows)
-    passed = found.spine.rows.with_columns(_day_of(CUTOFF)).filter(pl.col(CUTOFF) <= now, pl.col(_DAY).is_in(list(partitions)))
-    new = passed.join(given, on=[*problem.spine_key, CUTOFF], how="anti", nulls_equal=True, maintain_order="left")
-    versions = {str(head.partition): head for head in heads}
+    due = read_due(workspace, problem, partitions, heads, at=at, now=now)
+    found, given, new = due.found, due.given, due.new
+    versions = {str(head.partition): replace(head, reused=True) for head in heads}
     commit, held = None, Held({}, "")
     if new.height:
         scoring, held = _score(workspace, problem, champion, new, found.versions, now=now, at=at)
@@ -66,12 +76,14 @@ def materialize_predictions(workspace: Workspace, problem_name: str, partitions:
     if new.height:
         commit = _publish(workspace, problem, scoring, versions)
         versions |= {str(v.partition): v for v in commit.versions}
-        given = _given(workspace, problem, list(versions.values()), found.spine.rows)
+        given = read_given(workspace, problem, list(versions.values()), found.spine.rows)
     numbers = _numbers(workspace, given, new, held)
     outcomes = tuple(
         PartitionOutcome(day, versions[day], numbers=numbers[day])
         if day in versions
-        else PartitionOutcome(day, None, stopped=held.says_of(day) or _why_empty(problem, found.spine, day, now))
+        else PartitionOutcome(day, None, stopped=held.says_of(day))
+        if held.says_of(day)
+        else not_scored(problem, found.spine, day, now)
         for day in partitions
     )
     metadata: dict[str, Any] = {"champion": champion.version.id, "scored_by": champion.name, "rows_scored": new.height}
@@ -136,9 +148,10 @@ def _score(
         pl.Series(SCORE, model.predict(values) if values.height else [], dtype=pl.Float64),
         pl.lit(version.id, dtype=pl.Int64).alias(MODEL_VERSION),
         pl.lit(now).cast(TIME).alias(SCORED_AT),
+        (new[_DAY] < first_unseen_day(workspace, version)).alias(IN_SAMPLE),
         new[_DAY],
     )
-    own = [*key, CUTOFF, SCORE, MODEL_VERSION, SCORED_AT]
+    own = [*key, CUTOFF, SCORE, MODEL_VERSION, SCORED_AT, IN_SAMPLE]
     rows = rows.select(*own, *(n for n in names if n not in own), _DAY)
     return _Scoring(rows, model.definitions, definition_hash(model.definitions), version, spine_versions, versions), held
 
@@ -167,14 +180,6 @@ def _before(workspace: Workspace, table: str, version: Version) -> Version | Non
     """Return the version of that day just before ``version``."""
     older = [v for v in workspace.lake.latest().history(table, version.partition) if v.id < version.id and v.kind == version.kind]
     return older[0] if older else None
-
-
-def _given(workspace: Workspace, problem: CompiledProblem, heads: Sequence[Version], spine: pl.DataFrame) -> pl.DataFrame:
-    """Return key, cutoff, score, model and day of the rows that have a score."""
-    same = [*problem.spine_key, CUTOFF]
-    if heads:
-        return workspace.lake.read_versions(heads, columns=[*same, SCORE, MODEL_VERSION], partition_column=_DAY).pl()
-    return pl.DataFrame(schema={**spine.select(same).schema, SCORE: pl.Float64, MODEL_VERSION: pl.Int64, _DAY: pl.String})
 
 
 def _stage(
@@ -211,7 +216,11 @@ def _with_given(workspace: Workspace, problem: CompiledProblem, new: pl.DataFram
     given = [workspace.lake.read_versions([version]).pl() for version in kept]
     # Of two scores of one row the first that was given stands.
     same = [*problem.spine_key, CUTOFF]
-    return pl.concat([*given, new], how="diagonal_relaxed").unique(same, keep="first", maintain_order=True)
+    rows = pl.concat([new.clear(), *given, new], how="diagonal_relaxed").unique(same, keep="first", maintain_order=True)
+    # What was scored before there was the mark is marked by the same rule.
+    unseen = {model: first_unseen_day(workspace, model) for model in rows[MODEL_VERSION].unique()}
+    learnt = pl.col(CUTOFF).dt.strftime("%Y-%m-%d") < pl.col(MODEL_VERSION).replace_strict(unseen, return_dtype=pl.String)
+    return rows.with_columns(pl.coalesce(IN_SAMPLE, learnt))
 
 
 def _numbers(workspace: Workspace, given: pl.DataFrame, new: pl.DataFrame, held: Held) -> dict[str, Mapping[str, float | int | str]]:
@@ -236,39 +245,6 @@ def _numbers(workspace: Workspace, given: pl.DataFrame, new: pl.DataFrame, held:
     return {day: row | ({"rows_held": held.rows[day]} if day in held.rows else {}) for day, row in numbers.items()}
 
 
-def _why_unscored(workspace: Workspace, problem_name: str) -> str:
-    """Say why there is no champion."""
-    history = champion_history(workspace, problem_name)
-    if not history:
-        return f"Problem {problem_name!r} has no champion yet: no model was judged. Materialize training to champion for a date first."
-    newest = history[-1]
-    return (
-        f"Problem {problem_name!r} has no champion: of {len(history)} judged models none was promoted. The newest, of "
-        f"{newest.training_date}, was {newest.verdict}: {newest.words[-1]} See champion/{problem_name}."
-    )
-
-
-def _why_empty(problem: CompiledProblem, spine: SpineRows, day: str, now: datetime) -> str:
-    """Say why nothing of a day can be scored."""
-    interval = day_interval(day)
-    ahead = _within(spine.rows, interval)
-    if ahead.height:
-        return f"The first of {ahead.height} cutoffs of {day} is {ahead[CUTOFF].min():%H:%M} UTC; it is {now:%Y-%m-%d %H:%M}."
-    unknown = _within(spine.unknown, interval)
-    table = problem.spine_table.name
-    if unknown.height:
-        return f"All {unknown.height} rows of {table!r} with a cutoff on {day} were first known at or after it: too late to be scored."
-    return f"No row of {table!r} has a cutoff on {day}. Land and materialize its files first."
-
-
-def _within(rows: pl.DataFrame, interval: Interval) -> pl.DataFrame:
-    return rows.filter(pl.col(CUTOFF) >= interval.start, pl.col(CUTOFF) < interval.end)
-
-
 def row_columns(problem: CompiledProblem) -> list[str]:
     """Return the columns that identify a prediction and find its label."""
     return list(dict.fromkeys([*problem.spine_key, *problem.problem.label.match]))
-
-
-def _day_of(column: str) -> pl.Expr:
-    return pl.col(column).dt.strftime("%Y-%m-%d").alias(_DAY)

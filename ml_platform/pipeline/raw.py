@@ -15,7 +15,7 @@ from ml_platform.core.hashing import content_hash
 from ml_platform.core.intervals import DAY, day_start
 from ml_platform.lake.version import Staged, Version
 from ml_platform.pipeline.deliveries import ARROW, Delivery, delivered_format, deliveries_of, recorded_files, with_times
-from ml_platform.pipeline.outcome import CheckOutcome, Outcome, PartitionOutcome
+from ml_platform.pipeline.outcome import CheckOutcome, Outcome, PartitionOutcome, told_reasons
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.python_file import source_hash
 from ml_platform.tables.structure import kind_of
@@ -85,13 +85,23 @@ def materialize_raw(workspace: Workspace, table_name: str, partitions: Sequence[
     if staged:
         commit = workspace.lake.publish(staged, run_id=workspace.run_id, message=f"raw {table.name}", since=since)
     published = iter(commit.versions if commit else ())
+    now = workspace.clock.now()
     outcomes = []
     for raw in done:
         version = next(published) if raw.staged is not None else raw.unchanged
-        outcomes.append(PartitionOutcome(raw.partition, version, raw.stopped, _numbers(version)))
+        if raw.stopped == NOTHING_LANDED and _is_open(raw.partition, now):
+            told = f"{NOTHING_LANDED}, and the day is not over: it is {now:%Y-%m-%d %H:%M}"
+            outcomes.append(PartitionOutcome(raw.partition, None, waiting=told))
+        else:
+            outcomes.append(PartitionOutcome(raw.partition, version, raw.stopped, _numbers(version)))
     files = sum(int(o.numbers["files"]) for o in outcomes if o.numbers)
     workspace.say(f"raw {table.name}: {files} files, {sum(int(o.numbers['rows']) for o in outcomes if o.numbers):,} rows")
-    return Outcome(commit, tuple(outcomes), (_arrival(table, outcomes, workspace.clock.now()),))
+    return Outcome(commit, tuple(outcomes), (_arrival(table, outcomes),))
+
+
+def _is_open(partition: str | None, now: datetime) -> bool:
+    """Tell whether a day is not over yet."""
+    return partition is not None and day_start(partition) + DAY > now
 
 
 def raw_code_version(table: Table, root: Path) -> str:
@@ -205,16 +215,15 @@ def _numbers(version: Version | None) -> dict[str, float | int | str]:
     return {"rows": version.rows, "files": len(files), "bytes_delivered": sum(f["size"] for f in files)}
 
 
-def _arrival(table: Table, outcomes: Sequence[PartitionOutcome], now: datetime) -> CheckOutcome:
+def _arrival(table: Table, outcomes: Sequence[PartitionOutcome]) -> CheckOutcome:
     """Say which days of the range have not landed though they have passed, what could not be read, and what came late or again."""
     rows: list[dict[str, Any]] = []
     missing = unreadable = late = waiting = 0
     for outcome in outcomes:
         partition = outcome.partition
-        if outcome.stopped == NOTHING_LANDED:
-            if partition is not None and day_start(partition) + DAY > now:
-                waiting += 1
-                continue
+        if outcome.waiting:
+            waiting += 1
+        elif outcome.stopped == NOTHING_LANDED:
             missing += 1
             rows.append({"partition": partition, "file": "", "what": NOTHING_LANDED})
         elif outcome.stopped:
@@ -227,11 +236,13 @@ def _arrival(table: Table, outcomes: Sequence[PartitionOutcome], now: datetime) 
     counted = {"without a delivery": missing, "that cannot be read": unreadable, "not over yet": waiting, "late or repeated files": late}
     parts = [f"{count} {what}" for what, count in counted.items() if count]
     landed = sum(o.version is not None for o in outcomes)
+    summary = f"{landed} of {len(outcomes)} partitions have landed" + (f"; {', '.join(parts)}." if parts else ".")
+    unread = {o.partition: o.stopped for o in outcomes if o.stopped and o.stopped != NOTHING_LANDED}
     return CheckOutcome(
         name="arrival",
         passed=not missing and not unreadable,
         severity="error" if unreadable else "warn",
-        summary=f"{landed} of {len(outcomes)} partitions have landed" + (f"; {', '.join(parts)}." if parts else "."),
+        summary=f"{summary} {told_reasons(unread)}" if unread else summary,
         rows=tuple(rows[:_SHOWN]),
         numbers={"landed": landed, "missing": missing, "unreadable": unreadable, "late_files": late},
     )

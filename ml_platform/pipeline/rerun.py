@@ -176,4 +176,7 @@ def _choosing_as_then(project: Project, step: Step) -> Project:
 
 
 def _outcomes(outcome: Outcome) -> Made:
-    return {one.partition: one.version if one.version is not None else one.stopped or "nothing was published" for one in outcome.partitions}
+    return {
+        one.partition: one.version if one.version is not None else one.stopped or one.waiting or "nothing was published"
+        for one in outcome.partitions
+    }

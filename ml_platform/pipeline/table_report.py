@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.lake.version import Version
-from ml_platform.pipeline.outcome import CheckOutcome, PartitionOutcome, Plot
+from ml_platform.pipeline.outcome import CheckOutcome, PartitionOutcome, Plot, told_reasons
 from ml_platform.tables.check import Broken, Judgement
 from ml_platform.tables.contract import Contract
 
@@ -61,7 +61,7 @@ def contract_checks(
         name="contract",
         passed=not stopped,
         severity="error",
-        summary=summary + (f"; {len(stopped)} of {partitions} partitions stopped." if stopped else "."),
+        summary=summary + (f"; {len(stopped)} of {partitions} partitions stopped. {told_reasons(stopped)}" if stopped else "."),
         rows=(*stops, *(_line(b, rows) for b in broken if b.rule.severity == "reject"), *_kept_rules(judgements, broken)),
         numbers={"rows": rows, "rejected": rejected, "stopped": len(stopped)},
     )

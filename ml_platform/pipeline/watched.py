@@ -21,6 +21,7 @@ from ml_platform.models.task import Task
 from ml_platform.monitoring.performance import Performance, realized
 from ml_platform.monitoring.profile import Layout, Profile, added, layout_of, profile_of, profiles_by
 from ml_platform.pipeline.champion import champion_history
+from ml_platform.pipeline.hindsight import CARD, first_unseen_day
 from ml_platform.pipeline.predictions import MODEL_VERSION, SCORE, SCORED_AT
 from ml_platform.pipeline.remembered import Remembered
 from ml_platform.pipeline.workspace import Workspace
@@ -215,13 +216,7 @@ def _scored_by_role(reference: pl.DataFrame, version: Version, role: Role) -> pl
 
 
 def _card(workspace: Workspace, model: Version | int) -> dict[str, Any]:
-    return json.loads(workspace.lake.artifact(model, "card.json"))
-
-
-def _first_unseen_day(version: Version, card: Mapping[str, Any]) -> str:
-    """Return the first day of which the model has not learnt: the second of its test rows, whose first may have begun within a day."""
-    tested = [split["first"] for split in card["splits"] if split["name"] == "test"]
-    return shift_day(str(tested[0])[:10], 1) if tested else str(version.properties.get("training_date", version.partition))
+    return json.loads(workspace.lake.artifact(model, CARD))
 
 
 def _heads(workspace: Workspace, layer: str, problem: CompiledProblem, first: str, last: str, at: int) -> dict[str, Version]:
@@ -230,7 +225,7 @@ def _heads(workspace: Workspace, layer: str, problem: CompiledProblem, first: st
 
 
 def _scored_by(workspace: Workspace, predictions: Mapping[str, Version]) -> tuple[dict[int, list[str]], dict[str, int]]:
-    """Return the days that hold rows of each model, and the model behind the newest scores of each day."""
+    """Return the days that hold rows of each model, and the model behind the newest scores of each day; in-sample scores do not count."""
     if not predictions:
         return {}, {}
     reading = workspace.lake.read_versions(predictions.values(), columns=[MODEL_VERSION, SCORED_AT], partition_column=PARTITION)
@@ -238,6 +233,8 @@ def _scored_by(workspace: Workspace, predictions: Mapping[str, Version]) -> tupl
     holds: dict[int, list[str]] = {}
     newest: dict[str, int] = {}
     for day, model, _ in found.iter_rows():
+        if day < first_unseen_day(workspace, model):
+            continue
         holds.setdefault(model, []).append(day)
         newest[day] = model
     return holds, newest
@@ -261,7 +258,7 @@ def _outcome_rows(workspace: Workspace, outcomes: Mapping[str, Version]) -> dict
         return {}
     columns = [LABEL, SCORE, MODEL_VERSION]
     rows: pl.DataFrame = workspace.lake.read_versions(outcomes.values(), columns=columns, partition_column=PARTITION).pl()
-    first = {model: _first_unseen_day(workspace.lake.version(model), _card(workspace, model)) for model in rows[MODEL_VERSION].unique()}
+    first = {model: first_unseen_day(workspace, model) for model in rows[MODEL_VERSION].unique()}
     unseen = pl.col(PARTITION) >= rows[MODEL_VERSION].replace_strict(first, return_dtype=pl.String)
     honest = rows.filter(unseen, pl.col(LABEL).is_not_null(), pl.col(SCORE).is_not_null())
     return {str(day): part for (day,), part in honest.group_by(PARTITION, maintain_order=True)}

@@ -65,7 +65,11 @@ class CompiledProblem:
 
 @dataclass(frozen=True)
 class Project:
-    """The declarations of one project: every name in them is known to exist."""
+    """The declarations of one project: every name in them is known to exist.
+
+    ``root`` is the folder of the declarations, ``home`` that of the dg project whose lake and landing zone they speak of (None where
+    declarations are compiled without one).
+    """
 
     name: str
     root: Path
@@ -73,6 +77,7 @@ class Project:
     views: Mapping[str, CompiledView] = field(default_factory=dict)
     problems: Mapping[str, CompiledProblem] = field(default_factory=dict)
     retention: tuple[Rule, ...] = ()
+    home: Path | None = None
 
     def table(self, name: str) -> Table:
         """Return the table called ``name``, or say what exists."""

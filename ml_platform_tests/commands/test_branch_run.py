@@ -57,7 +57,10 @@ def test_one_day_and_the_failure_of_a_day(shop: LandedShop, capsys: pytest.Captu
     assert (code, told["assets"][0]["written"]) == (0, 1)
     shop.land(DAYS[1:2], count=20, amount=-1)
     code, told = call(capsys, "branch", "run", "main", "--select", *CHAIN, "--partition", DAYS[1])
-    assert (code, told["assets"][1]["written"], told["assets"][1]["checks that failed"]) == (0, 0, "contract")
+    assert (code, told["assets"][1]["written"], told["assets"][1]["checks that failed"]) == (1, 0, "contract"), "its only day was stopped"
+    assert f"Nothing was published of shop/tables/orders: {DAYS[1]}: " in told["failed"][0]
+    code, told = call(capsys, "branch", "run", "main", "--select", "raw/orders", "--partition", DAYS[0])
+    assert (code, told["assets"][0]["written"], told["assets"][0]["unchanged"], told["assets"][0]["rows"]) == (0, 0, 1, 20)
     # Somebody has cut a published file: the next step that reads it fails, and says so.
     file = next((shop.root / "data" / "lake" / "data" / "shop" / "raw").rglob("*.parquet"))
     file.write_bytes(file.read_bytes()[:-5])

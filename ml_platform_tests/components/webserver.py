@@ -24,16 +24,18 @@ LAUNCH = """mutation L($p: ExecutionParams!) { launchPipelineExecution(execution
   __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message }
   ... on RunConfigValidationInvalid { errors { message } } } }"""
 RUN = """query R($id: ID!) { runOrError(runId: $id) {
-  __typename ... on Run { status stats { ... on RunStatsSnapshot { stepsFailed materializations } } } } }"""
+  __typename ... on Run { status stats { ... on RunStatsSnapshot { stepsFailed materializations } }
+    eventConnection { events { ... on ExecutionStepFailureEvent { error { message } failureMetadata { description } } } } } } }"""
 ASSET = """query A($k: AssetKeyInput!) { assetOrError(assetKey: $k) { ... on Asset {
   assetMaterializations(limit: 50) { runId partition tags { key value } metadataEntries { label } }
-  definition { partitionStats { numPartitions numMaterialized }
+  definition { partitionStats { numPartitions numMaterialized numFailed }
     assetChecksOrError { ... on AssetChecks { checks {
       name executionForLatestMaterialization { status evaluation { severity success description } } } } } } } } }"""
 BACKFILL = """mutation B($p: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $p) {
   __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
 BACKFILL_STATE = """query S($id: String!) { partitionBackfillOrError(backfillId: $id) {
   ... on PartitionBackfill { status runs(limit: 20) { runId status } } } }"""
+NEWEST_BACKFILL = "{ partitionBackfillsOrError(limit: 1) { ... on PartitionBackfills { results { status } } } }"
 STATE = """query N($s: SensorSelector!) { sensorOrError(sensorSelector: $s) { __typename ... on Sensor { sensorState { id } } } }"""
 STOP = """mutation P($id: String!) { stopSensor(id: $id) { __typename ... on PythonError { message } } }"""
 SENSOR = """mutation T($s: SensorSelector!, $c: String) { sensorDryRun(selectorData: $s, cursor: $c) { __typename
@@ -106,6 +108,10 @@ class Webserver:
             return state["status"].startswith(("COMPLETED", "FAILED")) and state["runs"] and done and state["runs"]
 
         return wait_for(ended, RUN_SECONDS, "the backfill")
+
+    def backfill_status(self) -> str:
+        """Return the status of the newest backfill."""
+        return self.ask(NEWEST_BACKFILL)["partitionBackfillsOrError"]["results"][0]["status"]
 
     def stop(self, sensor: str) -> None:
         """Stop a sensor that runs by default."""

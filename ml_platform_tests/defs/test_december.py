@@ -25,6 +25,10 @@ from ml_platform.components.driver import Driver
 from ml_platform.components.opening import Session
 from ml_platform.core.intervals import day_start, shift_day
 from ml_platform.lake.lake import Lake
+from ml_platform.pipeline.due_rows import waiting_predictions
+from ml_platform.pipeline.monitoring import materialize_monitoring, waiting_monitoring
+from ml_platform.pipeline.outcomes import materialize_outcomes, waiting_outcomes
+from ml_platform.pipeline.predictions import materialize_predictions
 from ml_platform_tests.defs.small_flights import (
     END,
     PROBLEM,
@@ -40,6 +44,8 @@ from ml_platform_tests.defs.small_flights import (
 pytestmark = pytest.mark.slow
 
 FIRST, LAST = "2013-12-01", shift_day(END, -1)
+# Of which the plan of the first day, published the day before, can still bring rows.
+FIRST_SCORED = "2013-11-29"
 DAYS = [shift_day(FIRST, n) for n in range((day_start(END) - day_start(FIRST)).days)]
 CORRECTED, CORRECTED_ON, KILLED_ON, LOST_FROM = "2013-12-04", "2013-12-10", "2013-12-13", "2013-12-06"
 TRAINED = ("training", "selected", "models", "champion")
@@ -276,10 +282,14 @@ def test_conditions_carry_each_change_to_the_days_it_touches_and_no_further(dece
 
         features = near(changed["arrivals"], 0, HELD - 1 + REACH)
         assert set(lived.days("features/delays__carrier")) == features, lived.day
-        # A cutoff may lie a day beside its file's days, which are those before, of and after it.
-        predictions = near(changed["schedule"], -2, 2) | near(sorted(features), 0, REACH)
+        # A cutoff may lie a day beside its file's days, which are those before, of and after it. A day whose rows all have their scores
+        # is not asked for again, whatever is corrected.
+        reached = near(changed["schedule"], -2, 2) | near(sorted(features), 0, REACH)
+        predictions = {day for day in reached if lived.clock - timedelta(days=1) < december.cutoffs(day)["cutoff"].max() <= lived.clock}
         assert set(lived.days(f"predictions/{PROBLEM}")) == predictions, lived.day
-        outcomes = near(changed["arrivals"], -2, 2) | predictions
+        answerable = near(changed["arrivals"], -2, 2) | predictions
+        ripe = {day for day in answerable if december.cutoffs(day)["cutoff"].min() + timedelta(hours=36) <= lived.clock}
+        outcomes = {day for day in ripe if day >= FIRST_SCORED}
         assert set(lived.days(f"outcomes/{PROBLEM}")) == outcomes, lived.day
         monitored = near(sorted(predictions), 0, WINDOW - 1) | near(sorted(outcomes), MATURE, 2 * WINDOW + MATURE - 1)
         assert set(lived.days(f"monitoring/{PROBLEM}")) == monitored, lived.day
@@ -290,12 +300,12 @@ def test_nothing_runs_twice_unless_the_process_died(december: December) -> None:
         again = {asset for asset, days in lived.ran.items() for day, times in days.items() if times > 1}
         expected = set()
         if lived.died == "features":
-            # The run that died had features and predictions to make; Dagster was told of neither.
-            expected = {"features/delays__carrier", f"predictions/{PROBLEM}"}
+            # The run that died had features to make, and Dagster was told of none; the one of their predictions had not begun.
+            expected = {"features/delays__carrier"}
         elif lived.died and not lived.ticks:
-            # By its cursors the next process asks again for what is not there: the monitoring that died, and outcomes that are not mature.
-            # Without any it takes note of what there is, and goes on from there.
-            expected = {f"monitoring/{PROBLEM}", f"outcomes/{PROBLEM}"}
+            # By its cursors the next process asks again for what is not there: the monitoring that died. Outcomes that are not mature were
+            # not asked for. Without any cursors it takes note of what there is, and goes on from there.
+            expected = {f"monitoring/{PROBLEM}"}
         assert again == expected, lived.day
 
 
@@ -393,6 +403,23 @@ def test_the_champion_changes_only_by_a_judgement(december: December) -> None:
         assert [row["training_date"] for row in new] == [shift_day(lived.day, 1)] * len(lived.decisions)
         promoted = [row["model_version"] for row in new if row["verdict"] == "promoted"]
         assert december.champion(lived.after) == (promoted[-1] if promoted else december.champion(lived.before)), lived.day
+
+
+def test_a_day_that_the_champion_has_learnt_from_is_scored_by_hand_only_and_counts_nowhere(december: December) -> None:
+    workspace, old = december.session.workspace, "2013-10-20"
+    assert min(december.lake.partitions(december.table("predictions"))) == FIRST_SCORED
+    assert "was over when the first champion" in waiting_predictions(workspace, PROBLEM, [old])[old]
+    (scored,) = materialize_predictions(workspace, PROBLEM, [old]).partitions
+    assert december.lake.read_versions([scored.version]).pl()["_in_sample"].all()
+    lived = december.lake.read(december.table("predictions"), DAYS).pl()
+    assert not lived["_in_sample"].any()
+    assert "in-sample" in waiting_outcomes(workspace, PROBLEM, [old])[old]
+    (answered,) = materialize_outcomes(workspace, PROBLEM, [old]).partitions
+    assert (answered.version, answered.stopped) == (None, None)
+    assert "in-sample" in answered.waiting
+    assert waiting_monitoring(workspace, PROBLEM, [old, LAST]).keys() == {old}
+    (monitored,) = materialize_monitoring(workspace, PROBLEM, [old]).partitions
+    assert monitored.version is None
 
 
 def test_the_lake_is_whole_after_all_of_that(december: December) -> None:

@@ -82,29 +82,29 @@ def test_what_was_available_before_the_first_day_stands_in_it(tmp_path):
     assert rows.filter(pl.col("valid_from") < like.utc("2013-01-01 00:00"))["origin_count_1d"].sum() == 24
 
 
-def test_days_that_nothing_can_reach_are_stopped_with_the_reason(made):
+def test_of_days_that_nothing_can_reach_there_is_nothing_to_make(made):
     made.deliver(["2013-03-01"])
     outcome = materialize_features(made.workspace, "delays", ("origin",), [DAYS[0], "2013-02-20"])
     assert outcome.partitions[0].version is not None
     assert outcome.partitions[1].version is None
-    assert outcome.partitions[1].stopped == "No row of arrivals that 2013-02-20 could see has landed."
+    assert outcome.partitions[1].waiting == "No row of arrivals that 2013-02-20 could see has landed."
 
 
-def test_days_after_the_last_that_has_landed_are_stopped_and_made_when_they_land(made):
+def test_days_after_the_last_that_has_landed_wait_and_are_made_when_they_land(made):
     ahead = like.days(10)[-2:]
     outcome = materialize_features(made.workspace, "delays", ("origin",), [*DAYS[-2:], *ahead])
-    assert [p.stopped for p in outcome.partitions] == [
+    assert [p.waiting for p in outcome.partitions] == [
         None,
         None,
         *(f"{day} lies after {DAYS[-1]}, the last day of which arrivals has landed: it is made when it lands." for day in ahead),
     ]
     assert made.workspace.lake.partitions(TABLE) == DAYS[-2:]
     made.deliver(ahead[:1])
-    assert [p.stopped is None for p in materialize_features(made.workspace, "delays", ("origin",), ahead).partitions] == [True, False]
+    assert [p.waiting is None for p in materialize_features(made.workspace, "delays", ("origin",), ahead).partitions] == [True, False]
     # A day that was delivered but is stopped by its contract has landed all the same.
     lake = made.workspace.lake
     lake.publish([lake.stage("flights/raw/arrivals", ahead[1], pl.DataFrame({"flight_id": ["x"]}).to_arrow())])
-    assert materialize_features(made.workspace, "delays", ("origin",), ahead[1:]).partitions[0].stopped is None
+    assert materialize_features(made.workspace, "delays", ("origin",), ahead[1:]).partitions[0].waiting is None
 
 
 def test_a_view_of_several_tables_waits_for_all_of_them(made):
@@ -135,7 +135,7 @@ def test_a_view_of_several_tables_waits_for_all_of_them(made):
         later in workspace.lake.partitions("flights/tables/arrivals"),
     ) == (True, False)
     assert "the last day of which arrivals, schedule has landed" in str(
-        materialize_features(workspace, "both", ("origin",), [later]).partitions[0].stopped
+        materialize_features(workspace, "both", ("origin",), [later]).partitions[0].waiting
     )
 
 

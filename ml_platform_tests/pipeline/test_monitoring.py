@@ -147,6 +147,7 @@ def test_rows_that_the_model_has_learnt_from_prove_nothing(tmp_path):
     world.train(TRAINED, test_from="2013-01-10")
     world.score(days_from("2013-01-01", 20))
     memory = {m.day: m for m in _monitored(world, days_from("2013-01-08", 13))}
+    assert min(memory) == "2013-01-11", "what the model has learnt from is not watched"
     assert memory["2013-01-12"].performance is None
     assert memory["2013-01-14"].performance["days"] == 2
     assert memory["2013-01-20"].performance["days"] == 8
@@ -264,9 +265,9 @@ def test_what_is_shown(world):
 def test_a_model_without_its_training_rows_is_refused(world):
     staged = world.lake.stage_artifact("air/models/late", "2013-01-16", {"card.json": b"{}"}, properties={"training_date": "2013-01-16"})
     (model,) = world.lake.publish([staged]).versions
-    world.score([TRAINED], model)
+    world.score(["2013-01-16"], model)
     with pytest.raises(ModelError, match=r"has no reference\.parquet or no training date"):
-        live(world, [TRAINED])
+        live(world, ["2013-01-16"])
 
 
 def test_what_was_decided_can_be_replayed_under_another_policy(world):

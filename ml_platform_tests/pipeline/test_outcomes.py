@@ -13,8 +13,8 @@ DAY = "2013-02-08"
 MATURITY = 36 * like.HOUR
 
 
-def scored_world(tmp_path, **changes):
-    """A world in which all flights of a day have been scored, each with its number as score."""
+def scored_world(tmp_path, *, learnt=None, **changes):
+    """A world in which all flights of a day have been scored, each with its number as score; the first ``learnt`` of them in-sample."""
     project = like.project(tmp_path, problem=replace(like.LATE_ARRIVAL, **changes))
     world = like.world(tmp_path, project_=project, landed=45)
     rows = flights_of_the_day()
@@ -25,6 +25,8 @@ def scored_world(tmp_path, **changes):
         pl.lit(7, pl.Int64).alias("_model_version"),
         pl.col("_cutoff").alias("_scored_at"),
     )
+    if learnt is not None:
+        scored = scored.with_columns(_in_sample=pl.int_range(pl.len()) < learnt)
     lake = world.workspace.lake
     lake.publish([lake.stage("flights/predictions/late_arrival", DAY, scored.to_arrow(), key=["_cutoff", "flight_id"])])
     return world, rows.with_columns(scored["_score"])
@@ -61,6 +63,17 @@ def test_matured_labels_stand_beside_the_score_that_was_given(tmp_path):
     assert (numbers["label_mean"], numbers["mean_score"]) == (rows["_label"].mean(), rows["_score"].mean())
 
 
+def test_in_sample_scores_have_no_outcome(tmp_path):
+    world, flights = scored_world(tmp_path, learnt=10)
+    rows = rows_of(world, made(world, "2013-02-12"))
+    assert rows["_score"].min() >= 10
+    assert rows.height == flights.filter(~pl.col("cancelled"), pl.col("_score") >= 10).height
+    whole, _ = scored_world(tmp_path / "whole", learnt=flights.height)
+    (nothing,) = made(whole, "2013-02-12").partitions
+    assert (nothing.version, nothing.stopped) == (None, None)
+    assert "in-sample" in nothing.waiting
+
+
 def test_rows_mature_by_their_cutoff_and_not_by_having_answered(tmp_path):
     world, flights = scored_world(tmp_path)
     for moment in sorted(flights["_cutoff"])[:12:3]:
@@ -81,7 +94,7 @@ def test_before_anything_is_mature_the_reason_says_when_it_will_be(tmp_path):
     world, flights = scored_world(tmp_path)
     outcome = made(world, "2013-02-09", DAY, "2013-02-09")
     first, last = (f"{c + MATURITY:%Y-%m-%d %H:%M}" for c in (flights["_cutoff"].min(), flights["_cutoff"].max()))
-    assert outcome.partitions[0].stopped == f"The labels of {DAY} are mature from {first} to {last} UTC; it is 2013-02-09 00:00."
+    assert outcome.partitions[0].waiting == f"The labels of {DAY} are mature from {first} to {last} UTC; it is 2013-02-09 00:00."
     assert outcome.partitions[1].stopped == "There are no predictions of 'late_arrival' for 2013-02-09, so nothing can have come of them."
     assert outcome.commit is None
 
@@ -94,7 +107,7 @@ def test_a_feed_that_has_stopped_keeps_the_day_waiting_and_is_named(tmp_path):
     lake = stopped.workspace.lake
     scored = world.workspace.lake.read("flights/predictions/late_arrival").arrow()
     lake.publish([lake.stage("flights/predictions/late_arrival", DAY, scored)])
-    reason = made(stopped, "2013-02-20").partitions[0].stopped
+    reason = made(stopped, "2013-02-20").partitions[0].waiting
     assert reason.endswith("but 'arrivals' has been delivered up to 2013-02-08 00:00 only: land its files.")
 
 

@@ -19,7 +19,7 @@ from ml_platform_tests import flights_like as like
 
 HOUR = like.HOUR
 DAY = "2013-02-08"
-SCORES = ["flight_id", "_cutoff", "_score", "_model_version", "_scored_at"]
+SCORES = ["flight_id", "_cutoff", "_score", "_model_version", "_scored_at", "_in_sample"]
 
 
 @dataclass(frozen=True)
@@ -162,8 +162,9 @@ def test_many_days_at_once_are_what_they_are_one_by_one(tmp_path, monkeypatch):
 def test_days_without_rows_say_why(stage):
     stage.promote(["delays.origin_arr_delay_mean_7d"])
     outcome = stage.score("2013-02-08 01:00", DAY, "2013-06-01")
-    assert outcome.partitions[0].stopped.endswith("UTC; it is 2013-02-08 01:00.")
-    assert outcome.partitions[0].stopped.startswith("The first of 24 cutoffs of 2013-02-08 is 0")
+    assert outcome.partitions[0].stopped is None, "a time that has not come is nothing wrong"
+    assert outcome.partitions[0].waiting.endswith("UTC; it is 2013-02-08 01:00.")
+    assert outcome.partitions[0].waiting.startswith("The first of 24 cutoffs of 2013-02-08 is 0")
     assert outcome.partitions[1].stopped == (
         "No row of 'schedule' has a cutoff on 2013-06-01. Land and materialize its files first."
     )  # fmt: skip
@@ -239,6 +240,27 @@ def test_a_grid_of_entities_is_scored_by_its_key(tmp_path, monkeypatch):
     rows = stage.rows()
     assert rows.columns[:3] == ["carrier", "_cutoff", "_score"]
     assert sorted(set(rows["_cutoff"])) == [like.utc(f"2013-02-08 {h}") for h in ("00:00", "06:00", "12:00")]
+
+
+def test_a_day_that_is_none_of_the_grid_names_the_next_that_is(tmp_path, monkeypatch):
+    label = Label("arrivals", ("carrier",), "sum(arr_delay)", like.DAY, "zero")
+    spine = GridSpine(("carrier",), "arrivals", 7 * like.DAY, 7 * like.DAY)
+    project = like.project(tmp_path, problem=replace(like.LATE_ARRIVAL, spine=spine, label=label, features=("delays",)))
+    stage = Stage(like.world(tmp_path, project_=project, landed=42), monkeypatch)
+    stage.promote(["delays.carrier_arr_delay_mean_1d"])
+    friday, thursday = stage.score("2013-02-10", DAY, "2013-02-07").partitions
+    assert friday.waiting == (
+        "'late_arrival' predicts every 7d, counted from 1970-01-01 (a Thursday), and 2013-02-08 is none of these days: "
+        "the next is 2013-02-14."
+    )
+    assert (friday.stopped, friday.version) == (None, None)
+    assert thursday.version is not None
+
+
+def test_a_score_of_a_day_that_the_model_has_learnt_from_says_so(stage):
+    stage.promote(["delays.origin_arr_delay_mean_7d"], trained="2013-02-08")
+    stage.score("2013-02-10", "2013-02-07", DAY)
+    assert [set(stage.rows(day)["_in_sample"]) for day in ("2013-02-07", DAY)] == [{True}, {False}]
 
 
 def test_a_day_is_published_with_its_lineage_also_when_it_grows(stage):

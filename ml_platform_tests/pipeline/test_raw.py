@@ -163,9 +163,11 @@ def test_a_file_that_may_not_be_read_stops_its_day_until_it_may(shop, monkeypatc
     assert [p.version is not None for p in outcome.partitions] == [False, True, True]
     found = scan(shop.workspace)
     asked = {"orders": {key: one.signature for key, one in found["orders"].items()}}
-    assert new_deliveries(shop.workspace, found, asked) == {}, "what was asked for and cannot be read is not asked for again and again"
+    assert new_deliveries(shop.workspace, found, asked).changed == {}, (
+        "what was asked for and cannot be read is not asked for again and again"
+    )
     monkeypatch.undo()
-    assert new_deliveries(shop.workspace, scan(shop.workspace), asked) == {"orders": [FIRST]}
+    assert new_deliveries(shop.workspace, scan(shop.workspace), asked).changed == {"orders": [FIRST]}
     assert stops(shop.raw(FIRST)) == {}
 
 
@@ -182,7 +184,8 @@ def test_a_folder_that_may_not_be_listed_is_named(shop, monkeypatch):
 
 def test_a_day_without_files_is_named_and_does_not_hold_up_the_others(shop):
     outcome = shop.land_days(DAYS[:2]).raw(*DAYS, "2013-02-05")
-    assert stops(outcome) == {DAYS[2]: "nothing has landed", "2013-02-05": "nothing has landed"}
+    assert stops(outcome) == {DAYS[2]: "nothing has landed"}
+    assert outcome.partitions[-1].waiting.startswith("nothing has landed, and the day is not over: it is 20")
     arrival = check(outcome, "arrival")
     assert (arrival.passed, arrival.severity) == (False, "warn")
     assert arrival.summary == "2 of 4 partitions have landed; 1 without a delivery, 1 not over yet."
