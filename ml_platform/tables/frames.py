@@ -41,8 +41,8 @@ def to_arrow(rows: Any, where: str) -> pa.Table:
         raise SourceError(f"{where} returned rows that cannot be read: {mask(f'{type(error).__name__}: {error}').rstrip('.')}.") from None
     if table is None:
         raise SourceError(
-            f"{where} returned a {type(rows).__name__}. Return a pandas or Polars frame, an Arrow table or reader, a DuckDB relation, or "
-            "None for nothing."
+            f"{where} returned a {type(rows).__name__}. Return an Arrow table, batch or reader, a Polars or pandas frame, a DuckDB "
+            "relation, or None for nothing."
         )
     names = [str(name) for name in table.column_names]
     twice = sorted({name for name in names if names.count(name) > 1})

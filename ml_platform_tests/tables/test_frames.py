@@ -15,7 +15,7 @@ def test_rows_come_as_any_frame(frame):
 
 def test_other_things_are_no_rows():
     for thing, name in (([1], "list"), (pl.Series([1]), "Series"), (pd.Series([1]), "Series"), ({"a": [1]}, "dict"), ([], "list")):
-        with pytest.raises(SourceError, match=rf"feed.py:fetch returned a {name}\. Return a pandas or Polars frame"):
+        with pytest.raises(SourceError, match=rf"feed.py:fetch returned a {name}\. Return an Arrow table"):
             to_arrow(thing, "feed.py:fetch")
 
 
