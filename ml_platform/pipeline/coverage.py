@@ -143,10 +143,10 @@ class Reached:
                 kept, names = widest.get(key, (length, {}))
                 longer = None if kept is None or length is None else max(kept, length)
                 widest[key] = longer, names | {definition.view or definition.name: None}
-        for (name, refresh, lag, offset, tail, closed), (length, names) in widest.items():
+        for (name, refresh, lag, offset, tail, end, start), (length, names) in widest.items():
             ends = floor_to_grid(micros - lag // _MICRO, refresh) - offset // _MICRO
-            starts = None if length is None else floor_to_grid(ends - length // _MICRO, tail)
-            self.add_times(table_of(name), starts, ends + closed, known, ", ".join(names))
+            starts = None if length is None else floor_to_grid(ends - length // _MICRO, tail) + start
+            self.add_times(table_of(name), starts, ends + end, known, ", ".join(names))
 
     def add_times(
         self, table: Table, starts: Days | None, ends: Days, known: NDArray[np.bool_], by: str, *, looked_up: bool = False
@@ -211,10 +211,12 @@ def _reads(definition: FeatureDefinition) -> list[tuple[tuple[Any, ...], timedel
     """Return the tables that a feature's windows read: how they end, and how long they are (None: from the very first row)."""
     nothing = timedelta(0)
     if definition.kind == "window":
-        key = (definition.table, definition.refresh, definition.lag, definition.offset, definition.tail, int(definition.span.includes_end))
+        # Times are whole microseconds: an end that belongs to a window, or a start that does not, lies one later.
+        edges = int(definition.span.includes_end), int(not definition.span.includes_start)
+        key = (definition.table, definition.refresh, definition.lag, definition.offset, definition.tail, *edges)
         return [(key, definition.window)]
     back = [(name, None if length >= FOREVER or length >= 36_500 * DAY else length) for name, length in definition.reads]
-    return [((name, definition.refresh, nothing, nothing, None, 0), length) for name, length in back]
+    return [((name, definition.refresh, nothing, nothing, None, 0, 0), length) for name, length in back]
 
 
 def _union(presence: Presence, reaches: Sequence[Reach], rows: NDArray | None) -> Days:

@@ -8,6 +8,7 @@ import pytest
 
 from ml_platform.core.intervals import day_start, shift_day
 from ml_platform.pipeline import training_set
+from ml_platform.pipeline.outcome import CheckOutcome
 from ml_platform.pipeline.training_rows import choose_rows, read_rows
 from ml_platform.pipeline.training_set import materialize_training
 from ml_platform.tables.contract import Column
@@ -318,3 +319,22 @@ def test_grid_of_active_carriers_with_a_number_to_predict(tmp_path):
     got = set(rows.select("carrier", "_cutoff", "_label").iter_rows())
     assert got <= expected
     assert len(expected) - len(got) == outcome.partitions[0].numbers["purged"]
+
+
+def test_a_set_is_published_after_all_of_its_checks_and_carries_what_they_found(tmp_path, monkeypatch):
+    def broken(*_args, **_more):
+        raise ZeroDivisionError("the check broke")
+
+    def failing(*_args, **_more):
+        return CheckOutcome("future", False, "error", "delay knows the future.")
+
+    world = like.world(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(training_set, "check_future", broken)
+        with pytest.raises(ZeroDivisionError, match="the check broke"):
+            made(world)
+    assert "flights/training/late_arrival" not in world.workspace.lake.tables()
+    monkeypatch.setattr(training_set, "check_future", failing)
+    (partition,) = made(world).partitions
+    # The judgement of the model that is trained on it reads that, and refuses.
+    assert partition.version.properties["leakage"] == ["delay knows the future."]
