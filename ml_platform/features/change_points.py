@@ -179,6 +179,7 @@ def _finish(history: pl.DataFrame, found: LookUp, definitions: Sequence[FeatureD
     picked = found.gather(history.select(d.stored_name for d in definitions))
     is_known, is_missing = pl.lit(pl.Series(found.known)), pl.lit(pl.Series(found.rows < 0))
     columns = []
+    kinds = picked.schema
     for definition in definitions:
         column = pl.col(definition.stored_name)
         if definition.function in STORED_TIMES:
@@ -189,7 +190,7 @@ def _finish(history: pl.DataFrame, found: LookUp, definitions: Sequence[FeatureD
         rule = find_function(definition.function) if definition.kind == "window" else None
         if rule is not None and rule.empty is not None:
             # A NULL that is stored (a sum of infinities of both signs) stays NULL.
-            empty = pl.lit(rule.empty, picked.schema[definition.stored_name])
+            empty = pl.lit(rule.empty, kinds[definition.stored_name])
             column = pl.when(is_known).then(pl.when(is_missing).then(empty).otherwise(column))
         columns.append(column.alias(definition.name))
     return picked.select(columns)

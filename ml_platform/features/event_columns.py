@@ -147,7 +147,8 @@ def to_micros(series: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
 
 def check_columns(frame: pl.DataFrame, columns: Iterable[str], what: str) -> None:
     """Raise FeatureError if ``frame`` (in words: ``what``) has not all ``columns``."""
-    missing = [c for c in columns if c not in frame.columns]
+    there = set(frame.columns)
+    missing = [c for c in columns if c not in there]
     if missing:
         raise FeatureError(f"{what} has no column {missing[0]!r}; it has {', '.join(frame.columns)}.")
 

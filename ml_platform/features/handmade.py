@@ -70,7 +70,8 @@ def hand_over(table: Table, rows: pl.DataFrame) -> Handed:
     rows : DataFrame
         Its declared and its availability columns, in stored order.
     """
-    declared = [c for c in table.contract.column_names if c in rows.columns]
+    there = set(rows.columns)
+    declared = [c for c in table.contract.column_names if c in there]
     if not table.availability:
         return Handed(rows.select(declared), None, {})
     known_at = {column: known for column in declared if (known := table.available_at_column(column)) is not None}

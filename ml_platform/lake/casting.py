@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from ml_platform.core.errors import LakeError
 from ml_platform.core.names import alike_names, is_pattern
 from ml_platform.lake.evolution import check_former_names, former_names, was
+from ml_platform.lake.lossless import cast_lossless
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,7 +41,7 @@ def cast_table(rows: pa.Table, schema: pa.Schema | None, where: str) -> pa.Table
     import pyarrow as pa
 
     names = rows.column_names
-    double = sorted({name for name in names if names.count(name) > 1})
+    double = sorted(name for name, count in Counter(names).items() if count > 1)
     if double:
         raise LakeError(f"The rows for {where} hold columns of the same name: {', '.join(double)}. Rename one of each.")
     if schema is None:
@@ -49,17 +51,20 @@ def cast_table(rows: pa.Table, schema: pa.Schema | None, where: str) -> pa.Table
         declared = pa.schema([was(field, former_names(field)) for field in schema])
     _check_columns(names, declared.names, where)
     _check_names(declared, where)
+    given = dict(zip(names, rows.columns, strict=True))
     columns, problems = [], []
     for field in declared:
-        column = rows.column(field.name)
+        column = given[field.name]
         try:
-            column = column if column.type == field.type else _cast(column, field.type)
+            column = cast_lossless(column, field.type)
         except (pa.ArrowException, NotImplementedError, OverflowError) as problem:
             problems.append(f"{field.name!r} from {column.type} to {field.type} ({str(problem).splitlines()[0]})")
             continue
         if not field.nullable and column.null_count:
             problems.append(f"{field.name!r} is declared as never null but holds {column.null_count} null(s)")
         columns.append(column)
+    if problems and schema is None:
+        raise LakeError(f"The rows for {where} cannot be stored: {'; '.join(problems)}. Correct the rows; nothing was written.")
     if problems:
         raise LakeError(
             f"The rows for {where} do not fit their declared schema without losing something: {'; '.join(problems)}. "
@@ -78,16 +83,18 @@ def stored_type(kind: pa.DataType) -> pa.DataType:
         return pa.string()
     if pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):
         return pa.binary()
-    if pa.types.is_large_list(kind):
-        return pa.list_(stored_type(kind.value_type))
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        inner = stored_type(kind.value_type)
+        return kind if pa.types.is_list(kind) and inner == kind.value_type else pa.list_(kind.value_field.with_type(inner))
     if pa.types.is_struct(kind):
         return pa.struct([pa.field(field.name, stored_type(field.type), field.nullable) for field in kind])
     return kind
 
 
 def _check_columns(names: list[str], declared: list[str], where: str) -> None:
-    missing = [name for name in declared if name not in names]
-    extra = [name for name in names if name not in declared]
+    there, wanted = set(names), set(declared)
+    missing = [name for name in declared if name not in there]
+    extra = [name for name in names if name not in wanted]
     if missing or extra:
         parts = [f"missing: {', '.join(missing)}"] * bool(missing) + [f"not declared: {', '.join(extra)}"] * bool(extra)
         raise LakeError(f"The rows for {where} do not have the declared columns; {'; '.join(parts)}. Correct the rows or the declaration.")
@@ -127,43 +134,3 @@ def _mistakable_fields(kind: pa.DataType) -> list[str]:
     return alike_names([child.name for child in children]) + [
         f"{child.name}.{path}" for child in children for path in _mistakable_fields(child.type)
     ]
-
-
-def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
-    """Cast so that every value survives; raises an Arrow error where one would not."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    cast = column.cast(kind)
-    if column.type == kind or _keeps_values(column.type, kind):
-        return cast
-    # Arrow lets float64 -> float32, 2 -> true or '007' -> 7 pass: what does not come back was lost.
-    back = cast.cast(column.type)
-    same = pc.equal(back, column)  # pyright: ignore[reportAttributeAccessIssue]
-    if pa.types.is_floating(column.type):
-        same = pc.or_(same, pc.is_nan(column))  # pyright: ignore[reportAttributeAccessIssue]
-    if not pc.all(same, min_count=0).as_py():  # pyright: ignore[reportAttributeAccessIssue]
-        raise pa.ArrowInvalid("values would change")
-    return cast
-
-
-def _keeps_values(old: pa.DataType, new: pa.DataType) -> bool:
-    """Tell whether Arrow's own check of this cast already refuses every loss."""
-    import pyarrow as pa
-
-    kinds = (pa.types.is_null, pa.types.is_integer, pa.types.is_temporal, _is_text, _is_bytes, pa.types.is_nested)
-    return pa.types.is_null(old) or any(of_kind(old) and of_kind(new) for of_kind in kinds)
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    import pyarrow as pa
-
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-
-
-def _is_bytes(kind: pa.DataType) -> bool:
-    import pyarrow as pa
-
-    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind)

@@ -152,13 +152,13 @@ def _has_changed(old: Version, new: Version) -> bool:
 
 
 def _compare_columns(old: pa.Schema, new: pa.Schema) -> _Columns:
-    both = [name for name in new.names if name in old.names]
-    types = {name: (old.field(name).type, new.field(name).type) for name in both}
-    comparable = tuple(name for name, (a, b) in types.items() if can_become(a, b) or can_become(b, a))
+    olds, news = ({field.name: field.type for field in schema} for schema in (old, new))
+    both = [name for name in news if name in olds]
+    comparable = {name for name in both if can_become(olds[name], news[name]) or can_become(news[name], olds[name])}
     return _Columns(
-        common=comparable,
-        added=tuple(name for name in new.names if name not in old.names),
-        removed=tuple(name for name in old.names if name not in new.names),
+        common=tuple(name for name in both if name in comparable),
+        added=tuple(name for name in news if name not in olds),
+        removed=tuple(name for name in olds if name not in news),
         retyped=tuple(name for name in both if name not in comparable),
     )
 
@@ -187,7 +187,8 @@ def _partition_diff(
 
 def _count_rows(sides: tuple[Reading, Reading], key: tuple[str, ...], common: tuple[str, ...]) -> dict[str | None, tuple[int, int, int]]:
     """Return rows added, removed and changed by partition."""
-    values = [name for name in common if name not in key]
+    keys = set(key)
+    values = [name for name in common if name not in keys]
     identity = list(key or common)
     helpers = free_name("partition", common), free_name("twin", common)
     partition, twin = map(quote_name, helpers)

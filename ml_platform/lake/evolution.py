@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # The key under which a field of a schema carries its former names.
 _WAS = b"was"
 _EXACT_DIGITS = 15
+_MOST_DIGITS = 38
 _WAYS_OUT = (
     "Materialize the older partitions again, leave the column out (columns=[...]), or read them alone by version or as of an older commit."
 )
@@ -54,9 +55,10 @@ def check_former_names(schema: pa.Schema, where: str) -> None:
         Naming the columns and what to do.
     """
     owners: dict[str, str] = {}
+    declared = set(schema.names)
     for field in schema:
         for name in former_names(field):
-            if name in schema.names:
+            if name in declared:
                 raise LakeError(
                     f"The schema for {where} says that {field.name!r} was called {name!r}, but declares a column {name!r} as well: older "
                     "versions would hold it as either. Give the new column a name that was never used."
@@ -67,11 +69,12 @@ def check_former_names(schema: pa.Schema, where: str) -> None:
 
 def stored_columns(old: pa.Schema, fields: Iterable[pa.Field]) -> dict[str, Stored]:
     """Return which column of an older version each of the fields is read from; a column that it does not have is left out."""
+    kinds = {field.name: field.type for field in old}
     found = {}
     for field in fields:
-        name = next((name for name in (field.name, *former_names(field)) if name in old.names), None)
+        name = next((name for name in (field.name, *former_names(field)) if name in kinds), None)
         if name is not None:
-            found[field.name] = Stored(name, old.field(name).type)
+            found[field.name] = Stored(name, kinds[name])
     return found
 
 
@@ -100,16 +103,117 @@ def can_become(old: pa.DataType, new: pa.DataType) -> bool:
         return pa.types.is_float64(new) and old.precision <= _EXACT_DIGITS
     if pa.types.is_timestamp(old) and pa.types.is_timestamp(new):
         return _FINENESS[new.unit] >= _FINENESS[old.unit] and (old.tz is None) == (new.tz is None)
+    if pa.types.is_nested(old) and pa.types.is_nested(new):
+        pairs = _inner(old, new)
+        return bool(pairs) and all(can_become(*pair) for pair in pairs)
     return any(of_kind(old) and of_kind(new) for of_kind in (_is_text, _is_bytes))
+
+
+def _inner(old: pa.DataType, new: pa.DataType) -> list[tuple[pa.DataType, pa.DataType]]:
+    """Return the types inside of two nested types that are read one as the other; none if these are of different kinds.
+
+    Like columns, a struct's fields may be added (they read as null), left out, and stand in another order.
+    """
+    import pyarrow as pa
+
+    is_of = pa.types
+    if is_of.is_struct(old) and is_of.is_struct(new):
+        olds = {field.name: field.type for field in old}
+        if any(field.name not in olds and not field.nullable for field in new):
+            return []
+        return [(olds[field.name], field.type) for field in new if field.name in olds]
+    if is_of.is_map(old) and is_of.is_map(new):
+        return [(old.key_type, new.key_type), (old.item_type, new.item_type)]
+    if is_of.is_fixed_size_list(old) and is_of.is_fixed_size_list(new):
+        return [(old.value_type, new.value_type)] if old.list_size == new.list_size else []
+    if all(is_of.is_list(kind) or is_of.is_large_list(kind) for kind in (old, new)):
+        return [(old.value_type, new.value_type)]
+    return []
+
+
+def settled_schema(newest: pa.Schema, versions: Iterable[Version]) -> pa.Schema:
+    """Return the newest schema with types that were nobody's decision as the older versions have them.
+
+    A column without any value has the type null, and DuckDB makes a decimal of a literal such as 0.0: neither says that the column is to
+    be of another type from then on.
+
+    Parameters
+    ----------
+    newest : pyarrow.Schema
+        As the newest version has it.
+    versions : iterable of Version
+        That are read together, newest last.
+    """
+    import pyarrow as pa
+
+    fields = {field.name: field for field in newest}
+    open_ones = [field for field in newest if _is_undecided(field.type)]
+    if not open_ones:
+        return newest
+    for schema in reversed({version.schema_ipc: version.schema for version in sorted(versions, key=lambda v: v.id)}.values()):
+        for name, stored in stored_columns(schema, open_ones).items():
+            fields[name] = fields[name].with_type(_settled(fields[name].type, stored.kind))
+    return pa.schema(list(fields.values()))
+
+
+def _is_undecided(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    if pa.types.is_nested(kind):
+        return any(_is_undecided(kind.field(i).type) for i in range(kind.num_fields))
+    return pa.types.is_null(kind) or pa.types.is_decimal(kind)
+
+
+def _settled(new: pa.DataType, old: pa.DataType) -> pa.DataType:
+    """Return the type in which values of both can be read, where the newer one is null or a decimal; else the newer one."""
+    import pyarrow as pa
+
+    if pa.types.is_null(new):
+        return old
+    if pa.types.is_decimal(new) and pa.types.is_float64(old):
+        return old if can_become(new, old) else new
+    if pa.types.is_decimal128(new) and pa.types.is_decimal128(old) and not can_become(old, new):
+        scale = max(new.scale, old.scale)
+        digits = max(new.precision - new.scale, old.precision - old.scale) + scale
+        return pa.decimal128(digits, scale) if digits <= _MOST_DIGITS else new
+    if pa.types.is_struct(new) and pa.types.is_struct(old):
+        olds = {field.name: field.type for field in old}
+        return pa.struct([f.with_type(_settled(f.type, olds[f.name])) if f.name in olds else f for f in new])
+    if pa.types.is_list(new) and pa.types.is_list(old):
+        return pa.list_(new.value_field.with_type(_settled(new.value_type, old.value_type)))
+    return new
 
 
 def may_not_fit(old: pa.DataType, new: pa.DataType) -> bool:
     """Tell whether a value of the old type may have no equal in the new one, though the type can become it."""
     import pyarrow as pa
 
+    if pa.types.is_nested(old) and pa.types.is_nested(new):
+        return any(may_not_fit(*pair) for pair in _inner(old, new))
     if pa.types.is_integer(old) and pa.types.is_float64(new):
         return old.bit_width > 32
     return old != new and (pa.types.is_integer(old) or pa.types.is_timestamp(old))
+
+
+def is_nested(kind: pa.DataType) -> bool:
+    """Tell whether a type has others inside."""
+    import pyarrow as pa
+
+    return pa.types.is_nested(kind)
+
+
+def in_shape_of(old: pa.DataType, new: pa.DataType) -> pa.DataType:
+    """Return a type with the fields of ``new`` and, where ``old`` has them, the types of ``old``."""
+    import pyarrow as pa
+
+    if pa.types.is_struct(old) and pa.types.is_struct(new):
+        olds = {field.name: field.type for field in old}
+        return pa.struct([f.with_type(in_shape_of(olds[f.name], f.type)) if f.name in olds else f for f in new])
+    if pa.types.is_map(old) and pa.types.is_map(new):
+        return pa.map_(in_shape_of(old.key_type, new.key_type), in_shape_of(old.item_type, new.item_type))
+    if is_nested(old) and is_nested(new) and not pa.types.is_struct(new):
+        return pa.list_(in_shape_of(old.value_type, new.value_type))
+    return old
 
 
 def check_evolution(versions: Iterable[Version], newest: pa.Schema, table: str) -> None:
@@ -124,9 +228,10 @@ def check_evolution(versions: Iterable[Version], newest: pa.Schema, table: str) 
     for version in versions:
         by_schema.setdefault(version.schema_ipc, []).append(version)
     problems = []
+    kinds = {field.name: field.type for field in newest}
     for same in by_schema.values():
         for name, stored in stored_columns(same[0].schema, newest).items():
-            kind = newest.field(name).type
+            kind = kinds[name]
             if not can_become(stored.kind, kind):
                 called = "" if stored.name == name else f", there called {stored.name!r},"
                 problems.append(f"{name!r}{called} is {stored.kind} in version {_listed(same)} but {kind} in the newest")
@@ -146,10 +251,11 @@ def does_not_fit(table: str, reason: object) -> LakeError:
 def _names_used_twice(by_schema: Mapping[bytes, list[Version]], newest: pa.Schema) -> list[str]:
     """Say which columns of the newest schema have a name that meant another column in an older version."""
     problems = []
+    now = {field.name: field for field in newest}
     for same in by_schema.values():
         for field in same[0].schema:
             for name in former_names(field):
-                if name in newest.names and field.name not in (name, *former_names(newest.field(name))):
+                if name in now and field.name not in (name, *former_names(now[name])):
                     problems.append(f"{name!r} was the name of {field.name!r} until version {_listed(same)}")
     return problems
 

@@ -15,6 +15,7 @@ from ml_platform.lake.belonging import confirm, keep_head, keep_newest
 from ml_platform.lake.branch_size import OwnFiles, own_files
 from ml_platform.lake.branches import Branch, Change, Merge, branch_changes, create_branch, drop_branch, list_branches, merge_branch
 from ml_platform.lake.engines import sqlite_dsn
+from ml_platform.lake.evolution import settled_schema
 from ml_platform.lake.history import version_ids
 from ml_platform.lake.layout import LEDGER_FILE, check_partition, check_table
 from ml_platform.lake.leases import lease, leased_runs, release
@@ -440,8 +441,9 @@ class Lake(Upkeep):
     def _reading(
         self, found: Iterable[Version], newest: Version | None, columns: Sequence[str] | None, partition_column: str | None
     ) -> Reading:
-        schema = arrow_schema(b"") if newest is None else newest.schema
-        return Reading(self.store, tuple(found), schema, None if columns is None else tuple(columns), partition_column)
+        versions = tuple(found)
+        schema = arrow_schema(b"") if newest is None else settled_schema(newest.schema, versions)
+        return Reading(self.store, versions, schema, None if columns is None else tuple(columns), partition_column)
 
 
 def _raise_absent(table: str, absent: Sequence[str | None], number: int) -> None:

@@ -78,12 +78,14 @@ def compare_rows(before: pa.Table, after: pa.Table, key: Sequence[str] = ()) -> 
     import polars as pl
 
     old, new = pl.DataFrame(before), pl.DataFrame(after)
-    common = [name for name in old.columns if name in new.columns]
-    retyped = [name for name in common if old.schema[name] != new.schema[name]]
-    shared = [name for name in common if name not in retyped]
-    by = [name for name in key if name in shared] if set(key) <= set(shared) else []
+    olds, news = dict(old.schema), dict(new.schema)
+    common = [name for name in olds if name in news]
+    retyped = [name for name in common if olds[name] != news[name]]
+    shared = [name for name in common if olds[name] == news[name]]
+    by = list(dict.fromkeys(key)) if set(key) <= set(shared) else []
     paired_old, paired_new, rows_added, rows_removed, moved = _paired(old.select(shared), new.select(shared), by)
-    values = [name for name in shared if name not in by]
+    keys = set(by)
+    values = [name for name in shared if name not in keys]
     found = [(name, _differences(paired_old[name], paired_new[name])) for name in values]
     differing = [(name, differs, far) for name, (differs, far) in found if differs.any()]
     changed = _any([differs for _, differs, _ in differing])
@@ -93,11 +95,11 @@ def compare_rows(before: pa.Table, after: pa.Table, key: Sequence[str] = ()) -> 
         rows_added=rows_added,
         rows_removed=rows_removed,
         rows_changed=changed,
-        columns=tuple(ColumnLikeness(n, int(differs.sum()), far, old.schema[n].is_float()) for n, differs, far in differing),
-        columns_added=tuple(name for name in new.columns if name not in common),
-        columns_removed=tuple(name for name in old.columns if name not in common),
+        columns=tuple(ColumnLikeness(n, int(differs.sum()), far, olds[n].is_float()) for n, differs, far in differing),
+        columns_added=tuple(name for name in news if name not in olds),
+        columns_removed=tuple(name for name in olds if name not in news),
         columns_retyped=tuple(retyped),
-        is_moved=moved or common != [name for name in new.columns if name in common],
+        is_moved=moved or common != [name for name in news if name in olds],
     )
 
 

@@ -11,8 +11,18 @@ from typing import TYPE_CHECKING, Any
 from ml_platform.core.errors import IntegrityError, LakeError, did_you_mean
 from ml_platform.core.names import free_name, is_pattern
 from ml_platform.lake.artifact import check_kept
-from ml_platform.lake.evolution import Stored, check_evolution, does_not_fit, former_names, may_not_fit, stored_columns, without_names
+from ml_platform.lake.evolution import (
+    Stored,
+    check_evolution,
+    does_not_fit,
+    former_names,
+    is_nested,
+    may_not_fit,
+    stored_columns,
+    without_names,
+)
 from ml_platform.lake.layout import whole_files
+from ml_platform.lake.lossless import in_pieces
 from ml_platform.lake.store import Store
 from ml_platform.lake.version import ARTIFACT, Version
 
@@ -39,18 +49,18 @@ class Reading:
 
     def __post_init__(self) -> None:
         if self.columns is not None and not self.columns:
-            raise LakeError(f"No column of {self._table!r} was asked for: leave columns out for all, or use .rows for the number of rows.")
-        names = self.table_schema.names
+            raise LakeError(f"No column of {self.table!r} was asked for: leave columns out for all, or use .rows for the number of rows.")
+        names = set(self.table_schema.names)
         for column in self.columns or ():
             if column not in names:
                 now = next((field.name for field in self.table_schema if column in former_names(field)), None)
-                hint = did_you_mean(column, names) if now is None else f"It is called {now!r} now."
-                raise LakeError(f"{self._table!r} has no column {column!r}. {hint}")
+                hint = did_you_mean(column, self.table_schema.names) if now is None else f"It is called {now!r} now."
+                raise LakeError(f"{self.table!r} has no column {column!r}. {hint}")
         if self.columns is not None and len(set(self.columns)) < len(self.columns):
-            raise LakeError(f"Columns of {self._table!r} were asked for twice: {', '.join(self.columns)}. Name each of them once.")
-        if self.partition_column is not None and free_name(self.partition_column, self._selected.names) != self.partition_column:
-            raise LakeError(f"{self._table!r} has a column {self.partition_column!r} already: name the partition column otherwise.")
-        check_evolution(self.versions, self._selected, self._table)
+            raise LakeError(f"Columns of {self.table!r} were asked for twice: {', '.join(self.columns)}. Name each of them once.")
+        if self.partition_column is not None and free_name(self.partition_column, self.selected.names) != self.partition_column:
+            raise LakeError(f"{self.table!r} has a column {self.partition_column!r} already: name the partition column otherwise.")
+        check_evolution(self.versions, self.selected, self.table)
 
     @property
     def rows(self) -> int:
@@ -67,26 +77,53 @@ class Reading:
         """Return the schema of the rows as they are read."""
         import pyarrow as pa
 
-        plain = without_names(self._selected)
+        plain = without_names(self.selected)
         return plain if self.partition_column is None else plain.append(pa.field(self.partition_column, pa.string()))
 
     def arrow(self) -> pa.Table:
         """Return the rows as an Arrow table."""
-        if _polars_keeps(self._selected):
-            return self.pl().to_arrow().cast(self.schema)
-        return self._explained(self._arrow_by_arrow)
+        if not self.is_for_polars:
+            return self._explained(self._arrow_by_arrow)
+        import pyarrow as pa
+
+        rows = self.pl().to_arrow()
+        columns = [in_pieces(column, field.type).cast(field.type) for column, field in zip(rows.columns, self.schema, strict=True)]
+        return pa.Table.from_arrays(columns, schema=self.schema)
 
     def pl(self) -> pl.DataFrame:
         """Return the rows as a Polars frame."""
-        if _polars_keeps(self._selected):
+        if self.is_for_polars:
             return self._explained(self._polars)
         import polars as pl
 
         return pl.DataFrame(self.arrow())
 
+    def lazy(self) -> pl.LazyFrame:
+        """Return the rows as a lazy Polars frame; see :func:`ml_platform.lake.lazy_reading.scan`."""
+        from ml_platform.lake.lazy_reading import scan
+
+        self._check_rows()
+        return scan(self)
+
     def df(self) -> pd.DataFrame:
-        """Return the rows as a pandas frame."""
-        return self.arrow().to_pandas()
+        """Return the rows as a pandas frame.
+
+        A column of whole numbers with nulls has pandas' nullable type (``Int64``), where it would else become floats and lose digits.
+        """
+        rows = self.arrow()
+        exact = [
+            i
+            for i, (field, column) in enumerate(zip(rows.schema, rows.columns, strict=True))
+            if str(field.type) in NULLABLE_TYPES and column.null_count
+        ]
+        if not exact:
+            return rows.to_pandas()
+        import pandas as pd
+
+        names = rows.column_names
+        nullable = {names[i]: pd.Series(_nullable(rows.column(i)), name=names[i]) for i in exact}
+        others = rows.select([i for i in range(len(names)) if i not in set(exact)]).to_pandas()
+        return pd.concat([others, pd.DataFrame(nullable)], axis=1)[names]
 
     def relation(self, con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
         """Return the rows as a lazy DuckDB relation on ``con``; files are read when its result is."""
@@ -98,45 +135,39 @@ class Reading:
 
         A connection can run it after ``Lake.attach``.
         """
-        from ml_platform.lake.duck import quote_name, quote_text, type_name
+        from ml_platform.lake.reading_sql import select_rows
 
         self._check_rows()
-        self._check_told_apart()
-        if not self._selected.names and self.partition_column is None:
-            raise LakeError(f"{self._table!r} has no columns to select yet: nothing with rows was ever published there.")
-        selects = []
-        for present, run in self._runs():
-            cells = [_cell(field, present) for field in self._selected]
-            options = "hive_partitioning = false"
-            if self.partition_column is not None:
-                # Under a name that no column in the files has: DuckDB would take the table's own column.
-                file = free_name("filename", {name for version in run for name in version.schema.names})
-                options += f", filename = {quote_text(file)}"
-                key = f"nullif(regexp_extract({quote_name(file)}, 'part=([^/\\\\]+)[/\\\\][^/\\\\]+$', 1), '')"
-                cells.append(f"{key} AS {quote_name(self.partition_column)}")
-            paths = ", ".join(quote_text(self.store.location(file.path)) for version in run for file in version.files)
-            selects.append(f"SELECT {', '.join(cells)} FROM read_parquet([{paths}], {options})")
-        if selects:
-            return " UNION ALL ".join(selects)
-        cells = [f"CAST(NULL AS {type_name(field.type)}) AS {quote_name(field.name)}" for field in self.schema]
-        return f"SELECT {', '.join(cells)} WHERE false"
+        return select_rows(self)
 
     @cached_property
-    def _selected(self) -> pa.Schema:
+    def selected(self) -> pa.Schema:
+        """Return the columns that are read as the table has them, with their former names."""
         import pyarrow as pa
 
         if self.columns is None:
             return self.table_schema
-        return pa.schema([self.table_schema.field(name) for name in self.columns])
+        fields = {field.name: field for field in self.table_schema}
+        return pa.schema([fields[name] for name in self.columns])
 
     @property
-    def _table(self) -> str:
+    def table(self) -> str:
+        """Return the table's name in the words of an error."""
         return self.versions[0].table if self.versions else "this table"
 
-    def _runs(self) -> list[tuple[dict[str, Stored], list[Version]]]:
+    @cached_property
+    def is_for_polars(self) -> bool:
+        """Whether Polars gives back all types as they are; it reads nothing nested that older versions hold in another type."""
+        if not _polars_keeps(self.selected):
+            return False
+        kinds = {field.name: field.type for field in self.selected}
+        stored = (stored_columns(schema, self.selected) for schema in {v.schema_ipc: v.schema for v in self.versions}.values())
+        return not any(is_nested(kinds[name]) and column.kind != kinds[name] for columns in stored for name, column in columns.items())
+
+    def runs(self) -> list[tuple[dict[str, Stored], list[Version]]]:
         """Return neighbouring versions that hold the selected columns by the same names in the same types, with those."""
         present = {version.schema_ipc: version.schema for version in self.versions}
-        stored = {ipc: stored_columns(schema, self._selected) for ipc, schema in present.items()}
+        stored = {ipc: stored_columns(schema, self.selected) for ipc, schema in present.items()}
         return [(columns, list(run)) for columns, run in groupby(self.versions, key=lambda version: stored[version.schema_ipc])]
 
     def _polars(self) -> pl.DataFrame:
@@ -144,10 +175,10 @@ class Reading:
         import polars as pl
         import pyarrow as pa
 
-        empty = pl.DataFrame(self._selected.empty_table())
+        empty = pl.DataFrame(self.selected.empty_table())
         options = self.store.polars_options()
         parts = []
-        for present, run in self._runs():
+        for present, run in self.runs():
             rows = sum(version.rows for version in run)
             missing = [
                 pl.repeat(None, rows, dtype=kind, eager=True).alias(name) for name, kind in empty.schema.items() if name not in present
@@ -170,16 +201,17 @@ class Reading:
         """Return the columns that are there in their newest types; a value that those cannot hold is an error."""
         import polars as pl
 
+        held, kinds = rows.schema, {field.name: field.type for field in self.selected}
         try:
-            cast = rows.with_columns(pl.col(name).cast(newest[name]) for name in present if rows.schema[name] != newest[name])
+            cast = rows.with_columns(pl.col(name).cast(newest[name]) for name in present if held[name] != newest[name])
         except pl.exceptions.InvalidOperationError as problem:
-            raise does_not_fit(self._table, problem) from problem
+            raise does_not_fit(self.table, problem) from problem
         for name, column in present.items():
             # Polars refuses what overflows, but rounds large integers into floats and turns times of another age around.
-            if may_not_fit(column.kind, self._selected.field(name).type):
-                back = cast[name].cast(rows.schema[name], strict=False)
+            if may_not_fit(column.kind, kinds[name]):
+                back = cast[name].cast(held[name], strict=False)
                 if not back.eq_missing(rows[name]).all():
-                    raise does_not_fit(self._table, f"column {name!r}, from {column.kind} to {self._selected.field(name).type}")
+                    raise does_not_fit(self.table, f"column {name!r}, from {column.kind} to {kinds[name]}")
         return cast
 
     def _arrow_by_arrow(self) -> pa.Table:
@@ -188,20 +220,21 @@ class Reading:
         import pyarrow.parquet as pq
 
         parts = []
-        for present, run in self._runs():
+        for present, run in self.runs():
             for file in (file for version in run for file in version.files):
                 part = pq.ParquetFile(self.store.source(file.path)).read(columns=[column.name for column in present.values()])
+                read = dict(zip(part.column_names, part.columns, strict=True))
                 try:
                     columns = [
-                        part.column(present[field.name].name).cast(field.type)
+                        in_pieces(read[present[field.name].name], field.type).cast(field.type)
                         if field.name in present
                         else pa.nulls(part.num_rows, field.type)
-                        for field in self._selected
+                        for field in self.selected
                     ]
                 except pa.ArrowInvalid as problem:
-                    raise does_not_fit(self._table, problem) from problem
-                parts.append(pa.table(columns, schema=without_names(self._selected)))
-        whole = pa.concat_tables(parts) if parts else without_names(self._selected).empty_table()
+                    raise does_not_fit(self.table, problem) from problem
+                parts.append(pa.table(columns, schema=without_names(self.selected)))
+        whole = pa.concat_tables(parts) if parts else without_names(self.selected).empty_table()
         if self.partition_column is None:
             return whole
         return whole.append_column(self.schema.field(self.partition_column), pa.array(self._partitions().to_list(), pa.string()))
@@ -223,20 +256,6 @@ class Reading:
                     f"{', '.join(file.name for file in version.files)}, not rows: read it with Lake.artifact(version, name)."
                 )
 
-    def _check_told_apart(self) -> None:
-        """Refuse what DuckDB would read one for the other; such names are no longer written, but older versions may have them."""
-        from ml_platform.core.names import same_name
-        from ml_platform.lake.casting import mistakable_names
-
-        asked = {same_name(column.name) for present, _ in self._runs() for column in present.values()}
-        for schema in {version.schema_ipc: version.schema for version in self.versions}.values():
-            alike = [name for name in mistakable_names(schema) if same_name(name.split(".")[0]) in asked]
-            if alike:
-                raise LakeError(
-                    f"{self._table!r} cannot be read by DuckDB, which does not tell {', '.join(alike)} apart: they differ by letter case "
-                    "only. Read them with .arrow() or .pl(), or leave them out (columns=[...])."
-                )
-
     def _explained(self, read: Any) -> Any:
         """Return what ``read`` returns; if it fails, say which published file is not what it was, if one is."""
         self._check_rows()
@@ -247,30 +266,20 @@ class Reading:
             if not damaged:
                 raise
             raise IntegrityError(
-                f"{self._table!r} cannot be read: {', '.join(damaged[:3])} "
+                f"{self.table!r} cannot be read: {', '.join(damaged[:3])} "
                 f"({len(damaged)} of {len(self.files)} files) is missing or has another size than was published. "
                 "Restore it from a backup, or materialize the partition again."
             ) from problem
 
 
-def _cell(field: pa.Field, present: dict[str, Stored]) -> str:
-    """Return what selects one column for DuckDB from files that hold the columns ``present``."""
-    import pyarrow as pa
+# By Arrow's name: what pandas calls the type of whole numbers that knows nulls.
+NULLABLE_TYPES = {f"{sign}int{bits}": f"{sign.upper()}Int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
 
-    from ml_platform.lake.duck import quote_name, quote_text, type_name
 
-    name, stored = quote_name(field.name), present.get(field.name)
-    if stored is None:
-        return f"CAST(NULL AS {type_name(field.type)}) AS {name}"
-    column = quote_name(stored.name)
-    if stored.kind == field.type:
-        return name if stored.name == field.name else f"{column} AS {name}"
-    cast = f"CAST({column} AS {type_name(field.type)})"
-    if pa.types.is_float64(field.type) and may_not_fit(stored.kind, field.type):
-        # DuckDB refuses what overflows, but rounds large integers into floats.
-        says = quote_text(f"a value of an older version does not fit the newest type of column {field.name!r}, {field.type}")
-        cast = f"CASE WHEN CAST({cast} AS HUGEINT) IS DISTINCT FROM {column} THEN error({says}) ELSE {cast} END"
-    return f"{cast} AS {name}"
+def _nullable(column: pa.ChunkedArray) -> Any:
+    import pandas as pd
+
+    return column.to_pandas(types_mapper=lambda kind: getattr(pd, f"{NULLABLE_TYPES[str(kind)]}Dtype")())
 
 
 def _damaged(store: Store, versions: Sequence[Version]) -> list[str]:

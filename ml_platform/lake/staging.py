@@ -17,6 +17,7 @@ from ml_platform.lake.encoding import parquet_bytes
 from ml_platform.lake.layout import check_artifact_name, check_partition, check_table, new_file_id, partition_folder, whole_files
 from ml_platform.lake.ledger import Ledger
 from ml_platform.lake.lookup import Content, newest_with_content
+from ml_platform.lake.lossless import take_rows
 from ml_platform.lake.splitting import Cut
 from ml_platform.lake.store import Store
 from ml_platform.lake.version import ARTIFACT, FileRef, Staged
@@ -180,7 +181,8 @@ def _ordered(rows: pa.Table, key: Sequence[str], where: str) -> pa.Table:
 
     if not key:
         return rows
-    missing = [column for column in key if column not in rows.column_names]
+    names = set(rows.column_names)
+    missing = [column for column in key if column not in names]
     if missing:
         raise LakeError(
             f"The rows for {where} cannot be ordered by {', '.join(map(repr, missing))}: "
@@ -193,7 +195,7 @@ def _ordered(rows: pa.Table, key: Sequence[str], where: str) -> pa.Table:
     positions = order.to_numpy()
     if (positions[1:] > positions[:-1]).all():
         return rows
-    return rows.take(order)
+    return take_rows(rows, order)
 
 
 def _write(store: Store, path: str, content: bytes | pa.Buffer, name: str, rows: int) -> FileRef:

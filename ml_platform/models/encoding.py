@@ -75,8 +75,9 @@ def learn_features(frame: pl.DataFrame, names: Sequence[str]) -> tuple[ModelFeat
     """
     _check_columns(frame, names)
     features = []
+    kinds = frame.schema
     for name in names:
-        dtype = frame.schema[name]
+        dtype = kinds[name]
         if not is_usable(dtype):
             raise ModelError(
                 f"Feature {name!r} is {dtype}, which a model cannot read. Declare a number, a boolean, text, or the time since it instead."
@@ -109,7 +110,8 @@ def to_matrix(frame: pl.DataFrame, features: Sequence[ModelFeature]) -> np.ndarr
     import polars as pl
 
     _check_columns(frame, [feature.name for feature in features])
-    columns = [_expression(frame.schema[feature.name], feature) for feature in features]
+    kinds = frame.schema
+    columns = [_expression(kinds[feature.name], feature) for feature in features]
     if not columns:
         return np.empty((frame.height, 0), dtype=np.float64)
     encoded = frame.select(columns).with_columns(pl.all().fill_null(float("nan")))
@@ -154,7 +156,8 @@ def _categories(column: pl.Series) -> tuple[str, ...]:
 
 
 def _check_columns(frame: pl.DataFrame, names: Sequence[str]) -> None:
-    missing = [name for name in names if name not in frame.columns]
+    there = set(frame.columns)
+    missing = [name for name in names if name not in there]
     if missing:
         raise ModelError(
             f"{len(missing)} of the model's {len(names)} features are not in the rows to score: {', '.join(missing[:8])}"

@@ -79,7 +79,8 @@ def _columns(reference: pl.DataFrame, current: pl.DataFrame) -> tuple[list[str],
     import polars as pl
 
     numbers, categories = [], []
-    for name in (n for n in reference.columns if n in current.columns):
+    there = set(current.columns)
+    for name in (n for n in reference.columns if n in there):
         sides = (reference[name], current[name])
         if all(s.dtype.is_numeric() for s in sides):
             if all(s.cast(pl.Float64).is_finite().any() for s in sides):

@@ -118,8 +118,9 @@ def _delivered_names(table: Table, delivered: Iterable[str]) -> dict[str, list[s
 def _kinds(table: Table, version: Version) -> dict[str, str]:
     """Return the kind of each declared column in a raw version; text for one that files deliver by several names in several kinds."""
     found = {}
-    for name, names in _delivered_names(table, version.schema.names).items():
-        kinds = {kind_of(str(version.schema.field(n).type)) for n in names} - {"null"}
+    types = {field.name: str(field.type) for field in version.schema}
+    for name, names in _delivered_names(table, types).items():
+        kinds = {kind_of(types[n]) for n in names} - {"null"}
         found[name] = "null" if not kinds else kinds.pop() if len(kinds) == 1 else "string"
     return found
 

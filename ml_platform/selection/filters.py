@@ -19,8 +19,9 @@ def null_shares(frame: pl.DataFrame, names: Sequence[str]) -> dict[str, float]:
 
     if not names:
         return {}
+    kinds = frame.schema
     missing = [
-        (pl.col(name).is_null() | pl.col(name).is_nan() if frame.schema[name].is_float() else pl.col(name).is_null()).mean().alias(name)
+        (pl.col(name).is_null() | pl.col(name).is_nan() if kinds[name].is_float() else pl.col(name).is_null()).mean().alias(name)
         for name in names
     ]
     return frame.select(missing).row(0, named=True)

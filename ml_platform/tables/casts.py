@@ -106,15 +106,37 @@ def _from_typed(column: Column, delivered: str, raw: str) -> str | None:
     if column.type in INTEGER_BITS and is_number:
         return f"CASE WHEN {raw} = trunc({raw}) THEN try_cast({raw} AS {target}) END"
     if column.type.startswith("float") and is_number:
-        return f"CAST({raw} AS {target})" if column.type == "float64" else f"try_cast({raw} AS {target})"
+        return _as_float(raw, delivered, target)
     if column.type.startswith("decimal") and is_number:
         exact = f"try_cast({raw} AS {target})"
         return f"CASE WHEN CAST({exact} AS DOUBLE) = CAST({raw} AS DOUBLE) THEN {exact} END"
     zone = quote_text(column.zone or "UTC")
     if column.type == "timestamp":
         if delivered in _ZONED:
-            return f"CAST({raw} AS {target})"
-        return f"timezone({zone}, CAST({raw} AS TIMESTAMP))" if delivered in _NAIVE or delivered == "DATE" else None
+            return _whole_micros(raw, delivered, f"CAST({raw} AS {target})")
+        local = f"timezone({zone}, CAST({raw} AS TIMESTAMP))"
+        return _whole_micros(raw, delivered, local) if delivered in _NAIVE or delivered == "DATE" else None
     if column.type == "date" and (delivered in _NAIVE or delivered in _ZONED):
         return f"CASE WHEN CAST({raw} AS TIMESTAMP) = date_trunc('day', CAST({raw} AS TIMESTAMP)) THEN CAST({raw} AS DATE) END"
     return None
+
+
+def _as_float(raw: str, delivered: str, target: str) -> str:
+    """Return the SQL of a number as a float: NULL for a whole number that no float is, and for a double that is none of 32 bits.
+
+    A decimal becomes the float next to it: that is what its digits mean as one.
+    """
+    if delivered in ("TINYINT", "SMALLINT", "UTINYINT", "USMALLINT", target):
+        return f"CAST({raw} AS {target})"
+    value = f"try_cast({raw} AS {target})"
+    if delivered == "DOUBLE" or delivered in _INTEGERS:
+        wide = "DOUBLE" if delivered == "DOUBLE" else "HUGEINT"
+        return f"CASE WHEN try_cast({value} AS {wide}) = {raw} THEN {value} END"
+    return value if target == "FLOAT" else f"CAST({raw} AS {target})"
+
+
+def _whole_micros(raw: str, delivered: str, value: str) -> str:
+    """Return a time that is stored in microseconds; NULL for one with digits behind them, which DuckDB cuts off."""
+    if not delivered.endswith("_NS"):
+        return value
+    return f"CASE WHEN epoch_ns({raw}) % 1000 = 0 THEN {value} END"

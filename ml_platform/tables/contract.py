@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from ml_platform.core.hashing import LATER
@@ -84,7 +85,12 @@ class Contract:
 
     def column(self, name: str) -> Column | None:
         """Return the column called ``name``, or None."""
-        return next((c for c in self.columns if c.name == name), None)
+        return self._by_name.get(name)
+
+    @cached_property
+    def _by_name(self) -> dict[str, Column]:
+        # Of columns called alike the first counts, until the declaration is refused.
+        return {c.name: c for c in reversed(self.columns)}
 
     def to_pandera(self, backend: Literal["polars", "pandas"] = "polars") -> Any:
         """Return the contract as a pandera schema for notebooks and tests; it agrees with the engine on every row."""

@@ -151,7 +151,8 @@ def _keeps_rule(data: Any, contract: Contract, rule: Rule, backend: Backend) -> 
     import pandas as pd
     import pyarrow as pa
 
-    names = [c for c in contract.column_names if c in data.columns]
+    there = set(data.columns)
+    names = [c for c in contract.column_names if c in there]
     rows = pa.table({n: pa.array(data[n], type=arrow_type(_declared(contract, n).type), from_pandas=True) for n in names})
     return pd.Series(_ask(rows, contract, rule), index=data.index, dtype=bool)
 

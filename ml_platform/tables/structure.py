@@ -36,7 +36,8 @@ def structure_problems(
     for name in contract.column_names:
         if name not in delivered:
             problems.append(f"column {name!r} is missing. {did_you_mean(name, delivered)}")
-    extra = [name for name in delivered if name not in contract.column_names]
+    declared = set(contract.column_names)
+    extra = [name for name in delivered if name not in declared]
     if extra and contract.extra_columns == "stop":
         problems.append(f"{_listed(extra)} not declared. Declare them in the contract, or say 'extra_columns: ignore'.")
     for column in contract.columns:

@@ -90,7 +90,8 @@ def check_features(rows: pl.DataFrame, features: Sequence[str], task: Task, past
     LeakageReport
         Rules ``missing`` and ``separates``.
     """
-    plain = rows.with_columns(pl.col(f).fill_nan(None) for f in features if rows.schema[f].is_float())
+    kinds = rows.schema
+    plain = rows.with_columns(pl.col(f).fill_nan(None) for f in features if kinds[f].is_float())
     past = past or {}
     absent = plain.select(
         pl.col(LABEL), pl.col(LABEL_ROWS), *((pl.col(past[f]) if f in past else pl.col(f).is_null()).alias(f) for f in features)

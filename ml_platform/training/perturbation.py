@@ -55,7 +55,8 @@ def perturbation_check(
         return LeakageReport(0, 0)
     places = sorted({round(i * (cutoffs.len() - 1) / max(probes - 1, 1)) for i in range(probes)})
     expected = compute(events, spine)
-    names = [c for c in expected.columns if c not in spine.columns]
+    given = set(spine.columns)
+    names = [c for c in expected.columns if c not in given]
     times = {c: (known_by or {}).get(c, available_at) for c in events.columns}
     moved: dict[str, tuple[int, Any]] = {}
     for place in places:

@@ -1,3 +1,4 @@
+from datetime import datetime
 from decimal import Decimal
 
 import duckdb
@@ -5,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from ml_platform.core.errors import LakeError
+from ml_platform.lake import lossless
 from ml_platform.lake.casting import cast_table
 
 
@@ -82,3 +84,74 @@ def test_without_a_schema_text_is_plain_and_metadata_is_gone():
     schema = cast_table(rows, None, "t").schema
     assert schema.types == [pa.string(), pa.list_(pa.string())]
     assert schema.metadata is None
+
+
+NOW = datetime(2013, 6, 1, 12, 30, 15, 123456)
+PAIR = pa.struct([("a", pa.int64()), ("b", pa.int64())])
+
+
+@pytest.mark.parametrize(
+    ("values", "of", "to", "why"),
+    [
+        ([NOW], pa.timestamp("us"), pa.date32(), "values would change"),
+        ([NOW], pa.timestamp("us"), pa.date64(), "values would change"),
+        ([NOW], pa.timestamp("us"), pa.time64("us"), "values would change"),
+        ([NOW], pa.timestamp("us", "America/New_York"), pa.timestamp("us"), "the time zone would be lost"),
+        ([datetime(2013, 6, 1)], pa.timestamp("us", "UTC"), pa.date32(), "the time zone would be lost"),
+        ([[0.1]], pa.list_(pa.float64()), pa.list_(pa.float32()), "values would change"),
+        ([[0.1], None], pa.large_list(pa.float64()), pa.list_(pa.float32()), "values would change"),
+        ([[0.1, 0.5]], pa.list_(pa.float64(), 2), pa.list_(pa.float32(), 2), "values would change"),
+        ([["007"]], pa.list_(pa.string()), pa.list_(pa.int64()), "values would change"),
+        ([["7"], ["x"]], pa.list_(pa.string()), pa.list_(pa.int64()), "x"),
+        ([[NOW]], pa.list_(pa.timestamp("us")), pa.list_(pa.date32()), "values would change"),
+        ([{"a": 1, "b": 2}], PAIR, pa.struct([("a", pa.int64())]), "the field 'b' would be lost"),
+        ([[{"a": 1, "b": 2}]], pa.list_(PAIR), pa.list_(pa.struct([("b", pa.int64())])), "the field 'a' would be lost"),
+        ([{"a": 2**53 + 1}], pa.struct([("a", pa.int64())]), pa.struct([("a", pa.float64())]), "not in range"),
+        ([[("k", 0.1)]], pa.map_(pa.string(), pa.float64()), pa.map_(pa.string(), pa.float32()), "values would change"),
+        ([{"x": [{"y": "007"}]}], pa.struct([("x", pa.list_(pa.struct([("y", pa.string())])))]),
+         pa.struct([("x", pa.list_(pa.struct([("y", pa.int8())])))]), "values would change"),
+    ],
+)  # fmt: skip
+def test_nothing_is_lost_inside_of_a_value_either(lake, values, of, to, why):
+    rows = pa.table({"c": pa.array([None, *values], of)}).slice(1)
+    with pytest.raises(LakeError, match=f"do not fit their declared schema .* 'c' from .*{why}"):
+        lake.stage("p/tables/t", None, rows, schema=pa.schema([("c", to)]))
+
+
+@pytest.mark.parametrize(
+    ("values", "of", "to"),
+    [
+        ([datetime(2013, 6, 1), None], pa.timestamp("us"), pa.date32()),
+        ([NOW], pa.timestamp("us"), pa.timestamp("us", "UTC")),
+        ([[0.5], None, [], [None]], pa.list_(pa.float64()), pa.list_(pa.float32())),
+        ([["7", None]], pa.list_(pa.string()), pa.list_(pa.int64())),
+        ([{"a": 1, "b": 2}, None], PAIR, pa.struct([("b", pa.int64()), ("c", pa.string()), ("a", pa.int16())])),
+        ([[("k", 0.5)], None], pa.map_(pa.string(), pa.float64()), pa.map_(pa.string(), pa.float32())),
+        ([["a", None]], pa.list_(pa.dictionary(pa.int32(), pa.string())), pa.list_(pa.string())),
+    ],
+)
+def test_what_survives_inside_of_a_value_is_cast(lake, values, of, to):
+    rows = pa.table({"c": pa.array([None, *values], of)}).slice(1)
+    lake.publish([lake.stage("p/tables/t", None, rows, schema=pa.schema([("c", to)]))])
+    assert lake.read("p/tables/t").arrow().column("c").type == to
+
+
+def test_texts_that_do_not_fit_into_one_piece_are_stored_in_several(lake, monkeypatch):
+    monkeypatch.setattr(lossless, "PIECE_BYTES", 200)
+    texts = [f"{number % 37:02d}" * 5 for number in range(60)] + [None, ""]
+    for kind in (pa.large_string(), pa.string(), pa.large_binary()):
+        rows = pa.table({"c": pa.array(texts, pa.string()).cast(kind), "n": range(62)})
+        version = lake.publish([lake.stage("p/tables/t", str(kind), rows, key=["c"])]).versions[0]
+        read = lake.read_versions([version]).arrow()
+        assert len(read.column("c").chunks) > 2
+        expected = [*sorted(c for c in rows.column("c").to_pylist() if c is not None), None]
+        assert read.column("c").to_pylist() == expected
+        assert lake.read_versions([version]).pl()["c"].to_list() == expected
+        monkeypatch.setattr(lossless, "PIECE_BYTES", 2**31 - 1)
+        assert lake.stage("p/tables/t", str(kind), rows, key=["c"]).data_hash == version.data_hash
+        monkeypatch.setattr(lossless, "PIECE_BYTES", 200)
+    with pytest.raises(
+        LakeError, match=r"cannot be stored: 'c' from large_string to string \(a single value is 300 bytes long, and 200 is"
+    ):
+        lake.stage("p/tables/t", "x", pa.table({"c": pa.array(["a" * 300], pa.large_string())}))
+    assert lake.verify() == []

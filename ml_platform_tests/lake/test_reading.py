@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ml_platform.core.errors import IntegrityError, LakeError
 from ml_platform.lake.duck import connect
+from ml_platform.lake.evolution import was
 from ml_platform.lake.lake import Lake
 from ml_platform_tests.effort import examples
 
@@ -21,17 +22,18 @@ def publish(lake, **partitions):
 
 
 def every_way(reading):
-    """The same rows by Arrow, Polars, pandas and DuckDB, as lists of dicts in a common order."""
+    """The same rows by Arrow, Polars (at once and lazily), pandas and DuckDB, as lists of dicts in a common order."""
     with connect() as con:
-        # pandas makes floats of integers with nulls: the schema turns them back.
         frame = pa.Table.from_pandas(reading.df(), reading.schema)
-        tables = [reading.arrow(), reading.pl().to_arrow(), frame, reading.relation(con).to_arrow_table()]
+        lazy = reading.lazy().collect()
+        assert lazy.schema == reading.pl().schema
+        tables = [reading.arrow(), reading.pl().to_arrow(), lazy.to_arrow(), frame, reading.relation(con).to_arrow_table()]
     return [sorted(repr(sorted(row.items())) for row in table.select(reading.schema.names).to_pylist()) for table in tables]
 
 
 def assert_reads(reading, expected):
     expected = sorted(repr(sorted(row.items())) for row in expected)
-    assert every_way(reading) == [expected] * 4
+    assert every_way(reading) == [expected] * 5
     assert reading.rows == len(expected)
     assert reading.arrow().schema == reading.schema
 
@@ -171,3 +173,81 @@ def test_an_artifact_has_no_rows(lake):
         reading.pl()
     with pytest.raises(LakeError, match=r"is an artifact with the files model\.txt"):
         reading.sql()
+
+
+def several(lake):
+    """Publish a table whose columns were renamed, widened and added since, and return its name."""
+    old = pa.table({"customer": pa.array([1, 2, 3], pa.int32()), "gone": ["x", "y", "z"], "n": pa.array([2, None, 4], pa.int32())})
+    new = pa.table({"client": pa.array([4, 5], pa.int64()), "n": [5.5, None], "since": ["a", None]})
+    schema = pa.schema([was(pa.field("client", pa.int64()), ["customer"]), pa.field("n", pa.float64()), pa.field("since", pa.string())])
+    publish(lake, **{"2024-01-01": old})
+    lake.publish([lake.stage(T, "2024-01-02", new, schema=schema)])
+    return T
+
+
+def test_a_lazy_frame_answers_as_the_whole_does(lake):
+    reading = lake.read(several(lake), partition_column="day")
+    whole = reading.pl()
+    assert reading.lazy().collect_schema() == whole.schema
+    for keep in (pl.col("client") > 1, pl.col("n") > 2, pl.col("since").is_null(), pl.col("day") == "2024-01-02", pl.col("n").is_null()):
+        for columns in (whole.columns, ["since"], ["day"], ["client", "day"], ["n"]):
+            assert reading.lazy().filter(keep).select(columns).collect().equals(whole.filter(keep).select(columns))
+    assert reading.lazy().select(pl.len()).collect().item() == whole.height
+    assert reading.lazy().head(4).collect().equals(whole.head(4))
+    assert lake.read(T, ["2024-01-01"], columns=["since"]).lazy().collect()["since"].to_list() == [None] * 3
+    assert lake.read(T, []).lazy().collect().equals(lake.read(T, []).pl())
+
+
+def test_columns_and_filters_are_pushed_down_into_the_files(lake):
+    plan = lake.read(several(lake)).lazy().filter(pl.col("since") == "a").select("client").explain()
+    assert "PROJECT 2/3 COLUMNS" in plan
+    assert 'SELECTION: col("since") == "a"' in plan
+    rows = pa.table({"x": list(range(100_000)), "y": [1.0] * 100_000})
+    big = lake.publish([lake.stage("p/tables/big", "d", rows)]).versions[0]
+    assert lake.read("p/tables/big").lazy().filter(pl.col("x") < 0).collect().height == 0
+    assert big.rows == 100_000
+
+
+def test_a_lazy_frame_of_types_that_polars_does_not_have(lake):
+    rows = pa.table(
+        {"m": pa.array([[("a", 1)], None], pa.map_(pa.string(), pa.int64())), "t": pa.array([1, 2], pa.timestamp("s")), "x": [1, 2]}
+    )
+    for day in ("d1", "d2"):
+        lake.publish([lake.stage(T, day, rows)])
+    reading = lake.read(T, partition_column="day")
+    whole = reading.pl()
+    assert reading.lazy().collect().equals(whole)
+    found = reading.lazy().filter(pl.col("x") == 2, pl.col("day") == "d2").select("m", "t").collect()
+    assert found.equals(whole.filter(pl.col("x") == 2, pl.col("day") == "d2").select("m", "t"))
+    assert reading.lazy().select("day").head(3).collect()["day"].to_list() == ["d1", "d1", "d2"]
+
+
+def test_a_lazy_frame_does_not_round_what_does_not_fit(lake):
+    publish(lake, a=pa.table({"x": [2**53 + 1], "y": [1]}), b=pa.table({"x": [0.5], "y": [2]}))
+    assert lake.read(T).lazy().select("y").collect()["y"].to_list() == [1, 2]
+    with pytest.raises(Exception, match="does not fit the newest type of its column"):
+        lake.read(T).lazy().collect()
+
+
+def test_whole_numbers_with_nulls_keep_their_digits_in_pandas(lake):
+    rows = pa.table(
+        {
+            "large": pa.array([2**53 + 1, None], pa.int64()), "full": [1, 2], "unsigned": pa.array([2**64 - 1, None], pa.uint64()),
+            "small": pa.array([None, 7], pa.int8()), "real": pa.array([0.5, None]), "text": ["a", None],
+        }
+    )  # fmt: skip
+    publish(lake, a=rows)
+    frame = lake.read(T).df()
+    assert list(frame.columns) == rows.column_names
+    kinds = {"large": "Int64", "full": "int64", "unsigned": "UInt64", "small": "Int8", "real": "float64"}
+    assert {name: str(frame[name].dtype) for name in kinds} == kinds
+    assert frame["large"].tolist()[0] == 2**53 + 1
+    assert frame["unsigned"].tolist()[0] == 2**64 - 1
+    assert pa.Table.from_pandas(frame, rows.schema).equals(rows)
+
+
+def test_a_wide_table_is_read_by_every_engine(lake):
+    rows = pa.table({f"c{i}": [i, i + 1] for i in range(300)})
+    publish(lake, a=rows, b=rows.set_column(0, "c0", pa.array([0.5, 1.5])))
+    first, *others = every_way(lake.read(T, partition_column="day"))
+    assert all(other == first for other in others)
