@@ -123,7 +123,7 @@ class Reading:
         names = rows.column_names
         nullable = {names[i]: pd.Series(_nullable(rows.column(i)), name=names[i]) for i in exact}
         others = rows.select([i for i in range(len(names)) if i not in set(exact)]).to_pandas()
-        return pd.concat([others, pd.DataFrame(nullable)], axis=1)[names]
+        return pd.concat([others, pd.DataFrame(nullable)], axis=1).reindex(columns=names)
 
     def relation(self, con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
         """Return the rows as a lazy DuckDB relation on ``con``; files are read when its result is."""
