@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.errors import LakeError
+from ml_platform.lake import lossless
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,12 +56,19 @@ def columns_hash(rows: int, columns: Iterable[tuple[str, pa.ChunkedArray]]) -> s
     str
         The same as :func:`table_hash` of the whole table.
     """
+    import pyarrow as pa
+
     digest = hashlib.sha256(f"rows:{rows}\n".encode())
     for name, column in columns:
         try:
             values = _canonical(_one_chunk(column))
             digest.update(f"column:{name!r}:{_type_text(values.type)}\n".encode())
             _update(digest, values)
+        except pa.ArrowInvalid as problem:
+            raise LakeError(
+                f"Column {name!r} cannot be stored in one partition: {problem}. Inside of lists and structs, texts of a partition have two "
+                "gigabytes at most. Split the partition, or keep the texts in a column of their own."
+            ) from None
         except _NoCanonicalFormError as problem:
             raise LakeError(
                 f"Column {name!r} is of type {problem}, which the lake cannot compare by content. "
@@ -118,11 +126,10 @@ def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
         return column.chunk(0)
     if column.num_chunks == 0:
         return pa.array([], type=column.type)
-    combined = column.combine_chunks()
-    # Strings beyond 2 GiB stay in several chunks unless their offsets are wide.
-    if isinstance(combined, pa.ChunkedArray):
-        return pa.concat_arrays([_with_wide_offsets(_canonical(chunk)) for chunk in combined.chunks])
-    return combined
+    # Texts of more than 2 GiB are in several pieces, because their offsets are narrow.
+    if lossless.is_long(column):
+        column = column.cast(lossless.wide(column.type))
+    return column.combine_chunks()  # pyright: ignore[reportReturnType]
 
 
 def _canonical(values: pa.Array) -> pa.Array:

@@ -57,8 +57,24 @@ def in_pieces(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
 
     if not (_is_narrow(kind) and _is_text_or_bytes(column.type)):
         return column
-    pieces = [piece for chunk in column.chunks for piece in _pieces(chunk)]
+    pieces = []
+    for chunk in column.chunks:
+        cut = list(_pieces(chunk))
+        # Copied: a slice keeps the offsets of the whole, which are what does not fit.
+        pieces += cut if len(cut) == 1 else [pa.concat_arrays([piece, piece.slice(0, 0)]) for piece in cut]
     return pa.chunked_array(pieces, column.type)
+
+
+def is_long(column: pa.ChunkedArray) -> bool:
+    """Tell whether the texts of a column do not fit into one piece."""
+    return _is_narrow(column.type) and column.nbytes > PIECE_BYTES
+
+
+def wide(kind: pa.DataType) -> pa.DataType:
+    """Return a type of text or bytes with wide offsets."""
+    import pyarrow as pa
+
+    return pa.large_string() if _is_text(kind) else pa.large_binary()
 
 
 def take_rows(rows: pa.Table, order: pa.Array) -> pa.Table:
@@ -66,10 +82,9 @@ def take_rows(rows: pa.Table, order: pa.Array) -> pa.Table:
     import pyarrow as pa
 
     schema = rows.schema
-    long = [i for i, column in enumerate(rows.columns) if _is_narrow(column.type) and column.nbytes > PIECE_BYTES]
+    long = [i for i, column in enumerate(rows.columns) if is_long(column)]
     for i in long:
-        field = schema.field(i)
-        rows = rows.set_column(i, field.name, rows.column(i).cast(pa.large_string() if _is_text(field.type) else pa.large_binary()))
+        rows = rows.set_column(i, schema.field(i).name, rows.column(i).cast(wide(schema.field(i).type)))
     taken = rows.take(order)
     if not long:
         return taken
