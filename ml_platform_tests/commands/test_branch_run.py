@@ -110,12 +110,12 @@ def test_the_same_project_opened_from_python_on_a_branch(shop: LandedShop, capsy
 
     main(["branch", "run", "main", "--select", *CHAIN, "--partition", DAYS[0]])
     main(["branch", "create", "dev/x"])
-    shop.land(DAYS[:1], count=7)
+    shop.land(DAYS[:1], count=27)
     main(["branch", "run", "dev/x", "--select", *CHAIN, "--partition", DAYS[0]])
     assert ml_platform.open_project().table("orders", DAYS[0]).rows == 20
-    assert ml_platform.open_project(branch="dev/x").table("orders", DAYS[0]).rows == 7
+    assert ml_platform.open_project(branch="dev/x").table("orders", DAYS[0]).rows == 27
     with on_branch("dev/x"):
-        assert ml_platform.open_project().table("orders", DAYS[0]).rows == 7
+        assert ml_platform.open_project().table("orders", DAYS[0]).rows == 27
         assert ml_platform.open_project(branch="main").table("orders", DAYS[0]).rows == 20
 
 

@@ -85,7 +85,7 @@ def test_a_log_that_was_lost_is_made_anew(shop: LandedShop, capsys: pytest.Captu
 
 
 def test_only_what_differs_is_told_and_what_is_out_of_date_is_shown_so(shop: LandedShop, capsys: pytest.CaptureFixture[str]) -> None:
-    shop.land(DAYS[1:2], count=9)
+    shop.land(DAYS[1:2], count=29)
     with on_branch(None), dg.instance_for_test() as elsewhere:
         assert shop.run(elsewhere, days=DAYS[1:2]).success
     wiped(shop)
@@ -96,7 +96,7 @@ def test_only_what_differs_is_told_and_what_is_out_of_date_is_shown_so(shop: Lan
         stale = {day for day, told in reasons(shop, instance, "features/spending__customer").items() if told}
         # Only the days whose window reaches the corrected one were made from rows that are no longer there.
         assert stale == set(DAYS[1:5])
-    shop.land(DAYS[2:3], count=9)
+    shop.land(DAYS[2:3], count=29)
     with on_branch(None), dg.instance_for_test() as elsewhere:
         assert shop.run(elsewhere, days=DAYS[2:3]).success
     assert resync(capsys) == {"raw/orders": (4, 1), "tables/orders": (4, 1), "features/spending__customer": (5, 0)}
