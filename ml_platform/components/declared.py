@@ -1,15 +1,17 @@
 """What the three components share: where a declaration stands, and words that every declaration has."""
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import dagster as dg
-from pydantic import BaseModel, Field, PrivateAttr, ValidationError, create_model, model_validator
+from pydantic import BaseModel, Field, PrivateAttr, RootModel, ValidationError
 
-from ml_platform.components.wording import told
+from ml_platform.components.published_schema import published_schema
+from ml_platform.components.source_lines import SourceLines
+from ml_platform.components.verbatim import TemplateError, Verbatim
+from ml_platform.components.wording import faults_of
 from ml_platform.core.durations import parse_duration
 from ml_platform.core.errors import DeclarationError, LakeError
 from ml_platform.lake.retention import FOREVER, Retention
@@ -65,28 +67,56 @@ class Declared(dg.Component, dg.Model, dg.Resolvable):
 
     _folder: Path | None = PrivateAttr(default=None)
     _project: Path | None = PrivateAttr(default=None)
+    _place: str | None = PrivateAttr(default=None)
+    _fault: DeclarationError | None = PrivateAttr(default=None)
 
     @classmethod
     @cache
-    def model(cls) -> type[BaseModel]:
-        """Return the model of the words in YAML, which tells what is wrong with them in one message."""
-        derived: Any = super().model()
+    def get_model_cls(cls) -> type[BaseModel]:
+        """Return what takes up any words: they are checked when the declaration is loaded, where its lines are known."""
 
-        def validate(_model: type[BaseModel], values: Any, handler: Callable[[Any], Any]) -> Any:
-            try:
-                return handler(values)
-            except ValidationError as error:
-                raise ValueError(told(error, cls, values)) from None
+        class Written(RootModel[dict[str, Any]]):
+            @classmethod
+            def __get_pydantic_json_schema__(cls, _core: Any, _handler: Any) -> dict[str, Any]:
+                return published_schema(declared.model())
 
-        checked: dict[str, Any] = {"tell": model_validator(mode="wrap")(classmethod(validate))}  # type: ignore[arg-type]
-        return create_model(derived.__name__, __base__=derived, __validators__=checked)
+        declared = cls
+        return Written
+
+    @classmethod
+    def resolve_from_model(cls: type[T], context: dg.ResolutionContext, model: BaseModel) -> T:
+        """Build the declaration from its words; texts stay as they were written."""
+        return super().resolve_from_model(Verbatim.of(context), model)
 
     @classmethod
     def load(cls: type[T], attributes: Any, context: dg.ComponentLoadContext) -> T:
-        """Build the declaration and remember the folder it stands in."""
-        component = super().load(attributes, context)
+        """Build the declaration and remember where it stands.
+
+        One that cannot be right keeps its fault, which is told with those of the whole project when the first definitions are built.
+        """
+        values = {} if attributes is None else attributes.root
+        lines = SourceLines(context.resolution_context.source_position_tree)
+        try:
+            component = super().load(cls.model().model_validate(values), context)
+        except ValidationError as error:
+            found = [lines.told(path, cls.__name__, values, what) for path, what in faults_of(error, cls, values)]
+            component = cls._unloaded(values, DeclarationError("\n".join(found)))
+        except TemplateError as error:
+            component = cls._unloaded(values, DeclarationError(lines.told(error.path, cls.__name__, values, str(error))))
         component._folder = Path(context.path)
+        component._place = lines.place(("name",))
         return component
+
+    @classmethod
+    def _unloaded(cls: type[T], values: dict[str, Any], fault: DeclarationError) -> T:
+        component = cls.model_construct(name=values.get("name", ""))
+        component._fault = fault
+        return component
+
+    @property
+    def fault(self) -> DeclarationError | None:
+        """Why the declaration could not be loaded; None if it was."""
+        return self._fault
 
     def stand_in(self, folder: Path) -> None:
         """Say where the declaration stands, for those that were built in Python."""
@@ -116,24 +146,7 @@ class Declared(dg.Component, dg.Model, dg.Resolvable):
     def where(self) -> str:
         """The declaration's file and line for messages; the folder where it is not written in YAML."""
         what = f"{type(self).__name__} {self.name!r}"
-        for name in ("defs.yaml", "component.yaml"):
-            path = self.folder / name
-            if path.is_file():
-                line = _line_of(path.read_text(encoding="utf-8"), type(self).__name__, self.name)
-                return f"{'/'.join(path.parts[-3:])}{f':{line}' if line else ''} ({what})"
-        return f"{'/'.join(self.folder.parts[-2:])} ({what})"
-
-
-def _line_of(text: str, kind: str, name: str) -> int | None:
-    """Return the line (from 1) of ``name: <name>`` in the document whose type ends in ``kind``."""
-    pattern = re.compile(rf"^\s*name:\s*['\"]?{re.escape(name)}['\"]?\s*(?:#.*)?$", re.MULTILINE)
-    start = 0
-    for document in re.split(r"(?m)^---\s*$", text):
-        found = pattern.search(document)
-        if found and re.search(rf"(?m)^type:\s*\S*\b{kind}\b", document):
-            return text.count("\n", 0, start + found.start() + len(found.group(0))) + 1
-        start += len(document) + len("---\n") - 1
-    return None
+        return f"{self._place or '/'.join(self.folder.parts[-2:])} ({what})"
 
 
 def duration_or_none(text: str | None, what: str) -> Any:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import dagster as dg
+from dagster.components.core.component_tree import ComponentTreeException
+from pydantic import ValidationError
 
 from ml_platform.components.project_definitions import projects_of
 from ml_platform.components.resource import Platform
@@ -17,6 +19,7 @@ from ml_platform.project.project import Project
 if TYPE_CHECKING:
     import polars as pl
 
+    from ml_platform.components.declared import Declared
     from ml_platform.lake.lake import Lake
     from ml_platform.lake.reading import Reading
     from ml_platform.lake.retention import Rule
@@ -228,14 +231,29 @@ def open_project(path_or_name: str | Path | None = None, *, branch: str | None =
 
 def open_projects(root: Path) -> dict[str, Project]:
     """Return every project that is declared in the dg project at ``root``, compiled, by name."""
-    return {name: project for name, (project, _) in projects_of(dg.ComponentTree.for_project(root)).items()}
+    return {name: project for name, (project, _) in _declared_below(root).items()}
 
 
 def open_rules(path: str | Path | None = None) -> tuple[Rule, ...]:
     """Return the retention rules of every project that is declared in the dg project around a folder (or where you stand)."""
     root = _dg_root(Path(path).resolve() if path is not None else Path.cwd())
-    projects = projects_of(dg.ComponentTree.for_project(root))
+    projects = _declared_below(root)
     return tuple(rule for name in sorted(projects) for rule in projects[name][0].retention)
+
+
+def _declared_below(root: Path) -> dict[str, tuple[Project, list[Declared]]]:
+    """Return the projects of a dg project; what Dagster cannot read is said in one message, as what we cannot is."""
+    import yaml
+    from dagster import DagsterError
+
+    try:
+        return projects_of(dg.ComponentTree.for_project(root))
+    except (yaml.YAMLError, DagsterError, ValidationError) as problem:
+        raise DeclarationError(f"The declarations of {root.name}/ cannot be read: {problem}") from problem
+    except ComponentTreeException as problem:
+        if isinstance(problem, DeclarationError) or problem.__cause__ is None:
+            raise
+        raise DeclarationError(f"The declarations of {root.name}/ cannot be read: {problem.__cause__}") from problem
 
 
 def _dg_root(start: Path) -> Path:

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from dagster.components.core.component_tree import ComponentTreeException
 
 from ml_platform.components.resource import resources_at
-from ml_platform.core.errors import DeclarationError
+from ml_platform.core.errors import DeclarationError, Faults, MlPlatformError
 from ml_platform.core.names import check_name
 from ml_platform.project.compile import compile_project
 from ml_platform.project.project import Project
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
 _COMPILED = "_ml_platform_projects"
 
 
+class InvalidDeclarationsError(DeclarationError, ComponentTreeException):
+    """What is wrong with a project's declarations, in one message.
+
+    Dagster prints an error of its own kind as it is; to any other it adds a drawing of all components, which marks the one that happened
+    to be built, and the steps that led there.
+    """
+
+
 def definitions_of(component: "Declared", context: dg.ComponentLoadContext) -> dg.Definitions:
     """Build what one declaration adds to the graph; the first of a project also brings its resources, sensors and retention."""
     from ml_platform.components import feature_assets, problem_assets, sensors, staleness, table_assets
@@ -28,7 +37,10 @@ def definitions_of(component: "Declared", context: dg.ComponentLoadContext) -> d
     from ml_platform.components.table import Table
 
     component.stand_in(Path(context.path))
-    project, declared = projects_of(context.component_tree)[project_name(component.folder, context.component_tree)]
+    try:
+        project, declared = projects_of(context.component_tree)[project_name(component.folder, context.component_tree)]
+    except MlPlatformError as error:
+        raise InvalidDeclarationsError(str(error)) from None
     assets: list[Any] = []
     checks: list[dg.AssetChecksDefinition] = []
     if isinstance(component, Table):
@@ -62,7 +74,8 @@ def project_name(folder: Path, tree: dg.ComponentTree) -> str:
     return check_name((parts[0] if parts else tree.defs_module_name.split(".")[0]).replace("-", "_"), "project")
 
 
-def _compile_all(tree: dg.ComponentTree) -> "dict[str, tuple[Project, list[Declared]]]":
+def declared_below(tree: dg.ComponentTree) -> "dict[str, list[Declared]]":
+    """Return the declarations below the tree's folder by project, in order, as they were loaded: nothing is compiled."""
     from ml_platform.components.declared import Declared
 
     declared: dict[str, list[Declared]] = {}
@@ -74,7 +87,16 @@ def _compile_all(tree: dg.ComponentTree) -> "dict[str, tuple[Project, list[Decla
                 path = Path(getattr(location, "file_path", tree.defs_module_path))
                 component.stand_in(path if path.is_dir() else path.parent)
                 declared.setdefault(project_name(component.folder, tree), []).append(component)
-    return {name: (_compile_one(name, tree, found), found) for name, found in declared.items()}
+    return declared
+
+
+def _compile_all(tree: dg.ComponentTree) -> "dict[str, tuple[Project, list[Declared]]]":
+    faults, compiled = Faults(), {}
+    for name, found in declared_below(tree).items():
+        with faults.collected():
+            compiled[name] = (_compile_one(name, tree, found), found)
+    faults.raise_found()
+    return compiled
 
 
 def _compile_one(name: str, tree: dg.ComponentTree, declared: "list[Declared]") -> Project:
@@ -90,15 +112,23 @@ def _compile_one(name: str, tree: dg.ComponentTree, declared: "list[Declared]") 
     kept = [c for c in declared if isinstance(c, Retention)]
     if len(kept) > 1:
         raise DeclarationError(f"{kept[1].where}: the project has a second retention; the first stands in {kept[0].where}. Keep one.")
-    compiled = compile_project(
-        name,
-        folder,
-        [c.to_core() for c in declared if isinstance(c, Table)],
-        [c.to_core() for c in declared if isinstance(c, FeatureView)],
-        [c.to_core() for c in declared if isinstance(c, Problem)],
-        kept[0].to_core() if kept else None,
-    )
+    faults, made = Faults(), []
+    for component in declared:
+        with faults.collected():
+            made.append((component, _core_of(component)))
+    faults.raise_found()
+
+    def of(kind: "type[Declared]") -> list[Any]:
+        return [core for component, core in made if isinstance(component, kind)]
+
+    compiled = compile_project(name, folder, of(Table), of(FeatureView), of(Problem), of(Retention)[0] if kept else None)
     return replace(compiled, home=Path(tree.project_root))
+
+
+def _core_of(component: "Declared") -> Any:
+    if component.fault is not None:
+        raise component.fault
+    return component.to_core()  # type: ignore[attr-defined]
 
 
 def _project_root(context: dg.ComponentLoadContext) -> Path:

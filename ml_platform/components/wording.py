@@ -1,4 +1,4 @@
-"""What is wrong with the words of a declaration, in one message: where, what, and what exists.
+"""What is wrong with the words of a declaration, a sentence for each mistake: where, what, and what exists.
 
 Pydantic would list every way in which a word could have been meant.
 """
@@ -6,18 +6,22 @@ Pydantic would list every way in which a word could have been meant.
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from ml_platform.core.errors import did_you_mean
+from ml_platform.core.unquoted import cut_at_a_comma, quote_it
 
 _NUMBERS = "YAML reads 7 and 12:00 as numbers: put it in quotes; a length of time needs a unit, such as '7d' or '3h'"
 
 
-def told(error: ValidationError, declared: type[BaseModel], values: Any) -> str:
-    """Return what is wrong with a declaration as one message.
+Path = tuple[str | int, ...]
+
+
+def faults_of(error: ValidationError, declared: type[BaseModel], values: Any) -> list[tuple[Path, str]]:
+    """Return what is wrong with the words of a declaration, each with its place among them.
 
     Parameters
     ----------
@@ -30,33 +34,51 @@ def told(error: ValidationError, declared: type[BaseModel], values: Any) -> str:
 
     Returns
     -------
-    str
+    list of (path, str)
         One sentence per mistake; a missing word is told with what it means, an unknown one with those that exist.
     """
-    name = f" {values['name']!r}" if isinstance(values, dict) and isinstance(values.get("name"), str) else ""
-    found = list(dict.fromkeys(_sentence(declared, path, one) for path, one in _meant(error)))
-    return f"{declared.__name__}{name}: {' '.join(found)}"
+    found: dict[tuple[Path, str], None] = {}
+    for path, one in _meant(error):
+        found[_cut_text(declared, path, one, values) or (path, _sentence(declared, path, one))] = None
+    return list(found)
 
 
-def _meant(error: ValidationError) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+def _cut_text(declared: type[BaseModel], path: Path, error: Any, values: Any) -> tuple[Path, str] | None:
+    """Return the fault of a text that YAML has cut at its commas; None if the unknown word is not a piece of one."""
+    if error["type"] != "extra_forbidden":
+        return None
+    inside = values
+    for part in path[:-1]:
+        there = isinstance(inside, Mapping) or (isinstance(inside, list) and isinstance(part, int))
+        inside = inside[part] if there else None
+    inner, names = _field_of(declared, path[:-1])
+    cut = None if inner is None or not isinstance(inside, Mapping) else cut_at_a_comma(inside, names)
+    if cut is None or path[-1] not in cut[2]:
+        return None
+    place = _written(path[:-1])
+    return (*path[:-1], cut[0]), f"{f'{place}: ' if place else ''}{quote_it(cut[0], cut[1])}"
+
+
+def _meant(error: ValidationError) -> Iterator[tuple[Path, Any]]:
     """Yield the errors with the path of the words that were written, without those of "or it could have been a text"."""
-    errors = [(_path(one["loc"]), one) for one in error.errors(include_url=False)]
+    errors = [(_path(one["loc"], whole_end=one["type"] == "extra_forbidden"), one) for one in error.errors(include_url=False)]
     for path, one in errors:
         is_other_way = one["loc"][-1:] == ("str",) and any(other[: len(path)] == path and rival is not one for other, rival in errors)
         if not is_other_way:
             yield path, one
 
 
-def _path(loc: Iterable[str | int]) -> tuple[str | int, ...]:
-    """Return a location without the names of types that pydantic puts into it."""
-    return tuple(part for part in loc if isinstance(part, int) or (part not in ("str", "int", "float", "bool") and not _is_type(part)))
+def _path(loc: Sequence[str | int], *, whole_end: bool) -> Path:
+    """Return a location without the names of types that pydantic puts into it; an unknown word at its end is none of them."""
+    known = tuple(p for p in loc[:-1] if isinstance(p, int) or not _is_type(p))
+    return known if not whole_end and isinstance(loc[-1], str) and _is_type(loc[-1]) else (*known, loc[-1])
 
 
 def _is_type(part: str) -> bool:
-    return part.endswith("Model") or "[" in part
+    return part in ("str", "int", "float", "bool") or part.endswith("Model") or "[" in part
 
 
-def _sentence(declared: type[BaseModel], path: tuple[str | int, ...], error: Any) -> str:
+def _sentence(declared: type[BaseModel], path: Path, error: Any) -> str:
     inner, names = _field_of(declared, path[:-1])
     place = _written(path[:-1])
     inside = f"{place} " if place else ""

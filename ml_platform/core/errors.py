@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class MlPlatformError(Exception):
@@ -91,6 +92,34 @@ class ModelError(MlPlatformError):
 
 class ReproductionError(MlPlatformError):
     """A model cannot be made again: what it was made from, or what says how, is not there any more."""
+
+
+class Faults:
+    """What is wrong in several places, found one after the other and told together."""
+
+    def __init__(self) -> None:
+        self.found: list[MlPlatformError] = []
+
+    @contextmanager
+    def collected(self) -> Iterator[None]:
+        """Keep an error that is raised inside."""
+        try:
+            yield
+        except MlPlatformError as error:
+            self.found.append(error)
+
+    def raise_found(self) -> None:
+        """Raise what was found, if anything was.
+
+        Raises
+        ------
+        MlPlatformError
+            The only one; of several a ``DeclarationError`` with all messages.
+        """
+        if len(self.found) == 1:
+            raise self.found[0]
+        if self.found:
+            raise DeclarationError("\n".join(dict.fromkeys(str(error) for error in self.found)))
 
 
 def did_you_mean(name: str, options: Iterable[str]) -> str:

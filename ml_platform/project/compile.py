@@ -1,16 +1,16 @@
 """The declarations of one project, checked against each other once: names, references, times.
 
-Passes run in order and each raises at its first finding; what a later pass reads, an earlier one has proved.
+Passes run in order, and each tells all declarations that it finds wrong; what a later pass reads, an earlier one has proved.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import TypeVar
 
-from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
+from ml_platform.core.errors import DeclarationError, Faults, UnknownNameError, did_you_mean
 from ml_platform.features.compile import CompiledView, compile_view
 from ml_platform.features.view import FeatureView
 from ml_platform.project.compile_problem import compile_problem
@@ -25,6 +25,7 @@ from ml_platform.tables.types import contract_columns
 from ml_platform.training.problem import Problem
 
 Declaration = TypeVar("Declaration", Table, FeatureView, Problem)
+Made = TypeVar("Made")
 
 
 def compile_project(
@@ -56,30 +57,40 @@ def compile_project(
     Raises
     ------
     DeclarationError
-        At the first declaration that cannot be right; the message names file, cause and what exists.
+        If declarations cannot be right; for each the message names file, cause and what exists.
     """
     known_tables = _by_name(tables, "table")
-    for table in known_tables.values():
-        check_contract(table.contract, table.where)
-        _check_columns(table)
-        _check_references(table, known_tables)
-        _check_partitions(table)
+    _for_each(known_tables, lambda table: _check_table(table, known_tables))
     _check_no_cycle(known_tables)
-    for table in known_tables.values():
-        check_derived(table, known_tables, root)
+    _for_each(known_tables, lambda table: check_derived(table, known_tables, root))
     known_views = _views(_by_name(views, "feature view"), known_tables)
-    known_problems = {
-        problem_name: compile_problem(problem, known_tables, known_views) for problem_name, problem in _by_name(problems, "problem").items()
-    }
+    known_problems = _for_each(_by_name(problems, "problem"), lambda problem: compile_problem(problem, known_tables, known_views))
     _check_days(known_tables, known_views, known_problems)
     rules = compile_retention(name, retention, known_tables.values(), known_views.values(), known_problems.values())
     return Project(name, root, known_tables, known_views, known_problems, rules)
 
 
+def _for_each(declarations: Mapping[str, Declaration], made: Callable[[Declaration], Made]) -> dict[str, Made]:
+    """Return what is made of each declaration; what is wrong with any of them is told together."""
+    faults, found = Faults(), {}
+    for name, declaration in declarations.items():
+        with faults.collected():
+            found[name] = made(declaration)
+    faults.raise_found()
+    return found
+
+
+def _check_table(table: Table, tables: Mapping[str, Table]) -> None:
+    check_contract(table.contract, table.where)
+    _check_columns(table)
+    _check_references(table, tables)
+    _check_partitions(table)
+
+
 def _views(views: Mapping[str, FeatureView], tables: Mapping[str, Table]) -> dict[str, CompiledView]:
     """Compile the views; those of expressions come last, because they name features of the others (and not of each other)."""
-    others = {name: compile_view(view, tables) for name, view in views.items() if not view.is_expression}
-    made = {name: compile_view(view, tables, others) for name, view in views.items() if view.is_expression}
+    others = _for_each({n: v for n, v in views.items() if not v.is_expression}, lambda view: compile_view(view, tables))
+    made = _for_each({n: v for n, v in views.items() if v.is_expression}, lambda view: compile_view(view, tables, others))
     return {name: made[name] if name in made else others[name] for name in views}
 
 

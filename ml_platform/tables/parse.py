@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
 from ml_platform.core.names import check_name, is_pattern
+from ml_platform.core.unquoted import cut_at_a_comma, quote_it
 from ml_platform.tables.contract import Column, Contract, Reference, RowRule
 from ml_platform.tables.rules import check_contract
 from ml_platform.tables.types import check_literal, check_type
@@ -169,6 +170,9 @@ def _reference(body: object, where: str) -> Reference:
 def _mapping(value: object, where: str, known: Sequence[str], what: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise DeclarationError(f"{where}: a {what} is a mapping with {', '.join(known)}; got {value!r}.")
+    cut = cut_at_a_comma(value, known)
+    if cut is not None:
+        raise DeclarationError(f"{where}: {quote_it(cut[0], cut[1])}")
     for name in value:
         if name not in known:
             trap = " (YAML reads on, no and y as True and False: quote them.)" if isinstance(name, bool) else ""

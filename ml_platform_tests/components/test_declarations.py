@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import json
+import os
 import re
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
+import jsonschema
 import pytest
 
+from ml_platform.components.feature_view import FeatureView
 from ml_platform.components.opening import open_project
-from ml_platform.components.project_definitions import projects_of
+from ml_platform.components.project_definitions import declared_below, projects_of
+from ml_platform.core.errors import DeclarationError
 from ml_platform.features.definition import definition_hash
 from ml_platform.pipeline.derived import derived_code_version
 from ml_platform.pipeline.raw import raw_code_version
@@ -60,13 +67,13 @@ WRONG = [
     (
         "a window without unit",
         ("[7d, 28d]", "[7, 28d]"),
-        r"(?s)1 validation error.*defs\.yaml:\d+.*FeatureView 'spending': windows\[0\] is 7: .*a length of time needs a unit",
+        r"(?s)defs\.yaml:17 \(FeatureView 'spending'\): windows\[0\] is 7: .*a length of time needs a unit.*17 \|   windows: \[7, 28d\]",
     ),
     ("a window with another unit", ("[7d, 28d]", "[7 days, 28d]"), r"defs\.yaml:\d+.*'7 days' cannot be read.*unit: '3h', '28d'"),
     (
         "a label without horizon",
         (" horizon: 7d,", ""),
-        r"(?s)1 validation error.*defs\.yaml:\d+.*Problem 'buys_again': label needs `horizon`: how long after the cutoff rows count",
+        r"(?s)defs\.yaml:\d+.*Problem 'buys_again'\): label needs `horizon`: how long after the cutoff rows count",
     ),
     ("a horizon of nothing", ("horizon: 7d", "horizon: 0d"), r"defs\.yaml:\d+.*horizon must be longer than nothing, e\.g\. horizon: 36h"),
     (
@@ -92,7 +99,27 @@ WRONG = [
     (
         "a word that is not known",
         ("  windows: [7d, 28d]", "  windows: [7d, 28d]\n  refrsh: 1h"),
-        r"(?s)defs\.yaml:\d+.*FeatureView 'spending': knows no `refrsh`\. What exists: .*Did you mean 'refresh'",
+        r"(?s)defs\.yaml:\d+.*FeatureView 'spending'\): knows no `refrsh`\. What exists: .*Did you mean 'refresh'",
+    ),
+    (
+        "a comma in SQL without quotes",
+        ("sql: amount > 100,", "sql: round(coalesce(amount, 0), 1) > 100,"),
+        r"(?s)defs\.yaml:20 .*'spending'\): features\[1\]: .*comma.*Write sql: \"round\(coalesce\(amount, 0\), 1\) > 100\"\n +20 \| ",
+    ),
+    (
+        "a comma in the SQL of a contract without quotes",
+        ("\ncolumns:\n", "\nrules: [{name: some, sql: coalesce(amount, 0) > 0}]\ncolumns:\n"),
+        r"orders\.contract\.yaml.*a rule: .*comma.*Write sql: \"coalesce\(amount, 0\) > 0\"",
+    ),
+    (
+        "an environment variable that is not set",
+        ("source: orders\n", 'source: "{{ env.NOT_SET_ANYWHERE }}"\n'),
+        r"(?s)defs\.yaml:\d+ \(FeatureView 'spending'\): a template in '\{\{ env\.NOT_SET_ANYWHERE \}\}' gives nothing.*not set",
+    ),
+    (
+        "a template of an unknown name",
+        ("source: orders\n", 'source: "{{ enw.SOURCE }}"\n'),
+        r"(?s)defs\.yaml:\d+ .*'enw' is undefined.*Names that exist: env",
     ),
     (
         "a word of a part that is not known",
@@ -272,3 +299,97 @@ def test_a_wrong_declaration_fails_at_load(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(Exception, match=r"(?s).*") as caught:
         compile_bent(tmp_path, monkeypatch, swap)
     assert re.search(told, chain(caught.value)), chain(caught.value)
+
+
+AS_WRITTEN = ['"amount"', '("amount")', "'7'", "1.10", "None", "[amount]", "(amount)", "{'a': amount}", "1_000", "'it''s'"]
+
+
+def test_texts_of_a_declaration_arrive_as_they_were_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEAST", "'100'")
+    texts = [*AS_WRITTEN, "{{ env.LEAST }}", "amount > {{ env.LEAST }}"]
+    features = "".join(
+        f"    - {json.dumps({'name': f'f{n}', 'sql': text, 'where': text, 'functions': ['last']})}\n" for n, text in enumerate(texts)
+    )
+    package = f"shop_{next(_NUMBER)}"
+    large = "    - {name: large, sql: amount > 100, functions: [share]}\n"
+    root = write_project(tmp_path / package, package=package, swap=(large, features))
+    monkeypatch.syspath_prepend(str(root))
+    view = next(one for one in declared_below(tree_of(root))["shop"] if isinstance(one, FeatureView))
+    written = [*AS_WRITTEN, "'100'", "amount > '100'"]
+    assert [(f.sql, f.where) for f in view.features[1:]] == [(text, text) for text in written]
+
+
+def test_a_quoted_name_is_a_column_and_not_what_the_quotes_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A column may be called as SQL's own words are: ``at``, ``order``."""
+    package = f"shop_{next(_NUMBER)}"
+    root = write_project(tmp_path / package, package=package)
+    folder = root / package / "defs" / "shop"
+    for file in ("defs.yaml", "orders.contract.yaml"):
+        text = (folder / file).read_text().replace("available_at: ordered_at", "available_at: '\"at\"'").replace("ordered_at", "at")
+        (folder / file).write_text(text)
+    monkeypatch.syspath_prepend(str(root))
+    assert projects_of(tree_of(root))["shop"][0].table("orders").availability[0].sql == '"at"'
+
+
+def test_several_faults_are_told_at_once_each_with_its_own_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    twice = DECLARATIONS.replace("functions: [sum, mean]}", "functions: [sum, mean], windos: [1d]}").replace(
+        "every: 7d, look", "evry: 7d, look"
+    )
+    with pytest.raises(
+        DeclarationError, match=r"(?s)defs\.yaml:19.*features\[0\] knows no `windos`.*defs\.yaml:28.*training knows no `evry`"
+    ):
+        compile_bent(tmp_path, monkeypatch, (DECLARATIONS, twice))
+    copied = DECLARATIONS + "---\n" + DECLARATIONS.split("---\n")[1]
+    with pytest.raises(
+        DeclarationError, match=r"defs\.yaml:32 .*second feature view 'spending'; the first stands in defs/shop/defs\.yaml:14 "
+    ):
+        compile_bent(tmp_path, monkeypatch, (DECLARATIONS, copied))
+
+
+def test_the_published_schema_names_the_wrong_word() -> None:
+    """``dg check yaml`` and editors judge by it, without us."""
+    validator = jsonschema.Draft202012Validator(FeatureView.get_model_cls().model_json_schema())
+
+    def told(feature: dict[str, object], **more: object) -> list[tuple[list[object], str]]:
+        errors = validator.iter_errors({"name": "spending", "source": "orders", "features": [{"column": "amount"}, feature], **more})
+        return [(list(error.absolute_path), error.message) for error in errors]
+
+    assert told({"column": "amount", "functions": ["sum"]}, windows=["7d"], store=True, ttl=None) == []
+    assert told({"column": "amount"}, windows="{{ env.WINDOWS }}") == []
+    assert told({"column": 7}) == [(["features", 1, "column"], "7 is not of type 'string', 'null'")]
+    assert told({"column": "amount"}, windows=[7]) == [(["windows", 0], "7 is not of type 'string'")]
+    unknown = told({"column": "amount", "functon": ["sum"]})
+    assert {tuple(path) for path, _ in unknown} == {("features", 1)}
+    assert any("'functon' is not one of ['column', 'name', 'sql'" in message for _, message in unknown)
+    assert any("put the SQL in quotes" in message for _, message in told({"name": "a", "sql": "coalesce(x", "0) > 1": None}))
+
+
+@pytest.mark.slow
+def test_a_failed_declaration_is_one_message(tmp_path: Path) -> None:
+    package = f"shop_{next(_NUMBER)}"
+    root = write_project(tmp_path / package, package=package, swap=("sql: amount > 100", "sql: coalesce(amount, 0) > 100"))
+    seen = {
+        "schema": _run(root, "dg", "check", "defs", "--use-active-venv"),
+        "load": _run(root, "dg", "check", "defs", "--use-active-venv", "--no-check-yaml"),
+        "ours": _run(root, "ml-platform", "features", "explain", "spending.customer_large_share_7d"),
+    }
+    line = "20 |     - {name: large, sql: coalesce(amount, 0) > 100, functions: [share]}"
+    assert [name for name, text in seen.items() if line not in text] == []
+    assert "put the SQL in quotes" in seen["schema"]
+    for name in ("load", "ours"):
+        assert seen[name].count('Write sql: "coalesce(amount, 0) > 100"') == 1
+        assert "caused by" not in seen[name]
+        assert "During handling" not in seen[name]
+    assert "Traceback" not in seen["ours"]
+    assert len(seen["ours"].splitlines()) == 2
+
+
+def _run(root: Path, program: str, *arguments: str) -> str:
+    """Run a program of this environment in the project; return what it wrote after it failed."""
+    folder = Path(sys.executable).parent
+    paths = os.pathsep.join([str(root), *sys.path])
+    env = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": paths, "NO_COLOR": "1"}
+    env |= {"DAGSTER_DISABLE_TELEMETRY": "1", "COLUMNS": "300"}
+    done = subprocess.run([str(folder / program), *arguments], cwd=root, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    return done.stdout + done.stderr
