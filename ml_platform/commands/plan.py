@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 Seconds = Callable[[str, int], float | None]
 
+_KEPT_MODELS = (
+    "They go on scoring by these, whatever is declared now. Where other code computes their features than those that they were trained "
+    "with, the values may differ: train again, and promotion decides between the two."
+)
+
 
 def plan(args: Namespace) -> Answer:
     """Compare the declarations with what the lake holds; nothing is run and nothing is written."""
@@ -36,7 +41,11 @@ def plan(args: Namespace) -> Answer:
     sheets = (
         Sheet("Would be recomputed", rows, _total(rows)),
         Sheet("The next training is made by the new declaration", trainings, "Training sets, selections and models of past dates stay."),
-        Sheet("Models that keep their own definitions", models, "They go on scoring by these, whatever is declared now."),
+        Sheet(
+            "Models that keep their own definitions",
+            models,
+            _KEPT_MODELS,
+        ),
     )
     lines = (f"No longer declared, and kept as they are: {', '.join(undeclared)}.",) if undeclared else ()
     if not rows and not trainings and not models:
@@ -82,6 +91,7 @@ def _model_row(one: KeptModel) -> dict[str, Any]:
     return {
         "problem": one.problem, "version": one.version, "training date": one.training_date, "champion": one.is_champion,
         "declared otherwise": ", ".join(one.changed), "no longer declared": ", ".join(one.gone),
+        "computed by other code": one.is_recoded,
     }  # fmt: skip
 
 

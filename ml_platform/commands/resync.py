@@ -46,7 +46,7 @@ def _declared_code(root: Path) -> CodeVersion:
     workspaces = {name: Platform(root=str(root)).workspace(project) for name, project in open_projects(root).items()}
 
     def declared(project: str, layer: str, name: str) -> str | None:
-        return declared_code_version(workspaces[project], layer, name) if project in workspaces else None
+        return declared_code_version(workspaces[project].project, layer, name) if project in workspaces else None
 
     return declared
 

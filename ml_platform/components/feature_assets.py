@@ -10,11 +10,10 @@ from ml_platform.components.column_schemas import feature_columns
 from ml_platform.components.mappings import days_up, files_of_times
 from ml_platform.components.table_assets import raw_keys
 from ml_platform.core.durations import format_duration
-from ml_platform.core.hashing import content_hash
 from ml_platform.features.compile import CompiledView
 from ml_platform.features.compile_windows import as_window
-from ml_platform.features.definition import definition_hash
 from ml_platform.features.window_spec import FOREVER
+from ml_platform.pipeline.declared_code import declared_code_version
 from ml_platform.project.project import Project
 from ml_platform.tables.table import DailyPartitions
 
@@ -51,16 +50,6 @@ def whole_days(partitions: DailyPartitions | None) -> int:
     return (partitions.end - partitions.start).days
 
 
-def _code_version(view: CompiledView, entity: tuple[str, ...]) -> str:
-    """Return the hash of what is computed, a Python view's own source with it, and of no path: a moved project keeps its versions."""
-    declared = view.view
-    if declared.discover is not None:
-        # What is to be discovered is not known before Featuretools has looked, which no loading of definitions waits for.
-        edges = (declared.ttl, declared.closed, declared.lag, declared.tail)
-        return content_hash((declared.features, declared.windows, declared.refresh, declared.discover, entity, edges), length=8)
-    return definition_hash(view.definitions(entity))[:8]
-
-
 def _plan(project: Project, view: CompiledView, entity: tuple[str, ...]) -> AssetPlan:
     def run(workspace, keys):
         from ml_platform.pipeline.feature_table import materialize_features
@@ -93,7 +82,7 @@ def _plan(project: Project, view: CompiledView, entity: tuple[str, ...]) -> Asse
         owners=view.view.owners,
         tags=view.view.tags,
         kinds=("duckdb", "polars", "featuretools") if view.view.discover else ("duckdb", "polars"),
-        code_version=_code_version(view, entity),
+        code_version=declared_code_version(project, "features", view.asset_names[entity]),
         column_schema=feature_columns(view, entity),
         automation=follows_landed_days(raw_keys(project, list(view.reads))),
         waits=waits,

@@ -13,9 +13,9 @@ from ml_platform.components.feature_assets import feature_key, reach_days, whole
 from ml_platform.components.mappings import days_up, files_of_times, window
 from ml_platform.components.table_assets import raw_keys
 from ml_platform.core.durations import format_duration
-from ml_platform.core.hashing import content_hash
 from ml_platform.features.compile import CompiledView
 from ml_platform.features.inputs import leaves
+from ml_platform.pipeline.declared_code import declared_code_version
 from ml_platform.project.project import CompiledProblem, Project
 from ml_platform.tables.table import Table
 
@@ -117,10 +117,7 @@ def _training(project: Project, problem: CompiledProblem) -> AssetPlan:
             "training_rows": "Every split has rows of both kinds.",
         },
         kinds=("duckdb", "polars"), column_schema=training_columns(project, problem),
-        code_version=content_hash(
-            (declared.spine, declared.label, declared.training, declared.features, *([declared.discover] if declared.discover else [])),
-            length=8,
-        ),
+        code_version=declared_code_version(project, "training", problem.name),
         pool=TRAINING_POOL,
     )  # fmt: skip
 
@@ -136,7 +133,8 @@ def _selected(project: Project, problem: CompiledProblem) -> AssetPlan:
         description="The features that the model of this training date uses: each with scores, rank, stability and the reason in words. "
         "Chosen on the training rows, sized on the validation rows; the test rows are not looked at.",
         partitions=project.partitions, deps=(Dep(_key(project, "training", problem)),), checks={},
-        kinds=("lightgbm", "scikitlearn"), code_version=content_hash(problem.problem.selection, length=8), pool=TRAINING_POOL,
+        kinds=("polars",) if problem.problem.selection.method == "all" else ("lightgbm", "scikitlearn"),
+        code_version=declared_code_version(project, "selected", problem.name), pool=TRAINING_POOL,
     )  # fmt: skip
 
 
@@ -154,7 +152,7 @@ def _model(project: Project, problem: CompiledProblem) -> AssetPlan:
         f"beside {declared.model.baseline} and the constant, and the definitions of its features.",
         partitions=project.partitions, deps=(Dep(_key(project, "training", problem)), Dep(_key(project, "selected", problem))),
         checks={"beats_baseline": "Better than the constant beyond chance, and than the baseline, on rows that nobody had seen."},
-        kinds=(declared.model.trainer, "model"), code_version=content_hash(declared.model, length=8), pool=TRAINING_POOL,
+        kinds=(declared.model.trainer, "model"), code_version=declared_code_version(project, "models", problem.name), pool=TRAINING_POOL,
     )  # fmt: skip
 
 
@@ -197,7 +195,7 @@ def _predictions(project: Project, problem: CompiledProblem) -> AssetPlan:
         project, problem, "predictions", run,
         description="Scores of the spine's rows whose cutoff has passed, given by the champion of that moment, beside the features it saw. "
         "A score that was given never changes; an open day only grows.",
-        partitions=project.partitions, deps=_unique(deps), checks={}, kinds=("lightgbm", "polars"),
+        partitions=project.partitions, deps=_unique(deps), checks={}, kinds=(problem.problem.model.trainer, "polars"),
         automation=follows_landed_days(
             _sources(project, problem), pointers=[champion], awaited=[d.key for d in deps if d.key.path[1] == "features"]
         ),

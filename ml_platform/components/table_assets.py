@@ -7,12 +7,11 @@ from ml_platform.components.automation import follows_its_day, follows_landed_da
 from ml_platform.components.mappings import days_up, window
 from ml_platform.components.ready import Waits
 from ml_platform.core.errors import DeclarationError
-from ml_platform.core.hashing import content_hash
+from ml_platform.pipeline.declared_code import declared_code_version
 from ml_platform.project.project import Project
 from ml_platform.tables.contract import Contract
-from ml_platform.tables.python_file import source_hash
 from ml_platform.tables.read_files import file_format
-from ml_platform.tables.table import AssetSource, DerivedPythonSource, FileSource, PythonSource, Source, Table
+from ml_platform.tables.table import AssetSource, FileSource, PythonSource, Table
 
 CONTRACT_CHECKS = {
     "contract": "Every row keeps the contract or is in quarantine with the rules it broke; a partition with too many, or "
@@ -73,7 +72,6 @@ def _raw_plan(project: Project, table: Table) -> AssetPlan:
         return materialize_raw(workspace, table.name, keys)
 
     source = table.source
-    code = _code(project, source)
     told = f"from `{source.pattern}`" if isinstance(source, FileSource | AssetSource) else "from a function"
     deps = (Dep(dg.AssetKey(list(source.key))),) if isinstance(source, AssetSource) else ()
     return AssetPlan(
@@ -90,13 +88,8 @@ def _raw_plan(project: Project, table: Table) -> AssetPlan:
         owners=table.owners,
         tags=table.tags,
         kinds=(_kind(source), "parquet"),
-        code_version=content_hash((source, *code) if code else source, length=8),
+        code_version=declared_code_version(project, "raw", table.name),
     )
-
-
-def _code(project: Project, source: Source) -> tuple[str, ...]:
-    """Return the hash of the Python file behind a source, if there is one: its text is the code, its path only where it stands."""
-    return (source_hash(project.root, source.file),) if isinstance(source, PythonSource | DerivedPythonSource) else ()
 
 
 def _kind(source: object) -> str:
@@ -142,8 +135,6 @@ def _checked_plan(
 
         return materialize_table(workspace, table.name, keys)
 
-    # Of a table that is fetched the function makes the raw rows; here it is their contract alone.
-    code = _code(project, table.source) if table.is_derived else ()
     key = f" One row per {', '.join(table.key)}." if table.key else ""
     return AssetPlan(
         project=project,
@@ -157,7 +148,7 @@ def _checked_plan(
         owners=table.owners,
         tags=table.tags,
         kinds=("duckdb", "table"),
-        code_version=content_hash((table.contract, table.availability, table.delay, table.source, *code), length=8),
+        code_version=declared_code_version(project, "tables", table.name),
         column_schema=column_schema(table.contract),
         automation=condition,
         waits=waits,

@@ -5,14 +5,41 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from ml_platform.core.errors import DeclarationError
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
-LAYERS = (
-    "raw", "tables", "features", "training", "selected", "models",
-    "champion", "predictions", "outcomes", "monitoring",
-)  # fmt: skip
+# The layers by what declares them, in the order in which one is made from another.
+TABLE_LAYERS = ("raw", "tables")
+VIEW_LAYERS = ("features",)
+TRAINED_LAYERS = ("training", "selected", "models")
+# What was decided, scored or observed happened once.
+RECORDED_LAYERS = ("champion", "predictions", "outcomes", "monitoring")
+PROBLEM_LAYERS = (*TRAINED_LAYERS, *RECORDED_LAYERS)
+LAYERS = (*TABLE_LAYERS, *VIEW_LAYERS, *PROBLEM_LAYERS)
+# Those whose content can be made again from what it was made from.
+REPEATABLE_LAYERS = (*TABLE_LAYERS, *VIEW_LAYERS, *TRAINED_LAYERS)
+# Tables that are written beside those of a layer, without an asset of their own.
+QUARANTINE, REPORTS = "quarantine", "reports"
+
+
+@dataclass(frozen=True)
+class TableName:
+    """The parts of a lake table's name.
+
+    Of a declared table they are its project, its layer and its name. A hand-written asset may have a key of any number of parts: of two
+    parts the layer is empty, of one the project too, and of more than three the name holds the rest.
+    """
+
+    project: str
+    layer: str
+    name: str
+
+    @property
+    def short(self) -> str:
+        """The name without the project, as commands show and take it."""
+        return f"{self.layer}/{self.name}" if self.layer else self.name
 
 
 def check_name(name: object, what: str) -> str:
@@ -67,3 +94,28 @@ def alike_names(names: Iterable[str]) -> list[str]:
 def is_pattern(name: str) -> bool:
     """Tell whether Polars takes a name for a pattern: ``*`` for all columns, ``^...$`` for those that match."""
     return name == "*" or (name.startswith("^") and name.endswith("$"))
+
+
+def parse_table(table: str) -> TableName:
+    """Return the parts of a lake table's name, whatever their number.
+
+    Examples
+    --------
+    >>> parse_table("flights/features/delays__origin")
+    TableName(project='flights', layer='features', name='delays__origin')
+    >>> parse_table("marts/weekly_sales"), parse_table("sales")
+    (TableName(project='marts', layer='', name='weekly_sales'), TableName(project='', layer='', name='sales'))
+    """
+    parts = table.split("/", 2)
+    return TableName(*["", ""][: 3 - len(parts)], *parts) if len(parts) != 2 else TableName(parts[0], "", parts[1])
+
+
+def layer_of(table: str) -> str:
+    """Return the layer in the name of a lake table; empty where a hand-written table is called otherwise.
+
+    Examples
+    --------
+    >>> layer_of("flights/tables/arrivals"), layer_of("marts/weekly_sales")
+    ('tables', '')
+    """
+    return parse_table(table).layer

@@ -12,8 +12,8 @@ from ml_platform.core.durations import format_duration, parse_duration
 from ml_platform.core.hashing import content_hash
 from ml_platform.features.window_spec import Closed, WindowSpec
 
-# Part of every hash: raised when the engine's rules change, so that stored feature tables are computed again.
-RULES = 1
+# Names the way in which definitions are hashed: models and training sets remember these hashes. What computes them has a hash of its own.
+_FORMAT = 1
 
 CUTOFF = "_cutoff"
 VALID_FROM = "valid_from"
@@ -171,4 +171,4 @@ def definition_hash(definitions: Iterable[FeatureDefinition]) -> str:
         16 hexadecimal digits.
     """
     plain = [_without_descriptions(d.to_dict()) for d in definitions]
-    return content_hash({"rules": RULES, "features": sorted(plain, key=lambda v: (v["entity"], v["name"]))})
+    return content_hash({"rules": _FORMAT, "features": sorted(plain, key=lambda v: (v["entity"], v["name"]))})

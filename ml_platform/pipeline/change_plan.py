@@ -6,12 +6,14 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ml_platform.core.names import QUARANTINE, TABLE_LAYERS, VIEW_LAYERS, parse_table
 from ml_platform.features.definition import FeatureDefinition, definition_hash
 from ml_platform.lake.version import ARTIFACT, Version
 from ml_platform.pipeline.champion import current_champion
 from ml_platform.pipeline.declared_code import declared_code_version, declared_definitions
 from ml_platform.pipeline.feature_table import DEFINITIONS
 from ml_platform.pipeline.feature_values import resolve_features
+from ml_platform.pipeline.layer_code import ENGINE, layer_code
 from ml_platform.pipeline.layers import RECORDED_LAYERS, TRAINED_LAYERS, layer_of
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem
@@ -19,7 +21,7 @@ from ml_platform.tables.types import stored_schema
 
 NEW, DECLARED, INPUTS = "new", "declared otherwise", "its inputs would change"
 # Beside a table of rows that keep the contract; made with it, never alone.
-_BESIDE = ("quarantine",)
+_BESIDE = (QUARANTINE,)
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,10 @@ class NextTraining:
 
 @dataclass(frozen=True)
 class KeptModel:
-    """A model whose features are declared otherwise now: it goes on scoring by its own definitions."""
+    """A model whose features are declared otherwise now: it goes on scoring by its own definitions.
+
+    ``is_recoded`` says that other code computes its features than computed those that it was trained with: scores may differ by that.
+    """
 
     problem: str
     version: int
@@ -54,6 +59,7 @@ class KeptModel:
     is_champion: bool
     changed: tuple[str, ...]
     gone: tuple[str, ...]
+    is_recoded: bool
 
 
 @dataclass(frozen=True)
@@ -100,17 +106,17 @@ def plan_changes(workspace: Workspace) -> ChangePlan:
         tuple(sorted(found, key=lambda one: (_ORDER.index(layer_of(one.table)) if layer_of(one.table) in _ORDER else 9, one.table))),
         tuple(step for name in project.problems for step in _trainings(workspace, name, heads)),
         tuple(model for problem in project.problems.values() for model in _kept_models(workspace, problem)),
-        tuple(t for t in made if layer_of(t) in _ORDER and declared_code_version(workspace, *t.split("/")[1:]) is None),
+        tuple(t for t in made if layer_of(t) in _ORDER and declared_code_version(project, layer_of(t), parse_table(t).name) is None),
     )
 
 
-_ORDER = ("raw", "tables", "features")
+_ORDER = (*TABLE_LAYERS, *VIEW_LAYERS)
 
 
 def _outdated(workspace: Workspace, heads: Iterable[Version], table: str) -> list[Version]:
     """Return the heads that were made by other code than would make them today."""
-    layer, _, name = table.split("/", 1)[1].partition("/")
-    declared = declared_code_version(workspace, layer, name)
+    layer, name = layer_of(table), parse_table(table).name
+    declared = declared_code_version(workspace.project, layer, name)
     return [] if declared is None else [version for version in heads if version.code_version != declared]
 
 
@@ -122,10 +128,10 @@ def _recomputed(table: str, why: str, what: str, versions: Sequence[Version]) ->
 def _difference(workspace: Workspace, table: str, outdated: Sequence[Version]) -> str:
     """Say in words what today's declaration has that the newest outdated head has not."""
     newest = max(outdated, key=lambda version: version.partition or "")
-    layer, _, name = table.split("/", 1)[1].partition("/")
+    layer, name = layer_of(table), parse_table(table).name
     if layer == "features":
         new = {d.name: definition_hash([d]) for d in declared_definitions(workspace.project, name) or ()}
-        return _told("feature", dict(newest.properties[DEFINITIONS]), new) or "the rules of the engine"
+        return _told("feature", dict(newest.properties[DEFINITIONS]), new) or "the code that computes them"
     if layer == "tables":
         schema = stored_schema(workspace.project.table(name))
         old = {field.name: str(field.type) for field in newest.schema}
@@ -159,7 +165,7 @@ def _new(workspace: Workspace, heads: dict[str, dict[str | None, Version]]) -> l
     found = []
     for table, above in made_from.items():
         if table not in heads:
-            layer, name = table.split("/")[1:]
+            layer, name = layer_of(table), parse_table(table).name
             daily = project.tables[name].partitions is not None if layer == "tables" else project.partitions is not None
             keys = {key for one in above for key in days.get(one, ()) if (key is not None) == daily}
             # What stands on another new table is built for the same days.
@@ -173,7 +179,7 @@ def _trainings(workspace: Workspace, problem: str, heads: dict[str, dict[str | N
     for layer in TRAINED_LAYERS:
         table = workspace.table(layer, problem)
         newest = max(heads.get(table, {}).values(), key=lambda version: version.partition or "", default=None)
-        if newest is not None and newest.code_version != declared_code_version(workspace, layer, problem):
+        if newest is not None and newest.code_version != declared_code_version(workspace.project, layer, problem):
             found.append(NextTraining(table, newest.partition, newest.rows, newest.bytes))
     return found
 
@@ -189,9 +195,10 @@ def _kept_models(workspace: Workspace, problem: CompiledProblem) -> list[KeptMod
         carried = {d.name: definition_hash([d]) for d in _carried(workspace, model)}
         changed = tuple(name for name in carried if name in declared and declared[name] != carried[name])
         gone = tuple(name for name in carried if name not in declared)
-        if changed or gone:
+        is_recoded = model.properties.get(ENGINE) != layer_code("features")
+        if changed or gone or is_recoded:
             is_champion = champion is not None and champion.version.id == model.id
-            found.append(KeptModel(problem.name, model.id, str(model.partition), is_champion, changed, gone))
+            found.append(KeptModel(problem.name, model.id, str(model.partition), is_champion, changed, gone, is_recoded))
     return found
 
 

@@ -1,26 +1,35 @@
-"""What the code is called that would make a stored table today: with this, versions of older declarations are told from current ones."""
+"""What the code is called that would make a stored table today: with this, versions of older declarations are told from current ones.
+
+A code version is the hash of the compiled declaration, as far as it decides content, and of the package's code that reads it. There is one
+for the lake, for Dagster and for ``plan``; definitions ask for it whenever they are loaded, so nothing heavy is imported here.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from ml_platform.core.hashing import content_hash
+from ml_platform.core.intervals import DAY
+from ml_platform.features.compile import CompiledView
 from ml_platform.features.definition import FeatureDefinition, definition_hash
-from ml_platform.pipeline.derived import derived_code_version
-from ml_platform.pipeline.feature_values import resolve_features
-from ml_platform.pipeline.kept_selection import selected_code_version
-from ml_platform.pipeline.model import model_code_version
-from ml_platform.pipeline.raw import raw_code_version
-from ml_platform.pipeline.table import table_code_version
-from ml_platform.pipeline.training_set import training_code_version
-from ml_platform.pipeline.workspace import Workspace
-from ml_platform.project.project import Project
+from ml_platform.pipeline.layer_code import layer_code
+from ml_platform.project.project import CompiledProblem, Project, TableColumn
+from ml_platform.tables.python_file import source_hash
+from ml_platform.tables.table import AssetSource, DerivedPythonSource, FileSource, PythonSource, SqlSource, Table
+from ml_platform.training.problem import Training
 
 
-def declared_code_version(workspace: Workspace, layer: str, name: str) -> str | None:
+def declared_code_version(project: Project, layer: str, name: str) -> str | None:
     """Return the code version that a materialization of a table would be stored with now.
 
     Parameters
     ----------
-    workspace : Workspace
-        Its project has the declarations.
+    project : Project
+        It has the declarations.
     layer, name : str
         Of the table.
 
@@ -29,20 +38,18 @@ def declared_code_version(workspace: Workspace, layer: str, name: str) -> str | 
     str or None
         None for what is not declared, and for layers whose versions are records: these are never made again.
     """
-    project = workspace.project
     if layer == "raw" and name in project.tables:
         return raw_code_version(project.tables[name], project.root)
     if layer == "tables" and name in project.tables:
-        table = project.tables[name]
-        return derived_code_version(workspace, table) if table.is_derived else table_code_version(table)
+        return table_code_version(project.tables[name], project.root)
     if layer == "features":
-        definitions = declared_definitions(project, name)
-        return None if definitions is None else definition_hash(definitions)
+        found = _stored(project, name)
+        return None if found is None else feature_code_version(project, *found)
     if name not in project.problems:
         return None
     problem = project.problems[name]
     if layer == "training":
-        return training_code_version(problem, resolve_features(project, problem))
+        return training_code_version(project, problem)
     if layer == "selected":
         return selected_code_version(problem)
     return model_code_version(problem) if layer == "models" else None
@@ -50,8 +57,134 @@ def declared_code_version(workspace: Workspace, layer: str, name: str) -> str | 
 
 def declared_definitions(project: Project, feature_table: str) -> tuple[FeatureDefinition, ...] | None:
     """Return the definitions of a feature table by its name (``delays__origin``); None if no stored view has it."""
+    found = _stored(project, feature_table)
+    return None if found is None else found[0].definitions(found[1])
+
+
+def raw_code_version(table: Table, root: Path) -> str:
+    """Return the hash of what turns deliveries into raw rows: the source and its code, not the contract."""
+    source: dict[str, Any] = {}
+    if isinstance(table.source, FileSource):
+        source = {"pattern": table.source.pattern, "format": table.source.format}
+    elif isinstance(table.source, AssetSource):
+        source = {"pattern": table.source.pattern}
+    elif isinstance(table.source, PythonSource):
+        source = {"function": table.source.function, "code": source_hash(root, table.source.file)}
+    return content_hash((layer_code("raw"), source))
+
+
+def table_code_version(table: Table, root: Path) -> str:
+    """Return the hash of what a table's declaration means, with the SQL or the function of a derived one, and of the code that judges.
+
+    Descriptions, owners and tags are left out.
+    """
+    contract = table.contract
+    return content_hash({
+        "layer": layer_code("tables"),
+        "columns": [
+            [c.name, c.type, c.nullable, c.minimum, c.maximum, _members(c.one_of), c.matches, c.zone, *([c.was] if c.was else [])]
+            for c in contract.columns
+        ],
+        "key": contract.key,
+        "rules": [[r.name, r.sql, r.severity] for r in contract.rules],
+        "references": contract.references,
+        "bounds": [contract.max_rejected, contract.min_rows, contract.extra_columns, contract.max_shrink],
+        "null_values": table.source.null_values if isinstance(table.source, FileSource) else None,
+        "times": _times(table),
+        "code": _derivation(table, root),
+    })  # fmt: skip
+
+
+def feature_code_version(project: Project, view: CompiledView, entity: tuple[str, ...]) -> str:
+    """Return the hash of what a feature table computes, and of the code that does."""
+    return content_hash((layer_code("features"), _features(project, view, entity)))
+
+
+def training_code_version(project: Project, problem: CompiledProblem) -> str:
+    """Return the hash of what makes a training set of tables and feature tables; how often one is made does not."""
+    declared = problem.problem
+    return content_hash({
+        "layer": layer_code("training"),
+        "features": definition_hash(problem.carried) if problem.carried else _asked(project, problem),
+        "spine": declared.spine,
+        "label": declared.label,
+        "tables": [_times(problem.spine_table), _times(problem.label_table)],
+        "training": replace(declared.training, every=Training.every),
+        "population": declared.population_allow,
+    })  # fmt: skip
+
+
+def selected_code_version(problem: CompiledProblem) -> str:
+    """Return the hash of what decides a choice of features; how often one is made does not."""
+    return content_hash((layer_code("selected"), replace(problem.problem.selection, every=None)))
+
+
+def model_code_version(problem: CompiledProblem) -> str:
+    """Return the hash of what makes a model of a training set and a selection."""
+    return content_hash((layer_code("models"), problem.problem.model))
+
+
+def _stored(project: Project, feature_table: str) -> tuple[CompiledView, tuple[str, ...]] | None:
     for view in project.views.values():
         for entity, name in view.asset_names.items() if view.view.store else ():
             if name == feature_table:
-                return view.definitions(entity)
+                return view, entity
     return None
+
+
+def _features(project: Project, view: CompiledView, entity: tuple[str, ...]) -> object:
+    """Return what decides the values of one entity's features."""
+    declared = view.view
+    if declared.discover is None:
+        return definition_hash(view.definitions(entity))
+    # What is to be discovered is not known before Featuretools has looked, which no loading of definitions waits for.
+    edges = (declared.ttl, declared.closed, declared.lag, declared.tail)
+    asked = (declared.features, declared.windows, declared.refresh, declared.discover, entity, edges)
+    return content_hash((asked, [_columns(project.tables[name]) for name in view.tables]))
+
+
+def _asked(project: Project, problem: CompiledProblem) -> dict[str, Any]:
+    """Return what decides the features of a training set: those of views, columns of tables, and what Featuretools is to search."""
+    declared = problem.problem
+    searched = [] if problem.discovery is None else [t.stored for t in problem.discovery.tables.values() if t.stored]
+    return {
+        "names": declared.features,
+        "views": [[view, entity, _features(project, project.views[view], entity)] for view, entity in problem.view_entities],
+        "columns": [_column(project.tables[column.table], column) for column in problem.table_columns],
+        "discover": declared.discover,
+        "searched": [_columns(project.tables[name]) for name in searched],
+    }
+
+
+def _column(table: Table, column: TableColumn) -> list[object]:
+    found = table.contract.column(column.column)
+    return [column, found.type if found else None, table.available_at_column(column.column), table.event_time, table.timeless]
+
+
+def _columns(table: Table) -> list[object]:
+    """Return what a search sees of a table."""
+    columns = [[c.name, c.type, table.available_at_column(c.name)] for c in table.contract.columns]
+    return [table.name, table.key, columns, table.contract.references, table.event_time, table.timeless]
+
+
+def _times(table: Table) -> list[object]:
+    days = [table.partitions.first, table.partitions.after] if table.partitions else None
+    return [table.event_time, table.availability, table.delay, table.late_after, table.timeless, days]
+
+
+def _derivation(table: Table, root: Path) -> dict[str, str]:
+    source = table.source
+    if isinstance(source, SqlSource):
+        return {"sql": source.sql, "reads": _reads(source.reads)}
+    if isinstance(source, DerivedPythonSource):
+        return {"python": source_hash(root, source.file), "function": source.function, "reads": _reads(source.reads)}
+    return {}
+
+
+def _reads(reads: Mapping[str, timedelta]) -> str:
+    return ", ".join(f"{name} {-(-back // DAY)}d" for name, back in sorted(reads.items()))
+
+
+def _members(values: Iterable[object] | None) -> list[str] | None:
+    """Return the members of a set as text in a fixed order: a set has none."""
+    return None if values is None else sorted(map(repr, values))

@@ -17,12 +17,13 @@ from ml_platform.core.masking import mask
 from ml_platform.lake.duck import connect, declared_sql, quote_name
 from ml_platform.lake.version import Version
 from ml_platform.pipeline.coverage import absent_days, is_pinned
+from ml_platform.pipeline.declared_code import table_code_version
 from ml_platform.pipeline.presence import Presence
-from ml_platform.pipeline.table import Verdicts, by_partition, judge_rows, table_code_version
+from ml_platform.pipeline.table import Verdicts, by_partition, judge_rows
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.derived import AVAILABLE_AT, PARTITION, DerivedPlan, plan_derived
 from ml_platform.tables.frames import to_arrow
-from ml_platform.tables.python_file import load_function, source_hash
+from ml_platform.tables.python_file import load_function
 from ml_platform.tables.structure import structure_problems
 from ml_platform.tables.table import DerivedPythonSource, SqlSource, Table
 from ml_platform.tables.types import available_at_names, stored_schema
@@ -55,7 +56,7 @@ def judge_derived(workspace: Workspace, table: Table, keys: Sequence[str | None]
         return
     with connect() as con:
         _create_raw(con, table, parts, list(sources))
-        code_version = derived_code_version(workspace, table)
+        code_version = table_code_version(table, workspace.project.root)
         judge_rows(workspace, table, con, sources, verdicts, code_version=code_version, inputs_available_at=AVAILABLE_AT)
 
 
@@ -84,17 +85,6 @@ def compute_derived(workspace: Workspace, table: Table, keys: Sequence[str | Non
     if plan is not None:
         return _computed_by_sql(table, plan, inputs, keys, verdicts)
     return _computed_by_python(workspace, table, inputs, keys, verdicts)
-
-
-def derived_code_version(workspace: Workspace, table: Table) -> str:
-    """Return the content hash of what makes the rows of a derived table: its declaration, its SQL or its function's file."""
-    source = table.source
-    if isinstance(source, SqlSource):
-        return table_code_version(table, sql=source.sql, reads=_reads_text(source.reads))
-    if isinstance(source, DerivedPythonSource):
-        code = source_hash(workspace.project.root, source.file)
-        return table_code_version(table, python=code, function=source.function, reads=_reads_text(source.reads))
-    raise DeclarationError(f"{table.where}: table {table.name!r} is not derived from other tables.")
 
 
 @dataclass(frozen=True)
@@ -305,10 +295,6 @@ def _window(key: str, days_back: int) -> list[str]:
 
 def _rows_of(name: str) -> str:
     return f"rows of {name}"
-
-
-def _reads_text(reads: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {-(-back // DAY)}d" for name, back in sorted(reads.items()))
 
 
 def _failed(table: Table, error: duckdb.Error) -> str:

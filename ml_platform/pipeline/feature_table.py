@@ -21,9 +21,11 @@ from ml_platform.features.handmade import refreshes_within
 from ml_platform.features.window_spec import FOREVER
 from ml_platform.lake.version import Staged, Version
 from ml_platform.pipeline.coverage import Coverage, Reached
+from ml_platform.pipeline.declared_code import feature_code_version
 from ml_platform.pipeline.feature_events import TableHeads, heads_of, last_landed_day, made_from, versions_within
 from ml_platform.pipeline.feature_figures import covered, feature_figures
 from ml_platform.pipeline.feature_jobs import handmade_history, window_history
+from ml_platform.pipeline.layer_code import ENGINE, layer_code
 from ml_platform.pipeline.outcome import CheckOutcome, Outcome, PartitionOutcome, Rows
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import Project
@@ -214,7 +216,8 @@ def _stage(task: Task, parts: dict[str, pl.DataFrame], inputs: dict[str, list[Ve
     types = task.view.column_types(task.entity)
     schema = pa.schema([pa.field(name, arrow_type(str(type_of(kind)))) for name, kind in types.items()])
     hashes = {d.name: definition_hash([d]) for d in task.definitions}
-    code_version = definition_hash(task.definitions)
+    code_version = feature_code_version(task.workspace.project, task.view, task.entity)
+    engine = layer_code("features")
     reach = int(longest_reach(task.definitions).total_seconds())
 
     staged = task.workspace.lake.stage_partitions(
@@ -224,7 +227,7 @@ def _stage(task: Task, parts: dict[str, pl.DataFrame], inputs: dict[str, list[Ve
         schema=schema,
         inputs=lambda day: inputs[str(day)],
         code_version=code_version,
-        properties=lambda day: {DEFINITIONS: hashes, MADE_FROM: made_from(inputs[str(day)]), REACH: reach},
+        properties=lambda day: {DEFINITIONS: hashes, ENGINE: engine, MADE_FROM: made_from(inputs[str(day)]), REACH: reach},
     )
     return dict(zip(parts, staged, strict=True))
 

@@ -26,6 +26,7 @@ from ml_platform.pipeline.feature_events import TableHeads, heads_of, made_from,
 from ml_platform.pipeline.feature_jobs import handmade_history, history_fits, window_values
 from ml_platform.pipeline.feature_table import DEFINITIONS, MADE_FROM, REACH, entity_schema, partition_interval
 from ml_platform.pipeline.given_spine import utc_cutoffs
+from ml_platform.pipeline.layer_code import ENGINE, layer_code
 from ml_platform.pipeline.nested_values import nested_values
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem, Project
@@ -242,11 +243,14 @@ def _stored_versions(commit: _Commit, definitions: list[FeatureDefinition], cuto
     stored = {version.partition: version for version in readable}
     if (cutoffs.end - start) // DAY > len(stored):
         return []
-    hashes = {d.name: definition_hash([d]) for d in definitions}
+    hashes, engine = {d.name: definition_hash([d]) for d in definitions}, layer_code("features")
     found = []
     for day in Interval(start, cutoffs.end).days():
         version = stored.get(day)
         if version is None or hashes.items() - version.properties[DEFINITIONS].items():
+            return []
+        # Other code may give other values of the same definitions: then all are computed, by the code that is here.
+        if version.properties.get(ENGINE) != engine:
             return []
         interval = partition_interval(workspace.project, day)
         reach = Interval(before(interval.start, timedelta(seconds=version.properties[REACH])), interval.end)

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import polars as pl
 
 from ml_platform.core.durations import format_duration
-from ml_platform.core.hashing import content_hash
 from ml_platform.core.intervals import day_start
 from ml_platform.lake.version import Staged, Version
+from ml_platform.pipeline.declared_code import selected_code_version
 from ml_platform.pipeline.outcome import Rows
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem
 from ml_platform.selection.filters import unusable
 from ml_platform.training.labels import LABEL
 from ml_platform.training.splits import SPLIT
-
-# Part of the code version: raised when the selectors' rules change.
-RULES = 1
 
 
 @dataclass(frozen=True)
@@ -29,11 +26,6 @@ class Kept:
 
     version: Version
     because: str
-
-
-def selected_code_version(problem: CompiledProblem) -> str:
-    """Return the content hash of what decides a choice of features; how often one is made does not."""
-    return content_hash((RULES, replace(problem.problem.selection, every=None)))
 
 
 def made_with(training: Version) -> dict[str, Any]:

@@ -12,7 +12,6 @@ import polars as pl
 
 from ml_platform.core.environment import environment_here
 from ml_platform.core.errors import MlPlatformError, ModelError
-from ml_platform.core.hashing import content_hash
 from ml_platform.features.definition import FeatureDefinition, definition_hash
 from ml_platform.lake.version import ARTIFACT, Staged, Version
 from ml_platform.models.card import write_card
@@ -21,7 +20,9 @@ from ml_platform.models.fit import SEED, Fitted, fit
 from ml_platform.models.lightgbm import THREADS
 from ml_platform.models.model_file import CARD_FILES, REFERENCE, ModelFile, card_files, read_model_files, write_model_files
 from ml_platform.pipeline.candidates import CANDIDATES, candidates_of
+from ml_platform.pipeline.declared_code import model_code_version
 from ml_platform.pipeline.feature_values import resolve_features
+from ml_platform.pipeline.layer_code import ENGINE
 from ml_platform.pipeline.lineage_report import lineage_metadata
 from ml_platform.pipeline.model_card import card_of
 from ml_platform.pipeline.model_report import baseline_check, metadata_of, numbers_of
@@ -35,8 +36,6 @@ from ml_platform.training.splits import SPLIT
 if TYPE_CHECKING:
     import numpy as np
 
-# Part of the code version: raised when the trainers' rules change.
-RULES = 1
 # What a version was made with, among its properties.
 ENVIRONMENT = "environment"
 
@@ -187,17 +186,16 @@ def _make(workspace: Workspace, problem: CompiledProblem, training: Version, sel
         files,
         inputs=[training, selected],
         code_version=code_version,
-        properties={**_properties(fitted, str(training.partition), definitions), ENVIRONMENT: dict(card.environment)},
+        properties={
+            **_properties(fitted, str(training.partition), definitions),
+            ENVIRONMENT: dict(card.environment),
+            ENGINE: training.properties.get(ENGINE),
+        },
     )
     seconds = time.process_time() - started
     figures = ", ".join(f"{name} {value:.4f}" for name, value in list(fitted.evaluation.numbers.items())[:3])
     workspace.say(f"{problem.name}: model of {training.partition}: {figures} on {fitted.evaluation.rows:,} test rows ({seconds:.1f} CPU s)")
     return _Made(fitted, write_card(card), staged, seconds)
-
-
-def model_code_version(problem: CompiledProblem) -> str:
-    """Return the content hash of what makes a model of a training set and a selection."""
-    return content_hash((RULES, problem.problem.model))
 
 
 def _made_before(

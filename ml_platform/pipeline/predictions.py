@@ -24,6 +24,7 @@ from ml_platform.pipeline.due_rows import (
 )
 from ml_platform.pipeline.feature_values import features_at
 from ml_platform.pipeline.hindsight import first_unseen_day
+from ml_platform.pipeline.layer_code import ENGINE, layer_code
 from ml_platform.pipeline.lineage_report import lineage_metadata
 from ml_platform.pipeline.model import load_model
 from ml_platform.pipeline.outcome import Outcome, PartitionOutcome
@@ -135,6 +136,8 @@ def _score(
     version = champion.version
     model = load_model(workspace, version, champion.role)
     workspace.say(f"{problem.name}: {new.height:,} rows are scored by model version {version.id}, {champion.name}")
+    if version.properties.get(ENGINE) != layer_code("features"):
+        workspace.say(f"{problem.name}: its features are computed by other code than it was trained with; see `ml-platform plan`")
     reached = active_reach(problem, new[CUTOFF])
     values, versions = features_at(workspace, new.drop(_DAY), model.definitions, at=at, reached=reached)
     blocked = pl.Series(reached.blocked(workspace, at, new.height))

@@ -6,27 +6,23 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.durations import format_duration
 from ml_platform.core.errors import SourceError
-from ml_platform.core.hashing import content_hash
 from ml_platform.core.intervals import DAY, day_start
 from ml_platform.lake.version import Staged, Version
+from ml_platform.pipeline.declared_code import raw_code_version
 from ml_platform.pipeline.deliveries import ARROW, Delivery, delivered_format, deliveries_of, recorded_files, with_times
 from ml_platform.pipeline.outcome import CheckOutcome, Outcome, PartitionOutcome, told_reasons
 from ml_platform.pipeline.workspace import Workspace
-from ml_platform.tables.python_file import source_hash
 from ml_platform.tables.structure import kind_of
-from ml_platform.tables.table import FileSource, PythonSource, Table
+from ml_platform.tables.table import Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 NOTHING_LANDED = "nothing has landed"
-# Raised when the same bytes would be read into other rows: it is part of the version of the code.
-_READER = 1
 # Parsing, hashing, compressing and waiting for the disk all leave Python's lock.
 _THREADS = 4
 _SHOWN = 50
@@ -102,13 +98,6 @@ def materialize_raw(workspace: Workspace, table_name: str, partitions: Sequence[
 def _is_open(partition: str | None, now: datetime) -> bool:
     """Tell whether a day is not over yet."""
     return partition is not None and day_start(partition) + DAY > now
-
-
-def raw_code_version(table: Table, root: Path) -> str:
-    """Return the content hash of what turns deliveries into raw rows: the source, not the contract."""
-    if isinstance(table.source, PythonSource):
-        return content_hash({"reader": _READER, "function": table.source.function, "code": source_hash(root, table.source.file)})
-    return content_hash({"reader": _READER, "format": table.source.format if isinstance(table.source, FileSource) else None})
 
 
 def _raw_partition(

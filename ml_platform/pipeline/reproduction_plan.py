@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,14 +15,9 @@ from ml_platform.models.fit import SEED
 from ml_platform.models.lightgbm import THREADS
 from ml_platform.pipeline.candidates import CANDIDATES, Candidates, candidates_of, read_candidates
 from ml_platform.pipeline.champion import current_champion
-from ml_platform.pipeline.derived import derived_code_version
-from ml_platform.pipeline.feature_values import resolve_features
-from ml_platform.pipeline.kept_selection import selected_code_version
-from ml_platform.pipeline.model import ENVIRONMENT, model_code_version
-from ml_platform.pipeline.raw import raw_code_version
+from ml_platform.pipeline.declared_code import declared_code_version
+from ml_platform.pipeline.model import ENVIRONMENT
 from ml_platform.pipeline.reproduction_steps import LAYERS, Edges, Step, address_of, order_steps
-from ml_platform.pipeline.table import table_code_version
-from ml_platform.pipeline.training_set import training_code_version
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.carried import with_carried
 from ml_platform.project.project import Project
@@ -127,7 +122,7 @@ def plan_reproduction(
         steps=order_steps(closure, edges, wanted),
         pinned=tuple(closure[i] for i in sorted(leaves)),
         environment=tuple(compare_environments(model.properties.get(ENVIRONMENT, {}), here)),
-        code=_code_rows(workspace, problem.name, project, closure),
+        code=_code_rows(workspace, project, closure),
     )
 
 
@@ -185,7 +180,7 @@ def _carried(workspace: Workspace, problem_name: str, model: Version, training: 
     return with_carried(project, problem_name, kept.features, kept.candidates)
 
 
-def _code_rows(workspace: Workspace, problem_name: str, carried: Project, closure: Mapping[int, Version]) -> tuple[CodeRow, ...]:
+def _code_rows(workspace: Workspace, carried: Project, closure: Mapping[int, Version]) -> tuple[CodeRow, ...]:
     """Compare, asset by asset, the code version that made each partition with the one of today."""
     by_asset: dict[tuple[str, str], Counter[str]] = {}
     for version in closure.values():
@@ -193,34 +188,18 @@ def _code_rows(workspace: Workspace, problem_name: str, carried: Project, closur
     rows = []
     for layer, name in sorted(by_asset, key=lambda address: (LAYERS.index(address[0]), address[1])):
         then = dict(by_asset[layer, name].most_common())
-        here = _code_version(workspace.project, workspace, problem_name, layer, name)
-        own = _code_version(carried, workspace, problem_name, layer, name)
+        here = _code_version(workspace.project, layer, name)
+        own = _code_version(carried, layer, name)
         rows.append(CodeRow(f"{layer}/{name}", then, here, is_carried=own != here and own is not None))
     return tuple(rows)
 
 
-def _code_version(project: Project, workspace: Workspace, problem_name: str, layer: str, name: str) -> str | None:
+def _code_version(project: Project, layer: str, name: str) -> str | None:
     """Return what a project's code and declarations of an asset are called today; None if they are gone."""
-    problem = project.problem(problem_name)
-    known: dict[str, Callable[[], str]] = {
-        "raw": lambda: raw_code_version(project.table(name), project.root),
-        "tables": lambda: (
-            derived_code_version(workspace, table) if (table := project.table(name)).is_derived else table_code_version(table)
-        ),
-        "features": lambda: _feature_code_version(project, name),
-        "training": lambda: training_code_version(problem, resolve_features(project, problem)),
-        "selected": lambda: selected_code_version(problem),
-        "models": lambda: model_code_version(problem),
-    }
     try:
-        return known[layer]()
+        return declared_code_version(project, layer, name)
     except MlPlatformError:
         return None
-
-
-def _feature_code_version(project: Project, name: str) -> str:
-    view, entity = feature_table_of(project, name)
-    return definition_hash(project.view(view).definitions(entity))
 
 
 def feature_table_of(project: Project, name: str) -> tuple[str, tuple[str, ...]]:

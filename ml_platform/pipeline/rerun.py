@@ -11,11 +11,12 @@ from ml_platform.core.errors import MlPlatformError, SourceError, UnknownBranchE
 from ml_platform.core.intervals import day_start
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.version import Staged, Version
+from ml_platform.pipeline.declared_code import raw_code_version
 from ml_platform.pipeline.deliveries import deliveries_of, recorded_files, with_times
 from ml_platform.pipeline.feature_table import materialize_features
 from ml_platform.pipeline.model import materialize_model
 from ml_platform.pipeline.outcome import Outcome
-from ml_platform.pipeline.raw import joined_rows, raw_code_version
+from ml_platform.pipeline.raw import joined_rows
 from ml_platform.pipeline.reproduction_plan import ReproductionPlan, feature_table_of
 from ml_platform.pipeline.reproduction_steps import Step, address_of
 from ml_platform.pipeline.selected import materialize_selected

@@ -9,7 +9,8 @@ from typing import Any
 
 from ml_platform.core.errors import MlPlatformError
 from ml_platform.lake.version import Commit, Staged, Version
-from ml_platform.pipeline.kept_selection import keep_selection, kept_metadata, made_with, selected_code_version, stage_kept
+from ml_platform.pipeline.declared_code import selected_code_version
+from ml_platform.pipeline.kept_selection import keep_selection, kept_metadata, made_with, stage_kept
 from ml_platform.pipeline.outcome import Outcome, PartitionOutcome, Plot, Rows
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ml_platform.core.hashing import content_hash
 from ml_platform.lake.duck import declared_sql, quote_name, session
 from ml_platform.lake.evolution import was
 from ml_platform.lake.version import REJECTED, Staged, Version
+from ml_platform.pipeline.declared_code import table_code_version
 from ml_platform.pipeline.outcome import Outcome, PartitionOutcome
 from ml_platform.pipeline.raw import NOTHING_LANDED
 from ml_platform.pipeline.raw_rows import group_raw, null_values_of, read_group, structure_stop
@@ -70,31 +70,6 @@ def materialize_table(workspace: Workspace, table_name: str, partitions: Sequenc
     else:
         _judge_delivered(workspace, table, keys, verdicts)
     return _published(workspace, table, keys, verdicts, since)
-
-
-def table_code_version(table: Table, **code: str) -> str:
-    """Return the content hash of what a table's declaration means: two that give the same rows have the same.
-
-    Descriptions, owners and tags are left out; ``code`` is what else makes the rows (the text of SQL or Python).
-    """
-    contract = table.contract
-    return content_hash({
-        "columns": [
-            [c.name, c.type, c.nullable, c.minimum, c.maximum, _members(c.one_of), c.matches, c.zone, *([c.was] if c.was else [])]
-            for c in contract.columns
-        ],
-        "key": contract.key,
-        "rules": [[r.name, r.sql, r.severity] for r in contract.rules],
-        "references": contract.references,
-        "bounds": [
-            contract.max_rejected, contract.min_rows, contract.extra_columns,
-            *([] if contract.max_shrink is None else [contract.max_shrink]),
-        ],
-        "null_values": null_values_of(table),
-        "times": [table.event_time, table.availability, table.delay, table.late_after, table.timeless],
-        "days": [table.partitions.first, table.partitions.after] if table.partitions else None,
-        "code": code,
-    })  # fmt: skip
 
 
 def judge_rows(
@@ -173,7 +148,7 @@ def by_partition(rows: pa.Table) -> dict[str, pa.Table]:
 
 def _judge_delivered(workspace: Workspace, table: Table, keys: Sequence[str | None], verdicts: Verdicts) -> None:
     heads = {v.partition: v for v in workspace.lake.resolve(workspace.table("raw", table.name), partitions=keys)}
-    code_version = table_code_version(table)
+    code_version = table_code_version(table, workspace.project.root)
     fit = []
     for key in keys:
         version = heads.get(key)
@@ -279,8 +254,3 @@ def _published(workspace: Workspace, table: Table, keys: Sequence[str | None], v
 
         checks = (*checks, check_declared(workspace, table, [v for v in versions.values() if v is not None]))
     return Outcome(commit, outcomes, checks, table_metadata(outcomes, verdicts.judgements))
-
-
-def _members(values: Iterable[object] | None) -> list[str] | None:
-    """Return the members of a set as text in a fixed order: a set has none."""
-    return None if values is None else sorted(map(repr, values))

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 import polars as pl
 
 from ml_platform.core.errors import EmptySampleError, MissingDaysError
-from ml_platform.core.hashing import content_hash
 from ml_platform.core.intervals import Interval, day_start
 from ml_platform.features.definition import FeatureDefinition, definition_hash
 from ml_platform.features.feature_limit import left_out_words
@@ -17,9 +16,11 @@ from ml_platform.features.nested.search import discovered
 from ml_platform.features.nested.tree import from_code, is_all_aggregates
 from ml_platform.lake.version import Staged, Version
 from ml_platform.pipeline.coverage import Reached
+from ml_platform.pipeline.declared_code import training_code_version
 from ml_platform.pipeline.feature_figures import feature_figures
 from ml_platform.pipeline.feature_values import features_at, resolve_features
 from ml_platform.pipeline.future import check_future
+from ml_platform.pipeline.layer_code import ENGINE, layer_code
 from ml_platform.pipeline.outcome import CheckOutcome, Outcome, PartitionOutcome, Rows
 from ml_platform.pipeline.population import late_rejections
 from ml_platform.pipeline.problem_rows import feature_versions_of, spine_times, versions_of
@@ -92,11 +93,6 @@ def left_out_features(problem: CompiledProblem) -> str:
         return ""
     found = discovered(problem.discovery)
     return left_out_words(found.left_out, len(found.features), f"problem {problem.name!r}")
-
-
-def training_code_version(problem: CompiledProblem, definitions: Sequence[FeatureDefinition]) -> str:
-    """Return the content hash of what makes a training set of tables and feature tables."""
-    return content_hash((definition_hash(definitions), problem.problem.spine, problem.problem.label, problem.problem.training))
 
 
 @dataclass(frozen=True)
@@ -202,12 +198,13 @@ def _stage(workspace: Workspace, problem: CompiledProblem, made: _Set, found: _F
         made.rows.select(*spine, SPLIT, LABEL, *(n for n in names if n not in spine)).to_arrow(),
         key=[CUTOFF, *problem.spine_key],
         inputs=_inputs(workspace, problem, day, choice, found, definitions),
-        code_version=training_code_version(problem, definitions),
+        code_version=training_code_version(workspace.project, problem),
         properties={
             "training_date": day,
             "task": choice.task,
             "features": names,
             "definitions": definition_hash(definitions),
+            ENGINE: layer_code("features"),
             "splits": {name: getattr(bounds, name).isoformat() for name in ("start", "validate", "test", "end")},
             "numbers": choice.numbers,
             **({LEFT_OUT: left_out} if (left_out := left_out_features(problem)) else {}),

@@ -36,7 +36,7 @@ def _describe(spec: dg.AssetSpec, checks: list[str]) -> dict[str, Any]:
         "owners": sorted(spec.owners),
         "kinds": sorted(spec.kinds),
         "tags": {k: v for k, v in sorted(spec.tags.items()) if not k.startswith("dagster/kind/")},
-        "code_version": spec.code_version,
+        "code_version": spec.code_version is not None,
         "automation": None if spec.automation_condition is None else spec.automation_condition.get_label(),
         "fresh": spec.freshness_policy is not None,
         "columns": None if schema is None else [f"{c.name}: {c.type}" for c in schema.columns],

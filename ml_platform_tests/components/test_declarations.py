@@ -18,9 +18,7 @@ from ml_platform.components.feature_view import FeatureView
 from ml_platform.components.opening import open_project
 from ml_platform.components.project_definitions import declared_below, projects_of
 from ml_platform.core.errors import DeclarationError
-from ml_platform.features.definition import definition_hash
-from ml_platform.pipeline.derived import derived_code_version
-from ml_platform.pipeline.raw import raw_code_version
+from ml_platform.pipeline.declared_code import feature_code_version, raw_code_version, table_code_version
 from ml_platform_tests.components.shop import DECLARATIONS, tree_of, write_project
 
 _NUMBER = itertools.count()
@@ -276,8 +274,8 @@ def code_versions(root: Path, monkeypatch: pytest.MonkeyPatch, feeds: str) -> di
     project = session.project
     found |= {
         "lake raw/rates": raw_code_version(project.table("rates"), project.root),
-        "lake tables/large_orders": derived_code_version(session.workspace, project.table("large_orders")),
-        "lake features/habits": definition_hash(project.view("habits").definitions(("customer",))),
+        "lake tables/large_orders": table_code_version(project.table("large_orders"), project.root),
+        "lake features/habits": feature_code_version(project, project.view("habits"), ("customer",)),
     }
     return found
 

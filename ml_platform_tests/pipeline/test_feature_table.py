@@ -8,6 +8,7 @@ from polars.testing import assert_frame_equal
 
 from ml_platform.core.errors import UnknownNameError
 from ml_platform.features.definition import definition_hash
+from ml_platform.pipeline.declared_code import declared_code_version
 from ml_platform.pipeline.feature_table import DEFINITIONS, materialize_features
 from ml_platform_tests import flights_like as like
 from ml_platform_tests.flights_like import DAY, deliver
@@ -56,7 +57,7 @@ def test_a_version_names_exactly_what_its_windows_reach(made):
     # The longest window is 2 days and one refresh; a file of day F holds times up to F + 3.
     assert [v.partition for v in lake.inputs(version.id)] == like.days(6, start=like.START + 2 * like.DAY)
     definitions = made.workspace.project.view("delays").definitions(("origin",))
-    assert version.code_version == definition_hash(definitions)
+    assert version.code_version == declared_code_version(made.workspace.project, "features", "delays__origin")
     assert version.properties[DEFINITIONS][definitions[0].name] == definition_hash(definitions[:1])
 
 

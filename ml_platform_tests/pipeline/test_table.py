@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml_platform.core.hashing import content_hash
-from ml_platform.pipeline.table import table_code_version
+from ml_platform.pipeline.declared_code import table_code_version as code_version_of
 from ml_platform.tables.contract import Column, Contract, Reference, RowRule
 from ml_platform.tables.table import Availability, DailyPartitions, FileSource
 from ml_platform.tables.types import stored_schema
@@ -303,6 +304,10 @@ def test_the_code_version_is_the_meaning_of_the_declaration():
     mine = table_code_version(ORDERS)
     assert {table_code_version(t) for t in same} == {mine}
     assert len({mine, *(table_code_version(t) for t in other)}) == 7
+
+
+def table_code_version(table):
+    return code_version_of(table, Path())
 
 
 def test_a_later_start_of_the_calendar_makes_no_other_rows():
