@@ -11,6 +11,9 @@ from collections.abc import Sequence
 from ml_platform.core.errors import MlPlatformError
 from ml_platform.core.masking import mask
 
+# How every command names a state of the lake.
+_STATE = "a commit's number, a tag, or when something was published (the machine's clock, UTC: no day of the data)"
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
@@ -116,12 +119,12 @@ def _add_stored(commands: argparse._SubParsersAction) -> None:
         command.add_argument("table", metavar="TABLE", help="arrivals, or layer/name: features/delays__origin, models/late_arrival")
     history.add_argument("partition", nargs="?", metavar="PARTITION", help="YYYY-MM-DD")
     history.add_argument("--limit", type=int, default=30, help="newest versions to show (default: 30)")
-    show.add_argument("--at", metavar="COMMIT|TIME", help="as of this commit or time (default: now)")
+    show.add_argument("--at", metavar="COMMIT|TIME|TAG", help=f"what could be read then (default: now); {_STATE}")
     show.add_argument("--partition", metavar="PARTITION", help="YYYY-MM-DD (default: all)")
     show.add_argument("--columns", nargs="+", metavar="COLUMN", help="only these")
     show.add_argument("--limit", type=int, default=20, help="rows to show (default: 20)")
-    diff.add_argument("before", metavar="A", help="commit or time")
-    diff.add_argument("after", metavar="B", help="commit or time")
+    diff.add_argument("before", metavar="A", help=f"the state before; {_STATE}")
+    diff.add_argument("after", metavar="B", help="the state after")
     diff.add_argument(
         "--key", nargs="+", metavar="COLUMN", help="columns by which changed rows are told from new ones (default: the declared key)"
     )
@@ -195,7 +198,7 @@ def _add_branches(commands: argparse._SubParsersAction) -> None:
     when.add_argument("--partition", metavar="DAY", help="one day, YYYY-MM-DD")
     when.add_argument("--range", nargs=2, metavar=("FIRST", "LAST"), help="consecutive days, as one run")
     create.add_argument("--of", metavar="BRANCH", help="the parent (default: ML_PLATFORM_BRANCH, or main)")
-    create.add_argument("--at", metavar="COMMIT|TIME|TAG", help="the state of the parent to start from (default: now)")
+    create.add_argument("--at", metavar="COMMIT|TIME|TAG", help=f"the state of the parent to start from (default: now); {_STATE}")
     for command in (diff, merge):
         command.add_argument("--tables", nargs="+", metavar="PATTERN", help="only these, such as 'features/*' (default: all)")
     merge.add_argument("--message", help="written beside the commit")
@@ -212,7 +215,7 @@ def _add_tags(commands: argparse._SubParsersAction) -> None:
     drop = _add(tag, "drop", "tag:drop", "let go of a tag; the commit stays")
     for command in (create, drop):
         command.add_argument("name", metavar="TAG", help="such as audit-2013")
-    create.add_argument("--at", metavar="COMMIT|TIME|TAG", help="the commit to name (default: the newest)")
+    create.add_argument("--at", metavar="COMMIT|TIME|TAG", help=f"the commit to name (default: the newest); {_STATE}")
     create.add_argument("--message", help="why it has a name")
 
 

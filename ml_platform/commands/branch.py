@@ -12,6 +12,7 @@ from ml_platform.commands.answer import Answer, Sheet
 from ml_platform.commands.place import open_lake, parse_at, project_root, short_name, table_filter
 from ml_platform.components.history import history_folder
 from ml_platform.core.errors import ConflictError, LakeError
+from ml_platform.core.names import parse_table
 from ml_platform.lake.version import MAIN
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ def _figure(value: Mapping[str, Any] | None) -> str | None:
 
 def _verdict_row(table: str, judged: Any) -> dict[str, Any]:
     return {
-        "problem": table.rsplit("/", 1)[1], "training date": judged.training_date, "version": judged.model_version,
+        "problem": parse_table(table).name, "training date": judged.training_date, "version": judged.model_version,
         "verdict": judged.verdict, "better by": judged.difference, "lower bound": judged.lower, "why": judged.words[0],
     }  # fmt: skip
 

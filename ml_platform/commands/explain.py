@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ml_platform.commands.answer import Answer, Sheet, as_text
 from ml_platform.commands.place import UsageError, landing_folder, open_lake
 from ml_platform.commands.versions import find_version, judgements
+from ml_platform.core.names import parse_table
 from ml_platform.lineage.closure import Lineage, TableUse, layer_of, lineage_of, table_uses
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _data(version: Version, lineage: Lineage) -> dict[str, Any]:
 
 
 def _about(version: Version) -> dict[str, Any]:
-    name = version.table.rpartition("/")[2]
+    name = parse_table(version.table).name
     is_model = layer_of(version.table) == "models"
     about = {"model": f"{name}@{version.id}"} if is_model else {"version": f"{version.table}@{version.id}"}
     about |= {

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ml_platform.components.settings import landing_root
 from ml_platform.core.errors import DeclarationError, MlPlatformError, UnknownTableError, WrongLedgerError, did_you_mean
+from ml_platform.core.names import parse_table
 
 if TYPE_CHECKING:
     from ml_platform.lake.lake import Lake
@@ -101,12 +102,12 @@ def find_table(lake: Lake, name: str) -> str:
     """
     known = lake.tables()
     found = [t for t in known if t == name or t.endswith(f"/{name}")]
-    exact = [t for t in found if t == name or t.split("/")[-2:] == ["tables", name]] or found
+    exact = [t for t in found if t == name or parse_table(t).short == f"tables/{name}"] or found
     if len(exact) == 1:
         return exact[0]
     if exact:
         raise UnknownTableError(f"{name!r} is the name of {len(exact)} tables. Say which: {', '.join(exact)}.")
-    short = {t.split("/", 1)[1].removeprefix("tables/") for t in known}
+    short = {short_name(t).removeprefix("tables/") for t in known}
     raise UnknownTableError(f"The lake has no table {name!r}. {did_you_mean(name, short)}")
 
 
@@ -118,7 +119,7 @@ def short_name(table: str) -> str:
     >>> short_name("flights/features/delays__origin")
     'features/delays__origin'
     """
-    return table.split("/", 1)[-1]
+    return parse_table(table).short
 
 
 def table_filter(patterns: Sequence[str] | None) -> Callable[[str], bool] | None:

@@ -6,7 +6,8 @@ from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.commands.answer import Answer, Sheet
-from ml_platform.commands.place import find_table, open_lake, parse_at
+from ml_platform.commands.place import find_table, open_lake, parse_at, project_root
+from ml_platform.core.names import parse_table
 
 if TYPE_CHECKING:
     from ml_platform.lake.diff import PartitionDiff
@@ -31,7 +32,7 @@ def show(args: Namespace) -> Answer:
     reading = lake.read(table, partitions, parse_at(args.at), args.columns, missing="raise")
     if any(v.kind == "artifact" for v in reading.versions):
         return _files(table, reading.versions)
-    rows = reading.pl().head(args.limit).to_dicts()
+    rows = reading.head(args.limit).to_dicts()
     as_of = f" as of {args.at}" if args.at else ""
     title = f"{table}{as_of}: {len(rows)} of {reading.rows} rows in {len(reading.versions)} partitions"
     return Answer({"table": table, "rows_in_all": reading.rows, "rows": rows}, (), (Sheet(title, rows),))
@@ -105,10 +106,11 @@ def _diff_row(part: PartitionDiff) -> dict[str, Any]:
 
 def _key(project: str | None, table: str) -> tuple[str, ...]:
     """Return the declared key of a table's rows, by which a diff tells changed rows from new ones."""
-    name, layer, short = table.split("/", 2)
-    if layer != "tables":
+    of = parse_table(table)
+    if of.layer != "tables":
         return ()
-    from ml_platform.components.opening import open_project
+    from ml_platform.components.opening import open_projects
+    from ml_platform.pipeline.row_key import row_key
 
-    declared = open_project(project or name).project.tables
-    return declared[short].key if short in declared else ()
+    declared = open_projects(project_root(project)).get(of.project)
+    return row_key(declared, table) if declared else ()

@@ -176,8 +176,10 @@ class Session:
 
         ``name`` is a declared table (``arrivals``) or any stored one (``features/delays__origin``).
         """
+        known = self.lake.tables()
         layer, _, short = name.rpartition("/")
-        stored = self.workspace.table(layer or "tables", short)
+        own = self.workspace.table(layer or "tables", short)
+        stored = name if own not in known and name in known else own
         keys = [partition] if isinstance(partition, str) else partition
         return self.lake.read(stored, keys, at, missing="raise")
 

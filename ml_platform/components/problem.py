@@ -1,6 +1,6 @@
 """``type: ml_platform.Problem``: checked words in, a core problem out, definitions built."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import dagster as dg
 from pydantic import Field
@@ -9,8 +9,9 @@ from ml_platform.components.declared import Declared
 from ml_platform.components.discovery import DiscoverModel
 from ml_platform.components.project_definitions import definitions_of
 from ml_platform.core.durations import parse_duration
-from ml_platform.core.errors import DeclarationError
+from ml_platform.core.errors import DeclarationError, did_you_mean
 from ml_platform.core.names import check_name
+from ml_platform.models.known_trainers import TRAINERS
 from ml_platform.tables.sql import read_sql
 from ml_platform.training import problem as core
 
@@ -36,7 +37,7 @@ class LabelModel(dg.Model, dg.Resolvable):
     sql: Annotated[str, Field(description="The aggregate; boolean for a classification.")]
     horizon: Annotated[str, Field(description="How long after the cutoff rows count, e.g. 36h. A label is mature for all rows at once.")]
     match: Annotated[list[str], Field(description="Columns that the spine row and the label rows share.")]
-    without_rows: Annotated[Literal["exclude", "zero", "null"], Field(description="What a spine row without label rows is.")] = "exclude"
+    without_rows: Annotated[core.WithoutRows, Field(description="What a spine row without label rows is.")] = "exclude"
 
 
 class TrainingModel(dg.Model, dg.Resolvable):
@@ -81,8 +82,8 @@ class LeakageModel(dg.Model, dg.Resolvable):
 class ModelModel(dg.Model, dg.Resolvable):
     """How models are made."""
 
-    trainer: Annotated[str, Field(description="lightgbm, logistic or constant.")] = "lightgbm"
-    baseline: Annotated[str, Field(description="What it has to beat.")] = "logistic"
+    trainer: Annotated[str, Field(description=f"One of {', '.join(TRAINERS)}.")] = "lightgbm"
+    baseline: Annotated[str, Field(description="The trainer of the model that it has to beat.")] = "logistic"
     params: Annotated[dict[str, Any], Field(description="Parameters of the trainer.")] = {}
 
 
@@ -168,13 +169,14 @@ class Problem(Declared):
 
     def _selection(self, where: str) -> core.Selection:
         given = SelectionModel(method=self.selection) if isinstance(self.selection, str) else self.selection
-        if given.method not in ("auto", "all"):
-            raise DeclarationError(f"{where}: selection {given.method!r} is not known. What exists: all, auto.")
+        method = next((known for known in core.METHODS if known == given.method), None)
+        if method is None:
+            raise DeclarationError(f"{where}: selection {given.method!r} is not known. {did_you_mean(given.method, core.METHODS)}")
         if given.every is not None and given.method == "all":
             raise DeclarationError(f"{where}: selection all chooses nothing, so it cannot choose every {given.every}. Leave `every` out.")
         every = None if given.every is None else parse_duration(given.every, what=f"selection.every of {where}")
         sizes = {} if self.sizes is None else {"sizes": tuple(self.sizes)}
-        return core.Selection(given.method, every=every, **sizes)  # type: ignore[arg-type]
+        return core.Selection(method, every=every, **sizes)
 
     def _spine(self, where: str) -> core.Spine:
         given = self.spine

@@ -13,6 +13,7 @@ from ml_platform.components.following import being_made, newest_events, upstream
 from ml_platform.components.mappings import daily
 from ml_platform.components.step import release_ended
 from ml_platform.core.intervals import shift_day
+from ml_platform.core.names import PROBLEM_LAYERS, TABLE_LAYERS, TRAINED_LAYERS
 from ml_platform.lake.settings import branch_name
 from ml_platform.lake.version import MAIN
 from ml_platform.project.project import Project
@@ -24,8 +25,8 @@ RETRAINING_SECONDS = 30
 FOLLOWED = "@followed"
 # Dagster lets a sensor that is ticked where our code is judge 500 assets and checks.
 MOST_CONDITIONS = 450
-LANDED_LAYERS = ("raw", "tables")
-RETRAINED_LAYERS = ("training", "selected", "models", "champion")
+LANDED_LAYERS = TABLE_LAYERS
+RETRAINED_LAYERS = (*TRAINED_LAYERS, "champion")
 
 
 def sensors_of(project: Project) -> list[dg.SensorDefinition]:
@@ -53,7 +54,7 @@ def _selection(project: Project, layers: Iterable[str]) -> dg.AssetSelection:
 
 def _layers(project: Project) -> list[str]:
     stored = any(v.view.store for v in project.views.values())
-    derived = ["training", "selected", "models", "champion", "predictions", "outcomes", "monitoring"] if project.problems else []
+    derived = PROBLEM_LAYERS if project.problems else ()
     return [
         *(["raw"] if any(not t.is_derived for t in project.tables.values()) else []),
         "tables",

@@ -1,7 +1,7 @@
 """``type: ml_platform.Table``: checked words in, a core table out, definitions built."""
 
 from datetime import date, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import dagster as dg
 import yaml
@@ -15,6 +15,7 @@ from ml_platform.core.names import check_name
 from ml_platform.tables import table as core
 from ml_platform.tables.contract import Contract
 from ml_platform.tables.parse import parse_contract
+from ml_platform.tables.read_files import FORMATS
 from ml_platform.tables.sql import read_sql
 
 _MISSING_DAYS = ("stop", "are_empty", "allowed")
@@ -24,7 +25,7 @@ class SourceModel(dg.Model, dg.Resolvable):
     """Where the rows come from: exactly one of ``files``, ``asset``, ``python`` and ``sql``."""
 
     files: Annotated[str | None, Field(description="Pattern below the landing zone; may hold {day} and *.")] = None
-    format: Annotated[str | None, Field(description="csv, parquet or jsonl; by default the file's ending says it.")] = None
+    format: Annotated[str | None, Field(description=f"{', '.join(FORMATS)}; by default the file's ending says it.")] = None
     null_values: Annotated[list[str] | None, Field(description="Texts that mean no value in CSV files.")] = None
     asset: Annotated[str | None, Field(description="Key of another Dagster asset, parts joined by /.")] = None
     path: Annotated[str | None, Field(description="With `asset`: the pattern of the files that it writes.")] = None
@@ -88,8 +89,9 @@ class Table(Declared):
         """
         where = self.where
         source = self._source(where)
-        if self.publish not in ("last", "strict"):
-            raise DeclarationError(f"{where}: publish {self.publish!r} is not known. {did_you_mean(self.publish, ('last', 'strict'))}")
+        publish = next((known for known in get_args(core.Publish) if known == self.publish), None)
+        if publish is None:
+            raise DeclarationError(f"{where}: publish {self.publish!r} is not known. {did_you_mean(self.publish, get_args(core.Publish))}")
         if self.missing_days not in _MISSING_DAYS:
             raise DeclarationError(
                 f"{where}: missing_days {self.missing_days!r} is not known. {did_you_mean(self.missing_days, _MISSING_DAYS)}"
@@ -105,7 +107,7 @@ class Table(Declared):
             delay=parse_duration(self.delay, what=f"delay of {where}"),
             late_after=parse_duration(self.late_after, what=f"late_after of {where}"),
             timeless=self.timeless,
-            publish=self.publish,
+            publish=publish,
             every=self._every(where),
             missing_days=self.missing_days,  # type: ignore[arg-type] - checked above
             lost_days=frozenset(_day(day, where) for day in self.lost_days),

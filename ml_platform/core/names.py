@@ -21,7 +21,7 @@ LAYERS = (*TABLE_LAYERS, *VIEW_LAYERS, *PROBLEM_LAYERS)
 # Those whose content can be made again from what it was made from.
 REPEATABLE_LAYERS = (*TABLE_LAYERS, *VIEW_LAYERS, *TRAINED_LAYERS)
 # Tables that are written beside those of a layer, without an asset of their own.
-QUARANTINE, REPORTS = "quarantine", "reports"
+QUARANTINE, REPORTS, ACCEPTED = "quarantine", "reports", "accepted"
 
 
 @dataclass(frozen=True)

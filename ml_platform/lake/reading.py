@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -104,6 +104,23 @@ class Reading:
 
         self._check_rows()
         return scan(self)
+
+    def head(self, rows: int = 5) -> pl.DataFrame:
+        """Return the first rows as a Polars frame; files that hold none of them are not opened, and of the last one not all is read."""
+        from ml_platform.lake.duck import session
+
+        first: list[Version] = []
+        for version in self.versions:
+            first.append(version)
+            if sum(v.rows for v in first) >= rows:
+                break
+        part = replace(self, versions=tuple(first))
+
+        def read() -> pl.DataFrame:
+            with session() as con:
+                return part.relation(con).limit(max(rows, 0)).pl()
+
+        return part._explained(read)
 
     def df(self) -> pd.DataFrame:
         """Return the rows as a pandas frame.

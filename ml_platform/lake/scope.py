@@ -145,6 +145,11 @@ def commit_at(connection: sa.Connection, at: At) -> tuple[int, int]:
     first, last = connection.execute(sa.select(sa.func.min(commits.c.time), sa.func.max(commits.c.number))).one()
     if last is None:
         raise UnknownCommitError(f"The lake has no commit {at}: nothing was ever published. Publish first, or leave the commit out.")
+    if isinstance(at, datetime):
+        raise UnknownCommitError(
+            f"Nothing had been published by {at:%Y-%m-%d %H:%M} UTC. A time means when something was published, by the machine's clock; "
+            f"the first commit is of {from_micros(first):%Y-%m-%d %H:%M} UTC. For a day of the data name its partition."
+        )
     raise UnknownCommitError(
         f"The lake has no commit {at}: its commits are 1 to {last}, the first of {from_micros(first).isoformat()}. "
         "Name one of them, a time after the first, or leave it out for the newest."

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from ml_platform.core.names import LAYERS
+from ml_platform.core.names import LAYERS, layer_of
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.tracing import closure_until, input_edges
 from ml_platform.lake.version import Version
@@ -146,12 +146,6 @@ def flow_order(table: str) -> tuple[int, str]:
     """
     layer = layer_of(table)
     return (LAYERS.index(layer) if layer in LAYERS else len(LAYERS), table)
-
-
-def layer_of(table: str) -> str:
-    """Return the layer of a table ``project/layer/name``; empty where a table of the lake is called otherwise."""
-    parts = table.split("/")
-    return parts[1] if len(parts) == 3 else ""
 
 
 def _use(table: str, versions: Sequence[Version]) -> TableUse:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ml_platform.core.names import parse_table
 from ml_platform.features.definition import VALID_FROM, FeatureDefinition
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.version import ARTIFACT, Version
@@ -55,7 +56,7 @@ def column_sources(
         From :func:`known_definitions`.
     """
     names = set(made.schema.names)
-    layer, short = layer_of(made.table), made.table.rpartition("/")[2]
+    layer, short = layer_of(made.table), parse_table(made.table).name
     if layer == "tables":
         found = _typed_columns(names, inputs, made.table.replace("/tables/", "/raw/"))
     elif layer == "features":

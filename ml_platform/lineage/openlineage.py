@@ -18,6 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from ml_platform.core.names import parse_table
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.tracing import CommitNote, commit_notes
 from ml_platform.lake.version import ARTIFACT, Version
@@ -103,7 +104,7 @@ class _Writer:
             "mlPlatform_commit": self._own("RunFacet", number=note.number, hash=note.hash, message=note.message),
         }
         if (parent := _run_uuid(made[0].run_id)) is not None:
-            project = made[0].table.split("/")[0]
+            project = parse_table(made[0].table).project
             job = {"namespace": "dagster", "name": project}
             facets["parent"] = self._facet("1-2-0/ParentRunFacet", run={"runId": parent}, job=job)
         return facets

@@ -13,6 +13,7 @@ from html import escape
 from itertools import groupby
 from urllib.parse import quote
 
+from ml_platform.core.names import parse_table
 from ml_platform.lineage.closure import Lineage, TableUse, flow_order, landed_files, layer_of, table_uses
 from ml_platform.lineage.layout import Box, Layout, Place, place
 
@@ -148,7 +149,7 @@ def _columns(tables: Sequence[str], arrows: Sequence[tuple[str, str]]) -> dict[s
 
 def _texts(use: TableUse, files: Sequence[int]) -> tuple[str, ...]:
     """Return the lines of a box: name, partitions, rows and commits; of raw tables the files, of models the version."""
-    lines = [_short(use.table.rpartition("/")[2])]
+    lines = [_short(parse_table(use.table).name)]
     if use.partitions:
         days = _days(str(use.first), str(use.last))
         lines.append(days if use.partitions == 1 else f"{use.partitions:,} days, {days}")

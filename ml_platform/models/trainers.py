@@ -6,10 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ml_platform.core.errors import EmptySampleError, ModelError, did_you_mean
-from ml_platform.models import constant, lightgbm, logistic, ridge
-from ml_platform.models.constant import ConstantTrained
-from ml_platform.models.lightgbm import LightGBMTrained
-from ml_platform.models.linear import LinearTrained
+from ml_platform.models.known_trainers import TRAINERS
 from ml_platform.models.task import task_of
 from ml_platform.models.trained import read_header
 
@@ -18,15 +15,6 @@ if TYPE_CHECKING:
 
     from ml_platform.models.trained import Trained
     from ml_platform.training.labels import Task
-
-_TRAIN = {module.KIND: module.train for module in (lightgbm, logistic, ridge, constant)}
-_LOAD = {
-    lightgbm.KIND: LightGBMTrained.from_files,
-    logistic.KIND: LinearTrained.from_files,
-    ridge.KIND: LinearTrained.from_files,
-    constant.KIND: ConstantTrained.from_files,
-}
-TRAINERS = tuple(_TRAIN)
 
 
 def train(
@@ -73,7 +61,7 @@ def train(
     ModelError
         If the trainer, a parameter or a feature cannot be used, or all labels are equal.
     """
-    if kind not in _TRAIN:
+    if kind not in TRAINERS:
         raise ModelError(f"There is no trainer {kind!r}. {did_you_mean(kind, TRAINERS)}")
     if frame.height == 0:
         raise EmptySampleError("There are no training rows. Land more days, or look back further.")
@@ -81,7 +69,7 @@ def train(
     task = task or task_of(frame[label].to_numpy())
     if task == "classification" and frame[label].n_unique() < 2:
         raise ModelError(f"All {frame.height} training rows have the label {frame[label][0]:g}: nothing to tell apart. Look back further.")
-    return _TRAIN[kind](frame, features, label, validate=validate, params=params or {}, seed=seed, task=task)
+    return TRAINERS[kind].train(frame, features, label, validate=validate, params=params or {}, seed=seed, task=task)
 
 
 def load_trained(files: Mapping[str, bytes]) -> Trained:
@@ -97,12 +85,12 @@ def load_trained(files: Mapping[str, bytes]) -> Trained:
     ModelError
         If a file is missing or damaged, or its trainer is not known here.
     """
-    kind = read_header(files).get("kind")
-    if kind not in _LOAD:
-        raise ModelError(f"The model was made by a trainer {kind!r} that this version does not have. {did_you_mean(str(kind), TRAINERS)}")
-    return _LOAD[kind](files)
+    kind = str(read_header(files).get("kind"))
+    if kind not in TRAINERS:
+        raise ModelError(f"The model was made by a trainer {kind!r} that this version does not have. {did_you_mean(kind, TRAINERS)}")
+    return TRAINERS[kind].load(files)
 
 
 def baseline_of(kind: str, task: Task) -> str:
     """Return the baseline that fits the task: of a regression, ``logistic`` means its linear counterpart ``ridge``."""
-    return ridge.KIND if kind == logistic.KIND and task == "regression" else kind
+    return "ridge" if kind == "logistic" and task == "regression" else kind

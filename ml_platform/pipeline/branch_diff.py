@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ml_platform.core.names import parse_table
 from ml_platform.lake.branch_size import OwnFiles
 from ml_platform.lake.branches import Branch, Change
 from ml_platform.lake.diff import TableDiff, diff_versions
@@ -121,7 +122,7 @@ def diff_branch(lake: Lake, name: str, projects: Mapping[str, Project], wanted: 
             by_table.setdefault(table, [])
     tables = []
     for table, found in sorted(by_table.items()):
-        project = projects.get(table.split("/", 1)[0])
+        project = projects.get(parse_table(table).project)
         key = row_key(project, table) if project else ()
         tables.append(ChangedTable(_diff(here, table, found, key), tuple(found), own.get(table, OwnFiles(0, 0))))
     return BranchDiff(
@@ -169,7 +170,7 @@ def _beside(parent: Lake, table: str, changes: Sequence[Change]) -> list[ModelBe
     other = {} if champion is None else champion.properties["metrics"]
     return [
         ModelBeside(
-            table.rsplit("/", 1)[1],
+            parse_table(table).name,
             str(change.partition),
             change.head.id,
             metric,

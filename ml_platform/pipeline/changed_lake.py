@@ -10,6 +10,7 @@ from typing import Any, cast
 import polars as pl
 
 from ml_platform.core.errors import FeatureError
+from ml_platform.core.names import layer_of, parse_table
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.version import Version
 from ml_platform.pipeline.workspace import Workspace
@@ -35,13 +36,14 @@ class FutureLake:
 
     def resolve(self, table: str, **more: Any) -> list[Version]:
         """Return the lake's versions; none of a feature table."""
-        return [] if table.split("/")[1] == "features" else self.lake.resolve(table, **more)
+        return [] if layer_of(table) == "features" else self.lake.resolve(table, **more)
 
     def read_versions(self, versions: Sequence[Version], **more: Any) -> Any:
         """Return the rows of some versions of a table, changed."""
         found = list(versions)
-        _, layer, name = found[0].table.split("/") if found else ("", "", "")
-        if layer != "tables" or name not in self.project.tables:
+        of = parse_table(found[0].table if found else "")
+        name = of.name
+        if of.layer != "tables" or name not in self.project.tables:
             return self.lake.read_versions(found, **more)
         return _ChangedReading(self, found, self.project.table(name), **more)
 

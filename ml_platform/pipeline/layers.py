@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-# What was decided, scored or observed happened once, on one branch: it is never made again, and merged nowhere.
-RECORDED_LAYERS = ("champion", "predictions", "outcomes", "monitoring", "reports", "accepted")
-# Made when a training is asked for, by a decision or a person; a model of an older declaration keeps it.
-TRAINED_LAYERS = ("training", "selected", "models")
+from ml_platform.core.names import ACCEPTED, REPORTS, TRAINED_LAYERS, layer_of
+from ml_platform.core.names import RECORDED_LAYERS as _RECORDED
 
+__all__ = ["RECORDED_LAYERS", "TRAINED_LAYERS", "is_mergeable", "layer_of"]
 
-def layer_of(table: str) -> str:
-    """Return the layer in the name of a lake table.
-
-    Examples
-    --------
-    >>> layer_of("flights/tables/arrivals")
-    'tables'
-    """
-    return table.split("/")[1] if table.count("/") else ""
+# What was decided, scored or observed happened once, on one branch: it is never made again, and merged nowhere. Of the trained layers
+# (made when a training is asked for, by a decision or a person) a model of an older declaration keeps its own.
+RECORDED_LAYERS = (*_RECORDED, REPORTS, ACCEPTED)
 
 
 def is_mergeable(table: str) -> bool:

@@ -12,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 
 from ml_platform.core.intervals import BEGINNING, DAY, Interval, before, day_start, floor_day
+from ml_platform.core.names import layer_of, parse_table
 from ml_platform.features.change_points import longest_reach
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.inputs import leaves
@@ -198,7 +199,7 @@ def versions_of(workspace: Workspace, versions: Iterable[Version], times: Interv
     kept = []
     for table, group in groupby(sorted(versions, key=lambda v: (v.table, v.id)), key=lambda v: v.table):
         found = tuple(group)
-        _, layer, name = table.split("/")
+        layer, name = layer_of(table), parse_table(table).name
         if times is None:
             kept += found
         elif layer == "tables":

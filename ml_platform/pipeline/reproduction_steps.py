@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from ml_platform.core.names import REPEATABLE_LAYERS, parse_table
 from ml_platform.lake.version import Version
 
-LAYERS = ("raw", "tables", "features", "training", "selected", "models")
+LAYERS = REPEATABLE_LAYERS
 Edges = Mapping[int, tuple[int, ...]]
 
 
@@ -27,8 +28,8 @@ class Step:
 
 def address_of(version: Version) -> tuple[str, str]:
     """Return the layer and the name of a version's table."""
-    _, layer, name = version.table.split("/", 2)
-    return layer, name
+    parts = parse_table(version.table)
+    return parts.layer, parts.name
 
 
 def order_steps(closure: Mapping[int, Version], edges: Edges, wanted: Collection[int]) -> tuple[Step, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ml_platform.core.names import parse_table
 from ml_platform.features.definition import CUTOFF, VALID_FROM
 from ml_platform.project.project import Project
 
@@ -16,9 +17,9 @@ def row_key(project: Project, table: str) -> tuple[str, ...]:
     table : str
         ``project/layer/name``.
     """
-    owner, _, rest = table.partition("/")
-    layer, _, name = rest.partition("/")
-    if owner != project.name:
+    parts = parse_table(table)
+    layer, name = parts.layer, parts.name
+    if parts.project != project.name:
         return ()
     if layer == "tables" and name in project.tables:
         return project.tables[name].key

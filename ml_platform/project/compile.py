@@ -18,6 +18,7 @@ from ml_platform.project.compile_retention import DeclaredRetention, compile_ret
 from ml_platform.project.project import CompiledProblem, Project
 from ml_platform.tables.derived import check_derived
 from ml_platform.tables.pattern import Pattern
+from ml_platform.tables.read_files import FORMATS
 from ml_platform.tables.rules import check_contract
 from ml_platform.tables.sql import bind_expression
 from ml_platform.tables.table import AssetSource, DerivedPythonSource, FileSource, SqlSource, Table
@@ -164,6 +165,8 @@ def _check_partitions(table: Table) -> None:
     outside = [day for day in sorted(table.lost_days) if days is not None and not days.start <= day < (days.end or date.max)]
     if outside:
         raise DeclarationError(f"{table.where}: lost_days names {outside[0]}, which lies outside of the table's partitions.")
+    if isinstance(source, FileSource) and source.format not in (None, *FORMATS):
+        raise DeclarationError(f"{table.where}: {source.format!r} is not a format of files. {did_you_mean(str(source.format), FORMATS)}")
     if days is not None and days.start > date(9000, 1, 1):
         raise DeclarationError(f"{table.where}: partitions.start {days.start} lies beyond every calendar.")
 

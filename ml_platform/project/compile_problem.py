@@ -11,14 +11,13 @@ from ml_platform.features.compile import CompiledView
 from ml_platform.features.functions import engine_type
 from ml_platform.features.inputs import request_columns
 from ml_platform.features.nested.schema import Schema, compile_schema
+from ml_platform.models.known_trainers import TRAINERS
 from ml_platform.project.project import CompiledProblem, TableColumn
 from ml_platform.tables.sql import bind_expression
 from ml_platform.tables.table import Table
 from ml_platform.tables.types import contract_columns
 from ml_platform.training.cutoff_reach import is_never_known
 from ml_platform.training.problem import Problem, RowsSpine
-
-TRAINERS = ("constant", "lightgbm", "logistic", "ridge")
 
 
 def compile_problem(problem: Problem, tables: Mapping[str, Table], views: Mapping[str, CompiledView]) -> CompiledProblem:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ml_platform.core.errors import UnknownNameError, did_you_mean
-from ml_platform.core.names import LAYERS, lake_table
+from ml_platform.core.names import PROBLEM_LAYERS, QUARANTINE, REPORTS, TABLE_LAYERS, VIEW_LAYERS, lake_table
 from ml_platform.lake.retention import FOREVER, Retention, Rule
 from ml_platform.tables.table import Table
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from ml_platform.features.compile import CompiledView
     from ml_platform.project.project import CompiledProblem
 
-TABLE_LAYERS = ("raw", "tables", "quarantine")
-PROBLEM_LAYERS = ("training", "selected", "models", "champion", "predictions", "outcomes", "monitoring", "reports")
-KEPT_LAYERS = tuple(sorted({*LAYERS, *TABLE_LAYERS, *PROBLEM_LAYERS}))
+OF_TABLES = (*TABLE_LAYERS, QUARANTINE)
+OF_PROBLEMS = (*PROBLEM_LAYERS, REPORTS)
+KEPT_LAYERS = tuple(sorted({*OF_TABLES, *VIEW_LAYERS, *OF_PROBLEMS}))
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ def compile_retention(
         if layer not in KEPT_LAYERS:
             raise UnknownNameError(f"{declared.where}: layers names {layer!r}. {did_you_mean(layer, KEPT_LAYERS)}")
     own = [
-        *((table.retention, [(layer, table.name) for layer in TABLE_LAYERS]) for table in tables),
-        *((view.view.retention, [("features", name) for name in view.asset_names.values()]) for view in views),
-        *((problem.problem.retention, [(layer, problem.name) for layer in PROBLEM_LAYERS]) for problem in problems),
+        *((table.retention, [(layer, table.name) for layer in OF_TABLES]) for table in tables),
+        *((view.view.retention, [(layer, name) for layer in VIEW_LAYERS for name in view.asset_names.values()]) for view in views),
+        *((problem.problem.retention, [(layer, problem.name) for layer in OF_PROBLEMS]) for problem in problems),
     ]
     rules = [
         *(_rule(lake_table(project, *made), retention) for retention, all_made in own if retention is not None for made in all_made),

@@ -10,6 +10,7 @@ from typing import Literal
 from ml_platform.lake.retention import Retention
 from ml_platform.tables.contract import Contract
 
+Publish = Literal["last", "strict"]
 # Names of the columns that the platform adds to a table's rows; a declared column cannot start with an underscore.
 AVAILABLE_AT = "_available_at"
 # What a delivered partition may lose where nothing is declared.
@@ -113,6 +114,7 @@ class Table:
     publish: Literal["last", "strict"] = "last"
     missing_days: Literal["stop", "are_empty", "allowed"] = "stop"
     lost_days: frozenset[date] = frozenset()
+    publish: Publish = "last"
     owners: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     every: timedelta | None = None  # how often a Python function is called; None: by hand

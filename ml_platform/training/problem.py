@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, get_args
 
 from ml_platform.features.nested.declaration import Discovery
 from ml_platform.lake.retention import Retention
+
+Method = Literal["auto", "all"]
+METHODS: tuple[Method, ...] = get_args(Method)
+WithoutRows = Literal["exclude", "zero", "null"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Label:
     match: tuple[str, ...]
     sql: str
     horizon: timedelta
-    without_rows: Literal["exclude", "zero", "null"] = "exclude"
+    without_rows: WithoutRows = "exclude"
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class Selection:
     A choice that is younger than ``every`` serves later training dates too; None chooses for each training date.
     """
 
-    method: Literal["auto", "all"] = "auto"
+    method: Method = "auto"
     sizes: tuple[int, ...] = (8, 15, 30, 60)
     tolerance: float = 0.02
     every: timedelta | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ml_platform.core.names import LAYERS
+from ml_platform.core.names import LAYERS, QUARANTINE, REPORTS, parse_table
 
 if TYPE_CHECKING:
     from ml_platform.components.opening import Session
@@ -23,18 +23,18 @@ NEXT_STEPS = (
 def built(session: Session) -> list[dict[str, Any]]:
     """Return one row per asset: partitions, rows, bytes on disk and the newest commit."""
     project, lake = session.project, session.lake
-    order = {layer: number for number, layer in enumerate((*LAYERS, "quarantine", "reports"))}
+    order = {layer: number for number, layer in enumerate((*LAYERS, QUARANTINE, REPORTS))}
     rows = []
     for table in lake.tables():
-        name, layer, short = table.split("/", 2)
-        if name != project.name:
+        of = parse_table(table)
+        if of.project != project.name:
             continue
         heads = lake.heads(table).values()
         if heads:
             rows.append(
                 {
-                    "layer": layer,
-                    "asset": short,
+                    "layer": of.layer,
+                    "asset": of.name,
                     "partitions": len(heads),
                     "rows": sum(v.rows for v in heads),
                     "MB": round(sum(v.bytes for v in heads) / 1e6, 1),

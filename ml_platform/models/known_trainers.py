@@ -1,0 +1,38 @@
+"""Which trainers there are: one list for declarations, for training and for loading. Nothing is imported before it is used."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ml_platform.models.trained import Trained
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """A trainer: the module with its function ``train``, and the class (``module:Class``) that reads its files again."""
+
+    module: str
+    trained: str
+
+    @property
+    def train(self) -> Callable[..., Trained]:
+        """The function that trains; see :func:`ml_platform.models.trainers.train`."""
+        return importlib.import_module(self.module).train
+
+    def load(self, files: Mapping[str, bytes]) -> Trained:
+        """Return the model that some files hold."""
+        module, _, name = self.trained.partition(":")
+        return getattr(importlib.import_module(module), name).from_files(files)
+
+
+_LINEAR = "ml_platform.models.linear:LinearTrained"
+TRAINERS: dict[str, Trainer] = {
+    "lightgbm": Trainer("ml_platform.models.lightgbm", "ml_platform.models.lightgbm:LightGBMTrained"),
+    "logistic": Trainer("ml_platform.models.logistic", _LINEAR),
+    "ridge": Trainer("ml_platform.models.ridge", _LINEAR),
+    "constant": Trainer("ml_platform.models.constant", "ml_platform.models.constant:ConstantTrained"),
+}
