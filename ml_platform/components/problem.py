@@ -102,6 +102,10 @@ class Problem(Declared):
 
     spine: Annotated[SpineModel, Field(description="The rows to predict for.")]
     label: Annotated[LabelModel, Field(description="What is predicted.")]
+    task: Annotated[
+        core.DeclaredTask | None,
+        Field(description="binary (a probability) or regression (a number); needed where the label's values leave it open."),
+    ] = None
     features: Annotated[list[str], Field(description="Views, view.feature, or table.column.")] = []
     discover: Annotated[DiscoverModel | None, Field(description="Let Featuretools search tables for more features.")] = None
     training: Annotated[TrainingModel, Field(description="When and on what models are trained.")] = TrainingModel()
@@ -137,6 +141,7 @@ class Problem(Declared):
                 length(self.label.horizon, "label.horizon"), self.label.without_rows,
             ),
             features=tuple(self.features),
+            task=self.task,
             discover=None if self.discover is None else self.discover.to_core(self.folder, where),
             training=core.Training(
                 length(self.training.every, "training.every"), length(self.training.look_back, "training.look_back"),

@@ -108,6 +108,7 @@ def training_code_version(project: Project, problem: CompiledProblem) -> str:
         "features": definition_hash(problem.carried) if problem.carried else _asked(project, problem),
         "spine": declared.spine,
         "label": declared.label,
+        "task": declared.task,
         "tables": [_times(problem.spine_table), _times(problem.label_table)],
         "training": replace(declared.training, every=Training.every),
         "population": declared.population_allow,

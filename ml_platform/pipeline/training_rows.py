@@ -16,6 +16,7 @@ from ml_platform.pipeline.problem_reach import active_reach, grid_times, label_r
 from ml_platform.pipeline.problem_rows import LabelRows, answers_until, read_label_rows, read_spine
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem
+from ml_platform.training.label_task import decide_task
 from ml_platform.training.labels import LABEL, LABEL_ROWS, Labels, Task
 from ml_platform.training.leakage import LeakageReport, check_population
 from ml_platform.training.sample import row_hash, smallest
@@ -148,8 +149,9 @@ def choose_rows(problem: CompiledProblem, read: ReadRows, day: str) -> ChosenRow
     labelled = window.rows.filter(pl.col(LABEL).is_not_null())
     limit = training.max_rows or labelled.height
     split = replace(window, rows=labelled.filter(smallest(labelled[_HASH], limit)))
+    task = decide_task(problem.problem, labels)
     try:
-        check_splits(split, labels.task, training)
+        check_splits(split, task, training)
     except EmptySampleError:
         # Rows may be too few because their labels are not there.
         coverage.require(f"Training date {day}:")
@@ -158,11 +160,11 @@ def choose_rows(problem: CompiledProblem, read: ReadRows, day: str) -> ChosenRow
     seen = window.rows.filter(pl.col(SPLIT) != "test")
     return ChosenRows(
         split=split,
-        task=labels.task,
+        task=task,
         guard=seen.filter(smallest(seen[_HASH], min(GUARD_ROWS, limit))),
-        population=check_population(seen, unknown.filter(pl.col(SPLIT) != "test"), labels.task),
+        population=check_population(seen, unknown.filter(pl.col(SPLIT) != "test"), task),
         coverage=coverage,
-        numbers=_numbers(window, split, unknown, labels.task) | {"unobserved": unobserved},
+        numbers=_numbers(window, split, unknown, task) | {"unobserved": unobserved},
     )
 
 

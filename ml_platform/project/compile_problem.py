@@ -17,6 +17,7 @@ from ml_platform.tables.sql import bind_expression
 from ml_platform.tables.table import Table
 from ml_platform.tables.types import contract_columns
 from ml_platform.training.cutoff_reach import is_never_known
+from ml_platform.training.label_task import check_task
 from ml_platform.training.problem import Problem, RowsSpine
 
 
@@ -151,6 +152,7 @@ def _check_label(problem: Problem, table: Table, joinable: tuple[str, ...]) -> N
     bound = bind_expression(problem.label.sql, types, where=f"{problem.where}, label.sql", aggregate=True)
     if bound.type in ("VARCHAR", "DATE") or bound.type.startswith(("TIMESTAMP", "STRUCT", "LIST")) or bound.type.endswith("[]"):
         raise DeclarationError(f"{problem.where}: the label `{problem.label.sql}` is {bound.type}; it must be a number, or true or false.")
+    check_task(problem, bound.type)
 
 
 def _check_lengths(problem: Problem) -> None:

@@ -61,7 +61,26 @@ def to_pandera(contract: Contract, backend: Backend = "polars") -> Any:
             pandera.Check(partial(repeated, key=list(contract.key), exact=exact), name=name)
             for name, exact in ((KEY_UNIQUE, False), (EXACT_DUPLICATE, True))
         ]
-    return pandera.DataFrameSchema(columns, checks=checks, strict=contract.extra_columns == "stop")
+    schema = pandera.DataFrameSchema if backend == "pandas" else _collecting(pandera.DataFrameSchema)
+    return schema(columns, checks=checks, strict=contract.extra_columns == "stop")
+
+
+def _collecting(schema: Any) -> Any:
+    """Return a pandera schema that judges the rows of a lazy frame too: of those pandera itself looks at the types alone."""
+    import polars as pl
+
+    class ContractSchema(schema):
+        @classmethod
+        def get_backend(cls, *args: Any, **kwargs: Any) -> Any:
+            # Looked up by class, and registered for pandera's own.
+            return schema.get_backend(*args, **kwargs)
+
+        def validate(self, check_obj: Any, *args: Any, **kwargs: Any) -> Any:
+            if isinstance(check_obj, pl.LazyFrame):
+                return super().validate(check_obj.collect(), *args, **kwargs).lazy()
+            return super().validate(check_obj, *args, **kwargs)
+
+    return ContractSchema
 
 
 def _column(pandera: Any, column: Column, is_key: bool, backend: Backend) -> Any:

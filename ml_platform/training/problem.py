@@ -13,6 +13,7 @@ from ml_platform.lake.retention import Retention
 Method = Literal["auto", "all"]
 METHODS: tuple[Method, ...] = get_args(Method)
 WithoutRows = Literal["exclude", "zero", "null"]
+DeclaredTask = Literal["binary", "regression"]
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ class Problem:
 
     ``features`` names views (all features of every entity the spine can join), single features (``delays.arr_delay_mean_7d``)
     or columns of a table as of the cutoff (``schedule.carrier``); ``discover`` lets Featuretools search tables for more of them.
+    ``task`` says what the label is where its values leave that open: one of two classes (``binary``) or a number (``regression``).
     ``population_allow`` is why it is right all the same that later knowledge decides which rows there are; empty: it is not.
     ``leakage_allow`` names features (or patterns with ``*``) that the leakage guard is to accept, each with the reason.
     """
@@ -115,6 +117,7 @@ class Problem:
     spine: Spine
     label: Label
     features: tuple[str, ...] = ()
+    task: DeclaredTask | None = None
     training: Training = field(default_factory=Training)
     selection: Selection = field(default_factory=Selection)
     model: Model = field(default_factory=Model)

@@ -68,6 +68,7 @@ PROBLEM: dict[str, tuple[Any, str | None]] = {
     "spine": (RowsSpine("schedule", "scheduled_at - interval 3 hours"), "training"),
     "label": (None, None),
     "features": (("delays",), "training"),
+    "task": ("binary", "training"),
     "training": (None, None),
     "selection": (None, None),
     "model": (None, None),

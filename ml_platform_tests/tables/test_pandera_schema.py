@@ -145,3 +145,16 @@ def test_a_warning_warns_and_passes(backend):
 def test_there_are_two_backends():
     with pytest.raises(DeclarationError, match=r"no pandera schema for 'panda'.*Did you mean 'pandas'"):
         to_pandera(CONTRACT, "panda")
+
+
+def test_the_rows_of_a_lazy_frame_are_judged_too():
+    import pandera.errors
+
+    good, bad = polars_frame([GOOD]), polars_frame([GOOD | {"small": 4, "code": "no"}])
+    schema = CONTRACT.to_pandera("polars")
+    assert schema.validate(good.lazy()).collect().equals(good)
+    for frame in (bad, bad.lazy()):
+        with pytest.raises(pandera.errors.SchemaErrors, match="range_small"):
+            schema.validate(frame, lazy=True)
+        with pytest.raises(pandera.errors.SchemaError, match=r"range_small|one_of_code"):
+            schema(frame)
