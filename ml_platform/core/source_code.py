@@ -24,6 +24,8 @@ _TOKENS = re.compile(
     re.MULTILINE,
 )
 _IMPORT = re.compile(rf"^[ \t]*from {PACKAGE}\.([\w.]+) import (\([^)]*\)|[^\n#]*)", re.MULTILINE)
+# Modules that are imported by name when they are needed.
+_NAMED = re.compile(rf"[\"']{PACKAGE}\.([\w.]+)")
 
 
 @cache
@@ -62,8 +64,8 @@ def modules_of(roots: tuple[str, ...], within: tuple[str, ...], without: tuple[s
 
 
 def imported(source: str) -> list[str]:
-    """Return the package's modules that a source names in its imports, without the package's own name."""
-    found = []
+    """Return the package's modules that a source names, in imports or as texts, without the package's own name."""
+    found = [name for name in _NAMED.findall(source) if _path(name).is_file()]
     for module, names in _IMPORT.findall(source):
         inside = [f"{module}.{name.split()[0]}" for name in names.strip("()").split(",") if name.strip()]
         found += [name for name in (module, *inside) if _path(name).is_file()]

@@ -235,6 +235,7 @@ def test_other_code_is_seen_by_all_and_only_where_it_computes(monkeypatch: pytes
         ("features.sums", "\n# Said otherwise.\n", set()),
         ("tables.read_files", "\nADDED = 1\n", {"raw"}),
         ("models.lightgbm", "\nADDED = 1\n", {"selected", "models"}),
+        ("models.ridge", "\nADDED = 1\n", {"models"}),
         ("lake.history", "\nADDED = 1\n", set()),
     ):
         monkeypatch.setattr(source_code, "_source", lambda name, m=module, c=change: read(name) + (c if name == m else ""))
