@@ -97,7 +97,7 @@ class Declared(dg.Component, dg.Model, dg.Resolvable):
         values = {} if attributes is None else attributes.root
         lines = SourceLines(context.resolution_context.source_position_tree)
         try:
-            component = super().load(cls.model().model_validate(values), context)
+            component: Any = super().load(cls.model().model_validate(values), context)
         except ValidationError as error:
             found = [lines.told(path, cls.__name__, values, what) for path, what in faults_of(error, cls, values)]
             component = cls._unloaded(values, DeclarationError("\n".join(found)))

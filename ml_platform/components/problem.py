@@ -174,14 +174,14 @@ class Problem(Declared):
 
     def _selection(self, where: str) -> core.Selection:
         given = SelectionModel(method=self.selection) if isinstance(self.selection, str) else self.selection
-        method = next((known for known in core.METHODS if known == given.method), None)
+        method = {known: known for known in core.METHODS}.get(given.method)  # type: ignore[call-overload]
         if method is None:
             raise DeclarationError(f"{where}: selection {given.method!r} is not known. {did_you_mean(given.method, core.METHODS)}")
         if given.every is not None and given.method == "all":
             raise DeclarationError(f"{where}: selection all chooses nothing, so it cannot choose every {given.every}. Leave `every` out.")
         every = None if given.every is None else parse_duration(given.every, what=f"selection.every of {where}")
         sizes = {} if self.sizes is None else {"sizes": tuple(self.sizes)}
-        return core.Selection(method, every=every, **sizes)
+        return core.Selection(method, every=every, **sizes)  # type: ignore[arg-type]
 
     def _spine(self, where: str) -> core.Spine:
         given = self.spine

@@ -47,16 +47,23 @@ def _cut_text(declared: type[BaseModel], path: Path, error: Any, values: Any) ->
     """Return the fault of a text that YAML has cut at its commas; None if the unknown word is not a piece of one."""
     if error["type"] != "extra_forbidden":
         return None
-    inside = values
-    for part in path[:-1]:
-        there = isinstance(inside, Mapping) or (isinstance(inside, list) and isinstance(part, int))
-        inside = inside[part] if there else None
+    inside = _at(values, path[:-1])
     inner, names = _field_of(declared, path[:-1])
     cut = None if inner is None or not isinstance(inside, Mapping) else cut_at_a_comma(inside, names)
     if cut is None or path[-1] not in cut[2]:
         return None
     place = _written(path[:-1])
     return (*path[:-1], cut[0]), f"{f'{place}: ' if place else ''}{quote_it(cut[0], cut[1])}"
+
+
+def _at(values: Any, path: Path) -> Any:
+    """Return what stands at a path of words; None where nothing does."""
+    for part in path:
+        try:
+            values = values[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return values
 
 
 def _meant(error: ValidationError) -> Iterator[tuple[Path, Any]]:

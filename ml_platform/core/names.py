@@ -20,7 +20,8 @@ PROBLEM_LAYERS = (*TRAINED_LAYERS, *RECORDED_LAYERS)
 LAYERS = (*TABLE_LAYERS, *VIEW_LAYERS, *PROBLEM_LAYERS)
 # Those whose content can be made again from what it was made from.
 REPEATABLE_LAYERS = (*TABLE_LAYERS, *VIEW_LAYERS, *TRAINED_LAYERS)
-# Tables that are written beside those of a layer, without an asset of their own.
+# Tables that are written beside those of a layer, without an asset of their own. Of a table whose loss of rows was accepted, one row per
+# acceptance stands in ``accepted``, partitioned as the table.
 QUARANTINE, REPORTS, ACCEPTED = "quarantine", "reports", "accepted"
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.errors import ContractBrokenError
 from ml_platform.core.hashing import content_hash
+from ml_platform.core.names import ACCEPTED
 from ml_platform.lake.version import REJECTED, Version
 from ml_platform.pipeline.outcome import Outcome
 from ml_platform.pipeline.workspace import Workspace
@@ -14,9 +15,6 @@ from ml_platform.tables.table import Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-# The layer of the decisions: table ``accepted/<table>``, partitioned as the table, one row per acceptance.
-ACCEPTED = "accepted"
 
 
 def accept_delivery(

@@ -37,6 +37,7 @@ TABLE: dict[str, tuple[Any, str | None]] = {
     "late_after": (HOUR, "tables"),
     "timeless": (True, "tables"),
     "publish": ("strict", None),
+    "every": (None, None),
     "owners": (("team:x",), None),
     "tags": ({"a": "b"}, None),
     "retention": (Retention(timedelta(days=3)), None),
@@ -49,6 +50,7 @@ CONTRACT: dict[str, tuple[Any, str | None]] = {
     "references": ((Reference(("carrier",), "schedule", ("carrier",)),), "tables"),
     "max_rejected": (0.5, "tables"),
     "min_rows": (7, "tables"),
+    "max_shrink": (0.5, "tables"),
     "extra_columns": ("ignore", "tables"),
 }
 COLUMN: dict[str, tuple[Any, str | None]] = {
