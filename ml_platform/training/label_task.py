@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.errors import DeclarationError
 from ml_platform.tables.sql_tree import parse_select
-from ml_platform.training.labels import Labels, Task
 from ml_platform.training.problem import Problem
+
+if TYPE_CHECKING:
+    from ml_platform.training.labels import Labels, Task
 
 # So many different whole numbers may be the names of classes as well as amounts.
 FEW_VALUES = 10
