@@ -14,10 +14,11 @@ from typing import Any
 
 from ml_platform.core.hashing import content_hash
 from ml_platform.core.intervals import DAY
+from ml_platform.features.column_definition import column_definition
 from ml_platform.features.compile import CompiledView
 from ml_platform.features.definition import FeatureDefinition, definition_hash
 from ml_platform.pipeline.layer_code import layer_code
-from ml_platform.project.project import CompiledProblem, Project, TableColumn
+from ml_platform.project.project import CompiledProblem, Project
 from ml_platform.tables.python_file import source_hash
 from ml_platform.tables.table import AssetSource, DerivedPythonSource, FileSource, PythonSource, SqlSource, Table
 from ml_platform.training.problem import Training
@@ -105,7 +106,7 @@ def training_code_version(project: Project, problem: CompiledProblem) -> str:
     declared = problem.problem
     return content_hash({
         "layer": layer_code("training"),
-        "features": definition_hash(problem.carried) if problem.carried else _asked(project, problem),
+        "features": _asked(project, problem),
         "spine": declared.spine,
         "label": declared.label,
         "task": declared.task,
@@ -144,22 +145,40 @@ def _features(project: Project, view: CompiledView, entity: tuple[str, ...]) -> 
     return content_hash((asked, [_columns(project.tables[name]) for name in view.tables]))
 
 
-def _asked(project: Project, problem: CompiledProblem) -> dict[str, Any]:
-    """Return what decides the features of a training set: those of views, columns of tables, and what Featuretools is to search."""
-    declared = problem.problem
+def _asked(project: Project, problem: CompiledProblem) -> object:
+    """Return what decides the features of a training set: their definitions, or what Featuretools is to search and the rest."""
+    if problem.discovery is None and not any(project.views[view].view.discover for view, _ in problem.view_entities):
+        return definition_hash(problem.carried or _definitions(project, problem))
+    if problem.carried and _is_otherwise(project, problem):
+        return definition_hash(problem.carried)
     searched = [] if problem.discovery is None else [t.stored for t in problem.discovery.tables.values() if t.stored]
     return {
-        "names": declared.features,
+        "names": problem.problem.features,
         "views": [[view, entity, _features(project, project.views[view], entity)] for view, entity in problem.view_entities],
-        "columns": [_column(project.tables[column.table], column) for column in problem.table_columns],
-        "discover": declared.discover,
+        "columns": definition_hash(column_definition(project.tables[one.table], one.column) for one in problem.table_columns),
+        "discover": problem.problem.discover,
         "searched": [_columns(project.tables[name]) for name in searched],
     }
 
 
-def _column(table: Table, column: TableColumn) -> list[object]:
-    found = table.contract.column(column.column)
-    return [column, found.type if found else None, table.available_at_column(column.column), table.event_time, table.timeless]
+def _definitions(project: Project, problem: CompiledProblem) -> list[FeatureDefinition]:
+    """Return the definitions that a problem without a search asks for by name, each once."""
+    found: dict[FeatureDefinition, None] = {}
+    for name in problem.problem.features:
+        owner, _, column = name.partition(".")
+        if owner in project.views:
+            made = (d for view, entity in problem.view_entities if view == owner for d in project.views[view].definitions(entity))
+            found |= dict.fromkeys(d for d in made if column in ("", d.name))
+        else:
+            found[column_definition(project.table(owner), column)] = None
+    return list(found)
+
+
+def _is_otherwise(project: Project, problem: CompiledProblem) -> bool:
+    """Return whether a model that is made again has other features than a search would find; then it is there for the searching."""
+    from ml_platform.pipeline.feature_values import resolve_features
+
+    return definition_hash(resolve_features(project, replace(problem, carried=()))) != definition_hash(problem.carried)
 
 
 def _columns(table: Table) -> list[object]:
