@@ -18,7 +18,7 @@ from ml_platform.tables.parse import parse_contract
 from ml_platform.tables.read_files import FORMATS
 from ml_platform.tables.sql import read_sql
 
-_MISSING_DAYS = ("stop", "are_empty", "allowed")
+_MISSING_DAYS = get_args(core.MissingDays)
 
 
 class SourceModel(dg.Model, dg.Resolvable):

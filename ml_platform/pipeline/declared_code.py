@@ -112,7 +112,7 @@ def training_code_version(project: Project, problem: CompiledProblem) -> str:
         "task": declared.task,
         "tables": [_times(problem.spine_table), _times(problem.label_table)],
         "training": replace(declared.training, every=Training.every),
-        "population": declared.population_allow,
+        "accepted": [declared.population_allow, declared.leakage_allow],
     })  # fmt: skip
 
 
@@ -189,7 +189,8 @@ def _columns(table: Table) -> list[object]:
 
 def _times(table: Table) -> list[object]:
     days = [table.partitions.first, table.partitions.after] if table.partitions else None
-    return [table.event_time, table.availability, table.delay, table.late_after, table.timeless, days]
+    gaps = [table.missing_days, sorted(table.lost_days)]
+    return [table.event_time, table.availability, table.delay, table.late_after, table.timeless, days, gaps]
 
 
 def _derivation(table: Table, root: Path) -> dict[str, str]:

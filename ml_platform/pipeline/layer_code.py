@@ -25,13 +25,14 @@ _PRESENTATION = (
 )  # fmt: skip
 _TABLES = ("core", "tables", "pipeline.declared_availability", "pipeline.derived", "pipeline.raw_rows")
 _FEATURES = ("core", "tables", "features", "pipeline.feature_events", "pipeline.feature_jobs", "pipeline.feature_table")
+_DAYS = ("pipeline.coverage", "pipeline.presence", "pipeline.problem_reach")
 _VALUES = ("pipeline.expression_values", "pipeline.feature_values", "pipeline.nested_values")
 _ROWS = ("training", "pipeline.population", "pipeline.problem_rows", "pipeline.spine_row", "pipeline.training_rows")
 _CODE = {
     "raw": _Code(("pipeline.raw",), ("core", "tables", "pipeline.deliveries")),
     "tables": _Code(("pipeline.table",), _TABLES),
     "features": _Code(("pipeline.feature_table",), _FEATURES),
-    "training": _Code(("pipeline.training_set",), (*_FEATURES, *_VALUES, *_ROWS)),
+    "training": _Code(("pipeline.training_set",), (*_FEATURES, *_VALUES, *_ROWS, *_DAYS)),
     "selected": _Code(("pipeline.selected",), ("core", "models", "selection", "training", "pipeline.kept_selection")),
     "models": _Code(("pipeline.model",), ("core", "models", "training", "pipeline.candidates")),
 }

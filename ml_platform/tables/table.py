@@ -11,6 +11,7 @@ from ml_platform.lake.retention import Retention
 from ml_platform.tables.contract import Contract
 
 Publish = Literal["last", "strict"]
+MissingDays = Literal["stop", "are_empty", "allowed"]
 # Names of the columns that the platform adds to a table's rows; a declared column cannot start with an underscore.
 AVAILABLE_AT = "_available_at"
 # What a delivered partition may lose where nothing is declared.
@@ -111,8 +112,7 @@ class Table:
     delay: timedelta = timedelta(0)
     late_after: timedelta = timedelta(days=1)
     timeless: bool = False
-    publish: Literal["last", "strict"] = "last"
-    missing_days: Literal["stop", "are_empty", "allowed"] = "stop"
+    missing_days: MissingDays = "stop"
     lost_days: frozenset[date] = frozenset()
     publish: Publish = "last"
     owners: tuple[str, ...] = ()
