@@ -117,6 +117,9 @@ def _add_stored(commands: argparse._SubParsersAction) -> None:
     diff = _add(commands, "diff", "stored:diff", "what changed in a table between two commits")
     for command in (history, show, diff):
         command.add_argument("table", metavar="TABLE", help="arrivals, or layer/name: features/delays__origin, models/late_arrival")
+    commits = _add(commands, "commits", "stored:commits", "what was published and deleted, newest first")
+    commits.add_argument("--limit", type=int, default=30, help="newest commits to show (default: 30)")
+    commits.add_argument("--before", type=int, metavar="COMMIT", help="those before this one")
     history.add_argument("partition", nargs="?", metavar="PARTITION", help="YYYY-MM-DD")
     history.add_argument("--limit", type=int, default=30, help="newest versions to show (default: 30)")
     show.add_argument("--at", metavar="COMMIT|TIME|TAG", help=f"what could be read then (default: now); {_STATE}")
@@ -129,7 +132,10 @@ def _add_stored(commands: argparse._SubParsersAction) -> None:
         "--key", nargs="+", metavar="COLUMN", help="columns by which changed rows are told from new ones (default: the declared key)"
     )
     lake = _group(commands, "lake", "the lake as a whole")
-    _add(lake, "verify", "stored:verify", "recompute the chain of commits, every file and every content hash")
+    verify = _add(lake, "verify", "stored:verify", "recompute the chain of commits, every file and every content hash")
+    verify.add_argument(
+        "--last", type=int, metavar="N", help="only the newest N commits and their files (default: all, which reads every file)"
+    )
     gc = _add(
         lake,
         "gc",

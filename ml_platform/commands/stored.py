@@ -1,8 +1,10 @@
-"""``ml-platform history | show | diff | lake verify``: what is stored, as of any commit."""
+"""``ml-platform commits | history | show | diff | lake verify``: what is stored, as of any commit."""
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.commands.answer import Answer, Sheet
@@ -11,17 +13,28 @@ from ml_platform.core.names import parse_table
 
 if TYPE_CHECKING:
     from ml_platform.lake.diff import PartitionDiff
-    from ml_platform.lake.version import Version
+    from ml_platform.lake.version import Commit, Version
 
 
 def history(args: Namespace) -> Answer:
     """Tell every version of a table, or of one partition, newest first."""
     lake = open_lake(args.project)
     table = find_table(lake, args.table)
-    versions = lake.history(table, args.partition) if args.partition else lake.history(table)
-    rows = [_version_row(v) for v in versions[: args.limit]]
-    note = f"{len(versions)} versions in all; --limit shows more." if len(versions) > len(rows) else ""
+    of = (table, args.partition) if args.partition else (table,)
+    rows = [_version_row(v) for v in lake.history(*of, limit=args.limit)]
+    count = lake.count_history(*of)
+    note = f"{count} versions in all; --limit shows more." if count > len(rows) else ""
     return Answer({"table": table, "versions": rows}, (), (Sheet(f"History of {table}", rows, note),))
+
+
+def commits(args: Namespace) -> Answer:
+    """Tell what was published and deleted, newest first."""
+    lake = open_lake(args.project)
+    found = lake.commits(args.limit, args.before)
+    rows = [_commit_row(commit) for commit in found]
+    more = found and found[-1].number > 1
+    note = f"{lake.head()} commits in all; --before {found[-1].number} shows the ones before these." if more else ""
+    return Answer({"commits": rows}, (), (Sheet(f"Commits of the lake at {lake.url}", rows, note),))
 
 
 def show(args: Namespace) -> Answer:
@@ -56,14 +69,37 @@ def diff(args: Namespace) -> Answer:
 def verify(args: Namespace) -> Answer:
     """Recompute the chain of commits and every file; the exit code is 1 if something is wrong."""
     lake = open_lake(args.project)
-    problems = lake.verify()
+    problems = lake.verify(_tell_progress if sys.stderr.isatty() else None, last=args.last)
     if not problems:
         line = f"The lake at {lake.url} is whole: the chain of {lake.head()} commits and every file are what was published."
+        if args.last is not None:
+            some = f"The last {min(args.last, lake.head())} of the {lake.head()} commits"
+            line = f"{some} of the lake at {lake.url}, and their files, are what was published."
         redacted = lake.redactions()
         told = Sheet("But for what was redacted on purpose", redacted)
         return Answer({"problems": [], "redactions": redacted}, (line,), (told,) if redacted else ())
     rows = [vars(p) if hasattr(p, "__dict__") else {"problem": str(p)} for p in problems]
     return Answer({"problems": rows}, (), (Sheet(f"What is wrong in the lake at {lake.url}", rows),), code=1)
+
+
+def _tell_progress(done: int, of: int) -> None:
+    sys.stderr.write(f"\r{done} of {of} commits verified" + ("\n" if done == of else ""))
+    sys.stderr.flush()
+
+
+def _commit_row(commit: Commit) -> dict[str, Any]:
+    tables = Counter(version.table for version in commit.versions)
+    some = [f"{table} ({count})" if count > 1 else table for table, count in sorted(tables.items())]
+    return {
+        "commit": commit.number,
+        "time": commit.time,
+        "branch": commit.branch,
+        "versions": commit.created,
+        "tables": ", ".join(some[:5]) + (f" and {len(some) - 5} more" if len(some) > 5 else ""),
+        "run": commit.run_id[:8],
+        "message": commit.message,
+        "hash": commit.hash[:12],
+    }
 
 
 def _version_row(version: Version) -> dict[str, Any]:

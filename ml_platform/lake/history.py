@@ -80,11 +80,19 @@ class History:
         with self._ledger.reading() as connection:
             return self._load(connection, {version_id})[version_id]
 
-    def history(self, table: str, partition: str | EllipsisType | None = ...) -> list[Version]:
-        """Return all versions of a table (of one partition) that the branch holds or inherits, of every kind, newest first."""
-        query = sa.select(book.versions.c.id).where(book.versions.c.table_name == check_table(table))
-        if not isinstance(partition, EllipsisType):
-            query = query.where(book.versions.c.partition_key == (check_partition(partition) or ""))
+    def history(self, table: str, partition: str | EllipsisType | None = ..., limit: int | None = None) -> list[Version]:
+        """Return the versions of a table (of one partition) that the branch holds or inherits, of every kind, newest first.
+
+        Parameters
+        ----------
+        table : str
+            ``project/layer/name``.
+        partition : str or None, optional
+            Only this one; None for a table without partitions.
+        limit : int, optional
+            Only so many of the newest: a page of a long history is read without the rest.
+        """
+        query = sa.select(book.versions.c.id).where(*_of_table(table, partition)).order_by(book.versions.c.id.desc()).limit(limit)
         with self._ledger.reading() as connection:
             seen = visible(connection, self.scope).condition()
             found = lookup.known_versions(connection, connection.execute(query.where(seen)).scalars())
@@ -92,26 +100,35 @@ class History:
                 self._check_known(connection, table)
         return [found[i] for i in sorted(found, reverse=True)]
 
+    def count_history(self, table: str, partition: str | EllipsisType | None = ...) -> int:
+        """Return how many versions :meth:`history` has."""
+        query = sa.select(sa.func.count()).select_from(book.versions).where(*_of_table(table, partition))
+        with self._ledger.reading() as connection:
+            return connection.execute(query.where(visible(connection, self.scope).condition())).scalar() or 0
+
     def tables(self, kind: str | None = None) -> list[str]:
         """Return the names of all tables that the branch holds or inherits (with versions of one kind), in order."""
         with self._ledger.reading() as connection:
             return lookup.table_names(connection, visible(connection, self.scope), kind)
 
-    def commits(self, limit: int | None = None) -> list[Commit]:
-        """Return the newest commits of all branches, newest first, with the versions that each created."""
+    def commits(self, limit: int | None = None, before: int | None = None) -> list[Commit]:
+        """Return the newest commits of all branches (of those before a commit), newest first, with the versions that each created."""
         query = sa.select(book.commits).order_by(book.commits.c.number.desc()).limit(limit)
+        if before is not None:
+            query = query.where(book.commits.c.number < before)
         with self._ledger.reading() as connection:
             rows = connection.execute(query).all()
             branches = lookup.branch_names(connection, {row.branch_id for row in rows})
-            lowest = rows[-1].number if rows else 0
-            ids = connection.execute(sa.select(book.versions.c.id).where(book.versions.c.commit_number >= lowest)).scalars()
+            lowest, highest = (rows[-1].number, rows[0].number) if rows else (0, -1)
+            created = sa.select(book.versions.c.id).where(book.versions.c.commit_number.between(lowest, highest))
+            ids = connection.execute(created).scalars()
             of_commit: dict[int, list[Version]] = {}
             for version in lookup.known_versions(connection, ids).values():
                 of_commit.setdefault(version.commit, []).append(version)
-        created = {row.number: tuple(of_commit.get(row.number, ())) for row in rows}
         return [
-            Commit(number, from_micros(row.time), new, len(new), row.run_id, row.message, row.hash, branches[row.branch_id])
-            for row, (number, new) in zip(rows, created.items(), strict=True)
+            Commit(row.number, from_micros(row.time), new, len(new), row.run_id, row.message, row.hash, branches[row.branch_id])
+            for row in rows
+            for new in [tuple(of_commit.get(row.number, ()))]
         ]
 
     def inputs(self, version_id: int) -> list[Version]:
@@ -196,6 +213,14 @@ class History:
         names = lookup.table_names(connection, visible(connection, self.scope))
         if table not in names:
             raise UnknownTableError(f"The lake at {self.url} has no table {table!r}. {did_you_mean(table, names)}")
+
+
+def _of_table(table: str, partition: str | EllipsisType | None) -> list[sa.ColumnElement[bool]]:
+    """Return the condition on the versions of a table, or of one of its partitions."""
+    conditions = [book.versions.c.table_name == check_table(table)]
+    if not isinstance(partition, EllipsisType):
+        conditions.append(book.versions.c.partition_key == (check_partition(partition) or ""))
+    return conditions
 
 
 def version_ids(versions: Iterable[int | Version]) -> tuple[int, ...]:

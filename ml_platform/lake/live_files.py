@@ -87,3 +87,8 @@ _OF_VERSIONS = [
     .select_from(_REPLACED)
     .where(replaced_files.c.version_id.in_(_IDS), _STAYS),
 ]
+# Every file of every version that still has its files, as (version, path, bytes).
+STORED = sa.union_all(
+    sa.select(files.c.version_id, files.c.path, files.c.bytes).where(*_PUBLISHED),
+    sa.select(replaced_files.c.version_id, replaced_files.c.path, replaced_files.c.bytes).select_from(_REPLACED).where(_STAYS),
+).subquery("stored")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from ml_platform.lake import provenance
 from ml_platform.lake.history import History
-from ml_platform.lake.ledger_tables import commits, files, inputs, versions
+from ml_platform.lake.ledger_tables import commits, inputs
 from ml_platform.lake.lookup import chunks, known_versions
 from ml_platform.lake.version import Version
 
@@ -22,24 +21,6 @@ class CommitNote:
     number: int
     message: str
     hash: str
-
-
-class StoredFile(NamedTuple):
-    """One file of one version; versions of equal content share a file."""
-
-    table: str
-    partition: str | None
-    version: int
-    path: str
-    bytes: int
-
-
-def stored_files(lake: History) -> list[StoredFile]:
-    """Return every file of every version that ever was, by version and path; what else a version is stays unread."""
-    columns = (versions.c.table_name, versions.c.partition_key, versions.c.id, files.c.path, files.c.bytes)
-    query = sa.select(*columns).join(files, files.c.version_id == versions.c.id).order_by(versions.c.id, files.c.path)
-    with lake._ledger.reading() as connection:
-        return [StoredFile(table, key or None, *rest) for table, key, *rest in connection.execute(query)]
 
 
 def input_edges(lake: History, ids: Iterable[int]) -> dict[int, tuple[int, ...]]:

@@ -20,11 +20,14 @@ if TYPE_CHECKING:
 class Upkeep(History):
     """The history of a lake, with what looks after it."""
 
-    def verify(self, progress: Callable[[int, int], None] | None = None) -> list[Problem]:
-        """Recompute the chain, every file and every content hash; return what is wrong. ``progress`` gets commits done and in all."""
+    def verify(self, progress: Callable[[int, int], None] | None = None, last: int | None = None) -> list[Problem]:
+        """Recompute the chain, every file and every content hash (of the ``last`` commits); return what is wrong.
+
+        ``progress`` gets the commits that are done and those that there are.
+        """
         from ml_platform.lake.verify import verify
 
-        return verify(self._ledger, self.store, progress=progress)
+        return verify(self._ledger, self.store, last=last, progress=progress)
 
     @property
     def ledger_place(self) -> str:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from ml_platform.lake.belonging import check_own
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.layout import DATA_FOLDER, LEDGER_FILE
-from ml_platform.lake.tracing import StoredFile, stored_files
+from ml_platform.lake.ledger_tables import collected, files, replaced_files, versions
+from ml_platform.lake.live_files import STORED
+from ml_platform.lake.scope import Visible, visible
+from ml_platform.lake.trash import TRASH
+from ml_platform.lake.version import REJECTED
 
 # Logs of other formats beside the data (lake/delta.py): neither the lake's content nor garbage.
 LOG_FOLDERS = frozenset({"_delta_log"})
@@ -38,7 +44,10 @@ class TableUsage:
 
 @dataclass(frozen=True)
 class Usage:
-    """The whole lake; orphans are files that no version has: ``young`` ones may still be published by a running writer."""
+    """The whole lake; orphans are files that no version has: ``young`` ones may still be published by a running writer.
+
+    What ``lake gc`` has put into the trash is deleted after a week.
+    """
 
     tables: tuple[TableUsage, ...]
     orphan_files: int
@@ -47,6 +56,8 @@ class Usage:
     young_bytes: int
     log_bytes: int
     ledger_bytes: int
+    trash_files: int = 0
+    trash_bytes: int = 0
 
     @property
     def live_bytes(self) -> int:
@@ -72,31 +83,43 @@ def usage(lake: Lake, now: float | None = None) -> Usage:
     # By another ledger what readers get now would be called garbage.
     check_own(lake._ledger, lake.store)
     # The folders before the ledger: what is published in between is then no orphan.
-    found = dict(_files(lake.root))
-    stored = stored_files(lake)
-    known = {file.path for file in stored}
-    logs = sum(size for path, (size, _) in found.items() if LOG_FOLDERS & set(Path(path).parts))
-    orphans = [entry for path, entry in found.items() if path not in known and not LOG_FOLDERS & set(Path(path).parts)]
+    found = dict(_files(lake.root / DATA_FOLDER))
+    with lake._ledger.reading() as connection:
+        seen = visible(connection, lake.scope)
+        tables = tuple(_table_usages(connection, seen))
+        known = {path for table in (files, replaced_files) for path in connection.execute(sa.select(table.c.path)).scalars()}
+    logs = sum(size for path, (size, _) in found.items() if LOG_FOLDERS & set(path.split("/")))
+    orphans = [entry for path, entry in found.items() if path not in known and not LOG_FOLDERS & set(path.split("/"))]
     youngest = (time.time() if now is None else now) - MAY_BE_STAGED.total_seconds()
     old = [size for size, changed in orphans if changed < youngest]
     young = [size for size, changed in orphans if changed >= youngest]
     ledger = sum(path.stat().st_size for path in lake.root.glob(f"{LEDGER_FILE}*"))
-    return Usage(tuple(_table_usages(lake, stored)), len(old), sum(old), len(young), sum(young), logs, ledger)
+    trash = [size for _, (size, _) in _files(lake.root / TRASH)]
+    return Usage(tables, len(old), sum(old), len(young), sum(young), logs, ledger, len(trash), sum(trash))
 
 
-def _table_usages(lake: Lake, stored: Iterable[StoredFile]) -> Iterator[TableUsage]:
-    """Yield the years of every table, by name."""
-    versions: dict[tuple[str, int | None], set[int]] = {}
-    sizes: dict[tuple[str, int | None], dict[str, int]] = {}
-    for file in stored:
-        place = (file.table, year_of(file.partition))
-        versions.setdefault(place, set()).add(file.version)
-        sizes.setdefault(place, {})[file.path] = file.bytes
-    live = {file.path for table in {table for table, _ in sizes} for head in lake.resolve(table) for file in head.files}
-    for place, files in sorted(sizes.items(), key=lambda item: (item[0][0], item[0][1] or 0)):
-        now = [size for path, size in files.items() if path in live]
-        then = [size for path, size in files.items() if path not in live]
-        yield TableUsage(*place, len(versions[place]), len(now), sum(now), len(then), sum(then))
+def _table_usages(connection: sa.Connection, seen: Visible) -> Iterator[TableUsage]:
+    """Yield the years of every table, by name; the database adds up, so that a long history is not brought here row by row."""
+    newest = sa.select(sa.func.max(versions.c.id)).where(seen.condition(), versions.c.kind != REJECTED)
+    heads = newest.group_by(versions.c.table_name, versions.c.partition_key)
+    # Of a day's key the year with its dash, which tells it from other keys.
+    place = (versions.c.table_name, sa.func.substr(versions.c.partition_key, 1, 5).label("year"))
+    of_version = sa.join(STORED, versions, versions.c.id == STORED.c.version_id)
+    is_live = sa.func.max(sa.case((versions.c.id.in_(heads), 1), else_=0)).label("is_live")
+    per_file = sa.select(*place, STORED.c.path, sa.func.max(STORED.c.bytes).label("bytes"), is_live).select_from(of_version)
+    per_file = per_file.group_by(*place, STORED.c.path).subquery()
+    of_place = (per_file.c.table_name, per_file.c.year)
+    sizes = sa.select(*of_place, per_file.c.is_live, sa.func.count(), sa.func.sum(per_file.c.bytes)).group_by(*of_place, per_file.c.is_live)
+    counts = sa.select(*place, sa.func.count()).where(versions.c.id.not_in(sa.select(collected.c.version_id))).group_by(*place)
+    found: dict[tuple[str, int | None], list[int]] = {}
+    for table, year, count in connection.execute(counts):
+        found.setdefault((table, year_of(year)), [0] * 5)[0] += count
+    for table, year, live, count, size in connection.execute(sizes):
+        at = 1 if live else 3
+        found[table, year_of(year)][at] += count
+        found[table, year_of(year)][at + 1] += int(size)
+    for (table, year), numbers in sorted(found.items(), key=lambda item: (item[0][0], item[0][1] or 0)):
+        yield TableUsage(table, year, *numbers)
 
 
 def year_of(partition: str | None) -> int | None:
@@ -111,21 +134,22 @@ def year_of(partition: str | None) -> int | None:
     return int(head[:4]) if len(head) == 5 and head[:4].isdecimal() and head[4] == "-" else None
 
 
-def _files(root: Path) -> Iterator[tuple[str, tuple[int, float]]]:
-    """Yield all files of the data folder by their path below the root, with size and time of change."""
-    folders = [root / DATA_FOLDER]
+def _files(top: Path) -> Iterator[tuple[str, tuple[int, float]]]:
+    """Yield all files below a folder of the lake by their path below its root, with size and time of change."""
+    folders = [(str(top), top.name)]
     while folders:
-        folder = folders.pop()
+        folder, name = folders.pop()
         try:
             entries = list(os.scandir(folder))
         except FileNotFoundError:  # an empty lake, or a folder that was removed meanwhile
             continue
         for entry in entries:
+            path = f"{name}/{entry.name}"
             if entry.is_dir(follow_symlinks=False):
-                folders.append(Path(entry.path))
+                folders.append((entry.path, path))
                 continue
             try:
                 state = entry.stat(follow_symlinks=False)
             except FileNotFoundError:
                 continue
-            yield Path(entry.path).relative_to(root).as_posix(), (state.st_size, state.st_mtime)
+            yield path, (state.st_size, state.st_mtime)

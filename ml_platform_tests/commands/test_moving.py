@@ -111,3 +111,16 @@ def test_a_restored_lake_says_when_the_setting_names_another_ledger(project, mon
     monkeypatch.setenv("ML_PLATFORM_LEDGER", os.environ["NEW"])
     code, out, _ = run("lake", "restore", str(project / "backup"), "--to", str(project / "again"))
     assert (code, "ML_PLATFORM_LEDGER is set: unset it" in out) == (0, True)
+
+
+def test_commits_histories_and_verification_come_in_pages(project, run):
+    lake = Lake.open(project / "data" / "lake")
+    for number in range(4):
+        lake.publish([lake.stage(TABLE, "d1", pa.table({"v": [number]})), lake.stage("x/raw/t", "d1", pa.table({"v": [number]}))])
+    lake.close()
+    code, out, _ = run("commits", "--limit", "2")
+    assert (code, "4 commits in all; --before 3" in out, "x/raw/t" in out) == (0, True, True)
+    page = json.loads(run("commits", "--before", "3", "--limit", "1", "--json")[1])["commits"]
+    assert [(row["commit"], row["versions"]) for row in page] == [(2, 2)]
+    assert "4 versions in all" in run("history", "tables/t", "--limit", "1")[1]
+    assert "The last 2 of the 4 commits" in run("lake", "verify", "--last", "2")[1]

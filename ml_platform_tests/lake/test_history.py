@@ -71,3 +71,15 @@ def test_a_lake_can_be_pickled(lake):
     other = pickle.loads(pickle.dumps(lake))  # noqa: S301  our own bytes
     assert other.version(made.id) == made
     other.close()
+
+
+def test_a_page_of_a_long_history_is_read_without_the_rest(lake):
+    for number in range(6):
+        lake.publish([lake.stage("p/tables/a", f"d{number % 2}", pa.table({"x": [number]}))], run_id=f"r{number}")
+    assert [v.commit for v in lake.history("p/tables/a", limit=2)] == [6, 5]
+    assert [v.commit for v in lake.history("p/tables/a", "d0", limit=2)] == [5, 3]
+    assert (lake.count_history("p/tables/a"), lake.count_history("p/tables/a", "d0")) == (6, 3)
+    page = lake.commits(2)
+    assert [(c.number, c.run_id, len(c.versions)) for c in page] == [(6, "r5", 1), (5, "r4", 1)]
+    assert [(c.number, len(c.versions)) for c in lake.commits(2, before=page[-1].number)] == [(4, 1), (3, 1)]
+    assert lake.commits(2, before=1) == []

@@ -2,7 +2,7 @@ import pyarrow as pa
 import pytest
 
 from ml_platform.lake.lake import Lake
-from ml_platform.lake.tracing import closure_until, commit_notes, input_edges, stored_files, users_of
+from ml_platform.lake.tracing import closure_until, commit_notes, input_edges, users_of
 
 
 @pytest.fixture
@@ -39,14 +39,3 @@ def test_commits_say_what_they_are(chain):
     notes = commit_notes(chain, [2, 5, 99])
     assert [(n.number, n.message) for n in notes.values()] == [(2, "number 2"), (5, "number 5")]
     assert notes[5].hash == chain.commits(1)[0].hash
-
-
-def test_every_file_of_every_version(chain):
-    chain.publish([chain.stage_artifact("p/models/m", "2024-01-01", {"a.txt": b"a", "b.txt": b"bb"})])
-    found = stored_files(chain)
-    assert [(f.table, f.partition, f.version, f.bytes) for f in found[-2:]] == [
-        ("p/models/m", "2024-01-01", 6, 1),
-        ("p/models/m", "2024-01-01", 6, 2),
-    ]
-    assert [f.path for f in found] == [file.path for i in range(1, 7) for file in chain.version(i).files]
-    assert found[0].partition is None

@@ -1,10 +1,13 @@
 import os
 import time
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pytest
 
+from ml_platform.lake import collecting
 from ml_platform.lake.lake import Lake
+from ml_platform.lake.retention import Rule
 from ml_platform.lake.usage import TableUsage, usage
 
 TABLE = "p/tables/a"
@@ -77,3 +80,28 @@ def test_an_orphan_is_old_and_what_was_just_staged_is_not(lake):
 
 def test_an_empty_lake_takes_no_space(lake):
     assert usage(lake).tables == ()
+
+
+def test_what_retention_deleted_and_what_was_redacted_count_as_what_is_left(lake):
+    put(lake, "2024-01-01", 1, 2)
+    kept = put(lake, "2024-01-01", 3, 4)
+    old, new = lake.history(TABLE)[::-1]
+    lake.forget(table=TABLE, where="x = 3", reason="request 1")
+    lake.collect([Rule("p/*", versions=1)], now=datetime.now(UTC) + timedelta(days=2))
+    assert lake.collect([Rule("p/*", versions=1)], now=datetime.now(UTC) + timedelta(days=3)).versions == 1
+    left = lake.version(new.id).bytes
+    assert lake.version(old.id).gone is not None
+    assert left != kept
+    found = usage(lake)
+    assert found.tables == (TableUsage(TABLE, 2024, 1, 1, left, 0, 0),)
+    assert (found.orphan_files, found.young_files) == (0, 0)
+
+
+def test_what_is_in_the_trash_is_told_apart(lake, monkeypatch):
+    put(lake, "2024-01-01", 1)
+    orphan = lake.stage(TABLE, "2024-01-02", pa.table({"x": [1]}))
+    later = datetime.now(UTC) + timedelta(days=2)
+    monkeypatch.setattr(collecting, "store_time", lambda store: later)
+    lake.collect([], now=later)
+    found = usage(lake)
+    assert (found.trash_files, found.trash_bytes, found.young_files) == (1, orphan.bytes, 0)

@@ -226,3 +226,17 @@ def load(lake, version_id):
 
     with lake._ledger.reading() as connection:
         return load_versions(connection, [version_id], as_published=True)[version_id]
+
+
+def test_the_newest_commits_can_be_verified_alone(lake):
+    for number in range(5):
+        lake.publish([lake.stage("p/tables/a", "d1", pa.table({"x": [number]}))])
+    assert lake.verify(last=2) == []
+    first, newest = (lake.history("p/tables/a")[at] for at in (-1, 0))
+    for version in (first, newest):
+        (lake.root / version.files[0].path).write_bytes(b"other")
+    assert [p.commit for p in lake.verify(last=2)] == [5]
+    assert [p.commit for p in lake.verify(last=100)] == [p.commit for p in lake.verify()] == [1, 5]
+    with lake._ledger.writing() as connection:
+        connection.exec_driver_sql("UPDATE commits SET previous = 'x' WHERE number = 4")
+    assert {(p.kind, p.commit) for p in lake.verify(last=2)} == {("chain", 4), ("changed file", 5)}
