@@ -198,7 +198,8 @@ def test_scores_wait_for_a_day_that_has_not_come(whole, tmp_path):
     for day in (NEXT, LAST):
         land_day(project, day, sales=day != NEXT)
     project.carry(["sales", "coupons"], [NEXT, LAST])
-    assert project.run(["predictions/buys"], [LAST]).success
+    # A run of which every day is stopped is red, with the sentence.
+    assert not project.run(["predictions/buys"], [LAST]).success
     assert project.open().lake.heads("shop/predictions/buys") == {}
     assert project.run(["predictions/buys"], [NEXT, LAST]).success
     # The cutoffs of the first of the days lie at its beginning: they reach the day before.
