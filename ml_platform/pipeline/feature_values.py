@@ -27,6 +27,7 @@ from ml_platform.pipeline.feature_jobs import handmade_history, history_fits, wi
 from ml_platform.pipeline.feature_table import DEFINITIONS, MADE_FROM, REACH, entity_schema, partition_interval
 from ml_platform.pipeline.given_spine import utc_cutoffs
 from ml_platform.pipeline.layer_code import ENGINE, layer_code
+from ml_platform.pipeline.looked_up import read_answers
 from ml_platform.pipeline.nested_values import nested_values
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem, Project
@@ -267,7 +268,9 @@ def _column_values(commit: _Commit, spine: pl.DataFrame, definitions: list[Featu
     cutoffs = _spanned(spine)
     versions = [] if cutoffs is None else versions_within(commit.heads([table.name]), Interval(BEGINNING, cutoffs.end))
     wanted = [*first.entity, *first.available_at, *(str(d.value) for d in definitions)]
-    rows = read_rows(workspace, table, versions, wanted, partition_column="_partition" if table.partitions else None)
+    day = "_partition" if table.partitions else None
+    read = partial(read_rows, workspace, table, columns=wanted, partition_column=day)
+    rows = read(versions) if day is None else read_answers(read, versions, spine, first.entity, first.available_at, day)
     values, found = look_up_columns(rows, spine, definitions)
     # Where a row was found its value is known; where none was, it may stand in any day before the cutoff.
     commit.reached.add_times(table, None, found.cutoffs, found.known & (found.rows < 0), f"column {definitions[0].name}", looked_up=True)
