@@ -324,7 +324,7 @@ DELIVERIES = st.lists(
 @settings(max_examples=examples(6))
 @given(deliveries=DELIVERIES)
 def test_a_day_is_the_same_whether_it_is_judged_after_each_delivery_or_beside_other_days(deliveries, tmp_path_factory):
-    contract = Contract(CONTRACT.columns, CONTRACT.key, max_rejected=1.0)
+    contract = Contract(CONTRACT.columns, CONTRACT.key, max_rejected=1.0, max_shrink=1.0)
     stepwise = Shop(tmp_path_factory.mktemp("stepwise"), replace(ORDERS, contract=contract))
     at_once = Shop(tmp_path_factory.mktemp("at_once"), replace(ORDERS, contract=contract))
     for number, (name, rows) in enumerate(deliveries):
