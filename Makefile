@@ -1,4 +1,4 @@
-# Needs make and Python 3.11 or newer; everything else is installed into .venv, with the versions of constraints.txt.
+# Needs make and Python 3.11 or newer; everything else is installed into .venv, with the versions of constraints-dev.txt.
 # Another Python: make demo PYTHON=/path/to/python3.12
 
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(if $(shell $(p) -c 'import sys; print(1 if sys.version_info >= (3, 11) else "")' 2>/dev/null),$(p))) python3)
@@ -17,10 +17,10 @@ export DO_NOT_TRACK := 1
 export OMP_WAIT_POLICY := passive
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test hunt check venv format clean
+.PHONY: help demo dev test hunt check integrations venv format clean
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(STAMP) ## Build the whole pipeline on real flights, then show what was built (minutes the first time, seconds after)
 	@$(BIN)/ml-platform demo
@@ -40,6 +40,9 @@ hunt: $(STAMP) ## Look for what the random tests have not seen yet: twenty times
 
 check: test ## The same, under the name that CI uses
 
+integrations: $(STAMP) ## Say which packages can be installed beside the wheel and its pinned versions (asks the package index)
+	@$(BIN)/python -m ml_platform_tests.integrations
+
 venv: $(STAMP) ## Make .venv and install the pinned packages
 
 format: $(STAMP) ## Put the code into its format and order its imports
@@ -52,13 +55,13 @@ clean: ## Remove what was landed, built and cached (keeps .venv; `rm -r .venv` r
 	@find ml_platform ml_platform_tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A changed list of packages installs again; a failed installation leaves no stamp and is taken up where it stopped.
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt constraints-dev.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else "ml_platform needs Python 3.11 or newer; $(PYTHON) is %d.%d. Name another: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" % v[:2])' \
 		|| { command -v $(PYTHON) >/dev/null || echo "There is no $(PYTHON). Install Python 3.11 or newer, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
 	@echo "==> Making the virtual environment $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV) || { echo "Python cannot make a virtual environment here. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	@echo "==> Installing the pinned packages (some 180 of them, about a minute on a good line)"
-	@$(PIP) install -c constraints.txt hatchling editables setuptools
-	@$(PIP) install -c constraints.txt --no-build-isolation -e '.[demo,dev]'
+	@$(PIP) install -c constraints-dev.txt hatchling editables setuptools
+	@$(PIP) install -c constraints-dev.txt --no-build-isolation -e '.[demo,dev]'
 	@touch $(STAMP)
 	@echo "==> Installed"
