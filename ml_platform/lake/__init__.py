@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["open"]
 
 
-def open(project: str | Path = ".", branch: str | None = None) -> Lake:
+def open(project: str | Path = ".", branch: str | None = None, *, read_only: bool = False, create: bool = False) -> Lake:
     """Open the lake of the project around a folder, as ``ML_PLATFORM_LAKE``, ``_LEDGER`` and ``_BRANCH`` have it.
 
     Parameters
@@ -23,14 +23,25 @@ def open(project: str | Path = ".", branch: str | None = None) -> Lake:
         The folder of the dg project, or any folder below it; by default where you stand.
     branch : str, optional
         Instead of the one in the settings.
+    read_only : bool
+        Refuse to write. Where this account may not write, the lake can only be read anyway.
+    create : bool
+        Open a lake that is not there yet: it is made when it is first used.
 
     Returns
     -------
     Lake
         Nothing is read before it is asked for something.
+
+    Raises
+    ------
+    UnknownTableError
+        If there is no lake, with what is there instead.
     """
-    from ml_platform.lake.settings import open_lake
+    from ml_platform.lake.settings import check_there, open_lake
 
     start = Path(project).expanduser().resolve()
     root = next((f for f in (start, *start.parents) if (f / "data" / "lake").is_dir() or (f / "dagster.yaml").is_file()), start)
-    return open_lake(root, branch)
+    if not create:
+        check_there(root, start)
+    return open_lake(root, branch, read_only=read_only)

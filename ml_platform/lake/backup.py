@@ -190,7 +190,7 @@ def _copy(source: Path, target: Path, *, link: bool) -> Backup:
 
 def _copy_ledger(source: Path, target: Path) -> tuple[int, Sequence[_File]]:
     """Copy the ledger as of one moment, without keeping anybody from writing; return its newest commit and the files it names."""
-    with closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as here, closing(sqlite3.connect(target)) as there:
+    with closing(sqlite3.connect(_to_read(source), uri=True)) as here, closing(sqlite3.connect(target)) as there:
         here.backup(there)
         # The copy is one file, not three: nobody writes to it.
         there.execute("PRAGMA journal_mode = DELETE")
@@ -203,7 +203,7 @@ def _copy_ledger(source: Path, target: Path) -> tuple[int, Sequence[_File]]:
 
 def _prune(target: Path, kept: Sequence[_File]) -> list[int]:
     """Delete what may hold somebody who was forgotten; return the sizes. After the ledger: no file goes that the backup before needs."""
-    with closing(sqlite3.connect(f"file:{target / LEDGER_FILE}?mode=ro", uri=True)) as ledger:
+    with closing(sqlite3.connect(_to_read(target / LEDGER_FILE), uri=True)) as ledger:
         if not ledger.execute("SELECT count(*) FROM sqlite_master WHERE name = 'redactions'").fetchone()[0]:
             return []
         redacted = {row[0] for row in ledger.execute(_REDACTED_FILES)} - {file.path for file in kept}
@@ -241,6 +241,11 @@ def _bring(source: Path, target: Path, file: _File, *, link: bool) -> bool:
     return True
 
 
+def _to_read(ledger: Path) -> str:
+    """Return the address by which SQLite reads a file, whatever its name holds."""
+    return f"{ledger.absolute().as_uri()}?mode=ro"
+
+
 def _copy_file(here: Path, there: Path) -> str:
     """Copy a file, wait until the disk has it, and return the digest of what was read."""
     digest = hashlib.sha256()
@@ -270,7 +275,7 @@ def _check_empty(source: Path, target: Path) -> None:
     there = {file.path for file in LocalStore(target).list(DATA_FOLDER) if file_time(file.path) is not None}
     if not there:
         return
-    with closing(sqlite3.connect(f"file:{source / LEDGER_FILE}?mode=ro", uri=True)) as ledger:
+    with closing(sqlite3.connect(_to_read(source / LEDGER_FILE), uri=True)) as ledger:
         strange = there - {path for (path,) in ledger.execute("SELECT path FROM files")}
         if strange and ledger.execute("SELECT count(*) FROM sqlite_master WHERE name = 'replaced_files'").fetchone()[0]:
             strange -= {path for (path,) in ledger.execute("SELECT path FROM replaced_files")}
@@ -286,11 +291,11 @@ def _check_same_lake(root: Path, target: Path) -> None:
     if not (target / LEDGER_FILE).is_file():
         _check_empty(root, target)
         return
-    with closing(sqlite3.connect(f"file:{target / LEDGER_FILE}?mode=ro", uri=True)) as there:
+    with closing(sqlite3.connect(_to_read(target / LEDGER_FILE), uri=True)) as there:
         newest = there.execute("SELECT number, hash FROM commits ORDER BY number DESC LIMIT 1").fetchone()
     if newest is None:
         return
-    with closing(sqlite3.connect(f"file:{root / LEDGER_FILE}?mode=ro", uri=True)) as here:
+    with closing(sqlite3.connect(_to_read(root / LEDGER_FILE), uri=True)) as here:
         same = here.execute("SELECT hash FROM commits WHERE number = ?", (newest[0],)).fetchone()
     if same is None or same[0] != newest[1]:
         raise LakeError(f"{target} holds a lake with a history of its own (commit {newest[0]} is not one of {root}). Name another folder.")

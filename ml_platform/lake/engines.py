@@ -9,7 +9,8 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, NotSupportedError, OperationalError, ProgrammingError
+from sqlalchemy.pool import NullPool
 
 from ml_platform.core.errors import LakeError
 
@@ -19,19 +20,17 @@ WRITE_OPTION = "lake_write"
 _WRITE_LOCK = "SELECT pg_advisory_xact_lock(7291, hashtext(current_schema()))"
 
 
-def sqlite_dsn(path: Path) -> str:
-    """Return the DSN of a SQLite file."""
-    return f"sqlite:///{path}"
-
-
-def check_dsn(dsn: str) -> sa.URL:
-    """Return the DSN as a URL with the driver that we use.
+def check_dsn(dsn: str | Path) -> sa.URL:
+    """Return the DSN, or the path of a SQLite file, as a URL with the driver that we use.
 
     Raises
     ------
     LakeError
         If it cannot be read, or names a database that cannot hold a ledger. The message carries no password.
     """
+    if isinstance(dsn, Path):
+        # Not by way of a text, in which `?`, `#` and `%41` of a folder's name would mean something else.
+        return sa.URL.create("sqlite", database=str(dsn))
     try:
         url = sa.make_url(dsn)
     except ArgumentError:
@@ -46,9 +45,21 @@ def check_dsn(dsn: str) -> sa.URL:
     raise LakeError(f"A ledger lives in SQLite or PostgreSQL, not in {backend!r}: write sqlite:///... or postgresql://....")
 
 
-def create_engine(url: sa.URL) -> sa.Engine:
-    """Return the engine of a ledger; nothing is connected yet."""
-    return _sqlite_engine(url) if url.get_backend_name() == "sqlite" else _postgres_engine(url)
+def create_engine(url: sa.URL, *, read_only: bool = False) -> sa.Engine:
+    """Return the engine of a ledger; nothing is connected yet. ``read_only``: of a file that this process may not write."""
+    if url.get_backend_name() != "sqlite":
+        return _postgres_engine(url)
+    return _reading_engine(Path(url.database or "")) if read_only else _sqlite_engine(url)
+
+
+def said(problem: DBAPIError) -> str:
+    """Return what a database says of a problem, in one line."""
+    return (str(problem.orig).splitlines() or [type(problem.orig).__name__])[0].rstrip(".")
+
+
+def is_of_the_database(problem: DBAPIError) -> bool:
+    """Tell whether the database is what failed (it is full, cut off, damaged, not to be written), and not what it was asked."""
+    return not isinstance(problem, IntegrityError | ProgrammingError | DataError | NotSupportedError)
 
 
 def is_busy(problem: OperationalError) -> bool:
@@ -73,6 +84,27 @@ def _sqlite_engine(url: sa.URL) -> sa.Engine:
         # A transaction that starts to write later can fail at once in SQLite, without waiting: it says so from the start.
         write = connection.get_execution_options().get(WRITE_OPTION, False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+def _reading_engine(file: Path) -> sa.Engine:
+    """Return an engine of a SQLite file that is only read: each transaction opens it anew, as it is then."""
+
+    def connect() -> sqlite3.Connection:
+        # What is beside a file in WAL mode cannot be made here. While a writer has it open it is there; after the last one closed the file
+        # holds everything, and SQLite reads it alone if it is told that nobody writes.
+        quiet = not Path(f"{file}-wal").exists()
+        address = f"{file.absolute().as_uri()}?mode=ro{'&immutable=1' if quiet else ''}"
+        connection = sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
+        connection.isolation_level = None
+        return connection
+
+    engine = sa.create_engine("sqlite://", creator=connect, poolclass=NullPool)
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
 
     return engine
 

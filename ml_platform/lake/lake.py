@@ -14,7 +14,6 @@ from ml_platform.lake.artifact import read_artifact
 from ml_platform.lake.belonging import confirm, keep_head, keep_newest
 from ml_platform.lake.branch_size import OwnFiles, own_files
 from ml_platform.lake.branches import Branch, Change, Merge, branch_changes, create_branch, drop_branch, list_branches, merge_branch
-from ml_platform.lake.engines import sqlite_dsn
 from ml_platform.lake.evolution import settled_schema
 from ml_platform.lake.history import version_ids
 from ml_platform.lake.layout import LEDGER_FILE, check_partition, check_table
@@ -46,7 +45,7 @@ class Lake(Upkeep):
     """
 
     @classmethod
-    def open(cls, root: str | Path, *, ledger: str | None = None, branch: str = MAIN) -> Lake:
+    def open(cls, root: str | Path, *, ledger: str | None = None, branch: str = MAIN, read_only: bool = False) -> Lake:
         """Open the lake at ``root``; one that does not exist yet is created when it is first used.
 
         Parameters
@@ -57,6 +56,8 @@ class Lake(Upkeep):
             DSN of the ledger (``postgresql://...``); by default the SQLite file ``ledger.sqlite`` in the folder.
         branch : str
             What is read and written; it must exist when the lake is first used.
+        read_only : bool
+            Refuse to write. Where this process may not write the ledger's file, the lake can only be read without a word, too.
 
         Raises
         ------
@@ -69,7 +70,7 @@ class Lake(Upkeep):
                 f"The lake at {store.url} lies in an object store, which cannot hold its ledger: give the ledger a database of its own "
                 "(ML_PLATFORM_LEDGER), such as postgresql://user:password@host/database or sqlite:////var/lake/ledger.sqlite."
             )
-        return cls(store, Ledger(ledger or sqlite_dsn((store.folder or Path()) / LEDGER_FILE)), Scope(branch))
+        return cls(store, Ledger(ledger or (store.folder or Path()) / LEDGER_FILE, read_only), Scope(branch))
 
     def attach(self, con: duckdb.DuckDBPyConnection) -> None:
         """Let a DuckDB connection open the files of this lake, as the SQL of :meth:`Reading.sql` does; twice changes nothing."""

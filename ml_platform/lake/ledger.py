@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from ml_platform.core.errors import LakeError
 from ml_platform.lake import engines
@@ -31,21 +31,25 @@ class Ledger:
 
     Parameters
     ----------
-    dsn : str
-        Where it is: ``sqlite:////absolute/ledger.sqlite`` or ``postgresql://user:password@host/database``.
+    dsn : str or Path
+        Where it is: a SQLite file, ``sqlite:////absolute/ledger.sqlite`` or ``postgresql://user:password@host/database``.
+    read_only : bool
+        Refuse to write. A file that this process may not write is opened so by itself.
     """
 
-    def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
+    def __init__(self, dsn: str | Path, read_only: bool = False) -> None:
+        self._given = dsn
+        self._told_read_only = read_only
         self._url = engines.check_dsn(dsn)
+        self._dsn = str(dsn) if isinstance(dsn, str) else self._url.render_as_string()
         self._guard = threading.Lock()
         self._engine: sa.Engine | None = None
         self._pid = 0
         # When the folder of a store was last found to be this ledger's, by its URL; see `lake.belonging`.
         self.confirmed: dict[str, float] = {}
 
-    def __reduce__(self) -> tuple[type[Ledger], tuple[str]]:
-        return (Ledger, (self._dsn,))
+    def __reduce__(self) -> tuple[type[Ledger], tuple[str | Path, bool]]:
+        return (Ledger, (self._given, self._told_read_only))
 
     def __repr__(self) -> str:
         return f"Ledger({self.place!r})"
@@ -68,7 +72,7 @@ class Ledger:
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """Yield a connection that sees one state of the ledger until the end of the block, and blocks nobody."""
-        with self._connected().connect() as connection, connection.begin():
+        with self._in_words("read"), self._connected().connect() as connection, connection.begin():
             yield connection
 
     def identity(self) -> Identity:
@@ -98,8 +102,13 @@ class Ledger:
             If another program holds the ledger for more than a minute, or it was moved away.
         """
         try:
+            self.check_writable()
             # The option is read by the `begin` hook of the engine.
-            with self._connected().connect().execution_options(**{engines.WRITE_OPTION: True}) as connection, connection.begin():
+            with (
+                self._in_words("write"),
+                self._connected().connect().execution_options(**{engines.WRITE_OPTION: True}) as connection,
+                connection.begin(),
+            ):
                 if not moved:
                     read_identity(connection).check_in_use(self.place)
                 yield connection
@@ -110,6 +119,53 @@ class Ledger:
                 f"Another program has held the ledger {self.place} for more than {engines.BUSY_SECONDS} s; nothing was "
                 "published. Find the program that has it open (a database browser in a transaction?) and try again."
             ) from problem
+
+    def check_writable(self) -> None:
+        """Refuse to write to what is only read.
+
+        Raises
+        ------
+        LakeError
+            If the lake was opened to read only, or this account may not write the ledger.
+        """
+        if self._told_read_only:
+            raise LakeError(f"The lake with the ledger {self.place} was opened to read only; nothing was published. Open it without that.")
+        if self._is_read_only:
+            raise LakeError(
+                f"The ledger {self.place} cannot be written by this account, or lies on a read-only disk: the lake can be read here, "
+                "and nothing was published. Publish as the account that owns it, or ask for the right to write in its folder."
+            )
+
+    @property
+    def _is_read_only(self) -> bool:
+        """Whether the ledger is a file that is there and that this process may not write, or beside which it may make no file."""
+        file = self.file
+        return file is not None and file.is_file() and not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK))
+
+    @contextmanager
+    def _in_words(self, verb: str) -> Iterator[None]:
+        """Say in our words, without a password, what a database says that fails."""
+        try:
+            yield
+        except DBAPIError as problem:
+            is_waiting = verb == "write" and isinstance(problem, OperationalError) and engines.is_busy(problem)
+            if is_waiting or not engines.is_of_the_database(problem):
+                raise
+            undone = "Nothing of it was published, unless the connection was cut while it was being confirmed. Run the same again: what is "
+            after = f"{undone}there already is not published twice." if verb == "write" else "Then try again."
+            raise LakeError(
+                f"The ledger {self.place} failed to {verb}: {engines.said(problem)}. Is there room on its disk, is its file whole and may "
+                f"this account open it, or is its database running? {after}"
+            ) from problem
+
+    @staticmethod
+    def _make_folder(folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise LakeError(
+                f"The lake's folder {folder} cannot be made: {problem.strerror}. Correct the path or the rights there."
+            ) from None
 
     def close(self) -> None:
         """Close the connections of this process; the next transaction opens new ones."""
@@ -124,9 +180,9 @@ class Ledger:
                 return self._engine
             if self._engine is not None:
                 _dispose(self._engine, self._pid)
-            if self.file is not None:
-                self.file.parent.mkdir(parents=True, exist_ok=True)
-            engine = engines.create_engine(self._url)
+            if self.file is not None and not self._is_read_only:
+                self._make_folder(self.file.parent)
+            engine = engines.create_engine(self._url, read_only=self._is_read_only)
             # Connections are closed with the ledger, but never by a forked child: SQLite would think itself the last reader.
             weakref.finalize(self, _dispose, engine, os.getpid())
             self._prepare(engine)
@@ -145,6 +201,11 @@ class Ledger:
                 f"The ledger {self.place} cannot be reached: {str(problem.orig).splitlines()[0]}. Is the database running, and are "
                 "host, port, user and database of the DSN right?"
             ) from None
+        if self._is_read_only and (found is None or found < FORMAT):
+            raise LakeError(
+                f"The ledger {self.place} has {'no tables' if found is None else f'the older format {found}'}, and this account may not "
+                "write it. Open the lake once as the account that owns it."
+            )
         if found is None or found < FORMAT:
             with engine.connect().execution_options(**{engines.WRITE_OPTION: True}) as connection, connection.begin():
                 found = _format(connection)

@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ml_platform.core.errors import UnknownTableError, did_you_mean
 from ml_platform.lake.version import MAIN
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def lake_exists(project_root: str | Path) -> bool:
     return ledger_dsn() is not None or "://" in place or Path(place, LEDGER_FILE).is_file()
 
 
-def open_lake(project_root: str | Path, branch: str | None = None) -> Lake:
+def open_lake(project_root: str | Path, branch: str | None = None, *, read_only: bool = False) -> Lake:
     """Open the lake of the project in a folder, as the settings have it.
 
     Parameters
@@ -52,10 +53,32 @@ def open_lake(project_root: str | Path, branch: str | None = None) -> Lake:
         The folder of the dg project.
     branch : str, optional
         Instead of the one in the settings.
+    read_only : bool
+        Refuse to write.
     """
     from ml_platform.lake.lake import Lake
 
-    return Lake.open(lake_root(Path(project_root)), ledger=ledger_dsn(), branch=branch or branch_name())
+    return Lake.open(lake_root(Path(project_root)), ledger=ledger_dsn(), branch=branch or branch_name(), read_only=read_only)
+
+
+def check_there(project_root: Path, asked: Path) -> None:
+    """Refuse to open what is no lake, so that a mistyped path does not become an empty one.
+
+    Raises
+    ------
+    UnknownTableError
+        If the lake's folder has no ledger and no other one is in the settings; with what stands beside the path that was ``asked`` for.
+    """
+    if lake_exists(project_root):
+        return
+    place = lake_root(project_root)
+    there = next(folder for folder in (asked, *asked.parents) if folder.is_dir())
+    beside = sorted(path.name for path in there.iterdir() if path.is_dir() and not path.name.startswith("."))
+    missing = asked.relative_to(there).parts
+    hint = f" There is no {there / missing[0]}. {did_you_mean(missing[0], beside)}" if missing else ""
+    raise UnknownTableError(
+        f"There is no lake at {place}.{hint} Name the folder of the project, materialize its assets first, or say `create=True`."
+    )
 
 
 def kept_lake(project_root: str | Path, branch: str | None = None) -> Lake:

@@ -79,6 +79,7 @@ def stage_tables(
 
     If one cannot be written, none of them stays.
     """
+    ledger.check_writable()
     staged: list[Staged] = []
     written: list[FileRef] = []
 
@@ -133,6 +134,7 @@ def write_rows(store: Store, table: str, partition: str | None, rows: pa.Table) 
 
 def stage_files(ledger: Ledger, store: Store, of: Origin, contents: Mapping[str, bytes]) -> Staged:
     """Write the files of an artifact into a new folder; see :meth:`ml_platform.lake.lake.Lake.stage_artifact`."""
+    ledger.check_writable()
     if not contents:
         raise LakeError(f"The artifact for {of.where} has no files. Hand over at least one, such as {{'model.txt': b'...'}}.")
     for name, content in contents.items():

@@ -1,0 +1,146 @@
+"""Who may not write can read, paths mean what they say, and what a database says of trouble comes in our words."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+import ml_platform.lake
+from ml_platform.core.errors import LakeError, UnknownTableError
+from ml_platform.lake.backup import back_up
+from ml_platform.lake.lake import Lake
+
+TABLE = "p/tables/a"
+ROWS = pa.table({"x": [1, 2]})
+
+
+def published(root: Path) -> Lake:
+    lake = Lake.open(root)
+    lake.publish([lake.stage(TABLE, "2024-01-01", ROWS)])
+    return lake
+
+
+@pytest.mark.parametrize("name", ["a%41b", "what?mode=ro", "one#two", "a b", "50%"])
+def test_a_folder_may_have_any_name(tmp_path, name: str):
+    root = tmp_path / name / "lake"
+    lake = published(root)
+    assert lake.read(TABLE).pl().height == 2
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (root / "ledger.sqlite").is_file()
+    back_up(lake, tmp_path / name / "backup")
+    assert Lake.open(tmp_path / name / "backup").read(TABLE).pl().height == 2
+
+
+def test_a_mistyped_path_does_not_become_a_lake(tmp_path, monkeypatch):
+    for setting in ("ML_PLATFORM_LAKE", "ML_PLATFORM_LEDGER", "ML_PLATFORM_BRANCH"):
+        monkeypatch.delenv(setting, raising=False)
+    published(tmp_path / "shop" / "data" / "lake")
+    assert ml_platform.lake.open(tmp_path / "shop").tables() == [TABLE]
+    with pytest.raises(UnknownTableError, match=r"There is no lake at .*shpo/data/lake.*Did you mean 'shop'\?"):
+        ml_platform.lake.open(tmp_path / "shpo")
+    assert not (tmp_path / "shpo").exists()
+    assert ml_platform.lake.open(tmp_path / "shpo", create=True).tables() == []
+
+
+def test_what_is_opened_to_read_only_refuses_to_write(tmp_path):
+    published(tmp_path)
+    before = sorted(path for path in tmp_path.rglob("*.parquet"))
+    lake = Lake.open(tmp_path, read_only=True)
+    assert lake.read(TABLE).pl().height == 2
+    with pytest.raises(LakeError, match="was opened to read only; nothing was published"):
+        lake.stage(TABLE, "2024-01-02", ROWS)
+    with pytest.raises(LakeError, match="was opened to read only"):
+        lake.drop_tag("t")
+    assert sorted(path for path in tmp_path.rglob("*.parquet")) == before
+
+
+READ = """
+import os, sys, tempfile
+import pyarrow as pa
+from ml_platform.core.errors import LakeError
+from ml_platform.lake.lake import Lake
+
+def work(root):
+    lake = Lake.open(root)
+    said = [f"{lake.read('p/tables/a').pl().height} {lake.head()} {[v.partition for v in lake.history('p/tables/a')]}"]
+    for write in (lambda: lake.publish([lake.stage("p/tables/a", "2024-01-02", pa.table({"x": [1]}))]), lambda: lake.tag("t", 1, "")):
+        try:
+            write()
+            said.append("written")
+        except LakeError as error:
+            said.append(f"refused: {error}")
+    return said
+
+with tempfile.TemporaryDirectory() as own:
+    # Python itself may lie where another account cannot read: what is imported late is imported now.
+    Lake.open(own).publish([Lake.open(own).stage("p/tables/a", "2024-01-01", pa.table({"x": [1, 2]}))])
+    assert work(own)[1:] == ["written", "written"]
+if os.getuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+print(*work(sys.argv[1]), sep="\\n")
+"""
+
+
+def as_another(root: Path) -> str:
+    """Read, and try to write, as an account without the right to write there."""
+    done = subprocess.run(
+        [sys.executable, "-c", READ, str(root)], capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """A folder that other accounts can reach, as those of pytest are not."""
+    import tempfile
+
+    folder = Path(tempfile.mkdtemp(prefix="lake-"))
+    folder.chmod(0o755)
+    yield folder
+    subprocess.run(["chmod", "-R", "u+w", str(folder)], check=True)
+    shutil.rmtree(folder)
+
+
+def test_another_account_reads_with_and_without_a_writer(elsewhere):
+    root = elsewhere / "lake"
+    lake = published(root)
+    subprocess.run(["chmod", "-R", "a+rX", str(root)], check=True)
+    if os.getuid():
+        subprocess.run(["chmod", "-R", "a-w", str(root)], check=True)
+    open_too = as_another(root)
+    lake._ledger.close()
+    alone = as_another(root)
+    for said in (open_too, alone):
+        first, *refused = said.splitlines()
+        assert first == "2 1 ['2024-01-01']"
+        assert len(refused) == 2
+        assert all(line.startswith("refused: The ledger") and "cannot be written by this account" in line for line in refused)
+
+
+def test_a_file_that_is_no_ledger_is_told_in_our_words(tmp_path):
+    (tmp_path / "ledger.sqlite").write_bytes(b"this is no database at all, and never was one" * 40)
+    with pytest.raises(LakeError, match=r"The ledger .*ledger\.sqlite failed to read: file is not a database\. Is there room"):
+        Lake.open(tmp_path).head()
+
+
+def test_a_full_disk_under_the_ledger_is_told_and_loses_nothing(tmp_path, monkeypatch):
+    lake = published(tmp_path)
+    staged = [lake.stage(TABLE, f"2024-02-{n:02d}", ROWS, properties={"note": "x" * 20_000}) for n in range(1, 20)]
+    with lake._ledger.writing() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 2}")
+    with pytest.raises(LakeError, match=r"failed to write: database or disk is full.*Nothing of it was published"):
+        lake.publish(staged)
+    again = Lake.open(tmp_path)
+    assert again.head() == 1
+    again.publish(staged)
+    assert again.read(TABLE).pl().height == 2 * 20
