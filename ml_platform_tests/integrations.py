@@ -1,4 +1,4 @@
-"""What others install beside the wheel, resolved against its pinned versions; ``python -m ml_platform_tests.integrations`` says what comes out.
+"""What others install beside the wheel, resolved against its pinned versions; ``python -m ml_platform_tests.integrations`` says what fits.
 
 Nothing is installed: uv asks the package index for the packages' requirements only, and answers for Pythons that are not there, too.
 """
@@ -17,8 +17,8 @@ PYTHONS = ("3.11", "3.12", "3.13")
 # By the oldest version that is of use.
 INTEGRATIONS = (
     "mlflow>=3", "dbt-duckdb>=1.9", "dlt>=1.0", "dlt[filesystem]>=1.0", "dagster-dlt>=0.29", "dagster-dbt>=0.29", "dagster-airbyte>=0.29",
-    "dagster-fivetran>=0.29", "dagster-postgres>=0.29", "dagster-aws>=0.29", "dagster-k8s>=0.29", "s3fs>=2025.1", "feast>=0.40", "optuna>=4",
-    "shap>=0.45",
+    "dagster-fivetran>=0.29", "dagster-postgres>=0.29", "dagster-aws>=0.29", "dagster-k8s>=0.29", "s3fs>=2025.1", "feast>=0.40",
+    "optuna>=4", "shap>=0.45",
 )  # fmt: skip
 _NO_INDEX = ("Failed to fetch", "error sending request", "Could not connect", "dns error", "tcp connect error", "Network is unreachable")
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;#]+)")
@@ -58,7 +58,11 @@ def resolve(wanted: Sequence[str], python: str, *, constraints: str = "constrain
     project = f"ml-platform{f'[{extras}]' if extras else ''} @ {ROOT.as_uri()}"
     command = [sys.executable, "-m", "uv", "pip", "compile", "-", "--quiet", "--no-header", "--no-annotate", "--python-version", python]
     done = subprocess.run(
-        [*command, "--constraint", str(ROOT / constraints)], input="\n".join([project, *wanted]), capture_output=True, text=True, check=False
+        [*command, "--constraint", str(ROOT / constraints)],
+        input="\n".join([project, *wanted]),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         if any(words in done.stderr for words in _NO_INDEX):
