@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
+from ml_platform.components.checks_alone import judge_alone
 from ml_platform.components.mappings import daily
 from ml_platform.components.publish import publish
 from ml_platform.components.ready import Ready, Waits
@@ -35,6 +37,8 @@ class Dep:
 class AssetPlan:
     """One asset of the graph; ``run(workspace, keys)`` makes it and returns a ``pipeline.outcome.Outcome``.
 
+    ``judge(workspace, which, names)`` runs its ``checks`` by themselves (`ml_platform.pipeline.published_checks`), of the ``newest`` of the
+    published partitions, so many if nobody says how many.
     ``waits(workspace, days)`` names the days that automation does not ask for yet, each with the reason.
     """
 
@@ -46,6 +50,8 @@ class AssetPlan:
     partitions: DailyPartitions | None = None
     deps: tuple[Dep, ...] = ()
     checks: Mapping[str, str] = field(default_factory=dict)
+    judge: Callable[[Any, Any, Any], Any] | None = None
+    newest: int = 30
     owners: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     kinds: tuple[str, ...] = ()
@@ -62,8 +68,19 @@ class AssetPlan:
         return dg.AssetKey([self.project.name, self.layer, self.name])
 
 
+class ChecksAlone(dg.Config):
+    """What checks look at that are run without materializing their asset; a materialization checks what it makes."""
+
+    newest: int | None = Field(
+        default=None,
+        ge=0,
+        description="When checks are run by themselves: how many of the newest published partitions they look at, 0 for all of them. Left "
+        "out, a month of daily tables and features, and the newest training set, model and monitored day.",
+    )
+
+
 def asset_of(plan: AssetPlan) -> dg.AssetsDefinition:
-    """Turn a plan into a Dagster asset with its checks."""
+    """Turn a plan into a Dagster asset with its checks, which can also be run by themselves."""
     partitions_def = None if plan.partitions is None else daily(plan.partitions)
 
     @dg.multi_asset(
@@ -75,14 +92,23 @@ def asset_of(plan: AssetPlan) -> dg.AssetsDefinition:
         retry_policy=RETRIES,
         pool=plan.pool,
         required_resource_keys={"platform"},
+        # What makes checks executable alone: a run may ask for some of the asset and its checks.
+        can_subset=bool(plan.checks),
     )
-    def body(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        # A table without partitions may stand in the run of a day.
-        keys: list[str | None] = [None] if plan.partitions is None else list(context.partition_keys)
+    def body(context: dg.AssetExecutionContext, config: ChecksAlone) -> Iterator[Any]:
+        names = {key.name for key in context.selected_asset_check_keys}
         start = time.perf_counter()
         try:
+            if plan.judge is not None and not context.selected_asset_keys:
+                yield from judge_alone(context, plan, names, config.newest)
+                return
+            # A table without partitions may stand in the run of a day.
+            keys: list[str | None] = [None] if plan.partitions is None else list(context.partition_keys)
             workspace = begin_step(context, context.resources.platform, plan.project)
             outcome = plan.run(workspace, keys)
+            # A check that this run was not asked for would fail it.
+            left_out = plan.checks.keys() - names
+            outcome = replace(outcome, checks=tuple(check for check in outcome.checks if check.name not in left_out))
             yield from publish(context, plan, outcome, workspace.lake, time.perf_counter() - start)
         except MlPlatformError as error:
             # What is wrong stays wrong: a retry would only repeat it.

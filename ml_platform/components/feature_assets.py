@@ -61,6 +61,11 @@ def _plan(project: Project, view: CompiledView, entity: tuple[str, ...]) -> Asse
 
         return waiting_features(workspace, view.view.name, entity, days)
 
+    def judge(workspace, which, _names):
+        from ml_platform.pipeline.published_checks import judge_features
+
+        return judge_features(workspace, view.view.name, entity, which)
+
     deps = []
     for name in view.reads:
         table = project.table(name)
@@ -79,6 +84,7 @@ def _plan(project: Project, view: CompiledView, entity: tuple[str, ...]) -> Asse
         partitions=project.partitions,
         deps=tuple(deps),
         checks={"rows_and_nulls": "The feature table has rows, and no feature is empty throughout."},
+        judge=judge,
         owners=view.view.owners,
         tags=view.view.tags,
         kinds=("duckdb", "polars", "featuretools") if view.view.discover else ("duckdb", "polars"),

@@ -100,6 +100,11 @@ def _training(project: Project, problem: CompiledProblem) -> AssetPlan:
 
         return materialize_training(workspace, problem.name, keys)
 
+    def judge(workspace, which, _names):
+        from ml_platform.pipeline.published_checks import judge_training
+
+        return judge_training(workspace, problem.name, which)
+
     deps = [
         _files(project, problem.spine_table, -back - MARGIN_DAYS, -1 + MARGIN_DAYS),
         *([] if problem.label_table.name == problem.spine_table.name else [_files(project, problem.label_table, -back, -1)]),
@@ -116,7 +121,7 @@ def _training(project: Project, problem: CompiledProblem) -> AssetPlan:
             "future": "No feature of a sample of rows moves when everything that becomes known at or after the cutoff is changed.",
             "training_rows": "Every split has rows of both kinds.",
         },
-        kinds=("duckdb", "polars"), column_schema=training_columns(project, problem),
+        judge=judge, newest=1, kinds=("duckdb", "polars"), column_schema=training_columns(project, problem),
         code_version=declared_code_version(project, "training", problem.name),
         pool=TRAINING_POOL,
     )  # fmt: skip
@@ -146,12 +151,18 @@ def _model(project: Project, problem: CompiledProblem) -> AssetPlan:
 
         return materialize_model(workspace, problem.name, keys)
 
+    def judge(workspace, which, _names):
+        from ml_platform.pipeline.published_checks import judge_models
+
+        return judge_models(workspace, problem.name, which)
+
     return _plan(
         project, problem, "models", run,
         description=f"One model version per training date: a {declared.model.trainer} model, its card, its metrics on untouched rows "
         f"beside {declared.model.baseline} and the constant, and the definitions of its features.",
         partitions=project.partitions, deps=(Dep(_key(project, "training", problem)), Dep(_key(project, "selected", problem))),
         checks={"beats_baseline": "Better than the constant beyond chance, and than the baseline, on rows that nobody had seen."},
+        judge=judge, newest=1,
         kinds=(declared.model.trainer, "model"), code_version=declared_code_version(project, "models", problem.name), pool=TRAINING_POOL,
     )  # fmt: skip
 
@@ -238,6 +249,11 @@ def _monitoring(project: Project, problem: CompiledProblem) -> AssetPlan:
 
         return waiting_monitoring(workspace, problem.name, days)
 
+    def judge(workspace, which, _names):
+        from ml_platform.pipeline.published_checks import judge_monitoring
+
+        return judge_monitoring(workspace, problem.name, which)
+
     days = days_up(declared.monitor.window)
     matured = days_up(problem.maturity)
     deps = (
@@ -254,6 +270,8 @@ def _monitoring(project: Project, problem: CompiledProblem) -> AssetPlan:
             "drift": "No column moved both beyond chance and by a size that matters (two-part rule, over the window).",
             "performance": "The matured scores are not worse than the model has shown before, beyond chance.",
         },
+        judge=judge,
+        newest=1,
         kinds=("duckdb", "evidently"),
         automation=follows_landed_days(_sources(project, problem), awaited=[d.key for d in deps]), waits=waits,
     )  # fmt: skip

@@ -29,8 +29,9 @@ class InvalidDeclarationsError(DeclarationError, ComponentTreeException):
 
 
 def definitions_of(component: "Declared", context: dg.ComponentLoadContext) -> dg.Definitions:
-    """Build what one declaration adds to the graph; the first of a project also brings its resources, sensors and retention."""
+    """Build what one declaration adds to the graph; the first of a project brings what the project has once, such as its sensors."""
     from ml_platform.components import feature_assets, problem_assets, sensors, staleness, table_assets
+    from ml_platform.components.checks_job import checks_definitions
     from ml_platform.components.feature_view import FeatureView
     from ml_platform.components.problem import Problem
     from ml_platform.components.retention_asset import retention_definitions
@@ -57,7 +58,7 @@ def definitions_of(component: "Declared", context: dg.ComponentLoadContext) -> d
     own = dg.Definitions(
         assets=assets, asset_checks=checks, resources=resources_at(root), sensors=sensors.sensors_of(project) if mine else []
     )
-    return dg.Definitions.merge(own, retention_definitions(project)) if mine else own
+    return dg.Definitions.merge(own, retention_definitions(project), checks_definitions(project)) if mine else own
 
 
 def projects_of(tree: dg.ComponentTree) -> "dict[str, tuple[Project, list[Declared]]]":

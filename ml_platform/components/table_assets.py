@@ -71,6 +71,11 @@ def _raw_plan(project: Project, table: Table) -> AssetPlan:
 
         return materialize_raw(workspace, table.name, keys)
 
+    def judge(workspace, which, _names):
+        from ml_platform.pipeline.published_checks import judge_raw
+
+        return judge_raw(workspace, table.name, which)
+
     source = table.source
     told = f"from `{source.pattern}`" if isinstance(source, FileSource | AssetSource) else "from a function"
     deps = (Dep(dg.AssetKey(list(source.key))),) if isinstance(source, AssetSource) else ()
@@ -85,6 +90,7 @@ def _raw_plan(project: Project, table: Table) -> AssetPlan:
         partitions=table.partitions,
         deps=deps,
         checks={"arrival": "Every requested day has landed, and every file could be read."},
+        judge=judge,
         owners=table.owners,
         tags=table.tags,
         kinds=(_kind(source), "parquet"),
@@ -135,6 +141,11 @@ def _checked_plan(
 
         return materialize_table(workspace, table.name, keys)
 
+    def judge(workspace, which, _names):
+        from ml_platform.pipeline.published_checks import judge_tables
+
+        return judge_tables(workspace, table.name, which)
+
     key = f" One row per {', '.join(table.key)}." if table.key else ""
     return AssetPlan(
         project=project,
@@ -145,6 +156,7 @@ def _checked_plan(
         partitions=table.partitions,
         deps=deps,
         checks=CONTRACT_CHECKS | (DECLARED if not table.is_derived and table.availability and table.partitions else {}),
+        judge=judge,
         owners=table.owners,
         tags=table.tags,
         kinds=("duckdb", "table"),

@@ -101,6 +101,28 @@ def fit(frame: pl.DataFrame, features: Sequence[str], model: Model, task: Task, 
     trained = trained_by(model.trainer, model.params)
     baseline = baseline_of(model.baseline, task)
     companions = {"baseline": trained_by(baseline), "constant": trained_by(CONSTANT)}
+    return measured(trained, companions, test, task, label=label)
+
+
+def measured(trained: Trained, companions: Mapping[str, Trained], frame: pl.DataFrame, task: Task, *, label: str = "_label") -> Fitted:
+    """Judge a model, its baseline and its constant on the test rows of a training set; the other rows are not looked at.
+
+    Parameters
+    ----------
+    trained, companions : Trained, mapping of str to Trained
+        The model, and what it is compared with.
+    frame : polars.DataFrame
+        The training set, or its test rows.
+    task : str
+        ``classification`` or ``regression``.
+    label : str
+        The label's column.
+    """
+    import polars as pl
+
+    test = frame.filter(pl.col("_split") == "test", pl.col(label).is_not_null())
+    if test.height == 0:
+        raise EmptySampleError("The training set has no test rows: nothing shows what the model is worth.")
     labels, days = test[label].to_numpy(), test["_cutoff"].dt.epoch("d").to_numpy()
     scores = trained.predict(test)
     others = {role: companion.predict(test) for role, companion in companions.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -125,7 +125,8 @@ def materialize_features(workspace: Workspace, view_name: str, entity: Sequence[
     coverage = task.coverage([day for day in days if inputs[day]])
     if coverage.tables:
         metadata["coverage"] = Rows(coverage.rows())
-    return Outcome(commit, outcomes, (_check(definitions, whole, coverage),), metadata)
+    values = {name: whole.height - nulls for name, nulls in whole.null_count().row(0, named=True).items()} if whole.height else {}
+    return Outcome(commit, outcomes, (rows_and_nulls_check(definitions, whole.height, values, coverage),), metadata)
 
 
 def waiting_features(workspace: Workspace, view_name: str, entity: Sequence[str], days: Sequence[str]) -> dict[str, str]:
@@ -255,17 +256,32 @@ def _described(definitions: Sequence[FeatureDefinition], entity: Sequence[str], 
     return tuple(feature_figures(d, history[d.stored_name] if history.height else nothing, ever.get(d.stored_name)) for d in definitions)
 
 
-def _check(definitions: Sequence[FeatureDefinition], history: pl.DataFrame, coverage: Coverage) -> CheckOutcome:
-    empty = [d.name for d in definitions if history.height and history[d.stored_name].null_count() == history.height]
-    if not history.height:
+def rows_and_nulls_check(
+    definitions: Sequence[FeatureDefinition], rows: int, values: Mapping[str, int], coverage: Coverage
+) -> CheckOutcome:
+    """Judge whether a feature table has rows, each feature a value, and the windows the days that they reach.
+
+    Parameters
+    ----------
+    definitions : sequence of FeatureDefinition
+        The declared features.
+    rows : int
+        Change points that were made, or are stored.
+    values : mapping of str to int
+        How many of them hold a value, by the stored column; a column that is not there holds none.
+    coverage : Coverage
+        Of the days that the windows reach.
+    """
+    empty = [d.name for d in definitions if rows and not values.get(d.stored_name)]
+    if not rows:
         summary = "There is no change point at all: no row of these days became available."
     elif empty:
         summary = f"{len(empty)} of {len(definitions)} features are NULL throughout: {', '.join(empty[:5])}."
     else:
-        summary = f"{history.height:,} change points, each of {len(definitions)} features has values."
+        summary = f"{rows:,} change points, each of {len(definitions)} features has values."
     if not coverage.is_whole:
         summary = f"{summary} Values that windows make without them say too little: {coverage.says}"
-    rows = tuple({"feature": name, "null_share": 1.0} for name in empty)
-    numbers = {"rows": float(history.height), "empty_features": float(len(empty)), "coverage": coverage.share}
-    passed = bool(history.height) and not empty and coverage.is_whole
-    return CheckOutcome("rows_and_nulls", passed=passed, severity="warn", summary=summary, rows=rows, numbers=numbers)
+    named = tuple({"feature": name, "null_share": 1.0} for name in empty)
+    numbers = {"rows": float(rows), "empty_features": float(len(empty)), "coverage": coverage.share}
+    passed = bool(rows) and not empty and coverage.is_whole
+    return CheckOutcome("rows_and_nulls", passed=passed, severity="warn", summary=summary, rows=named, numbers=numbers)

@@ -68,7 +68,7 @@ def materialize_monitoring(workspace: Workspace, problem_name: str, partitions: 
         champion = watched.champion(day)
         if champion is not None:
             workspace.say(f"{problem_name}: {day} is compared with the training rows of model version {champion.version.id}")
-            found[day] = _monitor(workspace, problem, watched, champion, day, past, trained)
+            found[day] = monitor_day(workspace, problem, watched, champion, day, past, trained)
             past[day] = found[day].monitored
     staged = [_stage(workspace, problem_name, one) for one in found.values()]
     commit = None
@@ -156,7 +156,7 @@ def _without_scores(problem_name: str, day: str, window_days: int) -> str:
     )
 
 
-def _monitor(
+def monitor_day(
     workspace: Workspace,
     problem: CompiledProblem,
     watched: Watched,
@@ -165,7 +165,7 @@ def _monitor(
     past: Mapping[str, MonitoredDay],
     trained: Sequence[str],
 ) -> Found:
-    """Judge one day and decide, unless it was decided before."""
+    """Judge one day and decide, unless it was decided before: then its decision stands, and nothing is asked of ``trained``."""
     from ml_platform.monitoring.drift import compare, strictly_drifted
     from ml_platform.monitoring.error_test import compare_error
     from ml_platform.pipeline.monitored import Found

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 NOTHING_LANDED = "nothing has landed"
+NOT_READ_YET = "has landed and is not materialized yet"
 # Parsing, hashing, compressing and waiting for the disk all leave Python's lock.
 _THREADS = 4
 _SHOWN = 50
@@ -85,14 +86,20 @@ def materialize_raw(workspace: Workspace, table_name: str, partitions: Sequence[
     outcomes = []
     for raw in done:
         version = next(published) if raw.staged is not None else raw.unchanged
-        if raw.stopped == NOTHING_LANDED and _is_open(raw.partition, now):
-            told = f"{NOTHING_LANDED}, and the day is not over: it is {now:%Y-%m-%d %H:%M}"
-            outcomes.append(PartitionOutcome(raw.partition, None, waiting=told))
+        if raw.stopped == NOTHING_LANDED:
+            outcomes.append(not_landed(raw.partition, None, now))
         else:
-            outcomes.append(PartitionOutcome(raw.partition, version, raw.stopped, _numbers(version)))
+            outcomes.append(PartitionOutcome(raw.partition, version, raw.stopped, raw_numbers(version)))
     files = sum(int(o.numbers["files"]) for o in outcomes if o.numbers)
     workspace.say(f"raw {table.name}: {files} files, {sum(int(o.numbers['rows']) for o in outcomes if o.numbers):,} rows")
-    return Outcome(commit, tuple(outcomes), (_arrival(table, outcomes),))
+    return Outcome(commit, tuple(outcomes), (arrival_check(table, outcomes),))
+
+
+def not_landed(partition: str | None, why: str | None, now: datetime) -> PartitionOutcome:
+    """Return what becomes of a partition without a version: it waits while its day is not over, or is stopped (``why``: by a delivery)."""
+    if why is None and _is_open(partition, now):
+        return PartitionOutcome(partition, None, waiting=f"{NOTHING_LANDED}, and the day is not over: it is {now:%Y-%m-%d %H:%M}")
+    return PartitionOutcome(partition, None, stopped=why or NOTHING_LANDED)
 
 
 def _is_open(partition: str | None, now: datetime) -> bool:
@@ -197,17 +204,18 @@ def _replaced(timed: Sequence[tuple[Delivery, datetime]], head: Version | None) 
     return replaced
 
 
-def _numbers(version: Version | None) -> dict[str, float | int | str]:
+def raw_numbers(version: Version | None) -> dict[str, float | int | str]:
+    """Return what is plotted over the partitions of a raw table."""
     if version is None:
         return {}
     files = version.properties["files"]
     return {"rows": version.rows, "files": len(files), "bytes_delivered": sum(f["size"] for f in files)}
 
 
-def _arrival(table: Table, outcomes: Sequence[PartitionOutcome]) -> CheckOutcome:
+def arrival_check(table: Table, outcomes: Sequence[PartitionOutcome]) -> CheckOutcome:
     """Say which days of the range have not landed though they have passed, what could not be read, and what came late or again."""
     rows: list[dict[str, Any]] = []
-    missing = unreadable = late = waiting = 0
+    missing = unreadable = late = waiting = pending = 0
     for outcome in outcomes:
         partition = outcome.partition
         if outcome.waiting:
@@ -215,6 +223,9 @@ def _arrival(table: Table, outcomes: Sequence[PartitionOutcome]) -> CheckOutcome
         elif outcome.stopped == NOTHING_LANDED:
             missing += 1
             rows.append({"partition": partition, "file": "", "what": NOTHING_LANDED})
+        elif outcome.stopped and outcome.stopped.endswith(NOT_READ_YET):
+            pending += 1
+            rows.append({"partition": partition, "file": outcome.stopped.partition(" ")[0], "what": NOT_READ_YET})
         elif outcome.stopped:
             unreadable += 1
             rows.append({"partition": partition, "file": outcome.stopped.partition(" ")[0], "what": outcome.stopped})
@@ -222,11 +233,19 @@ def _arrival(table: Table, outcomes: Sequence[PartitionOutcome]) -> CheckOutcome
             found = _late_files(partition, outcome.version.properties, table.late_after)
             late += len(found)
             rows += found
-    counted = {"without a delivery": missing, "that cannot be read": unreadable, "not over yet": waiting, "late or repeated files": late}
+    counted = {
+        "without a delivery": missing,
+        "that cannot be read": unreadable,
+        "not over yet": waiting,
+        "not materialized yet": pending,
+        "late or repeated files": late,
+    }
     parts = [f"{count} {what}" for what, count in counted.items() if count]
     landed = sum(o.version is not None for o in outcomes)
     summary = f"{landed} of {len(outcomes)} partitions have landed" + (f"; {', '.join(parts)}." if parts else ".")
-    unread = {o.partition: o.stopped for o in outcomes if o.stopped and o.stopped != NOTHING_LANDED}
+    unread = {
+        o.partition: o.stopped for o in outcomes if o.stopped and o.stopped != NOTHING_LANDED and not o.stopped.endswith(NOT_READ_YET)
+    }
     return CheckOutcome(
         name="arrival",
         passed=not missing and not unreadable,

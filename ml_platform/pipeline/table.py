@@ -37,6 +37,7 @@ class Verdicts:
     stopped: dict[str | None, str] = field(default_factory=dict)
     absent: dict[str | None, str] = field(default_factory=dict)
     judgements: list[Judgement] = field(default_factory=list)
+    is_published: bool = True  # else it is only told of, and nothing is written
 
 
 def materialize_table(workspace: Workspace, table_name: str, partitions: Sequence[str | None]) -> Outcome:
@@ -63,13 +64,18 @@ def materialize_table(workspace: Workspace, table_name: str, partitions: Sequenc
     table = workspace.project.table(table_name)
     keys = list(dict.fromkeys(partitions))
     verdicts, since = Verdicts(), workspace.strict_since(table)
+    judge_partitions(workspace, table, keys, verdicts)
+    return _published(workspace, table, keys, verdicts, since)
+
+
+def judge_partitions(workspace: Workspace, table: Table, keys: Sequence[str | None], verdicts: Verdicts) -> None:
+    """Judge partitions of a table by its contract, and add to ``verdicts`` what became of them."""
     if table.is_derived:
         from ml_platform.pipeline.derived import judge_derived
 
         judge_derived(workspace, table, keys, verdicts)
     else:
         _judge_delivered(workspace, table, keys, verdicts)
-    return _published(workspace, table, keys, verdicts, since)
 
 
 def judge_rows(
@@ -104,10 +110,13 @@ def judge_rows(
         reason = stop_reason(table.contract, judgement, partition or "", kept, rejected)
         if reason is not None:
             verdicts.stopped[partition] = reason
-    properties = _properties(table, judgement, rows, sources)
     unstopped = {partition: versions for partition, versions in sources.items() if partition not in verdicts.stopped}
-    for partition, loss in find_losses(workspace, table, unstopped, rows, code_version).items():
-        verdicts.stopped[partition] = loss.describe(table, partition, table.max_shrink)
+    losses = find_losses(workspace, table, unstopped, rows, code_version)
+    verdicts.stopped |= {partition: loss.describe(table, partition, table.max_shrink) for partition, loss in losses.items()}
+    if not verdicts.is_published:
+        return
+    properties = _properties(table, judgement, rows, sources)
+    for partition, loss in losses.items():
         properties[partition or ""] |= as_properties(loss)
     stage = partial(workspace.lake.stage, code_version=code_version)
     here = workspace.table("tables", table.name)
@@ -160,6 +169,8 @@ def _judge_delivered(workspace: Workspace, table: Table, keys: Sequence[str | No
             fit.append(version)
             continue
         verdicts.stopped[key] = reason
+        if not verdicts.is_published:
+            continue
         rows = workspace.lake.read_versions([version]).arrow()
         verdicts.beside.append(
             workspace.lake.stage(workspace.table("tables", table.name), key, rows, kind=REJECTED, inputs=[version],

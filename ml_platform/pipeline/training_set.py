@@ -59,32 +59,58 @@ def materialize_training(workspace: Workspace, problem_name: str, partitions: Se
         training is stopped with the reason. Checks ``leakage``, ``training_rows`` and
         ``future``.
     """
-    problem = workspace.project.problem(problem_name)
-    definitions = resolve_features(workspace.project, problem)
-    left_out = left_out_features(problem)
+    left_out = left_out_features(workspace.project.problem(problem_name))
     if left_out:
         workspace.say(left_out)
+    # Whatever may find fault with a set, or fail, is done before anybody can read it.
+    judged = judge_sets(workspace, problem_name, partitions)
+    staged = [_stage(workspace, judged.problem, one, judged.found, judged.definitions) for one in judged.made.values()]
+    commit = workspace.lake.publish(staged, run_id=workspace.run_id, message=f"training {problem_name}") if staged else None
+    outcomes = judged.outcomes(partitions, dict(zip(judged.made, commit.versions if commit else (), strict=True)))
+    metadata = _metadata(judged.found, judged.definitions, outcomes) if judged.made else {}
+    return Outcome(commit, outcomes, judged.checks(outcomes), metadata | ({"left_out": left_out} if left_out else {}))
+
+
+@dataclass(frozen=True)
+class JudgedSets:
+    """The training sets of some dates and what is to be said of them, before anything is written; ``made`` by date, or ``stopped``."""
+
+    problem: CompiledProblem
+    definitions: Sequence[FeatureDefinition]
+    found: _Found
+    made: Mapping[str, _Set]
+    stopped: Mapping[str, str]
+    future: CheckOutcome
+
+    def outcomes(self, partitions: Sequence[str], versions: Mapping[str, Version]) -> tuple[PartitionOutcome, ...]:
+        """Return what becomes of each date, given the versions in which the sets stand."""
+        chosen = self.found.chosen
+        return tuple(
+            PartitionOutcome(day, None, stopped=self.stopped[day])
+            if day in self.stopped
+            else PartitionOutcome(day, versions[day], numbers=chosen[day].numbers | {"coverage": chosen[day].coverage.share})
+            for day in partitions
+        )
+
+    def checks(self, outcomes: Sequence[PartitionOutcome]) -> tuple[CheckOutcome, ...]:
+        """Return the checks ``leakage``, ``training_rows`` and ``future``."""
+        reports = {day: one.report for day, one in self.made.items()}
+        return _leakage_check(reports), _rows_check(outcomes, self.found.chosen), self.future
+
+
+def judge_sets(workspace: Workspace, problem_name: str, partitions: Sequence[str]) -> JudgedSets:
+    """Choose the rows of training dates, compute their features and look at them with all guards, from one commit; nothing is written."""
+    problem = workspace.project.problem(problem_name)
+    definitions = resolve_features(workspace.project, problem)
     at, now = workspace.lake.head(), workspace.clock.now()
     ahead = {day: f"The training date lies ahead: it is {now:%Y-%m-%d %H:%M} UTC." for day in partitions if day_start(day) > now}
     due = [day for day in partitions if day not in ahead]
     found = _find(workspace, problem, definitions, due, at) if due else _Found()
-    stopped, chosen, allowed = {**ahead, **found.stopped}, found.chosen, problem.problem.population_allow
-    # Whatever may find fault with a set, or fail, is done before anybody can read it.
-    spines = {day: choice.split.rows.select(found.spine_columns) for day, choice in chosen.items()}
-    future = check_future(workspace, spines, definitions, at=at, spine=None if allowed else problem.spine_table)
-    made = {day: _guarded(problem, found, day, definitions, future) for day in chosen}
-    staged = [_stage(workspace, problem, one, found, definitions) for one in made.values()]
-    commit = workspace.lake.publish(staged, run_id=workspace.run_id, message=f"training {problem_name}") if staged else None
-    published = dict(zip(chosen, commit.versions if commit else (), strict=True))
-    outcomes = tuple(
-        PartitionOutcome(day, None, stopped=stopped[day])
-        if day in stopped
-        else PartitionOutcome(day, published[day], numbers=chosen[day].numbers | {"coverage": chosen[day].coverage.share})
-        for day in partitions
-    )
-    checks = (_leakage_check({day: one.report for day, one in made.items()}), _rows_check(outcomes, chosen), future)
-    metadata = _metadata(found, definitions, outcomes) if chosen else {}
-    return Outcome(commit, outcomes, checks, metadata | ({"left_out": left_out} if left_out else {}))
+    spines = {day: choice.split.rows.select(found.spine_columns) for day, choice in found.chosen.items()}
+    spine = None if problem.problem.population_allow else problem.spine_table
+    future = check_future(workspace, spines, definitions, at=at, spine=spine)
+    made = {day: _guarded(problem, found, day, definitions, future) for day in found.chosen}
+    return JudgedSets(problem, definitions, found, made, {**ahead, **found.stopped}, future)
 
 
 def left_out_features(problem: CompiledProblem) -> str:

@@ -55,6 +55,26 @@ def test_a_day_is_materialized_and_its_checks_are_read(server: Webserver) -> Non
 
 
 @pytest.mark.webserver
+def test_checks_are_run_by_themselves(server: Webserver) -> None:
+    asked = {("shop", "raw", "orders"): ["arrival"], ("shop", "tables", "orders"): ["contract", "contract_warnings"]}
+    for key, names in asked.items():
+        can = {c["name"]: c["canExecuteIndividually"] for c in server.asset(*key)["definition"]["assetChecksOrError"]["checks"]}
+        assert set(can) > set(names) or set(can) == set(names)
+        assert set(can.values()) == {"CAN_EXECUTE"}, "the button of a check that cannot be run is grey"
+    made = len(server.asset("shop", "tables", "orders")["assetMaterializations"])
+    run = server.finished(server.run_checks([(key, name) for key, names in asked.items() for name in names]))
+    assert (run["status"], run["stats"]["materializations"]) == ("SUCCESS", 0)
+    for key, names in asked.items():
+        checks = {
+            c["name"]: c["executionForLatestMaterialization"] for c in server.asset(*key)["definition"]["assetChecksOrError"]["checks"]
+        }
+        for name in names:
+            assert checks[name]["status"] == "SUCCEEDED"
+            assert f"Checked by itself, by today's declaration: {DAYS[4]}; 1 are published." in checks[name]["evaluation"]["description"]
+    assert len(server.asset("shop", "tables", "orders")["assetMaterializations"]) == made
+
+
+@pytest.mark.webserver
 def test_the_landing_sensor_asks_for_what_has_landed(server: Webserver) -> None:
     tick = server.tick("shop_landing")
     assert tick["error"] is None

@@ -30,7 +30,7 @@ ASSET = """query A($k: AssetKeyInput!) { assetOrError(assetKey: $k) { ... on Ass
   assetMaterializations(limit: 50) { runId partition tags { key value } metadataEntries { label } }
   definition { partitionStats { numPartitions numMaterialized numFailed }
     assetChecksOrError { ... on AssetChecks { checks {
-      name executionForLatestMaterialization { status evaluation { severity success description } } } } } } } } }"""
+      name canExecuteIndividually executionForLatestMaterialization { status evaluation { severity success description } } } } } } } } }"""
 BACKFILL = """mutation B($p: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $p) {
   __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
 BACKFILL_STATE = """query S($id: String!) { partitionBackfillOrError(backfillId: $id) {
@@ -67,6 +67,13 @@ class Webserver:
 
     def materialize(self, keys: Sequence[Sequence[str]], tags: dict[str, str]) -> str:
         """Launch one run and return its id."""
+        return self._launch(keys, None, tags)
+
+    def run_checks(self, checks: Sequence[tuple[Sequence[str], str]]) -> str:
+        """Launch a run of checks by themselves, as the button of an asset's page does, and return its id."""
+        return self._launch([], [{"assetKey": {"path": list(key)}, "name": name} for key, name in checks], {})
+
+    def _launch(self, keys: Sequence[Sequence[str]], checks: Sequence[dict[str, Any]] | None, tags: dict[str, str]) -> str:
         params = {
             "mode": "default",
             "runConfigData": "{}",
@@ -75,7 +82,7 @@ class Webserver:
                 **self.repository,
                 "pipelineName": "__ASSET_JOB",
                 "assetSelection": [{"path": list(k)} for k in keys],
-                "assetCheckSelection": None,
+                "assetCheckSelection": checks,
             },
         }
         launched = self.ask(LAUNCH, p=params)["launchPipelineExecution"]
