@@ -155,3 +155,10 @@ def test_texts_that_do_not_fit_into_one_piece_are_stored_in_several(lake, monkey
     ):
         lake.stage("p/tables/t", "x", pa.table({"c": pa.array(["a" * 300], pa.large_string())}))
     assert lake.verify() == []
+
+
+@pytest.mark.parametrize("pieces", [[[]], [[], ["a"]], [["a"], [], ["b"]]])
+def test_an_empty_piece_of_a_column_is_nothing_to_lose(pieces):
+    column = pa.chunked_array([pa.array(piece, pa.large_string()) for piece in pieces])
+    cast = cast_table(pa.table({"a": column}), pa.schema([("a", pa.string())]), "t")
+    assert cast["a"].to_pylist() == [value for piece in pieces for value in piece]
