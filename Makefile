@@ -17,7 +17,7 @@ export DO_NOT_TRACK := 1
 export OMP_WAIT_POLICY := passive
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test hunt check integrations venv format clean
+.PHONY: help demo dev test lint hunt check integrations venv format clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,17 +28,20 @@ demo: $(STAMP) ## Build the whole pipeline on real flights, then show what was b
 dev: $(STAMP) ## Start the Dagster UI on the same data: http://127.0.0.1:3000 (Ctrl-C stops it; ML_PLATFORM_BRANCH=NAME: on a branch)
 	@DAGSTER_HOME="$(CURDIR)" $(BIN)/ml-platform branch dev
 
-test: $(STAMP) ## Run all checks and tests: format, lint, layers, types, pytest
+test: lint ## Run all checks and tests: format, lint, layers, types, pytest
+	@echo "==> pytest"       && $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: lint ## What every commit keeps: the same with the fast tests only
+	@echo "==> pytest, without the slow tests" && $(BIN)/python -m pytest $(PYTEST_ARGS) -m "not slow"
+
+lint: $(STAMP) ## Check format, lint, layers and types
 	@echo "==> ruff format"  && $(BIN)/ruff format --check .
 	@echo "==> ruff check"   && $(BIN)/ruff check .
 	@echo "==> import-linter (imports point down only)" && $(BIN)/lint-imports
 	@echo "==> pyright"      && $(BIN)/pyright --pythonpath $(BIN)/python
-	@echo "==> pytest"       && $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 hunt: $(STAMP) ## Look for what the random tests have not seen yet: twenty times their examples (long)
 	@ML_PLATFORM_TEST_EFFORT=20 $(BIN)/python -m pytest -n 2 --dist loadfile -m hypothesis
-
-check: test ## The same, under the name that CI uses
 
 integrations: $(STAMP) ## Say which packages can be installed beside the wheel and its pinned versions (asks the package index)
 	@$(BIN)/python -m ml_platform_tests.integrations
