@@ -177,11 +177,21 @@ def _add_stored(commands: argparse._SubParsersAction) -> None:
     restore = _add(lake, "restore", "upkeep:bring_back", "bring a backup back where no lake is, and verify it")
     restore.add_argument("backup", metavar="DIR", help="what `lake backup` wrote to")
     restore.add_argument("--to", metavar="DIR", help="where (default: the project's lake)")
-    publish = _add(lake, "publish", "publication:publish", "register a table's files as a Delta table, for other engines to read")
-    publish.add_argument("table", metavar="TABLE", help="arrivals, or layer/name: features/delays__origin")
-    publish.add_argument("--to", metavar="DIR", help="a folder of its own, of hard links (default: the table's folder in the lake)")
+    _add_publish(lake)
     resync = _add(lake, "resync", "resync:resync", "tell Dagster's history again what the lake holds, where it lacks it")
     resync.add_argument("--tables", nargs="+", metavar="PATTERN", help="only these, such as 'features/*' (default: all)")
+
+
+def _add_publish(lake: argparse._SubParsersAction) -> None:
+    publish = _add(lake, "publish", "publication:publish", "register a table's files as a Delta table, for other engines to read")
+    publish.add_argument("table", metavar="TABLE", help="arrivals, or layer/name: features/delays__origin")
+    where = publish.add_mutually_exclusive_group()
+    where.add_argument("--to", metavar="DIR", help="the folder for hard links to the files, on the lake's disk (default: LAKE/delta/TABLE)")
+    where.add_argument(
+        "--in-place",
+        action="store_true",
+        help="no links, but the lake's own folder: cannot be read any more once gc deletes a file that it names, until published again",
+    )
 
 
 def _add_branches(commands: argparse._SubParsersAction) -> None:

@@ -16,6 +16,7 @@ from ml_platform.core.durations import format_duration, parse_duration
 if TYPE_CHECKING:
     from ml_platform.lake.collecting import Line, RetentionReport
     from ml_platform.lake.forgetting import Forgotten
+    from ml_platform.lake.forgetting_published import ForgottenThere
     from ml_platform.lake.retention import Rule
     from ml_platform.lake.sweeping import Swept
 
@@ -129,6 +130,11 @@ def _forgotten(found: Forgotten) -> Answer:
     artifacts = [{"version": f"{v.table}@{v.id}", "partition": v.partition, "commit": v.commit} for v in found.artifacts]
     near = [{"table": n.table, "column": n.column, "value": "the same" if n.value is None else n.value, "rows": n.rows} for n in found.near]
     alike = [{"table": table, "column": column} for table, column in found.alike] if not tables else []
+    published = [
+        {"table": p.table, "folder": p.folder, "files": p.files, "published again as of commit": p.commit}
+        for p in found.published
+        if not p.left
+    ]
     would = "would be " if found.dry_run else ""
     sheets = (
         Sheet(f"{would}rewritten without the rows".capitalize(), tables),
@@ -139,6 +145,7 @@ def _forgotten(found: Forgotten) -> Answer:
         ),
         Sheet("Columns with a name close to it", alike),
         Sheet("Made from them, and not to be rewritten", artifacts),
+        Sheet(f"Published for other engines: files with the rows {would or 'were '}deleted", published),
     )
     data = {
         "dry_run": found.dry_run,
@@ -147,12 +154,14 @@ def _forgotten(found: Forgotten) -> Answer:
         "near": near,
         "alike": [{"table": table, "column": column} for table, column in found.alike],
         "artifacts": artifacts,
+        "published": [dataclasses.asdict(p) for p in found.published],
         "digest": found.digest,
         "salt": found.salt,
     }
-    lines = () if tables else ("NOTHING WAS FORGOTTEN: no version holds such rows. Look at the column's name and the value.",)
+    is_done = bool(tables or published)
+    lines = () if is_done else ("NOTHING WAS FORGOTTEN: no version holds such rows. Look at the column's name and the value.",)
     # As `verify` does: what was to be done was not.
-    return Answer(data, lines, tuple(sheet for sheet in sheets if sheet.rows), code=0 if tables else 1, then=_left_to_do(found))
+    return Answer(data, lines, tuple(sheet for sheet in sheets if sheet.rows), code=0 if is_done else 1, then=_left_to_do(found))
 
 
 def _left_to_do(found: Forgotten) -> tuple[str, ...]:
@@ -162,10 +171,15 @@ def _left_to_do(found: Forgotten) -> tuple[str, ...]:
         found.running
     )
     then += ["The rows stay in backups until `ml-platform lake backup` is run again: it deletes them there too."]
-    then += ["Landed files and tables that were published to Delta keep the rows: they are not the lake's to change."]
+    then += ["Landed files keep the rows, and so do copies of published tables: they are not the lake's to change."]
+    then += [_not_reached(one) for one in found.published if one.left]
     if not found.dry_run and found.salt and found.rewritten:
         then += [f"Keep this salt if you must be able to prove whose rows they were: {found.salt}"]
     return tuple(then)
+
+
+def _not_reached(there: ForgottenThere) -> str:
+    return f"NOT REACHED: {there.table}, published in {there.folder}. {there.left}" if there.table else f"NOT REACHED: {there.left}"
 
 
 def _lines(lines: tuple[Line, ...]) -> list[dict[str, Any]]:

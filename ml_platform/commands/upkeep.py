@@ -31,7 +31,8 @@ def show_usage(args: Namespace) -> Answer:
         f"{_size(found.ledger_bytes)} of ledger.",
         f"Orphans of writers that ended: {found.orphan_files} files, {_size(found.orphan_bytes)}."
         + (f" Younger than an hour, perhaps about to be published: {found.young_files} files." if found.young_files else "")
-        + (f" In the trash for a week: {found.trash_files} files, {_size(found.trash_bytes)}." if found.trash_files else ""),
+        + (f" In the trash for a week: {found.trash_files} files, {_size(found.trash_bytes)}." if found.trash_files else "")
+        + (f" Kept by published tables only: {_size(found.published_bytes)}." if found.published_bytes else ""),
     )
     data = {**dataclasses.asdict(found), "live_bytes": found.live_bytes, "history_bytes": found.history_bytes}
     return Answer(data, sheets=(Sheet("By table and year of its partitions", [_usage_row(t) for t in rows]),), then=lines)

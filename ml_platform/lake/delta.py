@@ -1,9 +1,11 @@
 """Publish to Delta: the lake's own files become a Delta table, for every engine that reads Delta.
 
+The table is a folder of hard links, so that what was published stays whole when retention deletes the files from the lake.
+
 The log entries are written here, by the open protocol [1]_: the library can add and remove files in one commit, but not change the schema
 in the same. Each is created once and never replaced, so that of two publishers one begins again. Checkpoints are left to the library.
 
-The log's root is the table's folder in the lake, with paths relative to it: of absolute addresses (tried with deltalake 1.6) only the
+The log's root is the table's folder, with paths relative to it: of absolute addresses (tried with deltalake 1.6) only the
 library's own query engine finds the files, Polars and Arrow do not.
 
 References
@@ -25,14 +27,15 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ml_platform.core.errors import LakeError
+from ml_platform.lake.places import LOG_FOLDER
 from ml_platform.lake.publication import PARTITION_COLUMN, Publication, PublishedFile, Registered
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-LOG_FOLDER = "_delta_log"
 _CHECKPOINT_EVERY = 10
 _TRIES = 20
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 # Without column mapping, which few readers know, Delta has no column with one of these in its name.
 _NOT_IN_NAMES = frozenset(" ,;{}()\n\t=")
 # Beside the table's files lies the lake's history, which no Delta version names: a stock VACUUM would take it for garbage. With this
@@ -42,13 +45,15 @@ _PROPERTIES = {"delta.deletedFileRetentionDuration": "interval 36500 days"}
 
 @dataclass(frozen=True)
 class DeltaCatalog:
-    """A Delta table in the table's own folder, or in the folder ``to``, where every file is a hard link (a second name, not a copy).
+    """A Delta table in a folder where every file is a hard link (a second name, not a copy), or in place.
 
-    A publication of its own folder (``to``) is safe from the lake's retention, and the lake from stock maintenance there; it must be on
-    the lake's file system.
+    The folder is safe from the lake's retention, and the lake from stock maintenance there; it must be on the lake's file system.
+    It is ``delta/<table>`` in the lake, or ``to``. With ``in_place`` it is the lake's own folder of the table, and there are no links:
+    as soon as retention deletes a file that the Delta table names, the table cannot be read until it is published again.
     """
 
     to: Path | None = None
+    in_place: bool = False
 
     def register(self, publication: Publication) -> Registered:
         """Make the Delta table hold exactly the files of the publication.
@@ -64,10 +69,12 @@ class DeltaCatalog:
             If Delta has no such types, the folder holds somebody else's Delta table, or files cannot be linked there.
         """
         fields = _delta_fields(publication)
-        root = publication.folder if self.to is None else self.to.expanduser().resolve()
+        root = self._root(publication)
         app = f"ml_platform:{publication.table}"
         for _ in range(_TRIES):
             state = _State.of(root, app)
+            # First, so that whoever is forgotten is looked for there, whatever happens in between.
+            publication.place.at(root).note()
             if state.commit is not None and state.commit > publication.commit:
                 return _answer(root, state.version, publication, state.commit, 0, 0)
             new = [file for file in publication.files if file.name not in state.files]
@@ -82,6 +89,13 @@ class DeltaCatalog:
                 _checkpoint(root, state.version + 1)
                 return _answer(root, state.version + 1, publication, publication.commit, len(new), len(gone))
         raise LakeError(f"{publication.table!r} could not be published: others publish to {root} all the time. Try again later.")
+
+    def _root(self, publication: Publication) -> Path:
+        if self.in_place and self.to is not None:
+            raise LakeError("In place is the lake's own folder: name no other one. Nothing was published.")
+        if self.in_place:
+            return publication.folder
+        return publication.place.folder if self.to is None else publication.place.apart(self.to)
 
 
 @dataclass(frozen=True)
@@ -108,6 +122,12 @@ class _State:
         rows: list[dict[str, Any]] = found.to_pylist()
         files = {row["path"]: (row["size_bytes"], row.get(f"partition.{PARTITION_COLUMN}")) for row in rows}
         return cls(table.version(), commit, str(table.metadata().id), json.loads(table.schema().to_json())["fields"], files)
+
+
+def published_files(root: Path, table: str) -> tuple[int, frozenset[str]] | None:
+    """Return the lake's commit and the files, by their paths below ``root``, that the Delta table there holds; None if there is none."""
+    state = _State.of(root, f"ml_platform:{table}")
+    return None if state.commit is None else (state.commit, frozenset(state.files))
 
 
 def _delta_fields(publication: Publication) -> list[dict[str, Any]]:
@@ -226,6 +246,11 @@ def _link(files: list[PublishedFile], root: Path) -> None:
                 raise LakeError(
                     f"{root} is on another file system than the lake, so that files would be copied. Name a folder there."
                 ) from None
+            if problem.errno in _NO_LINKS:
+                raise LakeError(
+                    f"The file system of {root} has no hard links, and Delta tables need them: so files of a publication stay when the "
+                    "lake deletes its own. Put the lake on one that has them, such as ext4, XFS, APFS or NTFS. Nothing was published."
+                ) from problem
             raise LakeError(f"{target} cannot be linked to its file in the lake: {problem.strerror}.") from problem
 
 

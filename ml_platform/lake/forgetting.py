@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -26,6 +26,9 @@ from ml_platform.lake.provenance import user_closure
 from ml_platform.lake.redacting import About, Hits, rewrite
 from ml_platform.lake.store import Store
 from ml_platform.lake.version import ARTIFACT, Version
+
+if TYPE_CHECKING:
+    from ml_platform.lake.forgetting_published import ForgottenThere
 
 Progress = Callable[[int, int], None]
 _LOADED = 500
@@ -56,7 +59,8 @@ class Forgotten:
     them (they cannot be rewritten), ``derived`` the versions with rows that were made from them and have no column to find anybody by.
     ``tables`` were looked at; ``unread`` are versions of them whose columns the condition does not fit. ``running`` are runs that may
     still publish such rows. ``salt`` is the only proof of whom it was about: the ledger has no copy. ``near`` is what comes close and was
-    not touched; ``alike`` are columns, by table, whose names come close to one that was asked for.
+    not touched; ``alike`` are columns, by table, whose names come close to one that was asked for. ``published`` are the folders with such
+    rows in which tables are published for other engines.
     """
 
     dry_run: bool
@@ -71,6 +75,7 @@ class Forgotten:
     digest: str
     near: tuple[Near, ...] = ()
     alike: tuple[tuple[str, str], ...] = ()
+    published: tuple[ForgottenThere, ...] = ()
 
     @property
     def rows(self) -> int:

@@ -14,6 +14,8 @@ from ml_platform.lake.version import FileRef
 
 LEDGER_FILE = "ledger.sqlite"
 DATA_FOLDER = "data"
+# What other engines read: hard links to the files, so that no retention of the lake takes them away.
+PUBLISHED_FOLDER = "delta"
 _TABLE = re.compile(r"[a-z][a-z0-9_]{0,199}(/[a-z0-9][a-z0-9_]{0,199})*")
 _PARTITION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,127}")
 _FILE_ID = re.compile(r"/([0-9a-f]{16})[0-9a-f]{12}(?![0-9a-f])[^/]*(?:/|$)")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from ml_platform.core.errors import LakeError
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.layout import DATA_FOLDER
+from ml_platform.lake.places import LOG_FOLDER, Place
 from ml_platform.lake.version import ARTIFACT
 
 if TYPE_CHECKING:
@@ -39,7 +40,10 @@ class PublishedFile:
 
 @dataclass(frozen=True)
 class Publication:
-    """The readable rows of a table as of a commit, in the newest schema; a column that a file does not have is null in it."""
+    """The readable rows of a table as of a commit, in the newest schema; a column that a file does not have is null in it.
+
+    ``folder`` holds the files themselves, ``place`` says where they are published unless another folder is named.
+    """
 
     table: str
     commit: int
@@ -47,6 +51,7 @@ class Publication:
     schema: pa.Schema
     partitioned: bool
     files: tuple[PublishedFile, ...]
+    place: Place
 
 
 @dataclass(frozen=True)
@@ -70,8 +75,8 @@ class Catalog(Protocol):
         ...
 
 
-def publication_of(lake: Lake, table: str) -> Publication:
-    """Return the readable rows of a table as of now.
+def publication_of(lake: Lake, table: str, at: int | None = None) -> Publication:
+    """Return the readable rows of a table as of now, or as of a commit.
 
     Parameters
     ----------
@@ -79,15 +84,24 @@ def publication_of(lake: Lake, table: str) -> Publication:
         Where it is.
     table : str
         ``project/layer/name``.
+    at : int, optional
+        A commit.
 
     Raises
     ------
     UnknownTableError, UnknownPartitionError
         If there is no such table, or nothing of it can be read.
     LakeError
-        If it is an artifact, has a column called like the partition column, or its partitions cannot be read as one table.
+        If the lake is in an object store, or the table is an artifact, has a column called like the partition column, or its partitions
+        cannot be read as one table.
     """
-    commit = lake.head()
+    root = lake.store.folder
+    if root is None:
+        raise LakeError(
+            f"The lake at {lake.url} is in an object store, which has no hard links: {table!r} cannot be published from there. Read the "
+            "rows with lake.open().read(...) and write them with the other engine. Nothing was published."
+        )
+    commit = lake.head() if at is None else at
     reading = lake.read(table, at=commit, missing="raise")
     if any(version.kind == ARTIFACT for version in reading.versions):
         raise LakeError(f"{table!r} holds artifacts, not rows: there is no table to publish.")
@@ -100,8 +114,13 @@ def publication_of(lake: Lake, table: str) -> Publication:
         )
     folder = f"{DATA_FOLDER}/{table}"
     files = tuple(
-        PublishedFile(file.path.removeprefix(f"{folder}/"), lake.root / file.path, version.partition, file.bytes, file.rows, version.schema)
+        PublishedFile(file.path.removeprefix(f"{folder}/"), root / file.path, version.partition, file.bytes, file.rows, version.schema)
         for version in reading.versions
         for file in version.files
     )
-    return Publication(table, commit, lake.root / folder, reading.table_schema, keys != {None}, files)
+    return Publication(table, commit, root / folder, reading.table_schema, keys != {None}, files, Place.of(root, lake.branch, table))
+
+
+def is_published_in_place(publication: Publication) -> bool:
+    """Tell whether the lake's own folder of the table is a Delta table."""
+    return (publication.folder / LOG_FOLDER).is_dir()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ml_platform.core.errors import LakeError
 from ml_platform.lake.history import History
@@ -13,6 +14,7 @@ from ml_platform.lake.version import MAIN
 if TYPE_CHECKING:
     from ml_platform.lake.collecting import RetentionReport
     from ml_platform.lake.forgetting import Forgotten
+    from ml_platform.lake.lake import Lake
     from ml_platform.lake.retention import Rule
     from ml_platform.lake.verify import Problem
 
@@ -125,6 +127,7 @@ class Upkeep(History):
         """
         from ml_platform.lake.belonging import check_current, check_own, keep_newest
         from ml_platform.lake.forgetting import forget
+        from ml_platform.lake.forgetting_published import forget_published
         from ml_platform.lake.forgotten_rows import Wanted
 
         # An older ledger would leave rows behind and say that it has forgotten.
@@ -134,7 +137,9 @@ class Upkeep(History):
         done = forget(self._ledger, self.store, wanted, reason=reason, dry_run=dry_run, progress=progress)
         if done.rewritten and not dry_run:
             keep_newest(self._ledger, self.store)
-        return done
+        # What reads the lake as it is now is one thing; the folders that other engines read are another.
+        there = forget_published(cast("Lake", self), wanted, done.tables, dry_run=dry_run)
+        return replace(done, published=there)
 
     def redactions(self) -> list[dict[str, Any]]:
         """Return what was forgotten, oldest first; see :func:`ml_platform.lake.forgetting.list_redactions`."""

@@ -13,15 +13,16 @@ import sqlalchemy as sa
 
 from ml_platform.lake.belonging import check_own
 from ml_platform.lake.lake import Lake
-from ml_platform.lake.layout import DATA_FOLDER, LEDGER_FILE
+from ml_platform.lake.layout import DATA_FOLDER, LEDGER_FILE, PUBLISHED_FOLDER
 from ml_platform.lake.ledger_tables import collected, files, replaced_files, versions
 from ml_platform.lake.live_files import STORED
+from ml_platform.lake.places import LOG_FOLDER, lake_path
 from ml_platform.lake.scope import Visible, visible
 from ml_platform.lake.trash import TRASH
 from ml_platform.lake.version import REJECTED
 
 # Logs of other formats beside the data (lake/delta.py): neither the lake's content nor garbage.
-LOG_FOLDERS = frozenset({"_delta_log"})
+LOG_FOLDERS = frozenset({LOG_FOLDER})
 # A file that was staged and is not published yet belongs to no version either.
 MAY_BE_STAGED = timedelta(hours=1)
 
@@ -46,7 +47,8 @@ class TableUsage:
 class Usage:
     """The whole lake; orphans are files that no version has: ``young`` ones may still be published by a running writer.
 
-    What ``lake gc`` has put into the trash is deleted after a week.
+    What ``lake gc`` has put into the trash is deleted after a week. ``published`` is what the folder of published tables takes besides
+    the lake: logs, and files that only its hard links keep.
     """
 
     tables: tuple[TableUsage, ...]
@@ -58,6 +60,8 @@ class Usage:
     ledger_bytes: int
     trash_files: int = 0
     trash_bytes: int = 0
+    published_files: int = 0
+    published_bytes: int = 0
 
     @property
     def live_bytes(self) -> int:
@@ -95,7 +99,10 @@ def usage(lake: Lake, now: float | None = None) -> Usage:
     young = [size for size, changed in orphans if changed >= youngest]
     ledger = sum(path.stat().st_size for path in lake.root.glob(f"{LEDGER_FILE}*"))
     trash = [size for _, (size, _) in _files(lake.root / TRASH)]
-    return Usage(tables, len(old), sum(old), len(young), sum(young), logs, ledger, len(trash), sum(trash))
+    # A link to a file that the lake has takes no space of its own.
+    only = [size for path, (size, _) in _files(lake.root / PUBLISHED_FOLDER) if lake_path(path) not in found]
+    sizes = (logs, ledger, len(trash), sum(trash), len(only), sum(only))
+    return Usage(tables, len(old), sum(old), len(young), sum(young), *sizes)
 
 
 def _table_usages(connection: sa.Connection, seen: Visible) -> Iterator[TableUsage]:

@@ -18,6 +18,7 @@ from ml_platform.lake.lake import Lake
 from ml_platform.lake.publication import publication_of
 
 TABLE = "p/tables/a"
+IN_PLACE = "in place"
 
 
 @pytest.fixture
@@ -27,9 +28,9 @@ def lake(tmp_path):
     lake.close()
 
 
-@pytest.fixture(params=["in the lake", "a folder of its own"])
+@pytest.fixture(params=["in the lake", "in place", "a folder of its own"])
 def to(request, tmp_path):
-    return None if request.param == "in the lake" else tmp_path / "published"
+    return {"in the lake": None, "in place": IN_PLACE, "a folder of its own": tmp_path / "published"}[request.param]
 
 
 def put(lake, **partitions):
@@ -42,7 +43,11 @@ def day(first, count=2, **more):
 
 
 def register(lake, to, table=TABLE):
-    return DeltaCatalog(to).register(publication_of(lake, table))
+    return catalog(to).register(publication_of(lake, table))
+
+
+def catalog(to):
+    return DeltaCatalog(in_place=True) if to == IN_PLACE else DeltaCatalog(to)
 
 
 def read_back(done):
@@ -130,7 +135,7 @@ def test_an_older_state_never_replaces_a_newer_one(lake, to):
     older = publication_of(lake, TABLE)
     put(lake, **{"2024-01-01": day(1)})
     newer = register(lake, to)
-    late = DeltaCatalog(to).register(older)
+    late = catalog(to).register(older)
     assert (late.version, late.commit, late.added, late.removed) == (newer.version, 2, 0, 0)
     assert_same(lake, newer)
 
@@ -190,9 +195,9 @@ def test_stock_maintenance_does_not_touch_the_history_of_the_lake(lake):
 
     put(lake, **{"2024-01-01": day(0)})
     put(lake, **{"2024-01-01": day(1)})
-    done = register(lake, None)
+    done = register(lake, IN_PLACE)
     put(lake, **{"2024-01-01": day(2)})
-    register(lake, None)
+    register(lake, IN_PLACE)
     for file in done.place.rglob("*.parquet"):
         os.utime(file, (0, 0))
     table = deltalake.DeltaTable(str(done.place))
@@ -256,6 +261,24 @@ def test_another_file_system_is_refused(lake, tmp_path, monkeypatch):
     monkeypatch.setattr(delta.os, "link", refuse)
     with pytest.raises(LakeError, match="is on another file system than the lake, so that files would be copied"):
         register(lake, tmp_path / "published")
+
+
+def test_a_file_system_without_hard_links_is_refused(lake, tmp_path, monkeypatch):
+    import errno
+
+    def refuse(*_):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    put(lake, **{"2024-01-01": day(0)})
+    monkeypatch.setattr(delta.os, "link", refuse)
+    with pytest.raises(LakeError, match=r"has no hard links, and Delta tables need them.*Put the lake on one that has them"):
+        register(lake, None)
+
+
+def test_in_place_and_elsewhere_at_once_is_refused(lake, tmp_path):
+    put(lake, **{"2024-01-01": day(0)})
+    with pytest.raises(LakeError, match="In place is the lake's own folder: name no other one"):
+        DeltaCatalog(tmp_path, in_place=True).register(publication_of(lake, TABLE))
 
 
 def test_without_the_library_it_says_what_to_install(lake, monkeypatch):
