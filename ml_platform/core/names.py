@@ -29,8 +29,8 @@ QUARANTINE, REPORTS, ACCEPTED = "quarantine", "reports", "accepted"
 class TableName:
     """The parts of a lake table's name.
 
-    Of a declared table they are its project, its layer and its name. A hand-written asset may have a key of any number of parts: of two
-    parts the layer is empty, of one the project too, and of more than three the name holds the rest.
+    Of a declared table they are its project, its layer and its name. A hand-written asset may have a key of any number of parts: where
+    they are not three there is no layer, the name holds all but the first, and of one part there is no project either.
     """
 
     project: str
@@ -107,8 +107,11 @@ def parse_table(table: str) -> TableName:
     >>> parse_table("marts/weekly_sales"), parse_table("sales")
     (TableName(project='marts', layer='', name='weekly_sales'), TableName(project='', layer='', name='sales'))
     """
-    parts = table.split("/", 2)
-    return TableName(*["", ""][: 3 - len(parts)], *parts) if len(parts) != 2 else TableName(parts[0], "", parts[1])
+    parts = table.split("/")
+    if len(parts) == 3:
+        return TableName(*parts)
+    project, slash, name = table.partition("/")
+    return TableName(project, "", name) if slash else TableName("", "", table)
 
 
 def layer_of(table: str) -> str:
