@@ -1,0 +1,79 @@
+"""The server of a ledger cuts the connection while something is published: it is told in our words, and can be run again."""
+
+import uuid
+
+import psycopg
+import pyarrow as pa
+import pytest
+import sqlalchemy as sa
+
+from ml_platform.core.errors import LakeError
+from ml_platform.lake.lake import Lake
+
+TABLE = "p/tables/a"
+DAYS = ("d1", "d2", "d3")
+COMMITTED = "committed"
+
+
+@pytest.fixture
+def there(tmp_path, postgres_server):
+    """A lake with a password in the DSN of its ledger, and the DSN."""
+    dsn = postgres_server.dsn(f"t{uuid.uuid4().hex}").replace("ledger@", "ledger:very-secret@")
+    opened = Lake.open(tmp_path / "lake", ledger=dsn)
+    yield opened, dsn
+    opened.close()
+
+
+def staged(lake, first):
+    return [lake.stage(TABLE, day, pa.table({"x": [first + number]})) for number, day in enumerate(DAYS)]
+
+
+def values(lake):
+    return sorted(lake.read(TABLE).pl()["x"].to_list())
+
+
+def cut_at(monkeypatch, lake, dsn, when):
+    """Let the server end the connection once: at the INSERT of that number, or when it has committed and not been heard."""
+    engine = lake._ledger._connected()
+    commit = engine.dialect.do_commit
+    inserts = []
+
+    def end(connection):
+        with psycopg.connect(dsn, autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s, 5000)", [connection.dbapi_connection.info.backend_pid])
+
+    def commit_unheard(connection):
+        commit(connection)
+        monkeypatch.undo()
+        end(connection)
+        connection.cursor().execute("SELECT 1")
+
+    def count(connection, _cursor, statement, *_):
+        if statement.startswith("INSERT"):
+            inserts.append(statement)
+            if len(inserts) == when:
+                end(connection.connection)
+
+    if when == COMMITTED:
+        monkeypatch.setattr(engine.dialect, "do_commit", commit_unheard)
+    else:
+        sa.event.listen(engine, "before_cursor_execute", count)
+
+
+@pytest.mark.parametrize("when", [1, 3, COMMITTED])
+def test_a_publish_that_was_cut_is_run_again_and_nothing_is_lost_or_doubled(there, monkeypatch, when):
+    lake, dsn = there
+    lake.publish(staged(lake, 0))
+    new = staged(lake, 10)
+    cut_at(monkeypatch, lake, dsn, when)
+    with pytest.raises(LakeError, match=r"postgresql://ledger:\*\*\*@.* failed to write") as told:
+        lake.publish(new)
+    assert "very-secret" not in str(told.value)
+    assert "again" in str(told.value)
+    # A reader sees the commit whole or not at all, through the same object, which connects again by itself.
+    assert (lake.head(), values(lake)) == ((2, [10, 11, 12]) if when == COMMITTED else (1, [0, 1, 2]))
+
+    lake.publish(staged(lake, 10))
+    assert (lake.head(), values(lake)) == (2, [10, 11, 12])
+    assert [len(lake.history(TABLE, day)) for day in DAYS] == [2, 2, 2]
+    assert lake.verify() == []
