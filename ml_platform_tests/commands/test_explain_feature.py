@@ -30,7 +30,7 @@ def test_a_window_feature_says_its_columns_its_window_and_its_delay(tmp_path, mo
             "known": "ordered_at",
         }
     ]
-    assert 'avg(e.value) AS "customer_amount_mean_7d"' in data["sql"]
+    assert 'avg(e._value) AS "customer_amount_mean_7d"' in data["sql"]
 
 
 def test_an_expression_says_what_the_caller_gives(tmp_path, monkeypatch, capsys):
