@@ -124,7 +124,7 @@ def is_value(column: pa.ChunkedArray, value: object) -> NDArray[np.bool_]:
     column = _plain(column)
     wish = value if isinstance(value, Wish) else Wish.of(value)
     if _is_text(column.type):
-        column = pc.utf8_normalize(column, "NFC") if not _is_ascii(column) else column  # pyright: ignore[reportAttributeAccessIssue]
+        column = column if _is_ascii(column) else _composed(column)
         wanted: Any = pa.scalar(wish.form, column.type)
     else:
         wanted = _scalar(column.type, wish)
@@ -187,6 +187,14 @@ def _is_ascii(column: Any) -> bool:
     import pyarrow.compute as pc
 
     return pc.all(pc.string_is_ascii(column), min_count=0).as_py() is not False  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _composed(column: Any) -> Any:
+    """Return texts in the form NFC. Not by ``pyarrow.compute.utf8_normalize``, which leaves them as they are in pyarrow 25."""
+    import polars as pl
+    import pyarrow as pa
+
+    return pa.chunked_array([pl.Series(column).str.normalize("NFC").to_arrow()], type=column.type)
 
 
 def _is_text(kind: pa.DataType) -> bool:
