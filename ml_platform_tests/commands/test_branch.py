@@ -121,6 +121,7 @@ def test_tags_name_commits(lake: Lake, capsys: pytest.CaptureFixture[str]) -> No
     assert lake.tags() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -145,6 +146,7 @@ def test_what_cannot_be_done_is_one_message(lake: Lake, arguments: list[str], me
     assert (lake.head(), lake.branches(), lake.tags()) == before
 
 
+@pytest.mark.slow
 def test_a_difference_is_told_by_declared_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     shop = landed_shop(tmp_path, monkeypatch)
     monkeypatch.chdir(shop.root)

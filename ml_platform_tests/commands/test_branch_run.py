@@ -32,6 +32,7 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict
     return code, json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_runs_on_main_and_on_a_branch_stay_apart(shop: LandedShop, capsys: pytest.CaptureFixture[str]) -> None:
     code, told = call(capsys, "branch", "run", "main", "--select", *CHAIN, "--range", DAYS[0], DAYS[2])
     assert (code, told["failed"]) == (0, [])
@@ -52,6 +53,7 @@ def test_runs_on_main_and_on_a_branch_stay_apart(shop: LandedShop, capsys: pytes
     assert shop.lake.leased_runs() == []
 
 
+@pytest.mark.slow
 def test_one_day_and_the_failure_of_a_day(shop: LandedShop, capsys: pytest.CaptureFixture[str]) -> None:
     code, told = call(capsys, "branch", "run", "main", "--select", "raw/orders", "--partition", DAYS[0])
     assert (code, told["assets"][0]["written"]) == (0, 1)
@@ -69,6 +71,7 @@ def test_one_day_and_the_failure_of_a_day(shop: LandedShop, capsys: pytest.Captu
     assert "is missing or has another size than was published" in told["failed"][0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -105,6 +108,7 @@ def test_the_ui_of_a_branch_has_the_branch_and_its_history_in_its_environment(sh
         assert main(["branch", "dev"]) == 2
 
 
+@pytest.mark.slow
 def test_the_same_project_opened_from_python_on_a_branch(shop: LandedShop, capsys: pytest.CaptureFixture[str]) -> None:
     import ml_platform
 
@@ -119,6 +123,7 @@ def test_the_same_project_opened_from_python_on_a_branch(shop: LandedShop, capsy
         assert ml_platform.open_project(branch="main").table("orders", DAYS[0]).rows == 20
 
 
+@pytest.mark.slow
 def test_another_history_in_the_place_of_main_is_refused(shop: LandedShop, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     shop.lake.publish([shop.lake.stage("shop/tables/x", None, pa.table({"x": [1]}))])
     main(["branch", "create", "dev/x"])

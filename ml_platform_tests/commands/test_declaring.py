@@ -40,6 +40,7 @@ def home(tmp_path, monkeypatch) -> Path:
     return home
 
 
+@pytest.mark.slow
 def test_a_folder_becomes_a_project_that_loads_and_runs(files, home, capsys):
     code, out, err = run(capsys, "init", str(files))
     assert (code, err) == (0, "")

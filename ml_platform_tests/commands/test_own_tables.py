@@ -28,6 +28,7 @@ def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
     return lake
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_command_takes_a_name_of_any_number_of_parts(name: str, lake: Lake, run) -> None:
     short = parse_table(name).short

@@ -35,6 +35,7 @@ def plan(capsys: pytest.CaptureFixture[str]) -> dict:
     return json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_a_new_window_is_planned_with_its_cost_tried_on_a_branch_and_then_done(
     shop: LandedShop, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -65,6 +66,7 @@ def test_a_new_window_is_planned_with_its_cost_tried_on_a_branch_and_then_done(
     assert plan(capsys)["recomputed"] == []
 
 
+@pytest.mark.slow
 def test_a_branch_that_has_run_nothing_knows_the_cost_of_main_and_no_history_knows_none(
     shop: LandedShop, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -111,6 +111,7 @@ def judged(project: MadeProject):
     return check(result, "leakage"), champion_history(project.open().workspace, "turnover")[-1]
 
 
+@pytest.mark.slow
 def test_no_sale_in_seven_days_is_knowledge_and_no_leak(stores, tmp_path):
     project = copied(stores, tmp_path)
     leakage, judgement = judged(project)
@@ -123,6 +124,7 @@ def test_no_sale_in_seven_days_is_knowledge_and_no_leak(stores, tmp_path):
     assert judgement.verdict == "promoted", judgement.words
 
 
+@pytest.mark.slow
 def test_a_feature_that_tells_the_answer_is_refused_until_it_is_accepted_on_record(stores, tmp_path):
     project = copied(stores, tmp_path)
     project.declare(PLANNED)

@@ -17,6 +17,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LandedShop:
     return landed_shop(tmp_path, monkeypatch)
 
 
+@pytest.mark.slow
 def test_a_run_on_a_branch_leaves_every_head_of_its_parent_and_says_where_it_ran(shop: LandedShop) -> None:
     with on_branch(None), dg.instance_for_test() as instance:
         assert shop.run(instance).success
@@ -48,6 +49,7 @@ def test_sensors_of_a_branch_wait_until_they_are_started(shop: LandedShop) -> No
         assert statuses() == dict.fromkeys(("shop_landing", "shop_automation", "shop_retraining"), dg.DefaultSensorStatus.STOPPED)
 
 
+@pytest.mark.slow
 def test_another_branch_in_the_same_history_fails_before_anything_is_written(shop: LandedShop) -> None:
     with dg.instance_for_test() as instance:
         with on_branch(None):
@@ -67,6 +69,7 @@ def test_another_branch_in_the_same_history_fails_before_anything_is_written(sho
         assert instance.get_materialized_partitions(key("raw/orders")) == set(DAYS[:3])
 
 
+@pytest.mark.slow
 def test_a_new_history_becomes_that_of_the_branch_that_is_first_run_in_it(shop: LandedShop) -> None:
     with on_branch(None), dg.instance_for_test() as instance:
         assert shop.run(instance, days=DAYS[:1]).success

@@ -205,6 +205,7 @@ def bent_problems() -> Iterator[tuple[str, Problem, str | None]]:
 BENT = {"tables": bent_tables, "views": bent_views, "problems": bent_problems}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", list(BENT))
 def test_of_every_field_dagster_and_the_lake_see_the_same(kind: str) -> None:
     found: dict[str, set[str]] = {}
@@ -231,6 +232,7 @@ def _project(kind: str, changed: Any) -> Project:
     return like.project(tables=[changed, *(t for t in (like.SCHEDULE, like.ARRIVALS) if t.name != changed.name)])
 
 
+@pytest.mark.slow
 def test_other_code_is_seen_by_all_and_only_where_it_computes(monkeypatch: pytest.MonkeyPatch) -> None:
     before, _ = versions(like.project())
     definitions = definition_hash(like.project().view("delays").definitions(("origin",)))

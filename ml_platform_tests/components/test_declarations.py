@@ -280,6 +280,7 @@ def code_versions(root: Path, monkeypatch: pytest.MonkeyPatch, feeds: str) -> di
     return found
 
 
+@pytest.mark.slow
 def test_a_project_that_is_moved_keeps_its_code_versions_and_an_edited_function_changes_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -292,6 +293,7 @@ def test_a_project_that_is_moved_keeps_its_code_versions_and_an_edited_function_
     assert changed == {*OWN_CODE, "lake raw/rates", "lake tables/large_orders", "lake features/habits"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("swap", "told"), [w[1:] for w in WRONG], ids=[w[0] for w in WRONG])
 def test_a_wrong_declaration_fails_at_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swap: tuple[str, str], told: str) -> None:
     with pytest.raises(Exception, match=r"(?s).*") as caught:

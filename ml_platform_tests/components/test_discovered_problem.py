@@ -53,6 +53,7 @@ def shop(tmp_path, monkeypatch) -> LandedShop:
     return made
 
 
+@pytest.mark.slow
 def test_definitions_load_without_featuretools(shop):
     """The search takes a second and a half to import; who only looks at the graph does not pay for it."""
     code = (
@@ -64,6 +65,7 @@ def test_definitions_load_without_featuretools(shop):
     assert done.stdout.strip().endswith("False"), done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_the_training_set_depends_on_the_discovered_tables_and_holds_what_was_found(shop):
     graph = shop.definitions().resolve_asset_graph()
     parents = {k.to_user_string() for k in graph.get(key("training/buys_again")).parent_keys}

@@ -131,6 +131,7 @@ def orders(day):
 """
 
 
+@pytest.mark.slow
 def test_every_frame_in_every_encoding_is_the_same_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shop = landed_shop(tmp_path, monkeypatch, swap=('{files: "orders/{day}.csv"}', '{python: "feed.py:orders"}'))
     (declarations,) = shop.root.glob("*/defs/shop/defs.yaml")

@@ -108,6 +108,7 @@ def at(day: str, hour: int = 6) -> datetime:
     return datetime.fromisoformat(f"{day}T{hour:02}:00:00+00:00")
 
 
+@pytest.mark.slow
 def test_a_function_is_called_at_its_pace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance) -> None:
     shop = landed_shop(tmp_path, monkeypatch, swap=(FILES, '{python: "feed.py:orders", every: 6h}'))
     (folder,) = (path.parent for path in shop.root.glob("*/defs/shop/defs.yaml"))

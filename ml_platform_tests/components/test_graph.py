@@ -23,6 +23,7 @@ def test_asset_specs_are_those_of_the_golden_file() -> None:
     assert describe() == json.loads(GOLDEN.read_text(encoding="utf-8")), "write it anew: python -m ml_platform_tests.components.asset_specs"
 
 
+@pytest.mark.slow
 def test_building_all_definitions_loads_no_heavy_module() -> None:
     code = (
         "import sys; from ml_platform.definitions import defs; defs().resolve_asset_graph(); "
@@ -78,6 +79,7 @@ class Graph:
         return requested
 
 
+@pytest.mark.slow
 def test_a_landed_day_flows_to_predictions_and_no_further_day_does() -> None:
     with dg.instance_for_test() as instance:
         graph = Graph(instance)
@@ -100,6 +102,7 @@ def test_a_landed_day_flows_to_predictions_and_no_further_day_does() -> None:
         assert "training/late_arrival" not in rest, "training is asked for by a decision, not by a day"
 
 
+@pytest.mark.slow
 def test_a_late_correction_touches_exactly_the_landed_days_whose_window_it_reaches() -> None:
     with dg.instance_for_test() as instance:
         graph = Graph(instance)
@@ -113,6 +116,7 @@ def test_a_late_correction_touches_exactly_the_landed_days_whose_window_it_reach
         assert not any(name.startswith("features/delays") for name in requested)
 
 
+@pytest.mark.slow
 def test_what_holds_what_it_held_is_no_update_and_what_holds_it_again_is() -> None:
     with dg.instance_for_test() as instance:
         graph = Graph(instance)
@@ -128,6 +132,7 @@ def test_what_holds_what_it_held_is_no_update_and_what_holds_it_again_is() -> No
             assert graph.ticks() == []
 
 
+@pytest.mark.slow
 def test_a_promotion_makes_no_prediction_run_again() -> None:
     with dg.instance_for_test() as instance:
         graph = Graph(instance)

@@ -61,6 +61,7 @@ def run(definitions: dg.Definitions, instance: dg.DagsterInstance, names: list[s
     return execute_assets(job, instance, [dg.AssetKey(name.split("/")) for name in names], days)
 
 
+@pytest.mark.slow
 def test_what_was_read_by_sql_is_recorded_day_by_day(shop: LandedShop) -> None:
     definitions = with_marts(shop)
     chain = ["shop/raw/orders", "shop/tables/orders", DAILY]
@@ -99,6 +100,7 @@ def test_what_was_read_by_sql_is_recorded_day_by_day(shop: LandedShop) -> None:
         assert lake.inputs(lake.heads(DAILY)[DAYS[2]].id)[-1] == lake.heads("shop/tables/orders")[DAYS[2]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [pa.table({"x": [1]}), pl.DataFrame({"x": [1]}), pl.LazyFrame({"x": [1]}), pd.DataFrame({"x": [1]})])
 def test_rows_come_from_any_library(tmp_path: Path, rows: Any) -> None:
     @dg.asset(key=["shop", "marts", "one"])
@@ -123,6 +125,7 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", WRONG)
 def test_rows_that_cannot_be_published_fail_once_and_write_nothing(shop: LandedShop, case: str) -> None:
     rows, told = WRONG[case]
@@ -155,6 +158,7 @@ def test_a_strict_asset_is_refused_what_somebody_else_published_meanwhile(shop: 
     assert shop.lake.read("shop/marts/one").pl()["x"].to_list() == [2]
 
 
+@pytest.mark.slow
 def test_a_hand_written_asset_keeps_to_its_branch(shop: LandedShop) -> None:
     with dg.instance_for_test() as instance:
         assert run(with_marts(shop), instance, ["shop/raw/orders", "shop/tables/orders"], DAYS[:2]).success

@@ -16,6 +16,7 @@ from ml_platform.core.errors import MlPlatformError
 STOCK = {"storage": {"sqlite": {"base_dir": "data/.dagster"}}, "telemetry": {"enabled": False}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "storage",
     [

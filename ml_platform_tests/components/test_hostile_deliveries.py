@@ -65,6 +65,7 @@ def stopped(result: dg.ExecuteInProcessResult) -> str:
     return " ".join(str(record.data) for record in rules.records)
 
 
+@pytest.mark.slow
 def test_secrets_of_a_failing_function_reach_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -85,6 +86,7 @@ def test_secrets_of_a_failing_function_reach_no_file(
     assert [secret for secret in SECRETS if secret.encode() in kept] == []
 
 
+@pytest.mark.slow
 def test_secrets_of_a_file_that_cannot_be_imported_reach_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance
 ) -> None:
@@ -99,6 +101,7 @@ def test_secrets_of_a_file_that_cannot_be_imported_reach_no_file(
     assert [secret for secret in SECRETS if secret.encode() in kept] == []
 
 
+@pytest.mark.slow
 def test_a_link_out_of_the_landing_zone_is_not_followed(tmp_path: Path, shop: LandedShop, instance: dg.DagsterInstance) -> None:
     secret = tmp_path / "elsewhere" / "secret.csv"
     secret.parent.mkdir()
@@ -143,6 +146,7 @@ def read(shop: LandedShop, name: str, content: bytes) -> str:
     return str(materialize_raw(open_project(shop.root).workspace, "orders", [DAY]).partitions[0].stopped)
 
 
+@pytest.mark.slow
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shop = landed_shop(tmp_path, monkeypatch, swap=("orders/{day}.csv", "orders/{day}*"))
     bomb = gzip.compress(b"a\n" + b"1\n" * (100 << 20), compresslevel=9, mtime=0)
@@ -210,6 +214,7 @@ attributes:
 """
 
 
+@pytest.mark.slow
 def test_endless_sql_ends_with_a_sentence(shop: LandedShop, monkeypatch: pytest.MonkeyPatch) -> None:
     (declarations,) = shop.root.glob("*/defs/shop/defs.yaml")
     large = (

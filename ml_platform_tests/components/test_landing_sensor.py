@@ -36,6 +36,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 def test_the_sensor_asks_for_just_what_the_assets_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shop = landed_shop(tmp_path, monkeypatch)
     (declarations,) = shop.root.glob("*/defs/shop/defs.yaml")

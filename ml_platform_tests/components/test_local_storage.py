@@ -68,6 +68,7 @@ def _known(instance: dg.DagsterInstance) -> tuple[object, ...]:
     )
 
 
+@pytest.mark.slow
 def test_it_tells_the_same_as_the_stock_storage(tmp_path: Path) -> None:
     told = []
     for stock in (True, False):
@@ -79,6 +80,7 @@ def test_it_tells_the_same_as_the_stock_storage(tmp_path: Path) -> None:
     assert told[0][1][3:] == told[1][1][3:]
 
 
+@pytest.mark.slow
 def test_either_storage_goes_on_where_the_other_stopped(tmp_path: Path) -> None:
     runs = []
     for day, stock in zip(DAYS.get_partition_keys(), (False, True, False, True), strict=True):
@@ -110,6 +112,7 @@ def _materialized(day: str) -> dg.AssetMaterialization:
     return dg.AssetMaterialization("told", partition=day, metadata={"day": day}, tags={"dagster/data_version": day})
 
 
+@pytest.mark.slow
 def test_what_is_stored_together_is_what_is_stored_one_by_one(tmp_path: Path) -> None:
     days, key, kind = DAYS.get_partition_keys(), dg.AssetKey("told"), dg.DagsterEventType.ASSET_MATERIALIZATION
     found = []
@@ -195,6 +198,7 @@ os._exit(0)
 """
 
 
+@pytest.mark.slow
 def test_a_forked_child_has_connections_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "told.db"
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
@@ -214,6 +218,7 @@ def test_after_a_wipe_nothing_is_left_and_new_events_are_kept(tmp_path: Path) ->
         assert instance.get_materialized_partitions(ROWS) == {"2013-01-02"}
 
 
+@pytest.mark.slow
 def test_the_file_of_a_run_that_is_there_is_never_replaced(tmp_path: Path) -> None:
     with _instance(tmp_path / "home", stock=True) as instance:
         run_id = _run(instance, "2013-01-01")

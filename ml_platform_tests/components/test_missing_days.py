@@ -132,6 +132,7 @@ def training_of(project: MadeProject):
     return project.open().lake.heads("shop/training/buys").get(TRAINED)
 
 
+@pytest.mark.slow
 def test_a_feed_that_landed_and_was_never_materialized_stops_the_training(landed):
     verdict, lake = trained(landed)
     assert not verdict.passed
@@ -141,6 +142,7 @@ def test_a_feed_that_landed_and_was_never_materialized_stops_the_training(landed
     assert "shop/training/buys" not in lake.tables()
 
 
+@pytest.mark.slow
 def test_days_without_a_file_of_a_sparse_feed_are_days_without_rows(whole):
     training, lake = training_of(whole), whole.open().lake
     coverage = {row["table"]: row for row in training.properties["coverage"]}
@@ -168,6 +170,7 @@ def test_without_the_declaration_they_were_not_delivered(whole, tmp_path):
     assert "missing_days: are_empty" in verdict.description
 
 
+@pytest.mark.slow
 def test_a_stopped_day_stops_training_and_notebooks_until_it_comes_again(landed, whole, tmp_path):
     project = copied(landed, tmp_path)
     project.carry(["coupons"], DAYS)
@@ -192,6 +195,7 @@ def test_a_stopped_day_stops_training_and_notebooks_until_it_comes_again(landed,
     assert training_of(project).data_hash == training_of(whole).data_hash
 
 
+@pytest.mark.slow
 def test_scores_wait_for_a_day_that_has_not_come(whole, tmp_path):
     project = copied(whole, tmp_path)
     project.set_clock(shift_day(LAST, 1))
@@ -211,6 +215,7 @@ def test_scores_wait_for_a_day_that_has_not_come(whole, tmp_path):
     assert sorted(project.open().lake.heads("shop/predictions/buys")) == [NEXT, LAST]
 
 
+@pytest.mark.slow
 def test_what_nobody_observed_has_no_outcome(whole, tmp_path):
     project = copied(whole, tmp_path)
     project.set_clock(shift_day(LAST, 3))

@@ -99,6 +99,7 @@ def league(tmp_path_factory):
     return project
 
 
+@pytest.mark.slow
 def test_a_league_since_1872_becomes_a_champion_and_predictions(league):
     result = league.run(["training/home_win", "selected/home_win", "models/home_win"], [TRAINED])
     assert result.success

@@ -151,6 +151,7 @@ CASES: dict[str, tuple[str, str | None, dict[str, Rule]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("seed", range(6))
 def test_the_examples_compute_what_the_stores_do(case: str, seed: int):
@@ -166,6 +167,7 @@ def test_the_examples_compute_what_the_stores_do(case: str, seed: int):
         assert any(a not in {None, 0} for a in answers), "a world in which nothing happens"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_windows_over_event_time_hold_what_happened_within_them_and_was_known(seed: int):
     known_later = replace(ORDERS, contract=Contract((*ORDERS.contract.columns, Column("known_at", "timestamp"))),

@@ -22,6 +22,7 @@ def run(instance: dg.DagsterInstance, days: list[str], seconds: float | None) ->
     assert dg.materialize([a], partition_key=days[0], instance=instance).success
 
 
+@pytest.mark.slow
 def test_many_partitions_cost_what_many_did_and_one_what_one_did() -> None:
     with dg.instance_for_test() as instance, dg.instance_for_test() as empty:
         assert past_seconds([instance], KEY, 3) is None

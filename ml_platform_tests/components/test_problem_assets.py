@@ -20,6 +20,7 @@ def shop(tmp_path, monkeypatch):
     return made
 
 
+@pytest.mark.slow
 def test_a_leak_turns_the_asset_check_future_red(shop, monkeypatch):
     """The same run twice: with the engine as it is, and with one that counts a microsecond too much."""
     with dg.DagsterInstance.ephemeral() as instance:

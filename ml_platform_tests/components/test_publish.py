@@ -102,6 +102,7 @@ def events(instance: dg.DagsterInstance, *key: str) -> dict[str | None, dg.Asset
     return {r.asset_materialization.partition: r.asset_materialization for r in records if r.asset_materialization}
 
 
+@pytest.mark.slow
 def test_a_range_run_gives_each_partition_its_own_content_version_and_leaves_a_stopped_one_out(tmp_path: Path) -> None:
     with dg.instance_for_test() as instance:
         result = execute(graph(tmp_path), instance, DAYS)
@@ -135,6 +136,7 @@ def test_many_days_that_were_stopped_are_told_in_a_few_lines(tmp_path: Path, mon
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("days", [DAYS, DAYS[:1]])
 def test_every_partition_says_what_it_was_made_from_and_is_fresh_until_that_changes(tmp_path: Path, days: list[str]) -> None:
     with dg.instance_for_test() as instance:
@@ -153,6 +155,7 @@ def test_every_partition_says_what_it_was_made_from_and_is_fresh_until_that_chan
         assert stale_reasons(definitions, instance, spending, DAYS[0]) == ["has a new dependency data version"]
 
 
+@pytest.mark.slow
 def test_a_run_over_a_range_and_one_over_a_day_give_the_same_data_version(tmp_path: Path) -> None:
     with dg.instance_for_test() as instance:
         execute(graph(tmp_path), instance, DAYS)
@@ -193,12 +196,14 @@ def test_a_day_that_was_stopped_is_not_materialized_and_stops_what_follows(tmp_p
         assert [e.check_name for e in result.get_asset_check_evaluations() if not e.passed] == ["contract"]
 
 
+@pytest.mark.slow
 def test_a_pointer_keeps_its_data_version(tmp_path: Path) -> None:
     with dg.instance_for_test() as instance:
         execute(graph(tmp_path, pointer=True), instance, DAYS[:2])
         assert {m.tags["dagster/data_version"] for m in events(instance, "shop", "tables", "orders").values()} == {"pointer"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("days", [DAYS[:1], DAYS])
 def test_an_error_of_the_platform_is_told_once_and_not_tried_again(tmp_path: Path, days: list[str]) -> None:
     with dg.instance_for_test() as instance:

@@ -60,6 +60,7 @@ def wiped(shop: LandedShop) -> None:
         instance.wipe_assets([key(name) for name in CHAIN])
 
 
+@pytest.mark.slow
 def test_a_log_that_was_lost_is_made_anew(shop: LandedShop, capsys: pytest.CaptureFixture[str]) -> None:
     assert resync(capsys) == dict.fromkeys(CHAIN, (5, 0)), "what the log knows is not told again"
     with open_history(shop.root, "main") as instance:
@@ -84,6 +85,7 @@ def test_a_log_that_was_lost_is_made_anew(shop: LandedShop, capsys: pytest.Captu
     assert resync(capsys) == dict.fromkeys(CHAIN, (5, 0))
 
 
+@pytest.mark.slow
 def test_only_what_differs_is_told_and_what_is_out_of_date_is_shown_so(shop: LandedShop, capsys: pytest.CaptureFixture[str]) -> None:
     shop.land(DAYS[1:2], count=29)
     with on_branch(None), dg.instance_for_test() as elsewhere:
@@ -102,6 +104,7 @@ def test_only_what_differs_is_told_and_what_is_out_of_date_is_shown_so(shop: Lan
     assert resync(capsys) == {"raw/orders": (4, 1), "tables/orders": (4, 1), "features/spending__customer": (5, 0)}
 
 
+@pytest.mark.slow
 def test_versions_of_another_declaration_are_shown_as_stale(shop: LandedShop, capsys: pytest.CaptureFixture[str]) -> None:
     wiped(shop)
     declarations = next(shop.root.glob("*/defs/shop/defs.yaml"))
@@ -112,6 +115,7 @@ def test_versions_of_another_declaration_are_shown_as_stale(shop: LandedShop, ca
         assert set(map(tuple, reasons(shop, instance, "tables/orders").values())) == {()}
 
 
+@pytest.mark.slow
 def test_a_branch_is_told_what_it_inherits(shop: LandedShop, capsys: pytest.CaptureFixture[str]) -> None:
     main(["branch", "create", "dev/x"])
     shop.land(DAYS[1:2], count=9)
@@ -125,6 +129,7 @@ def test_a_branch_is_told_what_it_inherits(shop: LandedShop, capsys: pytest.Capt
     assert resync(capsys) == dict.fromkeys(CHAIN, (5, 0)), "main is not told of a branch"
 
 
+@pytest.mark.slow
 def test_hand_written_assets_pointers_and_what_has_no_place(shop: LandedShop) -> None:
     definitions = dg.Definitions.merge(shop.definitions(), dg.Definitions(assets=[daily, totals]))
     job = definitions.resolve_implicit_global_asset_job_def()

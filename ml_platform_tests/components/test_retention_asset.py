@@ -58,6 +58,7 @@ def run(definitions: dg.Definitions, instance: dg.DagsterInstance) -> dg.Execute
     return definitions.resolve_job_def("shop_retention").execute_in_process(instance=instance, raise_on_error=False)
 
 
+@pytest.mark.slow
 def test_the_schedule_is_on_only_where_a_retention_is_declared(tmp_path, monkeypatch):
     off = load(tmp_path, monkeypatch)[1].resolve_schedule_def("shop_retention")
     on = load(tmp_path, monkeypatch, add=DEFAULT)[1].resolve_schedule_def("shop_retention")

@@ -41,6 +41,7 @@ def readable(shop: LandedShop) -> int:
     return shop.lake.read("shop/tables/orders", [DAY]).rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [0, 1, 10, 17])
 def test_what_holds_less_is_stopped_and_the_old_rows_stay(shop: LandedShop, count: int) -> None:
     deliver(shop, 21)
@@ -57,6 +58,7 @@ def test_what_holds_less_is_stopped_and_the_old_rows_stay(shop: LandedShop, coun
     assert readable(shop) == 21
 
 
+@pytest.mark.slow
 def test_days_grow_keep_and_lose_a_few_without_a_word(shop: LandedShop) -> None:
     for count, first in ((3, 0), (2, 0), (40, 0), (36, 1)):
         deliver(shop, count, first)
@@ -106,6 +108,7 @@ def test_without_a_key_rows_are_counted(tmp_path: Path, monkeypatch: pytest.Monk
     assert "10 of 20 rows (50.0%)" in str(judge(shop))
 
 
+@pytest.mark.slow
 def test_a_loss_is_accepted_on_record_for_that_delivery_alone(shop: LandedShop, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["accept-delivery", "orders", DAY, "--by", "Ada", "--reason", "the shop was closed at noon", "--project", str(shop.root)]
     deliver(shop, 40)

@@ -35,6 +35,7 @@ def check_run(root: Path, run_id: str) -> None:
     assert [(v.table, v.run_id) for v in lake.inputs(version.id)] == [(OTHER, ""), (OWN, run_id)], "what it read is what it was made from"
 
 
+@pytest.mark.slow
 def test_every_step_in_one_process_reads_the_same_commit(root: Path) -> None:
     with dg.instance_for_test() as instance:
         job = definitions(root).resolve_implicit_global_asset_job_def()
@@ -62,6 +63,7 @@ def test_every_step_in_a_process_of_its_own_reads_the_same_commit(root: Path) ->
         assert release_ended(instance, lake_at(root)) == [run_id]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["strict", "last"])
 def test_a_run_of_a_strict_table_is_refused_once_what_was_published_since_it_began(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy: str
@@ -100,6 +102,7 @@ def test_a_run_that_goes_on_keeps_its_commit(root: Path) -> None:
         assert lake.leased_runs() == []
 
 
+@pytest.mark.slow
 def test_a_tick_of_the_landing_sensor_lets_go_of_what_has_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shop = landed_shop(tmp_path, monkeypatch)
     with on_branch(None), dg.instance_for_test() as instance:

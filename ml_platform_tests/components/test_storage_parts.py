@@ -86,6 +86,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*PRIVATE, *PUBLIC, *IMPORTED])
 def test_a_renamed_part_leaves_the_history_to_dagster_s_own_storage(name: str, begun: Path, tmp_path: Path) -> None:
     if name not in ("_connect", "_initdb"):
@@ -122,6 +123,7 @@ def test_a_storage_that_is_not_there_at_all_says_what_to_write() -> None:
         pass
 
 
+@pytest.mark.slow
 def test_under_this_dagster_nothing_is_lacking(tmp_path: Path) -> None:
     assert stored(tmp_path)[1] == "LocalEventLogStorage"
     assert lacking_parts(DagsterSqliteStorage(str(tmp_path / "stock"))) == []

@@ -144,6 +144,7 @@ def test_a_stopped_day_is_red_where_a_person_looks_until_it_is_mended(server: We
     assert stats["numMaterialized"] >= max(before, made)
 
 
+@pytest.mark.slow
 @pytest.mark.webserver
 def test_a_backfill_of_days_that_are_unchanged_is_complete(server: Webserver) -> None:
     keys = [("shop", "raw", "orders"), ("shop", "tables", "orders")]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import pytest
+
 import ml_platform
 from ml_platform.core import source_code
 from ml_platform.core.source_code import imported, normalised
@@ -42,6 +44,7 @@ def test_words_about_code_are_no_code() -> None:
         assert normalised(SOURCE.replace(before, after)) != normalised(SOURCE)
 
 
+@pytest.mark.slow
 def test_every_module_of_the_package_means_the_same_without_its_words() -> None:
     """Docstrings are found by how they stand, without parsing: this finds a module in which that is not enough."""
     sources = {path: path.read_text() for path in sorted(PACKAGE.rglob("*.py"))}

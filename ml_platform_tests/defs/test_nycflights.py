@@ -49,6 +49,7 @@ def test_the_plan_knows_no_outcome(year):
     assert columns.isdisjoint({"tailnum", "departed_at", "landed_at", "dep_delay", "arr_delay", "air_time"})
 
 
+@pytest.mark.slow
 def test_schedules_agree_with_the_hour_in_utc_that_the_source_gives(year, source):
     both = feed(year, "schedule").join(source.select("flight_id", "time_hour"), on="flight_id", validate="1:1")
     hour = pl.col("time_hour").str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_zone="UTC", time_unit="us")

@@ -54,6 +54,7 @@ def slices(engine: Counting) -> dict[tuple, int]:
 
 
 # Each example writes some ten files (0.3 s); without shrinking, which would take minutes.
+@pytest.mark.slow
 @settings(max_examples=examples(8), deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(**worlds, task_bytes=st.sampled_from([1.0, LITTLE, PLENTY]), bucket_rows=st.sampled_from([5, 1000]))
 def test_agrees_with_the_loop_and_with_one_pass(rows, asked, refresh, task_bytes, bucket_rows):
@@ -79,6 +80,7 @@ def skewed_world(rows: int = 4000) -> tuple[pl.DataFrame, pl.DataFrame]:
     return events, spine.with_columns(cutoffs, origin=pl.Series(asked), row=pl.int_range(pl.len()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task_bytes", [200_000, 400_000, PLENTY])
 def test_an_entity_with_half_of_all_events_is_cut_by_time(tmp_path, task_bytes):
     events, spine = skewed_world(2500)
@@ -92,6 +94,7 @@ def test_an_entity_with_half_of_all_events_is_cut_by_time(tmp_path, task_bytes):
     assert not engine.alone or task_bytes == 200_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", ["left", "both"])
 def test_windows_of_every_kind_in_buckets_and_slices(tmp_path, closed):
     events, spine = skewed_world(2500)
@@ -104,6 +107,7 @@ def test_windows_of_every_kind_in_buckets_and_slices(tmp_path, closed):
     assert len(slices(engine)) > 2
 
 
+@pytest.mark.slow
 def test_a_slice_reads_only_the_events_that_its_windows_reach(tmp_path, monkeypatch):
     events, spine = skewed_world()
     heights = []
@@ -116,6 +120,7 @@ def test_a_slice_reads_only_the_events_that_its_windows_reach(tmp_path, monkeypa
     assert max(heights) < events.height / 3
 
 
+@pytest.mark.slow
 def test_floats_that_are_no_decimal_numbers_agree(tmp_path):
     events, spine = many_events()
     events = events.with_columns(temp="exact", late=pl.col("arr_delay") > 15)
@@ -171,6 +176,7 @@ def test_a_task_that_fails_is_named_and_nothing_is_written(tmp_path, monkeypatch
     assert not (tmp_path / "job").exists()
 
 
+@pytest.mark.slow
 def test_a_row_that_no_bucket_answered_is_an_error(tmp_path, monkeypatch):
     events, spine = many_events(300)
     real = bucket_task.write_blocks

@@ -22,6 +22,7 @@ EVER = day_interval("2013-04-01", "2013-06-30")
 EVERYTHING = definitions_of(a_view(*EVERY_FUNCTION, entities=[("origin", "dest")]))
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(80), deadline=None)
 @given(**worlds)
 def test_reading_the_history_equals_computing_at_the_cutoff(rows, asked, refresh):
@@ -32,6 +33,7 @@ def test_reading_the_history_equals_computing_at_the_cutoff(rows, asked, refresh
     assert_frame_equal(read_at(history, spine, definitions), expected, rel_tol=1e-9, abs_tol=1e-15 * largest_finite(events) + 1e-12)
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(50), deadline=None)
 @given(rows=worlds["rows"], asked=worlds["asked"], **grids)
 def test_reading_the_history_of_windows_of_every_kind(rows, asked, refresh, closed, lag, tail):
@@ -43,6 +45,7 @@ def test_reading_the_history_of_windows_of_every_kind(rows, asked, refresh, clos
     assert_frame_equal(found, expected, rel_tol=1e-9, abs_tol=1e-15 * largest_finite(events) + 1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("refresh", [None, hours(1), timedelta(days=1)])
 def test_a_longer_history_reads_the_same_bit_for_bit(refresh: timedelta | None):
     events, spine = many_events()
@@ -54,6 +57,7 @@ def test_a_longer_history_reads_the_same_bit_for_bit(refresh: timedelta | None):
         assert (history["valid_from"].to_physical() % (refresh // MICRO) == 0).all()
 
 
+@pytest.mark.slow
 def test_day_by_day_from_only_the_rows_that_windows_reach_equals_one_range():
     events, _ = many_events()
     whole = change_points(events, EVERYTHING, day_interval("2013-05-03", "2013-05-22"))
@@ -65,6 +69,7 @@ def test_day_by_day_from_only_the_rows_that_windows_reach_equals_one_range():
     assert_frame_equal(pl.concat(parts).sort("origin", "dest", "valid_from"), whole, check_exact=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", ["left", "right", "both", "neither"])
 def test_days_of_windows_of_every_kind_equal_one_range(closed: str):
     events, _ = many_events()

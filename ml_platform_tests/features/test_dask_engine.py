@@ -58,6 +58,7 @@ def a_job(folder, engine: TaskEngine) -> Job:
     return Job(engine, str(folder / "job"), 400_000, PLENTY, chunk_rows=1000, block_rows=100, bucket_rows=2000)
 
 
+@pytest.mark.slow
 def test_answers_come_in_order_from_several_processes(tmp_path, cluster):
     answers = cluster.run([Where(n, str(tmp_path), 0.05) for n in range(12)])
     assert [number for number, _ in answers] == list(range(12))
@@ -74,12 +75,14 @@ def test_an_existing_cluster_is_used_by_its_address(tmp_path, cluster):
     assert cluster.client().status == "running"
 
 
+@pytest.mark.slow
 def test_a_job_gives_what_one_pass_gives(tmp_path, cluster):
     events, asked = skewed_world()
     got = bucketed(tmp_path, events, asked, EVERYTHING, a_job(tmp_path, cluster), part_rows=1300)
     assert_frame_equal(got, compute(events, asked, EVERYTHING), check_exact=True)
 
 
+@pytest.mark.slow
 def test_a_job_whose_worker_is_killed_gives_the_same(tmp_path, cluster):
     events, asked = skewed_world()
     engine = KillingOnce(cluster, str(tmp_path / "killed"))
@@ -88,6 +91,7 @@ def test_a_job_whose_worker_is_killed_gives_the_same(tmp_path, cluster):
     assert_frame_equal(got, compute(events, asked, EVERYTHING), check_exact=True)
 
 
+@pytest.mark.slow
 def test_a_task_that_kills_every_worker_is_named(tmp_path, cluster):
     with pytest.raises(FeatureError, match=r"Failed at step 3: every worker that tried it was lost.*Lower ML_PLATFORM_MEMORY_LIMIT"):
         cluster.run([Killed(Where(3, str(tmp_path)), str(tmp_path / "killed"), always=True)])
@@ -129,6 +133,7 @@ def made(tmp_path, cluster, monkeypatch):
     return here, replace(here, workspace=replace(here.workspace, engine=EngineSettings("dask", scratch=str(tmp_path / "scratch"))))
 
 
+@pytest.mark.slow
 def test_features_of_every_kind_are_the_same_on_the_cluster(tmp_path, made):
     here, there = made
     definitions = resolve_features(here.workspace.project, ["delays", "busy", "legs"])
@@ -140,6 +145,7 @@ def test_features_of_every_kind_are_the_same_on_the_cluster(tmp_path, made):
     assert not list((tmp_path / "scratch").iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("view", "entity"), [("delays", ("origin", "dest")), ("busy", ("origin",)), ("legs", ("tailnum",))])
 def test_feature_tables_are_the_same_on_the_cluster(made, view, entity):
     here, there = made
@@ -150,6 +156,7 @@ def test_feature_tables_are_the_same_on_the_cluster(made, view, entity):
     assert [v.data_hash for v in again.versions] == [v.data_hash for v in first.versions]
 
 
+@pytest.mark.slow
 def test_a_lake_in_an_object_store_is_read_by_the_workers_themselves(tmp_path, cluster, monkeypatch):
     pytest.importorskip("moto", reason="a lake in an object store is tested against moto's server: install the extra 'dev'")
     from ml_platform_tests.lake.object_server import ObjectServer
@@ -178,6 +185,7 @@ def test_a_lake_in_an_object_store_is_read_by_the_workers_themselves(tmp_path, c
         server.stop()
 
 
+@pytest.mark.slow
 def test_a_view_that_fails_on_a_worker_publishes_nothing(tmp_path, made):
     _, there = made
     before = there.workspace.lake.head()

@@ -26,6 +26,7 @@ EVERYTHING = definitions_of(a_view(*EVERY_FUNCTION, entities=[("origin",), ("ori
 BOTH_ENTITIES = [("origin",), ("origin", "dest")]
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(80), deadline=None)
 @given(**worlds)
 def test_agrees_with_the_loop_at_every_edge(rows, asked, refresh):
@@ -42,6 +43,7 @@ grids = {
 }
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(60), deadline=None)
 @given(rows=worlds["rows"], asked=worlds["asked"], **grids)
 def test_windows_of_every_kind_agree_with_the_loop(rows, asked, refresh, closed, lag, tail):
@@ -73,6 +75,7 @@ def _neighbour_included(queries: Queries, axis: Axis, spec: WindowSpec) -> tuple
     return first, after
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mistake", [_upper_edge_included, _lower_edge_excluded, _neighbour_included])
 def test_a_planted_mistake_at_an_edge_is_caught_in_every_world(monkeypatch, mistake: Callable):
     monkeypatch.setattr(Queries, "window", mistake)
@@ -82,6 +85,7 @@ def test_a_planted_mistake_at_an_edge_is_caught_in_every_world(monkeypatch, mist
             check(compute(events, spine, EVERYTHING), brute_force(events, spine, EVERYTHING))
 
 
+@pytest.mark.slow
 def test_a_refresh_that_is_ignored_is_caught(monkeypatch):
     unrounded = engine.build_queries
     monkeypatch.setattr(engine, "build_queries", lambda codes, cutoffs, known, *_: unrounded(codes, cutoffs, known, None))
@@ -90,6 +94,7 @@ def test_a_refresh_that_is_ignored_is_caught(monkeypatch):
         check(compute(events, spine, EVERYTHING), brute_force(events, spine, EVERYTHING))
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(60), deadline=None)
 @given(**worlds)
 def test_what_becomes_available_at_or_after_the_last_cutoff_changes_nothing(rows, asked, refresh):

@@ -14,6 +14,7 @@ near, far = st.integers(-3, 12), st.integers(LOWEST, HIGHEST)
 ends = st.sampled_from([LOWEST, LOWEST + 1, HIGHEST - 1, HIGHEST])
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(300))
 @given(
     keys=st.sampled_from([near, near | far, ends, near | ends]).flatmap(

@@ -15,6 +15,7 @@ from ml_platform_tests.features.declared import ARRIVALS, EVERY_FUNCTION, EVERY_
 from ml_platform_tests.features.worlds import check, random_world
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("refresh", [None, hours(1), timedelta(days=1)])
 def test_the_statement_computes_what_the_engine_computes(refresh: timedelta | None):
     events, spine = random_world(7)
@@ -29,6 +30,7 @@ def test_the_statement_computes_what_the_engine_computes(refresh: timedelta | No
     check(compute(events, spine, definitions), found, 1e10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", ["left", "right", "both", "neither"])
 def test_the_statement_computes_windows_of_every_kind(closed: str):
     events, spine = random_world(8)

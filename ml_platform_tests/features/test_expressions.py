@@ -101,6 +101,7 @@ def test_an_expression_over_expressions_is_computed_after_them():
     assert [d.name for d in leaves([both])] == ["seats", "origin_arr_delay_mean_1d"]
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(20), deadline=None)
 @given(
     st.lists(

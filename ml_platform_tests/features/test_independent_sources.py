@@ -48,6 +48,7 @@ def flights() -> tuple[pl.DataFrame, pl.DataFrame]:
     return events, pl.concat([spine.head(25), events.tail(10).select("origin", "dest", _cutoff="_available_at")])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("window", WINDOWS)
 def test_equals_featuretools(flights, window: timedelta):
     events, spine = flights

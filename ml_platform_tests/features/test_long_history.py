@@ -47,6 +47,7 @@ def micros(time: datetime) -> int:
     return pl.Series([time]).cast(pl.Datetime("us", "UTC")).to_physical().item()
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(50), deadline=None)
 @given(**worlds, start=st.sampled_from(EDGES), rows_at_once=st.sampled_from([1, 4, 100]), which=st.sampled_from([0, 1, 2]))
 def test_what_is_kept_of_earlier_events_gives_the_values_of_all_of_them(rows, asked, refresh, start, rows_at_once, which):
@@ -127,6 +128,7 @@ def test_a_sum_that_leaves_64_bits_is_refused_as_ever():
         compute_with_totals(pieces(events, 1), events.schema, spine, definitions, micros(start + timedelta(days=1)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", VIEWS[:2])
 def test_one_key_whose_history_does_not_fit_is_computed_from_what_is_kept(tmp_path, view):
     events, spine = skewed_world(2500)
@@ -140,6 +142,7 @@ def test_one_key_whose_history_does_not_fit_is_computed_from_what_is_kept(tmp_pa
     assert_frame_equal(got, compute(to_events(events, TYPES, definitions), spine, definitions), rel_tol=1e-9, abs_tol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("days", [(0, 40), (8, 9), (30, 31)])
 def test_change_points_of_a_history_that_does_not_fit(tmp_path, days):
     events, _ = skewed_world(2500)

@@ -32,6 +32,7 @@ def frames(keys, times, values, asked) -> tuple[pl.DataFrame, pl.DataFrame]:
     return events.with_columns(pl.col("t").cast(TIMES)), spine.with_columns(pl.col("_cutoff").cast(TIMES))
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(60), deadline=None)
 @given(
     rows=st.lists(

@@ -28,6 +28,7 @@ def windows_of(codes: np.ndarray, rows: int) -> tuple[Window, Queries]:
     return Window(np.append(first, 0), np.append(places, 0)), queries
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("values", "rows"), [(3, 5), (40, 30), (40, FEW_ROWS + 1), (300, 400), (2, 2000)])
 def test_distinct_and_mode_agree_with_pandas(values: int, rows: int):
     ranks, codes = a_column(values + rows, size=2500, values=values, entities=3)

@@ -25,6 +25,7 @@ def a_series(numbers: np.ndarray, times: np.ndarray, rows: int = 40):
     return sums, axis, Window(np.maximum(places - rows, 0), places)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["integers", "cents", "floats", "far from zero", "wide"])
 def test_skewness_agrees_with_scipy(kind: str):
     draw = np.random.default_rng(3)
@@ -44,6 +45,7 @@ def test_skewness_agrees_with_scipy(kind: str):
         assert values[query] == pytest.approx(stats.skew(inside - inside[0], bias=False), rel=1e-6, abs=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", [MINUTE, 1_000_000, 1], ids=["minutes", "seconds", "microseconds"])
 @pytest.mark.parametrize("kind", ["integers", "floats"])
 def test_trend_agrees_with_linregress(kind: str, unit: int):

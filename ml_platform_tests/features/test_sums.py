@@ -70,6 +70,7 @@ def test_one_digit_more_elsewhere_in_the_column_changes_no_bit():
 finite = st.floats(-1e12, 1e12, allow_nan=False) | st.sampled_from([1e-300, 1e12, 1 / 3])
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(200), deadline=None)
 @given(numbers=st.lists(finite, min_size=1, max_size=40), data=st.data())
 def test_the_block_tree_agrees_with_exact_arithmetic_on_every_window(numbers, data):

@@ -110,6 +110,7 @@ def elsewhere(tmp_path):
     shutil.rmtree(folder)
 
 
+@pytest.mark.slow
 def test_another_account_reads_with_and_without_a_writer(elsewhere):
     root = elsewhere / "lake"
     lake = published(root)

@@ -92,6 +92,7 @@ def test_links_take_no_space(lake, to):
     assert all((to / f).samefile(lake.root / f) for f in files(to) if f.startswith("data/"))
 
 
+@pytest.mark.slow
 def test_while_another_process_publishes_every_backup_is_sound(tmp_path):
     """Acknowledged before the backup began is in it, and nothing in it is half."""
     root = tmp_path / "busy"
@@ -190,6 +191,7 @@ def test_what_cannot_be_read_or_written_is_said(lake, to, tmp_path):
     shutil.rmtree(to)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("link", [False, True])
 def test_a_backup_loses_what_was_forgotten_since(lake, to, tmp_path, monkeypatch, link):
     monkeypatch.setattr(retention, "MINIMUM_AGE", timedelta(0))

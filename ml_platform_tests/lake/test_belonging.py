@@ -57,6 +57,7 @@ def other(tmp_path):
 # A ledger that was moved away.
 
 
+@pytest.mark.slow
 def test_a_ledger_that_was_moved_away_refuses_to_publish_and_to_delete_and_says_where_it_went(any_lake, other, later):
     put(any_lake, 0)
     target = Lake.open(any_lake.url, ledger=other)
@@ -120,6 +121,7 @@ def test_a_move_that_was_done_is_not_done_again_and_one_elsewhere_is_refused(lak
         one.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["_check_target", "_copy_all", "_copy", "_write_owner"])
 def test_a_move_that_is_killed_at_any_step_loses_nothing_and_the_same_move_again_finishes_it(lake, other, step):
     put(lake, 0)
@@ -161,6 +163,7 @@ lake.move_ledger(target)
     away.close()
 
 
+@pytest.mark.slow
 def test_a_password_is_in_no_note_and_no_error(lake, postgres_server):
     put(lake, 0)
     dsn = postgres_server.dsn("moved_secretly")
@@ -421,6 +424,7 @@ def test_a_sealed_ledger_is_not_backed_up(lake, other, tmp_path):
 # Too many orphans.
 
 
+@pytest.mark.slow
 def test_too_many_files_of_no_version_are_named_and_refused(any_lake, later):
     put(any_lake, 0, count=10)
     orphans = [any_lake.stage(A, f"d{i}", numbers(100 + i)).files[0].path for i in range(8)]
@@ -452,6 +456,7 @@ def test_what_is_in_the_trash_goes_after_a_week_by_the_stores_clock(any_lake, la
     assert any_lake.verify() == []
 
 
+@pytest.mark.slow
 def test_a_clock_that_is_a_month_ahead_takes_nothing_that_was_just_staged(any_lake):
     put(any_lake, 0)
     staged = any_lake.stage(A, "d1", numbers(50))
@@ -486,6 +491,7 @@ def test_a_machine_whose_clock_is_a_month_ahead_of_the_store_collects_nothing_ea
     assert any_lake.collect([Rule("p/*", timedelta(days=7))]).marked == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", ["put_aside", "delete_files"])
 def test_a_sweep_that_is_killed_leaves_every_file_in_its_place_or_in_the_trash(lake, at):
     old = put(lake, 0).versions
@@ -525,6 +531,7 @@ Lake.open({str(lake.root)!r}).collect([Rule("p/*", versions=1)], now=now)
     assert set(orphans) <= set(files(lake))
 
 
+@pytest.mark.slow
 def test_two_processes_that_claim_a_new_folder_with_one_ledger_both_get_it(tmp_path):
     root = tmp_path / "lake"
     code = f"""

@@ -17,6 +17,7 @@ def on_disk(lake):
     return {path: path.stat().st_size for path in (lake.root / "data").rglob("*.parquet")}
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(30))
 @given(before=st.lists(WRITE, max_size=4), writes=st.lists(WRITE, max_size=12))
 def test_what_a_branch_costs_is_what_came_to_the_disk_by_it(tmp_path_factory, before, writes):

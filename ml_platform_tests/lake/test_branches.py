@@ -27,6 +27,7 @@ def dev(lake):
     return lake.on("dev/x")
 
 
+@pytest.mark.slow
 def test_a_branch_reads_its_parent_and_writes_to_itself(lake, dev):
     files = sorted((lake.root / "data").rglob("*.parquet"))
     assert values(dev) == values(lake) == [1, 1]

@@ -53,6 +53,7 @@ def told(lines):
     return {(line.table, line.why): line.versions for line in lines}
 
 
+@pytest.mark.slow
 def test_what_was_read_before_it_was_collected_is_known_to_be_gone(lake):
     old = put(lake, 1)
     put(lake, 2)
@@ -330,6 +331,7 @@ def test_content_that_comes_back_afterwards_is_written_again(lake):
     assert lake.read(A).arrow() == numbers(1)
 
 
+@pytest.mark.slow
 def test_what_was_staged_on_a_file_that_was_collected_is_refused(lake):
     first = put(lake, 1)
     put(lake, 2)
@@ -472,6 +474,7 @@ def test_schemas_and_rows_of_types_that_only_arrow_reads_are_collected_too(lake)
     assert os.listdir(lake.root / "data/p/tables/a") == [os.path.basename(lake.heads(A)[None].files[0].path)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["tag", "pin", "branch", "model", "needed"])
 def test_what_comes_to_hold_a_version_between_the_plan_and_the_lock_saves_it(lake, monkeypatch, how):
     older, old = put(lake, 1), put(lake, 2)

@@ -36,12 +36,14 @@ def identity(rows):
     return repr([[told(row[name]) for name in COLUMNS] for row in rows])
 
 
+@pytest.mark.slow
 @given(ROWS, ROWS)
 def test_equal_exactly_for_equal_rows(a, b):
     hashes = [table_hash(pa.Table.from_pylist(rows, schema=SCHEMA)) for rows in (a, b)]
     assert (hashes[0] == hashes[1]) == (identity(a) == identity(b))
 
 
+@pytest.mark.slow
 @given(ROWS, st.lists(st.integers(0, 6), max_size=4), ROWS)
 def test_chunks_and_offsets_leave_no_trace(rows, cuts, before):
     whole = pa.Table.from_pylist(rows, schema=SCHEMA)
@@ -52,6 +54,7 @@ def test_chunks_and_offsets_leave_no_trace(rows, cuts, before):
     assert table_hash(pa.concat_tables(pieces) if pieces else whole) == table_hash(whole)
 
 
+@pytest.mark.slow
 @given(ROWS)
 def test_the_library_that_made_the_rows_leaves_no_trace(rows):
     whole = pa.Table.from_pylist(rows, schema=SCHEMA)

@@ -75,6 +75,7 @@ def entry(done, version=None):
     return [json.loads(line) for line in lines]
 
 
+@pytest.mark.slow
 def test_other_engines_read_the_same_rows_over_several_commits(lake, to):
     put(lake, **{"2024-01-01": day(0), "2024-01-02": day(10)})
     first = register(lake, to)

@@ -21,6 +21,7 @@ def table(keyed):
     return pa.table({name: pa.array([c[i] for c in cells], kind) for i, (name, kind) in enumerate(kinds.items())})
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(20))
 @given(STATE, STATE)
 def test_counts_are_those_of_a_loop(tmp_path_factory, before, after):

@@ -87,6 +87,7 @@ CHANGES = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(12))
 @given(CHANGES)
 def test_columns_that_come_go_widen_and_change_their_names_read_right_in_every_state(tmp_path_factory, changes):
@@ -121,6 +122,7 @@ def test_columns_that_come_go_widen_and_change_their_names_read_right_in_every_s
     lake.close()
 
 
+@pytest.mark.slow
 def test_a_renamed_column_reads_by_its_new_name_and_by_its_old_one_as_of_then(any_lake):
     lake = any_lake
     publish(lake, "d1", [field("delay"), field("n")], [1, 2], [0, 0])
@@ -164,6 +166,7 @@ def test_a_rename_and_a_type_that_do_not_go_together_are_refused(lake):
         lake.read(T)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "value"),
     [
@@ -274,6 +277,7 @@ NESTED = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("old", "new", "expected"), NESTED.values(), ids=NESTED)
 def test_nested_columns_and_those_that_nobody_decided_evolve_too(lake, old, new, expected):
     for partition, values in (("d1", old), ("d2", new)):

@@ -37,6 +37,7 @@ def impatient(monkeypatch):
     monkeypatch.setattr(object_store, "_RETRY", retry)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["refuse", "lose"])
 def test_a_store_that_fails_every_third_request_loses_and_doubles_nothing(lake, object_server, fault):
     object_server.break_requests(lambda n: fault if n % 3 == 0 else None)
@@ -159,6 +160,7 @@ def test_a_disk_that_is_full_publishes_nothing_and_keeps_no_orphan(small_disk, t
     assert lake.publish([lake.stage(T, "d9", noise(9))]).number == published + 1
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_grow_further_is_taken_back(tmp_path):
     program = """
 import resource, sys

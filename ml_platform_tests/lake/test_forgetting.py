@@ -119,6 +119,7 @@ def test_files_of_an_older_lake_lose_no_rows_that_are_only_null_to_duckdb(lake, 
     assert lake.read(A).arrow().column("delay").to_pylist() == [0, 2]
 
 
+@pytest.mark.slow
 def test_all_branches_and_what_merged_with_them_are_rewritten(lake):
     base = put(lake, planes("N1", "N2"))
     lake.create_branch("dev")
@@ -415,6 +416,7 @@ def typed_rows():
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.sqlite
 @pytest.mark.parametrize(("name", "who", "other", "column"), typed_rows(), ids=lambda value: value if isinstance(value, str) else "")
 def test_a_value_is_found_in_whatever_type_it_is_stored(lake, name, who, other, column):
@@ -432,6 +434,7 @@ def test_a_whole_number_that_no_float_is_does_not_take_its_neighbour(lake):
     assert lake.forget(entity={"customer": "17.5"}, reason="asked for").rows == 1
 
 
+@pytest.mark.slow
 def test_somebody_is_found_by_every_name_that_the_column_had(lake):
     def people(name, *was_called):
         rows = pa.table({name: [17, 18]})
@@ -473,6 +476,7 @@ def test_what_comes_close_is_left_and_listed(lake):
     assert (numbers.rows, [near.value for near in numbers.near]) == (0, ["017", "17 ", "17.0"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("asked", "message"),
     [

@@ -23,6 +23,7 @@ names = st.lists(st.sampled_from(HOSTILE) | st.text(min_size=1, max_size=8).filt
                  min_size=1, max_size=4).filter(lambda given: not alike_names(given) and not any(map(is_pattern, given)))  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(8), deadline=None)
 @given(names=names)
 def test_every_door_reads_compares_and_forgets_under_any_names(tmp_path_factory, names):
@@ -100,6 +101,7 @@ def test_the_partition_column_is_told_from_columns_in_any_case(lake):
         lake.read(T, partition_column="day")
 
 
+@pytest.mark.slow
 @given(wish=st.sampled_from(HOSTILE), taken=st.lists(st.sampled_from([*HOSTILE, "filename_2", "FILENAME_3", "twin_1"])))
 def test_a_free_name_is_nobodys(wish, taken):
     found = free_name(wish, taken)

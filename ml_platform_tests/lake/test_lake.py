@@ -30,6 +30,7 @@ CONTENT = st.tuples(st.sampled_from([A, B]), st.sampled_from(["d1", "d2", None])
 COMMITS = st.lists(st.lists(CONTENT, min_size=1, max_size=4, unique_by=lambda c: (c[0], c[1], c[3])), min_size=1, max_size=6)
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(20))
 @given(COMMITS, st.data())
 def test_every_state_reads_exactly_as_it_was_written(tmp_path_factory, commits, data):
@@ -112,6 +113,7 @@ def test_an_empty_lake_has_no_commits_to_name(lake):
         lake.resolve(A, at=1)
 
 
+@pytest.mark.slow
 def test_versions_are_read_as_given(filled):
     old, new = filled.history(A, "d1")[1], filled.history(A, "d1")[0]
     assert filled.read_versions([new, old.id]).arrow().to_pylist() == [{"x": 3}, {"x": 1}]

@@ -22,6 +22,7 @@ def files_of(lake):
     return sorted(file.path for file in lake.store.list("data"))
 
 
+@pytest.mark.slow
 def test_rows_are_read_in_every_way_in_every_state(any_lake):
     lake = any_lake
     lake.publish([lake.stage(T, "d1", ROWS), lake.stage(T, "d+2", ROWS.slice(0, 1))])
@@ -112,6 +113,7 @@ def test_a_lost_file_is_not_taken_up_again(any_lake):
         lake.publish([gone])
 
 
+@pytest.mark.slow
 def test_a_lake_is_handed_to_other_processes(any_lake):
     assert pickle.loads(pickle.dumps(any_lake)).url == any_lake.url  # noqa: S301  our own bytes
     context = multiprocessing.get_context("spawn")

@@ -18,6 +18,7 @@ from ml_platform.lake.ledger import Ledger
 from ml_platform_tests.lake import writer
 
 
+@pytest.mark.slow
 def test_eight_processes_publish_and_nothing_is_lost(lake):
     processes, commits = 8, 20
     with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
@@ -32,6 +33,7 @@ def test_eight_processes_publish_and_nothing_is_lost(lake):
     assert lake.verify() == []
 
 
+@pytest.mark.slow
 def test_a_killed_writer_loses_nothing_it_acknowledged_and_leaves_orphans_only(lake):
     chance = random.Random(7)
     acknowledged: dict[int, int] = {}
@@ -56,6 +58,7 @@ def test_a_killed_writer_loses_nothing_it_acknowledged_and_leaves_orphans_only(l
     assert lake.verify() == []
 
 
+@pytest.mark.slow
 def test_readers_never_see_half_a_commit(lake):
     writer.publish_pair(lake, "all", 0)
     stop = threading.Event()
@@ -78,6 +81,7 @@ def test_readers_never_see_half_a_commit(lake):
         assert all(watcher.result() > 0 for watcher in watchers)
 
 
+@pytest.mark.slow
 def test_threads_share_one_lake(lake):
     def work(i):
         for j in range(10):
@@ -89,6 +93,7 @@ def test_threads_share_one_lake(lake):
     assert [v.rows for v in lake.resolve("p/tables/a")] == [50] * 4
 
 
+@pytest.mark.slow
 def test_processes_may_create_the_same_lake_at_once(lake):
     with ProcessPoolExecutor(6, mp_context=multiprocessing.get_context("spawn")) as pool:
         list(pool.map(writer.write_own_partition, [lake] * 6, range(6), [1] * 6))

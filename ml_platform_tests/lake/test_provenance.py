@@ -1,4 +1,5 @@
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ def reach(edges, start):
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(15))
 @given(st.lists(st.sets(st.integers(1, 8), max_size=3), min_size=1, max_size=8), st.data())
 def test_closures_are_those_of_a_loop(tmp_path_factory, made_from, data):

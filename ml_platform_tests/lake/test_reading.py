@@ -57,6 +57,7 @@ def test_the_partition_of_an_unpartitioned_table_is_null(lake):
 KINDS = st.sampled_from([pa.int16(), pa.int32(), pa.int64(), pa.float64(), None])
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(15))
 @given(st.lists(st.tuples(KINDS, st.lists(st.none() | st.integers(-5, 5), max_size=3)), min_size=1, max_size=4))
 def test_older_versions_read_as_the_newest_schema_in_every_engine(tmp_path_factory, history):
@@ -96,6 +97,7 @@ def test_types_that_polars_does_not_have_come_back_as_they_were(lake):
     assert lake.read(T, partition_column="p").arrow().column("p").to_pylist() == ["d1", "d1"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "values",
     [

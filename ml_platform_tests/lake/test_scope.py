@@ -75,6 +75,7 @@ def test_no_pins_is_an_empty_lake(lake):
     assert (values(lake.pinned([])), lake.pinned([]).tables()) == ([], [])
 
 
+@pytest.mark.slow
 def test_pins_by_the_thousand(lake):
     days = [f"d{number:05d}" for number in range(1_200)]
     first, _ = (

@@ -45,6 +45,7 @@ def test_dates_are_keys_by_their_day_and_other_types_are_none():
         cut(rows, "n")
 
 
+@pytest.mark.slow
 def test_many_partitions_are_told_apart():
     keys = [f"k{i:06d}" for i in range(70_000)]
     found = split_rows(T, pa.table({"p": keys[::-1], "n": range(len(keys))}), "p", None)

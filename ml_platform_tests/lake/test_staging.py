@@ -52,6 +52,7 @@ def test_keys_that_are_not_there_or_cannot_be_ordered_are_named(lake):
         lake.stage("p/tables/a", None, pa.table({"s": [[1], [2]]}), key=["s"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nested", [False, True])
 @pytest.mark.parametrize(
     "kind",
@@ -101,6 +102,7 @@ KEYS = st.sampled_from(["2013-06-01", "2013-06-02", "2013-06-03"])
 CELLS = st.tuples(KEYS, st.none() | st.integers(0, 3), st.none() | st.floats(), st.none() | st.sampled_from(["a", "ü", ""]))
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(30))
 @given(st.lists(CELLS, max_size=30), st.booleans())
 def test_many_partitions_in_one_pass_are_what_each_alone_would_be(tmp_path_factory, cells, declared):
@@ -125,6 +127,7 @@ def days(n, first=0):
     return {f"d{i:03d}": pa.table({"x": [first + i, i]}) for i in range(n)}
 
 
+@pytest.mark.slow
 def test_a_range_is_published_once_and_repeating_it_adds_no_byte(any_lake):
     lake = any_lake
     commit = lake.publish(lake.stage_partitions("p/tables/a", days(70)))

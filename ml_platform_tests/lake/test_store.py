@@ -30,6 +30,7 @@ def parquet(table):
 # The contract: every store keeps it.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content", [b"abc", b"", memoryview(b"xabcx")[1:4], pa.py_buffer(b"abc"), bytearray(b"abc")], ids=lambda c: type(c).__name__
 )

@@ -42,6 +42,7 @@ def problems(lake):
     return {(problem.kind, problem.commit) for problem in lake.verify()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("statement", "expected"),
     [
@@ -81,6 +82,7 @@ def test_a_missing_file_is_found(filled):
     assert problems(filled) == {("missing file", 1)}
 
 
+@pytest.mark.slow
 def test_a_file_whose_digest_was_edited_along_with_it_still_has_other_rows(filled):
     version = filled.version(7)
     path = filled.root / version.files[0].path
@@ -123,6 +125,7 @@ def test_a_lake_in_which_everything_has_happened_is_sound_and_has_all_tables_fil
     assert (counts["collected"], counts["redactions"], counts["replaced_files"]) == (3, 3, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("statement", "expected"),
     [

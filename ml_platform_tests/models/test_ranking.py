@@ -47,6 +47,7 @@ def test_rows_as_their_own_clusters_give_the_error_of_delong():
     assert clustered_error(influence, np.arange(labels.size)) == pytest.approx(variance**0.5, rel=0.005)
 
 
+@pytest.mark.slow
 def test_the_error_by_day_is_that_of_leaving_days_out_and_of_drawing_them():
     labels, scores, days = drawn(days=40)
     _, influence = auc_influence(labels, scores)

@@ -174,6 +174,7 @@ def test_what_makes_a_run_repeatable_cannot_be_changed():
         trained_on("lightgbm", CLASSES, params={"num_threads": 8})
 
 
+@pytest.mark.slow
 def test_another_process_trains_the_same_bytes():
     code = (
         "import hashlib, sys\n"

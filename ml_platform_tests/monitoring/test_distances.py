@@ -44,6 +44,7 @@ def test_wasserstein_equals_scipy_for_values_on_edges(sides):
     assert distances.wasserstein([*reference, 0], [*current, 0], edges) == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.slow
 @given(SIDES)
 def test_jensen_shannon_equals_scipy(sides):
     reference, current = sides

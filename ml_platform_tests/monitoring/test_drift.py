@@ -45,6 +45,7 @@ def judged(reference, frame):
     return {v.column: v for v in compare(reference[1], profiled(reference, frame))}
 
 
+@pytest.mark.slow
 def test_no_alarm_without_drift(reference):
     rng = np.random.default_rng(2)
     windows = 250
@@ -72,6 +73,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_change_of_one_column_is_found_and_only_there(reference, change):
     column, expression = CHANGES[change]

@@ -29,6 +29,7 @@ def counted(reference, frame, by="day"):
         return layout, profiles_by(con.from_arrow(frame.to_arrow()), layout, by)
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(40))
 @given(frames(least=1), frames())
 def test_counts_equal_a_brute_force_count(reference, frame):
@@ -59,6 +60,7 @@ def test_counts_equal_a_brute_force_count(reference, frame):
             assert profile.columns[name].missing == rows[name].null_count()
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(30))
 @given(frames(least=1), frames(least=1))
 def test_profiles_of_parts_add_up_to_the_profile_of_all(reference, frame):

@@ -59,6 +59,7 @@ def held_version(workspace: Workspace) -> int:
     return champion_history(workspace, PROBLEM)[-1].model_version
 
 
+@pytest.mark.slow
 def test_an_approved_model_scores_from_then_on_and_is_pinned(workspace):
     version = held_version(workspace)
     assert current_champion(workspace, PROBLEM) is None
@@ -130,6 +131,7 @@ def test_only_the_newest_judged_model_can_be_approved(workspace):
     assert current_champion(workspace, PROBLEM).version.id == newer  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 def test_a_model_that_was_refused_for_leakage_cannot_be_approved(tmp_path):
     # A plan that "knows" the delay: the column says it was published the day before.
     leaky = replace(SCHEDULE, contract=replace(SCHEDULE.contract, columns=(*SCHEDULE.contract.columns, Column("arr_delay", "int16"))))
@@ -182,6 +184,7 @@ def _approve(workspace: Workspace, root: Path, monkeypatch: pytest.MonkeyPatch) 
     assert main(["approve", f"{PROBLEM}@{held_version(workspace)}", "--by", "Ada", "--reason", "Two days look right."]) == 0
 
 
+@pytest.mark.slow
 def test_a_decision_on_a_branch_stands_in_the_history_of_that_branch(workspace, tmp_path, monkeypatch):
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     (tmp_path / "dagster.yaml").write_text(INSTANCE)

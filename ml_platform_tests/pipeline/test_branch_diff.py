@@ -36,6 +36,7 @@ def on_branch(main: Workspace, windows: tuple[timedelta, ...] = DELAYS.windows, 
     return replace(main, project=bent, lake=main.lake.on("pr/windows"))
 
 
+@pytest.mark.slow
 def test_a_branch_beside_its_parent(workspace: Workspace) -> None:
     before = {(t, k): v.id for t in workspace.lake.tables() for k, v in workspace.lake.heads(t).items()}
     champion = current_champion(workspace, PROBLEM)

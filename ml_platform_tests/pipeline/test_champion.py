@@ -39,6 +39,7 @@ def only_first(workspace: Workspace, monkeypatch) -> None:
     monkeypatch.setattr(subject, "_candidate", real)
 
 
+@pytest.mark.slow
 def test_the_newest_model_becomes_the_first_champion(workspace):
     assert current_champion(workspace, PROBLEM) is None
     outcome = materialize_champion(workspace, PROBLEM)
@@ -88,6 +89,7 @@ def test_where_logistic_wins_it_is_the_baseline_that_scores(tmp_path):
     assert weights == pytest.approx(watched.importance)
 
 
+@pytest.mark.slow
 def test_where_neither_beats_the_constant_nothing_serves_and_that_is_said(tmp_path):
     # Whether a delay is an even number of minutes is known to no feature.
     label = replace(DECLARED.label, sql="max(arr_delay) % 2 = 0")
@@ -199,6 +201,7 @@ def modelled_project(workspace: Workspace, model: Model):
     return project(workspace.project.root, problem=replace(DECLARED, model=model))
 
 
+@pytest.mark.slow
 def test_a_champion_is_given_its_own_features_where_the_views_have_moved_on(tmp_path, monkeypatch):
     workspace = modelled(tmp_path)
     only_first(workspace, monkeypatch)

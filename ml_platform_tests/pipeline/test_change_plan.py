@@ -44,12 +44,14 @@ def declared(shop: Shop, **tables) -> Workspace:
     return replace(shop.workspace, project=replace(shop.project, tables={**shop.project.tables, **tables}))
 
 
+@pytest.mark.slow
 def test_nothing_is_recomputed_by_the_declarations_that_made_it_nor_by_their_words(shop: Shop) -> None:
     assert plan_changes(shop.workspace) == ChangePlan((), (), (), ())
     described = replace(ORDERS, description="What was ordered.", owners=("team:x",), publish="strict")
     assert plan_changes(declared(shop, orders=described)) == ChangePlan((), (), (), ())
 
 
+@pytest.mark.slow
 def test_a_changed_contract_recomputes_its_table_and_all_below(shop: Shop) -> None:
     columns = (*ORDERS.contract.columns, Column("currency", "string"))
     bent = replace(ORDERS, contract=replace(ORDERS.contract, columns=columns))

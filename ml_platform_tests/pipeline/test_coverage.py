@@ -46,6 +46,7 @@ def touches(definition, cutoff, day, partitions):
     return held_from < after and (first is None or held_until > first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("partitions", [DailyPartitions(like.START), DailyPartitions(like.START, first=-1, after=3)])
 def test_the_rows_that_reach_a_gap_are_those_of_a_loop(tmp_path, partitions):
     workspace = world(tmp_path, partitions)
@@ -80,6 +81,7 @@ def test_a_day_is_asked_for_once_it_is_over(tmp_path):
     assert list(Presence.of(replace(slow, clock=later.clock), "arrivals").absent(days)) == ["2013-01-17"]
 
 
+@pytest.mark.slow
 def test_what_is_declared_of_missing_days(tmp_path):
     gaps = np.array([day_number(gap) for gap in GAPS])
 

@@ -43,6 +43,7 @@ def land_customers(shop, time=None):
     shop.both(None, table="customers")
 
 
+@pytest.mark.slow
 def test_a_range_and_its_days_give_the_same_versions(tmp_path):
     one, many = open_shop(tmp_path / "one", NAMED, TIMELESS), open_shop(tmp_path / "many", NAMED, TIMELESS)
     for shop in (one, many):
@@ -153,6 +154,7 @@ def test_a_function_gives_what_the_same_sql_gives(tmp_path):
     assert shop.judge(table="made").commit.created == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("function", "message"),
     [

@@ -46,6 +46,7 @@ def asked() -> pl.DataFrame:
     return spine(DAYS[3]).with_columns(distance=pl.int_range(pl.len(), dtype=pl.Int32) * 7 + 100)
 
 
+@pytest.mark.slow
 def test_the_same_expression_gives_the_same_in_training_and_in_serving(made):
     """Training computes it at the spine; serving has the inputs' values at hand, and asks row by row with what the caller gives."""
     definitions = resolve_features(made.workspace.project, ["pace"])
@@ -86,6 +87,7 @@ def test_a_spine_without_the_requests_column_is_told(made):
         features_at(made.workspace, spine(DAYS[3]), resolve_features(made.workspace.project, ["pace"]))
 
 
+@pytest.mark.slow
 def test_a_training_set_takes_the_request_from_the_spine(tmp_path):
     views = (replace(like.DELAYS, windows=(2 * like.DAY,)), replace(PACE, inputs=PACE.inputs[1:], features=(
         FeatureColumn("far", (), sql="distance > 1000"), PACE.features[1])))  # fmt: skip

@@ -62,6 +62,7 @@ def test_a_materialization_tells_them_of_every_feature(tmp_path):
     assert "histogram" not in rows["origin_tailnum_latest"]
 
 
+@pytest.mark.slow
 def test_a_training_set_tells_them_too(tmp_path):
     made = like.world(tmp_path)
     outcome = materialize_training(made.workspace, "late_arrival", ["2013-02-08"])

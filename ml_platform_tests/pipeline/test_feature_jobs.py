@@ -29,6 +29,7 @@ def limited(made: like.World, said: list[str], settings: EngineSettings = LITTLE
     return replace(made.workspace, engine=settings, say=said.append)
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_into_memory_is_computed_in_buckets_and_is_the_same(made):
     definitions = resolve_features(made.workspace.project, ["delays", "busy", "legs"])
     asked = pl.concat([spine(DAYS[3]), spine(DAYS[3], tailnum=None).with_columns(_cutoff=pl.lit(None, pl.Datetime("us", "UTC")))])
@@ -40,6 +41,7 @@ def test_what_does_not_fit_into_memory_is_computed_in_buckets_and_is_the_same(ma
     assert any("spine rows go into" in line for line in said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("view", "entity"), [("delays", ("origin",)), ("delays", ("origin", "dest")), ("busy", ("origin",))])
 def test_feature_tables_are_the_same_in_buckets(made, view, entity):
     said: list[str] = []

@@ -91,6 +91,7 @@ def test_of_days_that_nothing_can_reach_there_is_nothing_to_make(made):
     assert outcome.partitions[1].waiting == "No row of arrivals that 2013-02-20 could see has landed."
 
 
+@pytest.mark.slow
 def test_days_after_the_last_that_has_landed_wait_and_are_made_when_they_land(made):
     ahead = like.days(10)[-2:]
     outcome = materialize_features(made.workspace, "delays", ("origin",), [*DAYS[-2:], *ahead])
@@ -168,6 +169,7 @@ def test_a_feature_without_any_value_is_said(made):
     assert "origin_arr_delay_mean_3h" in {row["feature"] for row in check.rows}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("view", "entity", "per_day"), [("busy", ("origin",), 4), ("legs", ("tailnum",), 1)])
 def test_handmade_views_have_a_vector_per_refresh(made, view: str, entity: tuple[str, ...], per_day: int):
     outcome = materialize_features(made.workspace, view, entity, DAYS)

@@ -34,6 +34,7 @@ def materialize_all(made: like.World, days: list[str] = DAYS) -> None:
             materialize_features(made.workspace, name, entity, days)
 
 
+@pytest.mark.slow
 def test_stored_and_computed_values_are_the_same(made):
     definitions = resolve_features(made.workspace.project, VIEWS)
     computed, from_tables = features_at(made.workspace, ASKED, definitions)
@@ -64,6 +65,7 @@ def test_the_commit_that_is_named_is_the_one_that_is_read(made):
     assert_frame_equal(features_at(made.workspace, ASKED, definitions, at=then)[0], before)
 
 
+@pytest.mark.slow
 def test_a_feature_table_that_is_out_of_date_is_not_believed(made):
     definitions = resolve_features(made.workspace.project, ["delays"])
     materialize_all(made)
@@ -78,6 +80,7 @@ def test_a_feature_table_that_is_out_of_date_is_not_believed(made):
     assert "flights/tables/arrivals" not in {v.table for v in inputs}
 
 
+@pytest.mark.slow
 def test_a_table_that_misses_a_day_is_not_read(made):
     definitions = resolve_features(made.workspace.project, ["delays"])
     computed, _ = features_at(made.workspace, ASKED, definitions)
@@ -120,6 +123,7 @@ def test_columns_of_tables_as_of_the_cutoff(made):
     }
 
 
+@pytest.mark.slow
 def test_a_late_delivery_counts_although_its_file_lies_far_back(made):
     """A row delivered days after its file's day is known from then on, for as long as its windows are long."""
     lake = made.workspace.lake
@@ -182,6 +186,7 @@ def test_a_spine_that_does_not_fit_is_refused(made):
         features_at(made.workspace, ASKED, [*definitions, definitions[0]])
 
 
+@pytest.mark.slow
 def test_featuretools_is_not_imported_to_read_what_is_stored(made, monkeypatch):
     definitions = resolve_features(made.workspace.project, ["delays"])
     materialize_all(made)

@@ -94,6 +94,7 @@ def moved(made, moment, asked=ASKED) -> set[str]:
 LANDINGS = sorted(t for day in DAYS[3:6] for t in like.flights(day)["landed_at"])
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(moment=st.one_of(
     st.tuples(st.sampled_from(LANDINGS), st.sampled_from([-US, 0 * US, US])).map(lambda pair: pair[0] + pair[1]),
@@ -196,6 +197,7 @@ def future_of(outcome):
     return next(c for c in outcome.checks if c.name == "future")
 
 
+@pytest.mark.slow
 def test_every_training_set_is_checked(trained):
     outcome = materialize_training(trained.workspace, "late_arrival", ["2013-02-08", "2013-02-09"])
     check = future_of(outcome)
@@ -219,6 +221,7 @@ def test_a_leak_turns_the_check_of_the_training_set_red(trained, monkeypatch):
     assert all(row["was"] != row["became"] for row in check.rows)
 
 
+@pytest.mark.slow
 def test_a_long_backfill_is_looked_at_in_a_few_places(trained):
     days = [f"2013-02-{n:02d}" for n in range(1, 11)]
     sets = {day: rows_at(EDGE) for day in days}

@@ -54,6 +54,7 @@ def told(root, names):
     return shop.rows().rename(plain), rejected.rename(plain), rules(first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", HOSTILE, ids=lambda names: names[0])
 def test_rows_are_judged_alike_whatever_their_columns_are_called(tmp_path, names):
     rows, rejected, broken = told(tmp_path / "plain", PLAIN)
@@ -65,6 +66,7 @@ def test_rows_are_judged_alike_whatever_their_columns_are_called(tmp_path, names
     assert sorted(hostile_broken.values()) == sorted(broken.values())
 
 
+@pytest.mark.slow
 def test_a_features_statement_knows_its_own_columns_from_the_tables():
     names = {"origin": "value", "dest": "stored", "tailnum": "known", "landed_at": "ordered_by", "temp": "available_at", "note": "nth"}
     contract = ARRIVALS.contract

@@ -68,6 +68,7 @@ def test_keeping_again_adds_nothing(tmp_path):
     assert workspace.lake.head() == number
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("days", "is_kept"), [(8, True), (7, False)])
 def test_a_choice_is_kept_until_it_is_as_old_as_declared(tmp_path, days, is_kept):
     workspace, said = keeping(tmp_path, timedelta(days=days))
@@ -76,6 +77,7 @@ def test_a_choice_is_kept_until_it_is_as_old_as_declared(tmp_path, days, is_kept
     assert any(told in line for line in said) is not is_kept
 
 
+@pytest.mark.slow
 def test_keeping_does_not_make_a_choice_younger(tmp_path):
     workspace, _ = keeping(tmp_path)
     chosen(workspace, SECOND)
@@ -98,6 +100,7 @@ def test_an_earlier_date_never_keeps_a_later_choice(tmp_path):
     assert "kept_from" not in chosen(workspace, shift_day(FIRST, -7)).properties
 
 
+@pytest.mark.slow
 def test_what_chose_the_features_never_judges_them(tmp_path):
     workspace, said = keeping(tmp_path)
     splits = head(workspace, "training", SECOND).properties["splits"]
@@ -111,6 +114,7 @@ def test_what_chose_the_features_never_judges_them(tmp_path):
     assert any("the choice of 2013-03-08 has seen rows that are test rows now." in line for line in said)
 
 
+@pytest.mark.slow
 def test_other_features_or_other_rules_are_another_choice(tmp_path):
     workspace, said = keeping(tmp_path)
     train_again(workspace, SECOND, definitions="others")
@@ -122,6 +126,7 @@ def test_other_features_or_other_rules_are_another_choice(tmp_path):
     assert any("the choice of 2013-03-08 was made by other rules" in line for line in said)
 
 
+@pytest.mark.slow
 def test_a_feature_that_says_nothing_any_more_is_not_kept(tmp_path):
     workspace, said = keeping(tmp_path)
     name = head(workspace, "selected", FIRST).properties["chosen"][-1]
@@ -131,6 +136,7 @@ def test_a_feature_that_says_nothing_any_more_is_not_kept(tmp_path):
     assert any(f"{name}, which was chosen for 2013-03-08, can no longer be used" in line for line in said)
 
 
+@pytest.mark.slow
 def test_without_a_declared_age_each_date_chooses(tmp_path):
     workspace = modelled(tmp_path)
     assert "kept_from" not in chosen(workspace, SECOND).properties

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
@@ -40,6 +41,7 @@ def table(days: list[list[tuple[int | None, int | None]]], told: list[bool]) -> 
     return versions, frames
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(200))
 @given(days=st.lists(st.tuples(rows, st.sampled_from([True, True, True, False])), max_size=9), asked=asked)
 def test_every_row_finds_what_it_would_find_in_all_rows(days, asked):

@@ -95,6 +95,7 @@ def test_a_reader_sees_figures_plots_and_the_check(tmp_path):
     assert {"auc", "log_loss", "ece", "baseline_auc", "features", "test_rows", "cpu_seconds"} <= set(numbers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("materialize", [materialize_selected, materialize_model])
 def test_plots_can_be_drawn(workspace, materialize):
     from ml_platform.components.plots import draw
@@ -171,6 +172,7 @@ def test_a_wrong_parameter_stops_with_what_exists(tmp_path):
     assert not outcome.checks[0].passed
 
 
+@pytest.mark.slow
 def test_a_label_that_is_a_number_is_predicted_as_one(tmp_path):
     delay = Label("arrivals", ("flight_id",), "max(arr_delay)", 36 * HOUR)
     workspace = modelled(tmp_path, problem=replace(DECLARED, label=delay, model=Model(params={"max_trees": 60})))

@@ -42,6 +42,7 @@ def world(tmp_path):
     return world
 
 
+@pytest.mark.slow
 def test_quiet_weeks_end_with_a_retraining_of_age(world):
     days = days_from(TRAINED, 30)
     world.score(days)
@@ -55,6 +56,7 @@ def test_quiet_weeks_end_with_a_retraining_of_age(world):
     assert all(m.incident is None for m in monitored_days(world.workspace(days[-1]), PROBLEM))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("end", "is_asked"), [(date(2013, 2, 12), False), (date(2013, 2, 13), True), (None, True)])
 def test_a_decision_of_the_last_day_has_no_day_left_to_train_for(world, end, is_asked):
     days = days_from(TRAINED, 28)
@@ -69,6 +71,7 @@ def test_a_decision_of_the_last_day_has_no_day_left_to_train_for(world, end, is_
     assert not (without_date if is_asked else pending)
 
 
+@pytest.mark.slow
 def test_drift_is_acted_on_when_it_lasts_and_served_once(world):
     world.shift = {"temp": ("2013-01-22", 1.0)}
     days = days_from(TRAINED, 21)
@@ -99,6 +102,7 @@ def test_drift_is_acted_on_when_it_lasts_and_served_once(world):
     assert not any(m.record.decision.retrain for m in after)
 
 
+@pytest.mark.slow
 def test_a_harmless_column_asks_for_nothing(world):
     world.shift = {"noise": ("2013-01-16", 3.0)}
     days = days_from(TRAINED, 24)
@@ -109,6 +113,7 @@ def test_a_harmless_column_asks_for_nothing(world):
     assert not any(d.retrain for d in decisions(world).values())
 
 
+@pytest.mark.slow
 def test_worse_scores_are_acted_on_without_drift(world):
     world.flip = ("2013-02-01", 0.5)
     days = days_from(TRAINED, 27)
@@ -165,6 +170,7 @@ def test_a_window_that_is_not_half_full_proves_no_drift(world):
     assert [p.numbers["drifted_importance"] for p in outcome.partitions] == [0.38] * 5
 
 
+@pytest.mark.slow
 def test_a_range_decides_what_the_days_alone_would_have_decided(tmp_path):
     days = days_from(TRAINED, 30)
     memories = []
@@ -190,6 +196,7 @@ def test_a_range_decides_what_the_days_alone_would_have_decided(tmp_path):
         assert alone.record.decision.id == ranged.record.decision.id
 
 
+@pytest.mark.slow
 def test_a_second_run_changes_nothing(world):
     days = days_from(TRAINED, 16)
     world.score(days)
@@ -201,6 +208,7 @@ def test_a_second_run_changes_nothing(world):
     assert all(p.version.reused for p in outcome.partitions)
 
 
+@pytest.mark.slow
 def test_statistics_may_be_refreshed_but_a_decision_stands(world):
     days = days_from(TRAINED, 16)
     world.score(days)
@@ -270,6 +278,7 @@ def test_a_model_without_its_training_rows_is_refused(world):
         live(world, ["2013-01-16"])
 
 
+@pytest.mark.slow
 def test_what_was_decided_can_be_replayed_under_another_policy(world):
     world.shift = {"temp": ("2013-01-20", 1.0)}
     days = days_from(TRAINED, 24)

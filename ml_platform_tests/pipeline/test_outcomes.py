@@ -63,6 +63,7 @@ def test_matured_labels_stand_beside_the_score_that_was_given(tmp_path):
     assert (numbers["label_mean"], numbers["mean_score"]) == (rows["_label"].mean(), rows["_score"].mean())
 
 
+@pytest.mark.slow
 def test_in_sample_scores_have_no_outcome(tmp_path):
     world, flights = scored_world(tmp_path, learnt=10)
     rows = rows_of(world, made(world, "2013-02-12"))
@@ -111,6 +112,7 @@ def test_a_feed_that_has_stopped_keeps_the_day_waiting_and_is_named(tmp_path):
     assert reason.endswith("but 'arrivals' has been delivered up to 2013-02-08 00:00 only: land its files.")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("without_rows", ["zero", "null"])
 def test_cancelled_flights_are_what_the_declaration_says(tmp_path, without_rows):
     label = replace(like.LATE_ARRIVAL.label, without_rows=without_rows)

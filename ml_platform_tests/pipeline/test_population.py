@@ -70,6 +70,7 @@ def train(made):
     return outcome.partitions[0], {c.name: c for c in outcome.checks}
 
 
+@pytest.mark.slow
 def test_a_status_that_is_known_too_late_for_every_row_stops_the_training(tmp_path):
     """A derived row is known when the last of its inputs is; the status that it was filtered by is one of them."""
     made = world(tmp_path)
@@ -80,6 +81,7 @@ def test_a_status_that_is_known_too_late_for_every_row_stops_the_training(tmp_pa
     assert "rows of 'flown' in the window were first known at or after their own cutoff" in str(partition.stopped)
 
 
+@pytest.mark.slow
 def test_a_status_that_most_rows_never_get_is_not_taken_for_known(tmp_path):
     """Only a cancelled flight has a time of cancellation; the others' status is never known, not known from the beginning."""
     made = world(tmp_path, known=pl.when(pl.col("cancelled")).then(pl.col("scheduled_at") - 3 * HOUR))
@@ -92,6 +94,7 @@ def test_a_status_that_most_rows_never_get_is_not_taken_for_known(tmp_path):
     assert "rows of 'flown' in the window were first known at or after their own cutoff" in str(partition.stopped)
 
 
+@pytest.mark.slow
 def test_a_status_that_is_known_before_the_cutoff_is_an_honest_filter(tmp_path):
     made = world(tmp_path, known=pl.col("scheduled_at") - 3 * HOUR)
     assert derive(made).commit is not None
@@ -100,6 +103,7 @@ def test_a_status_that_is_known_before_the_cutoff_is_an_honest_filter(tmp_path):
     assert (checks["leakage"].passed, checks["future"].passed) == (True, True)
 
 
+@pytest.mark.slow
 def test_rows_that_are_known_in_time_or_not_by_their_status_are_flagged(tmp_path):
     """Where the late flights of one carrier get their status late, the rows that are there in time are mostly the punctual ones."""
     is_late = (pl.col("arr_delay") > 15) & (pl.col("carrier") == "B6")
@@ -129,6 +133,7 @@ def by_function(tmp_path):
     return replace(FLOWN, source=DerivedPythonSource("flown.py", "flown", {"flights": timedelta(0)}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("made_by", ["sql", "function"])
 def test_an_availability_that_its_author_only_asserts_is_found(tmp_path, made_by):
     made = world(tmp_path, flown=ASSERTED if made_by == "sql" else by_function(tmp_path))
@@ -140,6 +145,7 @@ def test_an_availability_that_its_author_only_asserts_is_found(tmp_path, made_by
     assert "of them come, go or change, such as flight_id=2013-" in checks["future"].summary
 
 
+@pytest.mark.slow
 def test_what_the_guards_find_can_be_declared(tmp_path):
     reason = "The airline strikes cancelled flights off the plan before it asks us."
     made = world(tmp_path, flown=ASSERTED, population_allow=reason)
@@ -152,6 +158,7 @@ def test_what_the_guards_find_can_be_declared(tmp_path):
     assert "(0.0% were first known at or after their own and are left out)" in told
 
 
+@pytest.mark.slow
 def test_an_honest_derived_table_stays_as_it_is(tmp_path):
     made = world(tmp_path)
     derive(made)

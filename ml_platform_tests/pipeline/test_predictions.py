@@ -113,6 +113,7 @@ def test_the_very_moment_of_a_cutoff_counts_as_passed_and_a_microsecond_before_d
         assert stage.rows()["_cutoff"].to_list() == scored
 
 
+@pytest.mark.slow
 def test_an_open_day_grows_and_a_score_that_was_given_never_changes(stage):
     first = stage.promote(["delays.origin_arr_delay_mean_7d", "delays.carrier_arr_delay_mean_1d"])
     stage.score("2013-02-08 12:00")
@@ -144,6 +145,7 @@ def test_a_day_on_which_nothing_new_has_passed_keeps_its_version(stage):
     assert again.partitions[0].numbers["rows_new"] == 0
 
 
+@pytest.mark.slow
 def test_many_days_at_once_are_what_they_are_one_by_one(tmp_path, monkeypatch):
     days = ("2013-02-03", "2013-02-05", "2013-02-06")
     stages = [Stage(like.world(tmp_path / name, landed=42), monkeypatch) for name in "ab"]

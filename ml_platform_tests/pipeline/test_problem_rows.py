@@ -19,6 +19,7 @@ def world_of(tmp_path, spine, **changes):
     return like.world(tmp_path, project_=project), project.problem("late_arrival")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "cutoff",
     [
@@ -49,6 +50,7 @@ def test_no_row_is_missed_however_far_its_cutoff_lies_from_its_file_s_day(tmp_pa
         assert set(found.spine.rows.select("flight_id", "_cutoff").iter_rows()) == set(expected.select("flight_id", "_cutoff").iter_rows())
 
 
+@pytest.mark.slow
 def test_only_the_files_that_can_hold_the_cutoffs_are_read(tmp_path):
     world, problem = world_of(tmp_path, like.LATE_ARRIVAL.spine)
     found = read_spine(world.workspace, problem, WEEK, at=world.workspace.lake.head())

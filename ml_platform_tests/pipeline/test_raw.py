@@ -89,6 +89,7 @@ def test_a_file_that_is_replaced_is_a_later_delivery_and_the_old_one_is_remember
     assert len(shop.raw(FIRST).partitions[0].version.properties["replaced"]) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -261,6 +262,7 @@ def test_a_derived_table_has_no_raw_rows(tmp_path):
         shop.raw()
 
 
+@pytest.mark.slow
 def test_three_hundred_days_come_in_one_commit(shop):
     days = pl.date_range(pl.date(2012, 3, 1), pl.date(2012, 12, 31), eager=True).dt.to_string().to_list()
     outcome = shop.land_days(days).raw(*days)

@@ -1,3 +1,5 @@
+import pytest
+
 from ml_platform.pipeline.monitoring import materialize_monitoring
 from ml_platform.pipeline.remembered import Remembered
 from ml_platform.pipeline.watched import read_watched
@@ -33,6 +35,7 @@ def test_a_champion_is_read_once_and_a_day_is_counted_once(tmp_path):
     assert all(after.profiles[model][day] is before.profiles[model][day] for day in shared)
 
 
+@pytest.mark.slow
 def test_what_is_remembered_of_one_lake_is_not_taken_for_another_one_s(tmp_path):
     found = []
     days = days_from(TRAINED, 9)

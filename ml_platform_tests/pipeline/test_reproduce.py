@@ -55,6 +55,7 @@ def verdicts(found: Reproduction) -> dict[str, str]:
     return {asset.asset: asset.verdict for asset in found.assets}
 
 
+@pytest.mark.slow
 def test_a_model_is_made_again_bit_for_bit_and_nothing_is_written(workspace):
     number = workspace.lake.head()
     found = again(workspace)
@@ -73,6 +74,7 @@ def test_a_model_is_made_again_bit_for_bit_and_nothing_is_written(workspace):
     assert found.made == model(workspace)
 
 
+@pytest.mark.slow
 def test_it_really_computes(workspace, monkeypatch):
     """Nothing of what is compared was read from what it is compared with: without the kept files all comes out the same."""
     version = model(workspace)
@@ -86,6 +88,7 @@ def test_it_really_computes(workspace, monkeypatch):
     assert {asset.count(IDENTICAL) for asset in found.assets} == {len(asset.partitions) for asset in found.assets}
 
 
+@pytest.mark.slow
 def test_also_after_the_world_has_moved_on(tmp_path, workspace):
     version = model(workspace)
     # Later corrections of what it read, down to the features ...
@@ -118,6 +121,7 @@ def test_also_after_the_world_has_moved_on(tmp_path, workspace):
     assert again(moved, champion.version).verdict == IDENTICAL
 
 
+@pytest.mark.slow
 def test_a_choice_of_features_that_was_kept_is_kept_again_whatever_is_declared_today(tmp_path, workspace):
     seldom = replace(DECLARED, selection=replace(DECLARED.selection, every=timedelta(days=28)))
     keeping = replace(workspace, project=story.project(tmp_path, problem=seldom))
@@ -133,6 +137,7 @@ def test_a_choice_of_features_that_was_kept_is_kept_again_whatever_is_declared_t
     assert again(keeping, model(workspace)).verdict == IDENTICAL
 
 
+@pytest.mark.slow
 def test_two_versions_of_one_partition_are_each_read_where_they_were_read(tmp_path, workspace):
     # The same rows, judged by a newer register: a new version, from which the features that exist need not be made again.
     story.land(tmp_path, "airlines.csv", pl.DataFrame({"carrier": [*like.CARRIERS, "ZZ"]}), SECOND)
@@ -149,6 +154,7 @@ def test_two_versions_of_one_partition_are_each_read_where_they_were_read(tmp_pa
     assert [asset.read_otherwise for asset in found.assets] == [0] * len(found.assets)
 
 
+@pytest.mark.slow
 def test_a_change_of_code_differs_and_its_layer_is_named(workspace, monkeypatch):
     real = ColumnSums.mean
     monkeypatch.setattr(ColumnSums, "mean", lambda self, window: (real(self, window)[0] + 1, real(self, window)[1]))
@@ -176,6 +182,7 @@ def test_a_change_of_code_differs_and_its_layer_is_named(workspace, monkeypatch)
     assert workspace.lake.verify() == []
 
 
+@pytest.mark.slow
 def test_a_last_bit_is_equal_within_tolerance(workspace, monkeypatch):
     real = ColumnSums.mean
     monkeypatch.setattr(ColumnSums, "mean", lambda self, window: (real(self, window)[0] * (1 + 2**-52), real(self, window)[1]))
@@ -188,6 +195,7 @@ def test_a_last_bit_is_equal_within_tolerance(workspace, monkeypatch):
     assert "equal within tolerance (1e-09 relative, floats only); not bit for bit from features/delays__carrier" in found.summary
 
 
+@pytest.mark.slow
 def test_a_contract_that_changed_is_named_and_used(tmp_path, workspace):
     columns = tuple(replace(c, maximum=60) if c.name == "arr_delay" else c for c in story.ARRIVALS.contract.columns)
     arrivals = replace(story.ARRIVALS, contract=replace(story.ARRIVALS.contract, columns=columns))
@@ -203,6 +211,7 @@ def test_a_contract_that_changed_is_named_and_used(tmp_path, workspace):
     assert "Code or declaration is not that of then: tables/arrivals." in found.summary
 
 
+@pytest.mark.slow
 def test_another_trainer_differs_in_the_model_only(tmp_path, workspace):
     declared = replace(DECLARED, model=Model(baseline="constant", params={"max_trees": 21}))
     found = again(replace(workspace, project=story.project(tmp_path, problem=declared)), model(workspace))
@@ -218,6 +227,7 @@ def test_another_trainer_differs_in_the_model_only(tmp_path, workspace):
     assert found.model.scores > 1e-6
 
 
+@pytest.mark.slow
 def test_what_cannot_be_made_says_why_and_so_does_what_needs_it(tmp_path, workspace):
     arrivals = replace(story.ARRIVALS, contract=replace(story.ARRIVALS.contract, min_rows=10_000))
     found = again(replace(workspace, project=story.project(tmp_path, arrivals=arrivals)), model(workspace))
@@ -260,11 +270,13 @@ def test_raw_rows_that_were_collected_are_a_reason_to_refuse(workspace):
         again(workspace)
 
 
+@pytest.mark.slow
 def test_a_training_set_that_was_collected_is_made_again(workspace):
     collect(workspace, workspace.lake.heads("flights/training/late_arrival")[FIRST])
     assert again(workspace).verdict == IDENTICAL
 
 
+@pytest.mark.slow
 def test_from_the_landed_files_where_they_are_as_they_were(tmp_path, workspace):
     found = again(workspace, from_landing=True)
     assert found.verdict == IDENTICAL
@@ -279,6 +291,7 @@ def test_from_the_landed_files_where_they_are_as_they_were(tmp_path, workspace):
     assert [reason[:10] for reason in schedule.reasons] == ["2013-01-15", "2013-01-16"]
 
 
+@pytest.mark.slow
 def test_a_reader_that_changed_shows_in_the_raw_rows(workspace, monkeypatch):
     from ml_platform.pipeline import rerun
 
@@ -290,6 +303,7 @@ def test_a_reader_that_changed_shows_in_the_raw_rows(workspace, monkeypatch):
     assert found.first_difference.rows_differing == 4  # three stand where another one stood, and the last place is empty
 
 
+@pytest.mark.slow
 def test_a_branch_can_be_kept_and_is_let_go_when_something_breaks(workspace, monkeypatch):
     kept = again(workspace, keep_branch=True)
     (branch,) = workspace.lake.branches()
@@ -306,6 +320,7 @@ def test_a_branch_can_be_kept_and_is_let_go_when_something_breaks(workspace, mon
     assert workspace.lake.branches() == []
 
 
+@pytest.mark.slow
 def test_a_model_of_tables_that_nothing_was_recorded_of(tmp_path):
     made = modelled_world.modelled(tmp_path)
     version = made.lake.heads("flights/models/late_arrival")[modelled_world.FIRST]
@@ -316,6 +331,7 @@ def test_a_model_of_tables_that_nothing_was_recorded_of(tmp_path):
     assert [asset.asset for asset in found.assets] == ["training/late_arrival", "selected/late_arrival", "models/late_arrival"]
 
 
+@pytest.mark.slow
 def test_a_model_from_before_candidates_were_kept(tmp_path, workspace, monkeypatch):
     monkeypatch.setattr(planning, "CANDIDATES", "not-kept.json")
     assert again(workspace).verdict == IDENTICAL
@@ -415,6 +431,7 @@ def test_what_a_model_was_made_with_is_recorded_once(workspace, monkeypatch):
     assert kept["card.json"] == hashlib.sha256(workspace.lake.artifact(version, "card.json")).hexdigest()
 
 
+@pytest.mark.slow
 def test_up_to_when_answers_were_complete_is_read_as_it_was(tmp_path, workspace):
     """A day of the label's table was never delivered, and a later one, which no row was read from, said that the feed lives."""
     for day in ("2013-02-03", "2013-02-04"):

@@ -32,6 +32,7 @@ def test_every_candidate_has_a_row_and_the_best_are_chosen(workspace):
     assert workspace.lake.inputs(version.id) == [training]
 
 
+@pytest.mark.slow
 def test_a_rerun_adds_nothing(workspace):
     head = workspace.lake.head()
     outcome = materialize_selected(workspace, PROBLEM, [FIRST, SECOND])

@@ -42,6 +42,7 @@ def meanwhile(shop: Shop, what: str, run_id: str) -> None:
         materialize_table(other, "daily", DAYS[:1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", MAKES)
 def test_the_second_writer_is_refused_and_told_who_was_first(tmp_path: Path, what: str) -> None:
     shop = Shop(tmp_path, STRICT, DAILY).land_days()

@@ -112,6 +112,7 @@ BAD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BAD)
 def test_a_bad_delivery_stops_its_own_partition_and_says_which_rule_which_rows_how_many(shop, kind):
     shop.land_days().both()
@@ -153,6 +154,7 @@ SAME = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SAME)
 def test_how_a_csv_is_written_makes_no_other_rows(kind, tmp_path):
     plain, other = Shop(tmp_path / "plain"), Shop(tmp_path / "other")
@@ -188,6 +190,7 @@ def test_a_file_without_rows_is_a_day_without_rows(shop):
     assert outcome.partitions[0].numbers == {"rows": 0, "rejected": 0, "rejected_share": 0.0}
 
 
+@pytest.mark.slow
 def test_references_warn_and_say_when_there_is_nothing_to_look_in(tmp_path):
     referring = replace(ORDERS, contract=replace(CONTRACT, references=(Reference(("customer",), "customers", ("customer",)),)))
     shop = Shop(tmp_path, referring, CUSTOMERS)
@@ -321,6 +324,7 @@ DELIVERIES = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(6))
 @given(deliveries=DELIVERIES)
 def test_a_day_is_the_same_whether_it_is_judged_after_each_delivery_or_beside_other_days(deliveries, tmp_path_factory):

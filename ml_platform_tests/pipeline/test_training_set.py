@@ -57,6 +57,7 @@ def brute_force(frame, date=T):
     return expected
 
 
+@pytest.mark.slow
 def test_rows_splits_and_labels_equal_a_loop_over_all_flights(tmp_path):
     world = like.world(tmp_path)
     outcome = made(world)
@@ -71,6 +72,7 @@ def test_rows_splits_and_labels_equal_a_loop_over_all_flights(tmp_path):
     assert all(c.passed for c in outcome.checks)
 
 
+@pytest.mark.slow
 def test_features_are_what_was_available_at_the_cutoff(tmp_path):
     world = like.world(tmp_path)
     rows = rows_of(world, made(world))
@@ -81,6 +83,7 @@ def test_features_are_what_was_available_at_the_cutoff(tmp_path):
         assert row["origin_late_share_7d"] == pytest.approx((seen["arr_delay"] > 15).mean())
 
 
+@pytest.mark.slow
 def test_several_dates_at_once_are_what_each_is_alone_and_name_the_same_inputs(tmp_path):
     dates = ("2013-02-01", "2013-02-04", T)
     together, alone = like.world(tmp_path / "a"), like.world(tmp_path / "b")
@@ -99,6 +102,7 @@ def test_several_dates_at_once_are_what_each_is_alone_and_name_the_same_inputs(t
     assert max(p for _, p in inputs(alone, one_by_one[0].version)) == "2013-02-01"
 
 
+@pytest.mark.slow
 def test_a_second_run_writes_nothing_and_what_lands_later_changes_nothing(tmp_path):
     world = like.world(tmp_path, landed=38)
     first = made(world)
@@ -109,6 +113,7 @@ def test_a_second_run_writes_nothing_and_what_lands_later_changes_nothing(tmp_pa
     assert made(world.at("2013-03-20")).commit.created == 0
 
 
+@pytest.mark.slow
 def test_everything_is_read_at_one_commit_whatever_is_published_meanwhile(tmp_path, monkeypatch):
     calm, busy = like.world(tmp_path / "a"), like.world(tmp_path / "b")
     expected = made(calm).partitions[0].version.data_hash
@@ -123,6 +128,7 @@ def test_everything_is_read_at_one_commit_whatever_is_published_meanwhile(tmp_pa
     assert made(busy).partitions[0].version.data_hash != expected
 
 
+@pytest.mark.slow
 def test_dates_that_allow_no_training_are_stopped_with_the_reason_and_the_others_are_made(tmp_path):
     world = like.world(tmp_path)
     outcome = made(world, "2013-01-09", T, "2013-03-01")
@@ -149,6 +155,7 @@ def test_a_label_of_one_answer_is_stopped(tmp_path):
     assert "the label of each is 0: nothing can be learned" in made(world).partitions[0].stopped
 
 
+@pytest.mark.slow
 def test_max_rows_is_a_sample_that_depends_on_the_rows_alone(tmp_path):
     training = replace(like.LATE_ARRIVAL.training, max_rows=200)
     whole = rows_of(world := like.world(tmp_path / "a"), made(world))
@@ -167,6 +174,7 @@ def test_max_rows_is_a_sample_that_depends_on_the_rows_alone(tmp_path):
     assert len(set(before) & set(sample["flight_id"])) > 150
 
 
+@pytest.mark.slow
 def test_tail_numbers_that_are_missing_only_for_cancelled_flights_are_flagged(tmp_path):
     contract = replace(like.SCHEDULE.contract, columns=(*like.SCHEDULE.contract.columns, Column("tailnum", "string")))
     schedule = replace(like.SCHEDULE, contract=contract)
@@ -200,6 +208,7 @@ def test_a_population_that_exists_because_of_what_came_later_is_refused(tmp_path
     assert "Take a table that is known before" in stopped
 
 
+@pytest.mark.slow
 def test_rows_that_are_known_late_and_end_badly_are_left_out_and_reported(tmp_path):
     # Extra flights that are put into the schedule only once they turn out late.
     world = like.world(tmp_path, landed=0, now="2013-02-10")
@@ -217,6 +226,7 @@ def test_rows_that_are_known_late_and_end_badly_are_left_out_and_reported(tmp_pa
     assert "label 1: 100% of them" in verdict.summary
 
 
+@pytest.mark.slow
 def test_a_feed_of_answers_that_has_stopped_makes_no_row_without_answer(tmp_path):
     world = like.world(tmp_path, landed=30)
     schedule_only = replace(world.workspace.project, tables={"schedule": like.SCHEDULE})
@@ -262,6 +272,7 @@ def test_a_day_that_is_declared_lost_is_gone_on_without_and_named(tmp_path):
     assert [(t["table"], t["gone on without"]) for t in partition.version.properties["coverage"] if t["gone on without"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("without_rows", ["exclude", "null", "zero"])
 def test_flights_that_never_land_are_what_the_declaration_says(tmp_path, without_rows):
     label = replace(like.LATE_ARRIVAL.label, without_rows=without_rows)
@@ -278,6 +289,7 @@ def test_flights_that_never_land_are_what_the_declaration_says(tmp_path, without
     assert outcome.partitions[0].numbers["without_label_rows_share"] == len(in_window) / len(expected)
 
 
+@pytest.mark.slow
 def test_a_correction_counts_for_training_dates_after_its_delivery_only(tmp_path):
     world = like.world(tmp_path)
     flight = brute_force(flown())
@@ -297,6 +309,7 @@ def test_a_correction_counts_for_training_dates_after_its_delivery_only(tmp_path
     assert (before, after) == ([], [1.0])
 
 
+@pytest.mark.slow
 def test_grid_of_active_carriers_with_a_number_to_predict(tmp_path):
     spine = GridSpine(("carrier",), "arrivals", 6 * HOUR, DAY)
     label = Label("arrivals", ("carrier",), "sum(arr_delay)", DAY, "zero")
@@ -321,6 +334,7 @@ def test_grid_of_active_carriers_with_a_number_to_predict(tmp_path):
     assert len(expected) - len(got) == outcome.partitions[0].numbers["purged"]
 
 
+@pytest.mark.slow
 def test_a_set_is_published_after_all_of_its_checks_and_carries_what_they_found(tmp_path, monkeypatch):
     def broken(*_args, **_more):
         raise ZeroDivisionError("the check broke")

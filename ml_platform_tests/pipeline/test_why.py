@@ -22,6 +22,7 @@ def values_of(found) -> list:
     return [row.values["arr_delay"] for row in found.counted]
 
 
+@pytest.mark.slow
 def test_the_rows_that_were_counted_give_the_value(made):
     definitions = [d for d in resolve_features(made.workspace.project, ["delays"]) if d.entity == ("origin",)]
     asked = spine(DAYS[3]).gather_every(13)
@@ -41,6 +42,7 @@ def test_the_rows_that_were_counted_give_the_value(made):
                 assert counted.counts_from <= found.cutoff
 
 
+@pytest.mark.slow
 def test_rows_that_were_not_available_yet_say_when_they_will_be(made):
     cutoff = like.utc("2013-01-04 15:30")
     definition = next(d for d in resolve_features(made.workspace.project, ["delays"]) if d.name == "origin_arr_delay_mean_3h")

@@ -53,6 +53,7 @@ def test_stored_and_computed_values_are_the_same(made):
     assert computed["origin_arr_delay_sum_all"].n_unique() > 10
 
 
+@pytest.mark.slow
 def test_a_day_alone_is_the_day_of_a_range(made):
     lake = made.workspace.lake
     for day in DAYS:
@@ -62,6 +63,7 @@ def test_a_day_alone_is_the_day_of_a_range(made):
     assert {p.partition: p.version.data_hash for p in again.partitions if p.version} == alone
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "combine"),
     [

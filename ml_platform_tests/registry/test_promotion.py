@@ -26,6 +26,7 @@ def judged(day: np.ndarray, labels: np.ndarray, **slices: np.ndarray) -> JudgedR
     return JudgedRows(labels, day, "classification", slices)
 
 
+@pytest.mark.slow
 def test_equal_models_are_rarely_promoted():
     # A/A: both models are drawn alike, so every promotion is a false one; of 400 at 5 % one standard error is 1.1 points.
     rng = np.random.default_rng(0)

@@ -27,6 +27,7 @@ def selected() -> SelectionResult:
     return select()
 
 
+@pytest.mark.slow
 def test_the_features_that_speak_are_chosen_and_noise_is_not():
     chosen = set(selected().chosen)
     assert {"middling", "place"} <= chosen
@@ -66,6 +67,7 @@ def test_the_chosen_are_the_best_ranked_of_a_size_from_the_curve():
     assert len(result.chosen) in {point.size for point in result.curve}
 
 
+@pytest.mark.slow
 def test_test_rows_are_not_looked_at():
     rng = np.random.default_rng(0)
     is_test = pl.col("_split") == "test"

@@ -22,6 +22,7 @@ def cast(type_, value, delivered="VARCHAR", *, zone=None, is_text=True):
     return BROKEN if broken else typed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("type_", "text", "expected"),
     [
@@ -76,6 +77,7 @@ def test_a_time_without_zone_is_in_the_zone_of_its_column(text, expected):
     assert cast("timestamp", text, zone="America/New_York") == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("type_", "value", "delivered", "expected"),
     [

@@ -45,6 +45,7 @@ def test_a_good_row_is_typed_and_known_from_its_availability():
     assert (kept[0]["_file"], kept[0]["_row"]) == ("a.csv", 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("row", "rule"),
     [
@@ -153,6 +154,7 @@ def test_a_table_that_is_not_there_yet_is_not_looked_up():
     assert len(kept) == 1
 
 
+@pytest.mark.slow
 def test_rows_stay_in_the_order_in_which_they_were_delivered():
     rows = delivery([{**GOOD, "id": str(n)} for n in random.Random(1).sample(range(60_000), 60_000)])
     _, kept, _ = judged(table(CONTRACT), rows)

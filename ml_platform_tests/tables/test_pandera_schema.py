@@ -95,12 +95,14 @@ def pandas_frame(rows):
 POLARS, PANDAS = to_pandera(CONTRACT), to_pandera(CONTRACT, "pandas")
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(20))
 @given(st.lists(ROW, min_size=1, max_size=6))
 def test_polars_rejects_the_rows_and_rules_that_the_engine_does(rows):
     assert by_pandera(POLARS, polars_frame(rows)) == by_engine(rows)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The behavior of DataFrame concatenation:FutureWarning")  # pandera's own report of failures
 @settings(max_examples=examples(20))
 @given(st.lists(ROW, min_size=1, max_size=6))

@@ -56,6 +56,7 @@ GROUPS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group", GROUPS)
 @settings(max_examples=examples(6), **SLOW)
 @given(drawn=w.worlds(), depth=DEPTHS, window=WINDOWS, limit=LIMITS)
@@ -79,6 +80,7 @@ def test_values_equal_featuretools(group: str, drawn, depth: int, window: timede
         w.same(mine, found[feature.get_name()], feature.get_name())
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(12), **SLOW)
 @given(drawn=w.worlds(), window=st.sampled_from([HOUR, 2 * HOUR]))
 def test_one_training_window_is_a_window_of_every_aggregate(drawn, window: timedelta):
@@ -114,6 +116,7 @@ def test_a_number_that_is_none_is_skipped():
 COMPARISONS = ("equal", "not_equal", "greater_than", "less_than_equal_to", "equal_scalar", "not_equal_scalar", "greater_than_scalar")
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(6), **SLOW)
 @given(drawn=w.worlds(), window=WINDOWS)
 def test_comparisons_equal_featuretools_where_nothing_is_missing(drawn, window: timedelta | None):
@@ -340,6 +343,7 @@ def test_rows_that_are_not_known_have_the_default_of_a_transform():
             assert (mine[2], found[name].iloc[2]) == (None, 0)
 
 
+@pytest.mark.slow
 def test_groups_without_a_value_do_not_stop_featuretools_own_functions():
     """Of columns that allow NULL, and of what the level below makes of them; also where Featuretools itself breaks."""
     early, late = w.START, w.START + HOUR

@@ -97,6 +97,7 @@ def matrix(features: list[Any], es: Any, spine: pl.DataFrame) -> Any:
         return found.loc[asked["flight_id"]]
 
 
+@pytest.mark.slow
 def test_discovered_features_of_real_flights_equal_featuretools(frames):
     compiled = schema()
     definitions = {d.name: d for d in discovered(compiled).features if d.kind == "nested"}

@@ -33,6 +33,7 @@ def looped(function: str, values: list[float | None]) -> float | None:
     return {"mean": statistics.fmean, "share": statistics.fmean, "std": statistics.stdev, "min": min, "max": max}[function](there)
 
 
+@pytest.mark.slow
 @given(st.data(), st.booleans())
 def test_reductions_equal_loops(data: st.DataObject, picked: bool):
     queries = 4
