@@ -42,7 +42,7 @@ def test_by_default_what_is_published_outlives_gc_and_in_place_it_does_not(shop,
     done = lake.collect([retention.Rule("*/people", versions=1)], now=datetime.now(UTC) + timedelta(days=3))
     assert ([line.versions for line in done.collected], done.swept.orphans) == ([1], 0)
     assert pl.scan_delta(kept).collect()["name"].to_list() == ["ann", "bob"]
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match="people"):
         deltalake.DeltaTable(in_place).to_pyarrow_table()
     assert run("lake", "verify")[0] == 0
     assert "Kept by published tables only:" in run("lake", "usage")[1]
@@ -64,6 +64,6 @@ def test_forget_names_the_publication_that_it_did_not_reach(shop, run, monkeypat
 
 
 def test_one_place_at_a_time_can_be_named(shop, run, capsys):
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit, match="2"):
         run("lake", "publish", "orders", "--in-place", "--to", "x")
     assert "not allowed with argument" in capsys.readouterr().err
