@@ -17,7 +17,7 @@ from ml_platform.core.names import check_name
 def init(args: Namespace) -> Answer:
     """Look at a folder of files and write declarations that load and run; nothing that is there is written over."""
     from ml_platform.commands.drafts import contract_text, declarations_text, references_of
-    from ml_platform.commands.new_project import defs_folder, new_project, write_new
+    from ml_platform.commands.new_project import defs_folder, new_project, settle_in, write_new
     from ml_platform.tables.file_names import group_files
     from ml_platform.tables.infer import infer_table
 
@@ -41,6 +41,7 @@ def init(args: Namespace) -> Answer:
     target = Path(args.into) if args.into else defs_folder(root) / name
     written += [write_new(target / f"{t.name}.contract.yaml", contract_text(t, references_of(t, tables))) for t in tables.values()]
     written.append(write_new(target / "defs.yaml", declarations_text(tables, place)))
+    written += [] if new else settle_in(root)
     rows = [
         {
             "table": t.name,
@@ -119,11 +120,12 @@ def explain_feature(args: Namespace) -> Answer:
     project = open_project(args.project).project
     columns = [f"{c.table}.{c.column}" for problem in project.problems.values() for c in problem.table_columns]
     known = resolve_features(project, [*project.views, *dict.fromkeys(columns)])
-    name = args.name.rpartition(".")[2]
-    found = [d for d in known if d.name == name or d.view == args.name]
+    owner, _, name = args.name.rpartition(".")
+    named = [d for d in known if name in (d.name, d.declared_name) or d.view == args.name]
+    found = [d.as_declared for d in named if (d.view or d.table) == owner] or [d.as_declared for d in named]
     if not found:
         # A project has hundreds of features: the nearest of them, or else its views.
-        near = difflib.get_close_matches(name, [d.name for d in known], n=5) or list(project.views)
+        near = difflib.get_close_matches(name, [d.declared_name for d in known], n=5) or list(project.views)
         raise UnknownNameError(f"Project {project.name!r} has no feature or view {args.name!r}. Near to it: {', '.join(near)}.")
     if len(found) == 1:
         only = found[0]

@@ -32,13 +32,24 @@ _DEFINITIONS = '''\
 from pathlib import Path
 
 import dagster as dg
+from ml_platform.components.policies import chosen_executor
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
     """Load everything that stands below ``defs/``."""
     loaded = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
-    return dg.Definitions.merge(loaded, dg.Definitions(executor=dg.in_process_executor))
+    return dg.Definitions.merge(loaded, dg.Definitions(executor=chosen_executor()))
+'''
+_EXECUTOR = '''\
+import dagster as dg
+from ml_platform.components.policies import chosen_executor
+
+
+@dg.definitions
+def executor() -> dg.Definitions:
+    """Run the steps of a run in its own process; ML_PLATFORM_EXECUTOR=multiprocess gives each a process, which costs seconds of imports."""
+    return dg.Definitions(executor=chosen_executor())
 '''
 _INSTANCE = """\
 # History is kept under data/.dagster with no environment variable to set; start Dagster in this folder.
@@ -57,9 +68,15 @@ compute_logs:
   module: dagster._core.storage.local_compute_log_manager
   class: LocalComputeLogManager
   config: {base_dir: data/.dagster/compute_logs}
+# So many runs at a time; steps of one pool wait for each other, also across runs.
 concurrency:
   runs: {max_concurrent_runs: 2}
   pools: {default_limit: 1, granularity: op}
+# A run whose process died is noticed and started again; a failed step has its own retries.
+run_monitoring: {enabled: true, start_timeout_seconds: 300, free_slots_after_run_end_seconds: 60}
+run_retries: {enabled: true, max_retries: 2, retry_on_asset_or_op_failure: false}
+retention:
+  sensor: {purge_after_days: {skipped: 3, success: 30, failure: 30, started: 30}}
 """
 _IGNORED = "data/\n__pycache__/\n.tmp_dagster_home_*/\n"
 
@@ -98,6 +115,27 @@ def new_project(root: Path, package: str) -> list[Path]:
         f"{package}/defs/__init__.py": "",
     }
     return [write_new(root / name, text) for name, text in texts.items()]
+
+
+def settle_in(root: Path) -> list[Path]:
+    """Write into a dg project that others made what it lacks of a new one's settings; nothing that is there is touched.
+
+    Parameters
+    ----------
+    root : Path
+        Its folder.
+
+    Returns
+    -------
+    list of Path
+        The files that were written: ``dagster.yaml``, and the executor below ``defs/`` unless the project has chosen one.
+    """
+    written = [] if (root / "dagster.yaml").exists() else [write_new(root / "dagster.yaml", _INSTANCE)]
+    folder = defs_folder(root)
+    own = [*folder.parent.glob("*.py"), *folder.glob("*.py")]
+    if not any("executor" in path.read_text(encoding="utf-8") for path in own):
+        written.append(write_new(folder / "executor.py", _EXECUTOR))
+    return written
 
 
 def defs_folder(root: Path) -> Path:

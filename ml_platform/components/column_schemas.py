@@ -2,7 +2,6 @@
 
 import dagster as dg
 
-from ml_platform.features.column_definition import column_definition
 from ml_platform.features.compile import CompiledView
 from ml_platform.features.definition import VALID_FROM, FeatureDefinition
 from ml_platform.project.project import CompiledProblem, Project
@@ -47,18 +46,6 @@ def _told(definition: FeatureDefinition) -> str:
     return definition.description
 
 
-def _features(project: Project, problem: CompiledProblem) -> list[FeatureDefinition] | None:
-    if problem.discovery is not None:
-        return None
-    found: dict[FeatureDefinition, None] = {}
-    for name in problem.problem.features:
-        owner, _, column = name.partition(".")
-        if owner not in project.views:
-            found[column_definition(project.table(owner), column)] = None
-            continue
-        view = project.view(owner)
-        if view.view.discover is not None:
-            return None
-        entities = [entity for known, entity in problem.view_entities if known == owner]
-        found |= {d: None for entity in entities for d in view.definitions(entity) if column in ("", d.name)}
-    return list(found)
+def _features(project: Project, problem: CompiledProblem) -> tuple[FeatureDefinition, ...] | None:
+    searches = problem.discovery is not None or any(project.view(name).view.discover for name, _ in problem.view_entities)
+    return None if searches else project.declared_features(problem)

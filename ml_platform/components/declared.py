@@ -1,6 +1,7 @@
 """What the three components share: where a declaration stands, and words that every declaration has."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -63,6 +64,11 @@ class Declared(dg.Component, dg.Model, dg.Resolvable):
     retention: Annotated[
         RetentionModel | str | None,
         Field(description="What of the history of all it makes stays: forever, or {superseded_for: 30d, versions: 2}."),
+    ] = None
+
+    freshness: Annotated[
+        str | None,
+        Field(description="What moves every day is shown as late when nothing was made for so long, e.g. 36h; it warns after two thirds."),
     ] = None
 
     _folder: Path | None = PrivateAttr(default=None)
@@ -141,6 +147,23 @@ class Declared(dg.Component, dg.Model, dg.Resolvable):
     def kept(self) -> Retention | None:
         """What of the history of all that it makes stays; None where it leaves that to the project."""
         return None if self.retention is None else parse_retention(self.retention, f"{self.where}, retention")
+
+    @property
+    def fresh_within(self) -> timedelta | None:
+        """How long nothing may be made of what moves every day before it is shown as late; None where nothing is declared."""
+        return duration_or_none(self.freshness, f"freshness of {self.where}")
+
+    def check_freshness(self) -> None:
+        """Refuse a freshness that is no length of time, or too short for Dagster, which looks once a minute.
+
+        Raises
+        ------
+        DeclarationError
+            The message names the file and the line.
+        """
+        length = self.fresh_within
+        if length is not None and length < timedelta(minutes=2):
+            raise DeclarationError(f"{self.where}: freshness {self.freshness!r} needs two minutes at least, such as 36h.")
 
     @property
     def where(self) -> str:

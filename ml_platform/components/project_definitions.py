@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from dagster.components.core.component_tree import ComponentTreeException
 
+from ml_platform.components.policies import with_freshness
 from ml_platform.components.resource import resources_at
 from ml_platform.core.errors import DeclarationError, Faults, MlPlatformError
 from ml_platform.core.names import check_name
@@ -58,6 +59,8 @@ def definitions_of(component: "Declared", context: dg.ComponentLoadContext) -> d
     own = dg.Definitions(
         assets=assets, asset_checks=checks, resources=resources_at(root), sensors=sensors.sensors_of(project) if mine else []
     )
+    if component.fresh_within is not None:
+        own = with_freshness(own, component.fresh_within)
     return dg.Definitions.merge(own, retention_definitions(project), checks_definitions(project)) if mine else own
 
 
@@ -129,6 +132,7 @@ def _compile_one(name: str, tree: dg.ComponentTree, declared: "list[Declared]") 
 def _core_of(component: "Declared") -> Any:
     if component.fault is not None:
         raise component.fault
+    component.check_freshness()
     return component.to_core()  # type: ignore[attr-defined]
 
 

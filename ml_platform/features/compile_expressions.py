@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
 from ml_platform.features.column_definition import column_definition
 from ml_platform.features.definition import FeatureDefinition
+from ml_platform.features.distinct_names import with_distinct_names
 from ml_platform.features.explain import sentence
 from ml_platform.features.functions import engine_type
 from ml_platform.features.inputs import leaves
@@ -91,7 +92,7 @@ def _is_more(column: FeatureColumn) -> bool:
 
 
 def _inputs(view: FeatureView, tables: Mapping[str, Table], views: Mapping[str, CompiledView]) -> list[FeatureDefinition]:
-    found: dict[str, FeatureDefinition] = {}
+    found: dict[FeatureDefinition, None] = {}
     for name in view.inputs:
         owner, _, feature = name.partition(".")
         if owner in views and feature:
@@ -106,11 +107,11 @@ def _inputs(view: FeatureView, tables: Mapping[str, Table], views: Mapping[str, 
                 f"{view.where}: the input {name!r} is neither a feature (`delays.origin_count_1d`) nor a table's column (`planes.seats`). "
                 f"{did_you_mean(owner, [*views, *tables])}"
             )
-        if definition.name in found:
-            raise DeclarationError(f"{view.where}: two inputs are named {definition.name!r}; its SQL could not tell them apart.")
-        found[definition.name] = definition
-    _check_leaves(view, found.values())
-    return list(found.values())
+        found[definition] = None
+    # Its SQL tells those that are called alike apart by the name of their view or table.
+    named = with_distinct_names(found, view.where)
+    _check_leaves(view, named)
+    return list(named)
 
 
 def _check_leaves(view: FeatureView, inputs: Iterable[FeatureDefinition]) -> None:

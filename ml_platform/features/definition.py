@@ -44,6 +44,8 @@ class FeatureDefinition:
     ``rows``, or all there ever were if both are None. It ends ``offset`` before the refresh, includes the ends that ``closed`` says, and
     starts on a multiple of ``tail`` (rounded down) if there is one. The refresh is the last multiple of ``refresh`` (None: continuous) at
     or before the cutoff minus ``lag``.
+
+    ``stored_as`` is the name that the view declares where the feature is called otherwise beside others (:mod:`distinct_names`).
     """
 
     name: str
@@ -71,13 +73,25 @@ class FeatureDefinition:
     closed: Closed = "left"
     inputs: tuple[FeatureDefinition, ...] = ()
     request: tuple[tuple[str, str], ...] = ()
+    stored_as: str = ""
+
+    @property
+    def declared_name(self) -> str:
+        """The name that the feature has within its view."""
+        return self.stored_as or self.name
+
+    @property
+    def as_declared(self) -> FeatureDefinition:
+        """The definition as its view declares it, and as it is hashed beside a feature table."""
+        return dataclasses.replace(self, name=self.declared_name, stored_as="") if self.stored_as else self
 
     @property
     def stored_name(self) -> str:
         """The column of the feature table: the feature's name, or for ``time_since`` that of the last event time it is counted from."""
+        name = self.declared_name
         if self.function not in STORED_TIMES:
-            return self.name
-        return STORED_TIMES[self.function].join(self.name.rsplit(self.function, 1))
+            return name
+        return STORED_TIMES[self.function].join(name.rsplit(self.function, 1))
 
     @property
     def stored_type(self) -> str:

@@ -119,7 +119,7 @@ def compute_handmade(
         If the team's code fails, or does not return one row per entity with the declared columns.
     """
     made = definitions[0]
-    schema = dict(entity_types) | {VALID_FROM: TIMES} | {d.name: _POLARS_TYPES[d.type] for d in definitions}
+    schema = dict(entity_types) | {VALID_FROM: TIMES} | {d.stored_name: _POLARS_TYPES[d.type] for d in definitions}
     parts = [pl.DataFrame(schema=schema)]
     for refresh, found in _answers(handed, made, refreshes):
         where = f"View {made.view!r} at the refresh of {refresh:%Y-%m-%d %H:%M:%S} UTC"

@@ -148,7 +148,7 @@ def _features(project: Project, view: CompiledView, entity: tuple[str, ...]) -> 
 def _asked(project: Project, problem: CompiledProblem) -> object:
     """Return what decides the features of a training set: their definitions, or what Featuretools is to search and the rest."""
     if problem.discovery is None and not any(project.views[view].view.discover for view, _ in problem.view_entities):
-        return definition_hash(problem.carried or _definitions(project, problem))
+        return definition_hash(problem.carried or project.declared_features(problem))
     if problem.carried and _is_otherwise(project, problem):
         return definition_hash(problem.carried)
     searched = [] if problem.discovery is None else [t.stored for t in problem.discovery.tables.values() if t.stored]
@@ -159,19 +159,6 @@ def _asked(project: Project, problem: CompiledProblem) -> object:
         "discover": problem.problem.discover,
         "searched": [_columns(project.tables[name]) for name in searched],
     }
-
-
-def _definitions(project: Project, problem: CompiledProblem) -> list[FeatureDefinition]:
-    """Return the definitions that a problem without a search asks for by name, each once."""
-    found: dict[FeatureDefinition, None] = {}
-    for name in problem.problem.features:
-        owner, _, column = name.partition(".")
-        if owner in project.views:
-            made = (d for view, entity in problem.view_entities if view == owner for d in project.views[view].definitions(entity))
-            found |= dict.fromkeys(d for d in made if column in ("", d.name))
-        else:
-            found[column_definition(project.table(owner), column)] = None
-    return list(found)
 
 
 def _is_otherwise(project: Project, problem: CompiledProblem) -> bool:

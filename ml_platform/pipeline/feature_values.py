@@ -16,9 +16,10 @@ from ml_platform.core.intervals import BEGINNING, DAY, Interval, before, day_sta
 from ml_platform.features.axis import floor_to_grid
 from ml_platform.features.change_points import longest_reach, read_at
 from ml_platform.features.definition import CUTOFF, VALID_FROM, FeatureDefinition, definition_hash
+from ml_platform.features.distinct_names import asked_definitions, with_distinct_names
 from ml_platform.features.event_columns import check_columns, to_micros
 from ml_platform.features.nested.search import discovered
-from ml_platform.features.table_columns import column_definition, look_up_columns
+from ml_platform.features.table_columns import look_up_columns
 from ml_platform.lake.version import Version
 from ml_platform.pipeline.coverage import Reached
 from ml_platform.pipeline.expression_values import with_expressions
@@ -119,7 +120,7 @@ def resolve_features(
     Returns
     -------
     tuple of FeatureDefinition
-        In the order asked for, each once.
+        In the order asked for, each once; those called alike carry the name of their view.
 
     Raises
     ------
@@ -129,30 +130,35 @@ def resolve_features(
     if isinstance(wanted, CompiledProblem) and wanted.carried:
         return wanted.carried
     names = wanted.problem.features if isinstance(wanted, CompiledProblem) else wanted
-    found: dict[FeatureDefinition, None] = {}
+
+    def entities_of(view: str) -> list[tuple[str, ...]]:
+        return _entities(project.view(view), wanted, spine_columns)
+
     for name in names:
-        owner, _, column = name.partition(".")
-        if owner in project.views:
-            view = project.view(owner)
-            entities = _entities(view, wanted, spine_columns)
-            if not entities:
-                asked = "; ".join(", ".join(entity) for entity in view.entities)
-                raise UnknownNameError(
-                    f"The spine has no columns of any entity of view {owner!r} ({asked}). It has: {', '.join(spine_columns or ())}."
-                )
-            made = [d for entity in entities for d in view.definitions(entity)]
-            chosen = [d for d in made if not column or d.name == column]
-            if not chosen:
-                raise UnknownNameError(f"View {owner!r} has no feature {column!r}. {did_you_mean(column, [d.name for d in made])}")
-        elif owner in project.tables and column:
-            chosen = [column_definition(project.table(owner), column)]
-        else:
-            options = [*project.views, *project.tables]
-            raise UnknownNameError(f"{name!r} names neither a view, a feature nor a table's column. {did_you_mean(owner, options)}")
-        found |= dict.fromkeys(chosen)
+        _check_name(project, name, entities_of, spine_columns)
+    found = dict.fromkeys(asked_definitions(names, project.views, project.tables, entities_of))
     if isinstance(wanted, CompiledProblem) and wanted.discovery is not None:
         found |= dict.fromkeys(discovered(wanted.discovery).features)
-    return tuple(found)
+    return with_distinct_names(found)
+
+
+def _check_name(
+    project: Project, name: str, entities_of: Callable[[str], list[tuple[str, ...]]], spine_columns: Sequence[str] | None
+) -> None:
+    owner, _, column = name.partition(".")
+    if owner in project.views:
+        view, entities = project.view(owner), entities_of(owner)
+        if not entities:
+            asked = "; ".join(", ".join(entity) for entity in view.entities)
+            raise UnknownNameError(
+                f"The spine has no columns of any entity of view {owner!r} ({asked}). It has: {', '.join(spine_columns or ())}."
+            )
+        made = [d.name for entity in entities for d in view.definitions(entity)] if column else [column]
+        if column not in made:
+            raise UnknownNameError(f"View {owner!r} has no feature {column!r}. {did_you_mean(column, made)}")
+    elif owner not in project.tables or not column:
+        options = [*project.views, *project.tables]
+        raise UnknownNameError(f"{name!r} names neither a view, a feature nor a table's column. {did_you_mean(owner, options)}")
 
 
 def _entities(view: CompiledView, wanted: CompiledProblem | Sequence[str], spine_columns: Sequence[str] | None) -> list[tuple[str, ...]]:
@@ -244,7 +250,7 @@ def _stored_versions(commit: _Commit, definitions: list[FeatureDefinition], cuto
     stored = {version.partition: version for version in readable}
     if (cutoffs.end - start) // DAY > len(stored):
         return []
-    hashes, engine = {d.name: definition_hash([d]) for d in definitions}, layer_code("features")
+    hashes, engine = {d.declared_name: definition_hash([d.as_declared]) for d in definitions}, layer_code("features")
     found = []
     for day in Interval(start, cutoffs.end).days():
         version = stored.get(day)

@@ -108,7 +108,8 @@ def why(
     problem = workspace.project.problem(problem_name)
     at = workspace.lake.head() if at is None else at
     definitions = {d.name: d for d in resolve_features(workspace.project, problem)}
-    name = feature.rpartition(".")[2]
+    declared = {f"{d.view or d.table}.{d.declared_name}": d.name for d in definitions.values()}
+    name = declared.get(feature, feature.rpartition(".")[2])
     if name not in definitions:
         raise UnknownNameError(f"Problem {problem_name!r} has no feature {name!r}. {did_you_mean(name, definitions)}")
     found = spine_row(workspace, problem, row, cutoff, at)

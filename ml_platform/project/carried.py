@@ -34,7 +34,7 @@ def with_carried(
     """
     by_view: dict[str, list[FeatureDefinition]] = {}
     for definition in features:
-        if definition.view:
+        if definition.view and not definition.stored_as:
             by_view.setdefault(definition.view, []).append(definition)
     views = {
         name: carried_view(name, found, project.tables)
@@ -44,7 +44,7 @@ def with_carried(
     problem = replace(
         project.problem(problem_name),
         view_entities=tuple(dict.fromkeys((d.view, d.entity) for d in features if d.view)),
-        table_columns=tuple(TableColumn(d.table, str(d.value), d.entity) for d in features if d.kind == "column"),
+        table_columns=tuple(dict.fromkeys(TableColumn(d.table, str(d.value), d.entity) for d in features if d.kind == "column")),
         carried=tuple(candidates),
         request=tuple(request_columns(features)),
     )

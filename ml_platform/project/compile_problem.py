@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 
 from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
 from ml_platform.features.compile import CompiledView
+from ml_platform.features.distinct_names import asked_definitions, with_distinct_names
 from ml_platform.features.functions import engine_type
 from ml_platform.features.inputs import request_columns
 from ml_platform.features.nested.schema import Schema, compile_schema
@@ -57,8 +58,8 @@ def compile_problem(problem: Problem, tables: Mapping[str, Table], views: Mappin
             raise UnknownNameError(
                 f"{problem.where}: feature {feature!r} names neither a view nor a table's column. {did_you_mean(owner, [*views, *tables])}"
             )
-    _check_unique(problem, views, view_entities, columns, only)
-    _check_accepted(problem, views, view_entities, columns)
+    searched = problem.discover is not None or any(views[name].view.discover is not None for name, _ in view_entities)
+    _check_accepted(problem, _feature_names(problem, tables, views, view_entities), searched=searched)
     request = _request(problem, spine_table, joinable, views)
     return CompiledProblem(
         problem,
@@ -240,13 +241,8 @@ def _request(problem: Problem, table: Table, joinable: tuple[str, ...], views: M
     return tuple(found)
 
 
-def _check_accepted(
-    problem: Problem, views: Mapping[str, CompiledView], view_entities: list[tuple[str, tuple[str, ...]]], columns: list[TableColumn]
-) -> None:
+def _check_accepted(problem: Problem, names: frozenset[str], *, searched: bool) -> None:
     """Refuse to accept leaks of a feature that does not exist (where no search makes any), or without a reason."""
-    searched = problem.discover is not None or any(views[name].view.discover is not None for name, _ in view_entities)
-    names = {c.column for c in columns}
-    names |= set() if searched else {d.name for name, entity in view_entities for d in views[name].definitions(entity)}
     for name, reason in problem.leakage_allow.items():
         if not reason.strip():
             raise DeclarationError(f"{problem.where}: leakage.allow of {name!r} has no reason; say why the feature may know the answer.")
@@ -254,22 +250,10 @@ def _check_accepted(
             raise UnknownNameError(f"{problem.where}: leakage.allow names feature {name!r}. {did_you_mean(name, names)}")
 
 
-def _check_unique(
-    problem: Problem,
-    views: Mapping[str, CompiledView],
-    view_entities: list[tuple[str, tuple[str, ...]]],
-    columns: list[TableColumn],
-    only: set[str],
-) -> None:
-    origin: dict[str, str] = {}
-    static = [(v, e) for v, e in view_entities if views[v].view.discover is None]
-    whole = {f for f in problem.features if "." not in f}
-    named = [
-        (d.name, view) for view, entity in static for d in views[view].definitions(entity) if view in whole or f"{view}.{d.name}" in only
-    ]
-    for name, owner in [*named, *((c.column, c.table) for c in columns)]:
-        if name in origin:
-            raise DeclarationError(
-                f"{problem.where}: two features are called {name!r}: one of {origin[name]!r}, one of {owner!r}. Rename one of them."
-            )
-        origin[name] = owner
+def _feature_names(
+    problem: Problem, tables: Mapping[str, Table], views: Mapping[str, CompiledView], entities: list[tuple[str, tuple[str, ...]]]
+) -> frozenset[str]:
+    """Return what the features are called in the training set; those that a search is to find are not among them."""
+    known = [f for f in problem.features if f.partition(".")[0] not in views or views[f.partition(".")[0]].view.discover is None]
+    asked = asked_definitions(known, views, tables, lambda view: [entity for name, entity in entities if name == view])
+    return frozenset(d.name for d in with_distinct_names(asked, problem.where))

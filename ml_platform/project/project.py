@@ -101,6 +101,18 @@ class Project:
         """Return the lake's name of a table of this project."""
         return lake_table(self.name, layer, name)
 
+    def declared_features(self, problem: CompiledProblem) -> tuple[FeatureDefinition, ...]:
+        """Return the features that a problem asks for by name, called as in its training set; those of a search are not among them.
+
+        A view with ``discover`` asks Featuretools for its features, which takes seconds.
+        """
+        from ml_platform.features.distinct_names import asked_definitions, with_distinct_names
+
+        def entities_of(view: str) -> list[tuple[str, ...]]:
+            return [entity for name, entity in problem.view_entities if name == view]
+
+        return with_distinct_names(asked_definitions(problem.problem.features, self.views, self.tables, entities_of))
+
     @property
     def partitions(self) -> DailyPartitions | None:
         """The days of everything derived: from the first start to the last end of the project's tables."""

@@ -79,10 +79,12 @@ def test_inside_a_project_only_declarations_are_written_and_nothing_over_others(
     files.rename(landing)
     code, out, _ = run(capsys, "init", str(landing), "--name", "shop", "--json")
     assert code == 0
-    written = json.loads(out)["written"]
+    *written, instance, executor = json.loads(out)["written"]
     assert all(name.startswith("ours/defs/shop/") for name in written)
+    # What others made is left as it is; what a new project has and this one lacks stands beside it.
+    assert (instance, executor) == ("dagster.yaml", "ours/defs/executor.py")
     assert "incoming/orders_{day}.csv" in (home / "ours" / "defs" / "shop" / "defs.yaml").read_text()
-    assert sorted(p.name for p in home.iterdir()) == ["data", "ours", "pyproject.toml"]
+    assert sorted(p.name for p in home.iterdir()) == ["dagster.yaml", "data", "ours", "pyproject.toml"]
     code, _, err = run(capsys, "init", str(landing), "--name", "shop")
     assert code == 2
     assert "is there already and was left as it is" in err
