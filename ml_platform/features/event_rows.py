@@ -8,7 +8,8 @@ import polars as pl
 
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.functions import engine_type
-from ml_platform.lake.duck import declared_sql, quote_name, session
+from ml_platform.lake.declared_sql import declared_sql
+from ml_platform.lake.duck import quote_name, session
 
 _ENGINE_TYPES = {"BIGINT": pl.Int64(), "DOUBLE": pl.Float64()}
 
@@ -41,7 +42,7 @@ def to_events(rows: pl.DataFrame, types: Mapping[str, str], definitions: Sequenc
 
 def evaluate(rows: pl.DataFrame, expressions: Mapping[str, str]) -> pl.DataFrame:
     """Return one column per row-level SQL expression, one row per row and in the same order; numbers are int64 or float64."""
-    with session() as con, declared_sql(con, f"The SQL of {', '.join(expressions)}"):
+    with session() as con, declared_sql(con, f"The SQL of {', '.join(expressions)}", *expressions.values()):
         con.register("rows", rows.to_arrow())
         select = ", ".join(f"({sql}\n) AS {quote_name(name)}" for name, sql in expressions.items())
         relation = con.sql(f"SELECT {select} FROM rows")

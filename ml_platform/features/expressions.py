@@ -9,7 +9,8 @@ import polars as pl
 
 from ml_platform.core.errors import FeatureError
 from ml_platform.features.definition import CUTOFF, FeatureDefinition
-from ml_platform.lake.duck import declared_sql, quote_name, session
+from ml_platform.lake.declared_sql import declared_sql
+from ml_platform.lake.duck import quote_name, session
 
 # What a column may hold to be taken for each type: a text is never taken for a number, whatever it says.
 _HOLDS = {
@@ -65,7 +66,7 @@ def _evaluated(rows: pl.DataFrame, definition: FeatureDefinition) -> pl.Series:
     casts = ", ".join(f"CAST({quote_name(name)} AS {kind}) AS {quote_name(name)}" for name, kind in types.items())
     typed = f"SELECT {casts}{', ' if casts else ''}{_KNOWN} FROM given"
     try:
-        with session() as con, declared_sql(con, f"Feature {definition.name!r} of view {definition.view!r}"):
+        with session() as con, declared_sql(con, f"Feature {definition.name!r} of view {definition.view!r}", definition.sql or ""):
             con.register("given", given.to_arrow())
             return con.sql(
                 f"SELECT CASE WHEN {_KNOWN} THEN CAST(({definition.sql}\n) AS {definition.type}) END AS {quote_name(definition.name)} "

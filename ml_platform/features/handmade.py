@@ -13,13 +13,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ml_platform.core.errors import FeatureError, did_you_mean
+from ml_platform.core.errors import FeatureError, SourceError, did_you_mean
 from ml_platform.core.intervals import Interval, from_micros, to_micros
 from ml_platform.features.axis import ceil_to_grid
 from ml_platform.features.compile_handmade import REFRESH_TABLE
 from ml_platform.features.definition import VALID_FROM, FeatureDefinition
 from ml_platform.features.engine import TIMES
 from ml_platform.features.event_columns import EventColumns
+from ml_platform.lake.declared_sql import declared_sql
 from ml_platform.lake.duck import session
 from ml_platform.tables.table import Table
 
@@ -149,7 +150,7 @@ def _answers(
             tables = {name: table.at(refresh, reads[name]) for name, table in handed.items()}
             try:
                 yield refresh, run(tables, refresh)
-            except FeatureError:
+            except (FeatureError, SourceError):
                 raise
             except Exception as error:
                 raise FeatureError(
@@ -162,7 +163,8 @@ def _sql(con: Any, made: FeatureDefinition) -> Run:
         for name, rows in tables.items():
             con.register(name, rows.to_arrow())
         con.register(REFRESH_TABLE, pl.DataFrame({"cutoff": [refresh]}, schema={"cutoff": TIMES}).to_arrow())
-        return con.sql(made.code).pl()
+        with declared_sql(con, f"The SQL of view {made.view!r}", made.code):
+            return con.sql(made.code).pl()
 
     return run
 

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
 import duckdb
 
-from ml_platform.core.durations import parse_duration
-from ml_platform.core.errors import SourceError
 from ml_platform.core.sizes import parse_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SQL_TIME = "ML_PLATFORM_SQL_TIME"
 SQL_MEMORY = "ML_PLATFORM_SQL_MEMORY"
 SQL_DISK = "ML_PLATFORM_SQL_DISK"
-_SQL_TIME, _SQL_DISK = "30m", "50GiB"
+_SQL_DISK = "50GiB"
 
 
 def connect(threads: int | None = None, memory_limit: str | None = None) -> duckdb.DuckDBPyConnection:
@@ -74,50 +68,6 @@ def session(threads: int | None = None) -> duckdb.DuckDBPyConnection:
 @cache
 def _kept(_pid: int, threads: int | None, _memory: str | None, _disk: str | None) -> duckdb.DuckDBPyConnection:
     return connect(threads)
-
-
-@contextmanager
-def declared_sql(con: duckdb.DuckDBPyConnection, what: str) -> Iterator[None]:
-    """Run declared SQL on a connection for no longer than ``ML_PLATFORM_SQL_TIME`` allows (half an hour by default).
-
-    Parameters
-    ----------
-    con : duckdb.DuckDBPyConnection
-        What runs on it when the time is over is interrupted.
-    what : str
-        Begins the message of an error.
-
-    Raises
-    ------
-    SourceError
-        If the time is over, or the memory that DuckDB may use is not enough; nothing was published.
-    """
-    allowed = os.environ.get(SQL_TIME) or _SQL_TIME
-    seconds = parse_duration(allowed, what=SQL_TIME).total_seconds()
-    is_over = threading.Event()
-
-    def stop() -> None:
-        is_over.set()
-        con.interrupt()
-
-    timer = threading.Timer(seconds, stop)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    except duckdb.InterruptException:
-        if not is_over.is_set():
-            raise
-        raise SourceError(
-            f"{what} was stopped after {allowed}: it may be endless. Look for a recursion or a join without an end, or raise {SQL_TIME}."
-        ) from None
-    except duckdb.OutOfMemoryException as error:
-        told = str(error).partition("\n")[0].rstrip(".")
-        raise SourceError(
-            f"{what} needs more memory than it may use ({told}). Let it read less at a time, or raise {SQL_MEMORY} or {SQL_DISK}."
-        ) from None
-    finally:
-        timer.cancel()
 
 
 def quote_name(name: str) -> str:

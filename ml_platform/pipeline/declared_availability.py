@@ -21,6 +21,7 @@ from ml_platform.core.durations import format_duration
 from ml_platform.core.intervals import DAY, day_start, shift_day
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.inputs import leaves
+from ml_platform.lake.declared_sql import declared_sql
 from ml_platform.lake.duck import quote_name, session
 from ml_platform.lake.version import Version
 from ml_platform.pipeline.outcome import CheckOutcome
@@ -182,7 +183,7 @@ def _is_few(versions: Sequence[Version]) -> bool:
 
 
 def _declared(rows: pl.DataFrame, sql: str, delay: timedelta) -> pl.Series:
-    with session() as con:
+    with session() as con, declared_sql(con, f"The availability `{sql}`", sql):
         con.register("dated", rows.to_arrow())
         micros = delay // timedelta(microseconds=1)
         column = f"TRY(CAST(({sql}\n) AS TIMESTAMPTZ)) + INTERVAL {micros} MICROSECONDS AS {quote_name('declared')}"

@@ -14,7 +14,8 @@ import duckdb
 from ml_platform.core.errors import DeclarationError, MlPlatformError, SourceError
 from ml_platform.core.intervals import DAY, shift_day
 from ml_platform.core.masking import mask
-from ml_platform.lake.duck import connect, declared_sql, quote_name
+from ml_platform.lake.declared_sql import declared_sql
+from ml_platform.lake.duck import connect, quote_name
 from ml_platform.lake.version import Version
 from ml_platform.pipeline.coverage import absent_days, is_pinned
 from ml_platform.pipeline.declared_code import table_code_version
@@ -190,7 +191,7 @@ def _computed_by_sql(
             con.execute(f"CREATE VIEW {quote_name(name)} AS {seen}")
         if plan.whole_range:
             try:
-                with declared_sql(con, f"The SQL of table {table.name!r}"):
+                with declared_sql(con, f"The SQL of table {table.name!r}", plan.sql):
                     rows = con.sql(plan.sql).to_arrow_table()
             except SourceError as error:
                 # It would take as long again for each of the days.
@@ -209,7 +210,7 @@ def _computed_by_sql(
             for name, read in readers.items():
                 con.register(_rows_of(name), read(key))
             try:
-                with declared_sql(con, f"The SQL of table {table.name!r}"):
+                with declared_sql(con, f"The SQL of table {table.name!r}", plan.sql):
                     parts.append((key, con.sql(plan.sql).to_arrow_table()))
             except SourceError as error:
                 verdicts.stopped[key] = str(error)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ml_platform.lake.duck import declared_sql, quote_name, session
+from ml_platform.lake.declared_sql import declared_sql
+from ml_platform.lake.duck import quote_name, session
 from ml_platform.lake.evolution import was
 from ml_platform.lake.version import REJECTED, Staged, Version
 from ml_platform.pipeline.declared_code import table_code_version
@@ -92,7 +93,8 @@ def judge_rows(
     """Judge the rows of the relation ``raw`` on ``con``, and stage what becomes of each of the partitions in ``sources``."""
     references, deciding = _references(workspace, table, con)
     sources = {partition: [*versions, *deciding] for partition, versions in sources.items()}
-    with declared_sql(con, f"The contract of table {table.name!r}"):
+    declared = [*(rule.sql for rule in table.contract.rules), *(group.sql for group in table.availability)]
+    with declared_sql(con, f"The contract of table {table.name!r}", *declared):
         judgement = judge(
             con,
             "raw",

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from ml_platform.core.errors import DeclarationError, did_you_mean
+from ml_platform.lake.declared_sql import declared_sql
 from ml_platform.lake.duck import quote_name, session
 from ml_platform.tables.casts import cast_column
 from ml_platform.tables.contract import Column, Contract
@@ -177,7 +178,7 @@ def _keeps_rule(data: Any, contract: Contract, rule: Rule, backend: Backend) -> 
 
 
 def _ask(rows: pa.Table, contract: Contract, rule: Rule) -> list[bool]:
-    with session(threads=1) as con:
+    with session(threads=1) as con, declared_sql(con, f"The rule {rule.name!r}", rule.broken):
         con.register("frame", rows)
         delivered = {r[0]: r[1] for r in con.execute("DESCRIBE frame").fetchall()}
         cells = []

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ml_platform.core.errors import DeclarationError, SourceError, did_you_mean
 from ml_platform.tables.frames import plain_types
 from ml_platform.tables.limits import UNREADABLE, Limits
+from ml_platform.tables.read_parquet import read_parquet
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -104,7 +105,7 @@ def parse_delivery(data: bytes, name: str, format: str | None = None, null_value
         raise SourceError(f"{name} is empty ({len(data)} bytes): nothing was delivered, or it was cut off. Deliver it again.")
     readers: dict[str, Callable[[], pa.Table]] = {
         "csv": lambda: _read_csv(data, name, null_values),
-        "parquet": lambda: _read_parquet(data, name, limits),
+        "parquet": lambda: read_parquet(data, name, limits, use_threads=len(data) > _SMALL_BYTES),
         "jsonl": lambda: _read_json_lines(data, name),
     }
     words = {"csv": "CSV", "parquet": "Parquet", "jsonl": "JSON lines"}
@@ -172,19 +173,6 @@ def _check_closed_quotes(data: bytes, delimiter: str) -> None:
     except csv.Error as error:
         if "unexpected end of data" in str(error):
             raise csv.Error("it ends inside a quoted value") from None
-
-
-def _read_parquet(data: bytes, name: str, limits: Limits) -> pa.Table:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    file = pq.ParquetFile(pa.BufferReader(data))
-    about = file.metadata
-    limits.check_rows(name, about.num_rows)
-    limits.check_unpacked(name, sum(about.row_group(n).total_byte_size for n in range(about.num_row_groups)))
-    # Runs of one value take next to nothing in the file.
-    limits.check_unpacked(name, about.num_rows * about.num_columns)
-    return file.read(use_threads=len(data) > _SMALL_BYTES)
 
 
 def _read_json_lines(data: bytes, name: str) -> pa.Table:

@@ -11,6 +11,7 @@ import duckdb
 
 from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
 from ml_platform.lake.duck import quote_name
+from ml_platform.tables.endless_sql import refuse_endless
 from ml_platform.tables.sql_tree import binder, nodes, parse_select
 
 # What gives another answer tomorrow, or tells about the machine: a version could not be computed again.
@@ -21,10 +22,6 @@ _UNSTABLE = frozenset({
     "current_schemas", "current_database", "current_query", "current_connection_id", "current_query_id", "current_transaction_id",
     "in_search_path", "getenv", "stats", "vector_type", "query", "query_table",
 })  # fmt: skip
-# Functions that make as many values, or as long a text, as they are told, at once and without a look at limits: the most they may be told.
-_MAKERS = frozenset({"repeat", "lpad", "rpad", "range", "generate_series", "list_resize", "array_resize", "bar"})
-_POWERS = frozenset({"**", "^", "pow", "power", "factorial", "<<"})
-_MOST_MADE, _MOST_ROWS_MADE = 1_000_000, 1_000_000_000
 _TABLE_FUNCTIONS = frozenset({"unnest", "range", "generate_series"})
 
 
@@ -115,7 +112,7 @@ def bind_expression(sql: str, columns: Mapping[str, str], *, where: str, aggrega
             raise DeclarationError(f"{where} holds a subquery or a star. It may read only the columns of its own row.")
     used = _expression_columns(expression, columns, where)
     _refuse_unstable(expression, where)
-    _refuse_endless(expression, where)
+    refuse_endless(expression, where)
     row = _typed_row(columns)
     in_where = _error_of(f"SELECT 1 FROM {row} WHERE (({sql}\n)) IS NULL")
     aggregates = in_where is not None and "aggregates" in in_where
@@ -155,7 +152,7 @@ def bind_query(sql: str, tables: Mapping[str, Mapping[str, str]], where: str) ->
     where = f"{where}: the query {_short(sql)!r}"
     node = parse_select(sql, where)
     _refuse_unstable(node, where)
-    _refuse_endless(node, where)
+    refuse_endless(node, where)
     own = {entry["key"].lower() for part in nodes(node) for entry in part.get("cte_map", {}).get("map", [])}
     known = {name.lower(): name for name in tables}
     named: list[str] = []
@@ -185,35 +182,6 @@ def _refuse_unstable(tree: Any, where: str) -> None:
                 f"{where} calls {name}(), whose answer depends on when and where it runs. "
                 "What is declared must give the same rows again: use a column of the row instead."
             )
-
-
-def _refuse_endless(tree: Any, where: str) -> None:
-    """Refuse constants that ask a function for more values than any row needs; a computed number is left to the limits of the run."""
-    scans = {id(part["function"]) for part in nodes(tree) if part.get("type") == "TABLE_FUNCTION"}
-    for part in nodes(tree):
-        name = part.get("function_name", "").lower() if part.get("class") == "FUNCTION" else ""
-        if name not in _MAKERS:
-            continue
-        most = _MOST_ROWS_MADE if id(part) in scans else _MOST_MADE
-        for argument in part.get("arguments", ()):
-            asked = _constant_size(argument)
-            if asked > most:
-                told = f"{asked:,.0f}" if asked < float("inf") else "a power of"
-                raise DeclarationError(f"{where} asks {name}() for {told} values at once; {most:,} is the most.")
-
-
-def _constant_size(argument: Any) -> float:
-    """Return how large the number of an argument without columns may be: the product of the constants in it; 1 for anything else."""
-    size = 1.0
-    for part in nodes(argument):
-        if part.get("class") == "COLUMN_REF":
-            return 1.0
-        if part.get("function_name", "").lower() in _POWERS:
-            size = float("inf")
-        literal = part.get("literal") if part.get("class") == "CONSTANT" else None
-        if literal and literal["kind"] in ("INTEGER", "NUMERIC"):
-            size *= max(float(literal["text"].replace("_", "")), 1.0)
-    return size
 
 
 def _lambda_names(tree: Any) -> set[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from functools import lru_cache
 
+from ml_platform.lake.declared_sql import declared_sql
 from ml_platform.lake.duck import quote_name, session
 from ml_platform.training.problem import RowsSpine
 
@@ -67,6 +68,6 @@ def _reach(cutoff: str, types: tuple[tuple[str, str], ...]) -> tuple[timedelta, 
              probe AS (SELECT t, {row} FROM times),
              cut AS (SELECT epoch_us(({cutoff})::TIMESTAMPTZ) - epoch_us(t) AS away FROM probe)
         SELECT min(away), max(away), count(*) = count(away) FROM cut"""
-    with session(threads=1) as con:
+    with session(threads=1) as con, declared_sql(con, f"The cutoff `{cutoff}`", cutoff):
         least, most, always = con.sql(query).fetchall()[0]
     return (least * _MICROSECOND, most * _MICROSECOND) if always else None

@@ -10,6 +10,7 @@ from typing import Literal
 import polars as pl
 import pyarrow as pa
 
+from ml_platform.lake.declared_sql import declared_sql
 from ml_platform.lake.duck import quote_name, session
 from ml_platform.training.problem import Label
 from ml_platform.training.spine import CUTOFF, TIME
@@ -109,7 +110,7 @@ def observe_labels(
           ON {" AND ".join(conditions)}
         GROUP BY spine._spine_row"""
     # One thread: a parallel sum of floats is not the same twice, and a label must be.
-    with session(threads=1) as con:
+    with session(threads=1) as con, declared_sql(con, f"The label `{label.sql}`", label.sql, event_time):
         con.register("spine", asked.to_arrow())
         con.register("label_rows", rows)
         found = pl.from_arrow(con.sql(query, params=[observed_at] if known_by else None).to_arrow_table())

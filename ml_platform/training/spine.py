@@ -10,7 +10,8 @@ import polars as pl
 import pyarrow as pa
 
 from ml_platform.core.intervals import Interval, to_micros
-from ml_platform.lake.duck import declared_sql, quote_name, session
+from ml_platform.lake.declared_sql import declared_sql
+from ml_platform.lake.duck import quote_name, session
 from ml_platform.training.problem import GridSpine, RowsSpine
 
 CUTOFF = "_cutoff"
@@ -134,7 +135,7 @@ def grid_spine(spine: GridSpine, rows: pa.Table, *, known_by: Sequence[str], int
 def _evaluated(spine: RowsSpine, rows: pa.Table, columns: Sequence[str]) -> pl.DataFrame:
     """Return ``columns`` of the rows and their cutoffs, in the order of the rows."""
     select = ", ".join([*map(quote_name, columns), f"({spine.cutoff})::TIMESTAMPTZ AS {CUTOFF}"])
-    with session() as con, declared_sql(con, f"The cutoff `{spine.cutoff}`"):
+    with session() as con, declared_sql(con, f"The cutoff `{spine.cutoff}`", spine.cutoff):
         con.register("spine_rows", rows)
         found = _frame(con.sql(f"SELECT {select} FROM spine_rows").to_arrow_table())
     return found.with_columns(pl.col(CUTOFF).cast(TIME))
