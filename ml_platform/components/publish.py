@@ -19,7 +19,7 @@ from ml_platform.components.shown_result import ShownResult
 from ml_platform.components.version_events import POINTER_VERSION, version_metadata, version_tags
 from ml_platform.core.errors import MlPlatformError
 from ml_platform.core.masking import mask
-from ml_platform.pipeline.outcome import CheckOutcome, Markdown, Outcome, PartitionOutcome, Plot, Rows, told_reasons
+from ml_platform.pipeline.outcome import CheckOutcome, Markdown, Outcome, Page, PartitionOutcome, Plot, Rows, told_reasons
 
 if TYPE_CHECKING:
     from ml_platform.lake.lake import Lake
@@ -95,14 +95,11 @@ def _materialized(
     """Tell Dagster of the partitions that are new to it, and that the step is done: what stands on it in this run is run in any case."""
     ranged = ASSET_PARTITION_RANGE_START_TAG in context.run.tags and outcome.partitions[0].partition is not None
     deferred = context.run.tags.get(EXTERNALLY_MANAGED_ASSETS_TAG) == "true"
+    shown = shown_metadata(context.instance, outcome)
     if new and not ranged and not deferred:
         yield dg.MaterializeResult(
             asset_key=plan.key,
-            metadata={
-                **{name: metadata_value(value) for name, value in outcome.metadata.items()},
-                **_metadata(new[0], made_from),
-                "seconds": seconds,
-            },
+            metadata={**shown, **_metadata(new[0], made_from), "seconds": seconds},
             data_version=dg.DataVersion(_data_version(new[0], plan)),
         )
         return
@@ -113,8 +110,8 @@ def _materialized(
         with _together(context.instance):
             for partition in piece:
                 # Plots and tables describe the whole run: they stand once, at its newest partition.
-                extra = outcome.metadata if partition is new[-1] else {}
-                context.log_event(asset_materialization(plan, partition, made_from, {**cost, **extra}, inputs))
+                first = shown if partition is new[-1] else {}
+                context.log_event(asset_materialization(plan, partition, made_from, first, cost, inputs))
     with _reported_by_the_asset(context):
         yield dg.MaterializeResult(asset_key=plan.key)
 
@@ -165,14 +162,15 @@ def asset_materialization(
     plan: Told,
     partition: PartitionOutcome,
     made_from: Mapping[int, Sequence["InputTable"]],
-    extra: Mapping[str, Any],
+    first: Mapping[str, Any],
+    last: Mapping[str, Any] | None = None,
     inputs: Mapping[dg.AssetKey, tuple[str, int | None]] | None = None,
 ) -> dg.AssetMaterialization:
-    """Return the event of one partition with its numbers, what it was made from, its own data version, and what else is to be shown."""
+    """Return the event of one partition: what a reader wants first, its numbers, what it was made from, and what is of use last."""
     return dg.AssetMaterialization(
         plan.key,
         partition=partition.partition,
-        metadata={**_metadata(partition, made_from), **{name: metadata_value(value) for name, value in extra.items()}},
+        metadata={**first, **_metadata(partition, made_from), **(last or {})},
         tags=version_tags(_data_version(partition, plan), plan.code_version, inputs or {}),
     )
 
@@ -206,6 +204,19 @@ def metadata_value(value: Any) -> Any:
     if isinstance(value, bool | int | float | str):
         return _finite(value)
     return value if isinstance(value, dg.MetadataValue) else str(value)
+
+
+def shown_metadata(instance: dg.DagsterInstance, outcome: Outcome) -> dict[str, Any]:
+    """Return what a reader sees of a run first: its plots, tables and texts, and its pages as links that this instance opens."""
+    return {name: metadata_value(_opened(instance, value)) for name, value in outcome.metadata.items()}
+
+
+def _opened(instance: dg.DagsterInstance, value: Any) -> Any:
+    if not isinstance(value, Page):
+        return value
+    from ml_platform.components.lake_pages import link
+
+    return Markdown(link(instance, value))
 
 
 def _table(value: Rows) -> Any:

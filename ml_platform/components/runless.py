@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from ml_platform.components.history import has_history, open_history
-from ml_platform.components.publish import asset_materialization, check_result
+from ml_platform.components.publish import asset_materialization, check_result, shown_metadata
 from ml_platform.project.project import Project
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def report_outcome(root: Path, plan: "AssetPlan", outcome: "Outcome", lake: "Lak
                 description=result.description,
             )  # fmt: skip
             instance.report_runless_asset_event(evaluation)
+        shown = shown_metadata(instance, outcome)
         for partition in made:
-            instance.report_runless_asset_event(asset_materialization(plan, partition, made_from, outcome.metadata))
+            instance.report_runless_asset_event(asset_materialization(plan, partition, made_from, shown))
     return True

@@ -37,7 +37,7 @@ def version_metadata(version: Version, made_from: Sequence["InputTable"] = ()) -
         "lake/content": version.data_hash[:16],
         "dagster/uri": f"lake://{place}@{version.commit}",
         **({} if version.branch == MAIN else {BRANCH_METADATA: version.branch}),
-        **({"lake/input_versions": sum(one.versions for one in made_from), "lake/inputs": _inputs(made_from)} if made_from else {}),
+        **({"lake/input_versions": sum(one.versions for one in made_from), "lake/inputs": _inputs(version, made_from)} if made_from else {}),
     }
 
 
@@ -64,9 +64,11 @@ def version_tags(data_version: str, code_version: str | None, inputs: Mapping[dg
     return tags
 
 
-def _inputs(made_from: Iterable["InputTable"]) -> Any:
+def _inputs(version: Version, made_from: Iterable["InputTable"]) -> Any:
+    """Return what a version was made from as a table; the name of its own project is left out: the page is narrow."""
+    project = version.table.partition("/")[0] + "/"
     records = [
-        dg.TableRecord({"table": one.table, "versions": one.versions, "partitions": _span(one), "newest commit": one.commit})
+        dg.TableRecord({"table": one.table.removeprefix(project), "versions": one.versions, "partitions": _span(one), "commit": one.commit})
         for one in made_from
     ]
     return dg.MetadataValue.table(records=records, schema=_SCHEMA)
@@ -81,6 +83,6 @@ def _span(one: "InputTable") -> str:
 _SCHEMA = dg.TableSchema(
     [
         dg.TableColumn(name, "string" if name in ("table", "partitions") else "int")
-        for name in ("table", "versions", "partitions", "newest commit")
+        for name in ("table", "versions", "partitions", "commit")
     ]
 )

@@ -116,17 +116,17 @@ def write_card(card: Card) -> str:
     ) + "\n"  # fmt: skip
 
 
-def metric_rows(evaluations: Mapping[str, Evaluation]) -> list[dict[str, Any]]:
-    """Return one row per metric with each model's figure and interval, for a table."""
+def metric_rows(evaluations: Mapping[str, Evaluation], written: str = "{:.4f}") -> list[dict[str, Any]]:
+    """Return one row per metric with each model's figure and interval, for a table; ``written`` is how a number is."""
     first = next(iter(evaluations.values()))
     rows = []
     for metric in first.metrics:
         row: dict[str, Any] = {"metric": NAMES.get(metric, metric)}
         for role, evaluation in evaluations.items():
             figure = evaluation.metrics.get(metric)
-            row[role] = "" if figure is None else f"{figure.value:.4f}"
+            row[role] = "" if figure is None else written.format(figure.value)
             if figure is not None and figure.lower is not None and figure.upper is not None:
-                row[role] += f" [{figure.lower:.4f}, {figure.upper:.4f}]"
+                row[role] += f" [{written.format(figure.lower)}, {written.format(figure.upper)}]"
         rows.append(row)
     return rows
 

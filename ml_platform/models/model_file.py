@@ -23,7 +23,8 @@ REFERENCE = "reference.parquet"
 SCORE, BASELINE_SCORE = "_score", "_baseline_score"
 # Far below what any decision sees, above what another processor's exp may differ by.
 TOLERANCE = 1e-9
-CARD_FILES = ("card.json", "card.md")
+CARD_PAGE = "card.md"
+CARD_FILES = ("card.json", CARD_PAGE)
 # The models that are stored beside the model, by the prefix of their files.
 COMPANIONS = ("baseline", "constant")
 

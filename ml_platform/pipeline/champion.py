@@ -236,15 +236,15 @@ def _metadata(history: tuple[Judgement, ...]) -> dict[str, Any]:
     reasons = "\n".join(f"- {sentence}" for sentence in newest.words)
     shown = tuple(
         {
-            "decided at": f"{judgement.decided_at:%Y-%m-%d %H:%M}",
             "training date": judgement.training_date,
-            "model version": judgement.model_version,
-            "judged": judgement.role,
             "verdict": judgement.verdict,
-            "decided by": judgement.decided_by or "the rules",
-            "champion after": judgement.champion_version,
             "better by": judgement.difference,
+            "judged": judgement.role,
+            "decided by": judgement.decided_by or "the rules",
+            "decided at": f"{judgement.decided_at:%Y-%m-%d %H:%M}",
             "lower bound": judgement.lower,
+            "model version": judgement.model_version,
+            "champion after": judgement.champion_version,
         }
         for judgement in reversed(history[-SHOWN_JUDGEMENTS:])
     )

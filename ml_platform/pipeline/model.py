@@ -18,7 +18,7 @@ from ml_platform.models.card import write_card
 from ml_platform.models.contender import Role
 from ml_platform.models.fit import SEED, Fitted, fit
 from ml_platform.models.lightgbm import THREADS
-from ml_platform.models.model_file import CARD_FILES, REFERENCE, ModelFile, card_files, read_model_files, write_model_files
+from ml_platform.models.model_file import CARD_FILES, CARD_PAGE, REFERENCE, ModelFile, card_files, read_model_files, write_model_files
 from ml_platform.pipeline.candidates import CANDIDATES, candidates_of
 from ml_platform.pipeline.declared_code import model_code_version
 from ml_platform.pipeline.feature_values import resolve_features
@@ -26,7 +26,7 @@ from ml_platform.pipeline.layer_code import ENGINE
 from ml_platform.pipeline.lineage_report import lineage_metadata
 from ml_platform.pipeline.model_card import card_of
 from ml_platform.pipeline.model_report import baseline_check, metadata_of, numbers_of
-from ml_platform.pipeline.outcome import Outcome, PartitionOutcome
+from ml_platform.pipeline.outcome import Outcome, PartitionOutcome, page_of
 from ml_platform.pipeline.selected import no_training_set, training_versions
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem
@@ -146,7 +146,9 @@ def materialize_model(workspace: Workspace, problem_name: str, partitions: Seque
     metadata = {}
     if made:
         newest = max(made)
-        metadata = {**metadata_of(made[newest].fitted, made[newest].card), **lineage_metadata(workspace, published[newest])}
+        page = page_of(published[newest], CARD_PAGE, f"the card of the model of {newest}", workspace.lake.store.location)
+        shown = metadata_of(made[newest].fitted, made[newest].card)
+        metadata = {**shown, "card_page": page, **lineage_metadata(workspace, published[newest])}
     return Outcome(commit, outcomes, (baseline_check({day: one.fitted for day, one in made.items()}),), metadata)
 
 

@@ -12,6 +12,8 @@ from ml_platform.pipeline.outcome import CheckOutcome, Markdown, Plot, Rows
 
 # More bars than this are not read.
 SHOWN_FEATURES = 30
+# Three models with their intervals stand side by side on a page.
+SHOWN_DIGITS = "{:.3g}"
 
 
 def numbers_of(fitted: Fitted) -> dict[str, float | int | str]:
@@ -32,7 +34,7 @@ def metadata_of(fitted: Fitted, card: str) -> dict[str, Any]:
     evaluations = {fitted.trained.kind: fitted.evaluation, **_others(fitted)}
     importance = sorted(fitted.trained.importance().items(), key=lambda item: (-item[1], item[0]))[:SHOWN_FEATURES]
     found: dict[str, Any] = {
-        "metrics": Rows(tuple(metric_rows(evaluations))),
+        "metrics": Rows(tuple(_narrow(row) for row in metric_rows(evaluations, SHOWN_DIGITS))),
         "importance": Plot("importance", {"features": [name for name, _ in importance], "values": [value for _, value in importance]}),
         "card": Markdown(card),
     }
@@ -64,6 +66,11 @@ def baseline_check(fitted: Mapping[str, Fitted]) -> CheckOutcome:
         return CheckOutcome("beats_baseline", False, "warn", summary, rows, numbers)
     summary = f"Better than the constant beyond chance, and than the {baseline} baseline, on rows that nobody had seen."
     return CheckOutcome("beats_baseline", True, "warn", summary, rows, numbers)
+
+
+def _narrow(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row of the metrics with the constant's interval left out: it is there to be beaten, and the card has it."""
+    return {name: value.partition(" [")[0] if name == "constant" else value for name, value in row.items()}
 
 
 def _others(fitted: Fitted) -> dict[str, Evaluation]:

@@ -10,10 +10,12 @@ from ml_platform.monitoring.drift import RULE, ColumnDrift
 from ml_platform.monitoring.findings import decision_text, drift_figure, drift_rows, score_figure
 from ml_platform.monitoring.monitored_day import MonitoredDay
 from ml_platform.pipeline.champion import name_of
-from ml_platform.pipeline.outcome import CheckOutcome, Markdown, Plot
+from ml_platform.pipeline.outcome import CheckOutcome, Markdown, Plot, page_of
 from ml_platform.pipeline.predictions import SCORE
 from ml_platform.pipeline.watched import Champion, Watched
 from ml_platform.pipeline.workspace import Workspace
+
+REPORT_FILE = "report.html"
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,6 @@ def metadata_of(workspace: Workspace, watched: Watched, newest: Found | None, pa
         "scored_by": name_of(champion.version, champion.role),
     }
     if page is not None:
-        metadata["report"] = f"{workspace.lake.store.location(page.files[0].path)} (commit {page.commit})"
+        metadata["report"] = page_of(page, REPORT_FILE, f"Evidently's report of {page.partition}", workspace.lake.store.location)
         metadata["evidently_drifted_share"] = page.properties["drifted_share"]
     return metadata

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from ml_platform.pipeline.watched import Champion, Watched
 
 Report = Literal["auto", "always", "never"]
-REPORT_FILE = "report.html"
 
 
 def materialize_monitoring(workspace: Workspace, problem_name: str, partitions: Sequence[str], *, report: Report = "auto") -> Outcome:
@@ -241,6 +240,7 @@ def _publish_report(
 ) -> Version | str | None:
     """Publish Evidently's page of the newest day that deserves one; return its version, or in words why it could not be made."""
     from ml_platform.core.errors import EmptySampleError
+    from ml_platform.pipeline.monitored import REPORT_FILE
 
     table = workspace.table("reports", problem_name)
     days = [day for day in found if report == "always" or (report == "auto" and _is_news(found[day].monitored, past))]

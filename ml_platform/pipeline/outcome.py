@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -29,6 +29,26 @@ class Plot:
 
     kind: str
     data: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A file of a version that a person opens in the browser, HTML or Markdown: ``title`` is the link's text, ``location`` where it lies.
+
+    ``content`` is the start of the version's content hash, by which a link to another lake's version of this number is found out.
+    """
+
+    title: str
+    version: int
+    content: str
+    file: str
+    location: str
+
+
+def page_of(version: Version, file: str, title: str, location: Callable[[str], str]) -> Page:
+    """Return the page that a file of a version is; ``location`` tells of a path within the lake where it lies."""
+    path = next(one.path for one in version.files if one.name == file)
+    return Page(title, version.id, version.data_hash[:12], file, location(path))
 
 
 @dataclass(frozen=True)

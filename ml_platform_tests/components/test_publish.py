@@ -146,7 +146,7 @@ def test_every_partition_says_what_it_was_made_from_and_is_fresh_until_that_chan
         made = events(instance, *spending.path)[DAYS[0]]
         assert made.metadata["lake/input_versions"].value == 1
         rows = [record.data for record in made.metadata["lake/inputs"].value.records]
-        assert rows == [{"table": "shop/tables/orders", "versions": 1, "partitions": DAYS[0], "newest commit": 1}]
+        assert rows == [{"table": "tables/orders", "versions": 1, "partitions": DAYS[0], "commit": 1}]
         assert "lake/inputs" not in events(instance, *orders.path)[DAYS[0]].metadata, "it was made from nothing of the lake"
         assert [stale_reasons(definitions, instance, key, DAYS[0]) for key in (orders, spending)] == [[], []]
         # The same day with other rows: only what was made from the old ones is stale.

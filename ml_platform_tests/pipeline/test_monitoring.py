@@ -336,7 +336,7 @@ def test_evidently_writes_a_page_when_there_is_news(world):
     world.score(days_from(TRAINED, 20))
     first, second, _ = live(world, days, report="auto")
     # A Monday, and the first monitored day of its week; then nothing new.
-    assert "reports/late" in first.metadata["report"]
+    assert "reports/late" in first.metadata["report"].location
     assert "report" not in second.metadata
     heads = world.lake.heads("air/reports/late")
     assert list(heads) == ["2013-01-21"]
