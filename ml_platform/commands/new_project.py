@@ -65,8 +65,8 @@ local_artifact_storage:
   class: LocalArtifactStorage
   config: {base_dir: data/.dagster}
 compute_logs:
-  module: dagster._core.storage.local_compute_log_manager
-  class: LocalComputeLogManager
+  module: ml_platform.components.lake_pages   # logs as usual; and reports and model cards open from the UI
+  class: LakePages
   config: {base_dir: data/.dagster/compute_logs}
 # So many runs at a time; steps of one pool wait for each other, also across runs.
 concurrency:

@@ -17,7 +17,7 @@ HOME = "DAGSTER_HOME"
 # What Dagster keeps in files beside its database: module, class, and the folder in a branch's home.
 _OWN_FILES = {
     "local_artifact_storage": ("dagster._core.storage.root", "LocalArtifactStorage", ""),
-    "compute_logs": ("dagster._core.storage.local_compute_log_manager", "LocalComputeLogManager", "compute_logs"),
+    "compute_logs": ("ml_platform.components.lake_pages", "LakePages", "compute_logs"),
 }
 
 

@@ -37,7 +37,9 @@ def version_metadata(version: Version, made_from: Sequence["InputTable"] = ()) -
         "lake/content": version.data_hash[:16],
         "dagster/uri": f"lake://{place}@{version.commit}",
         **({} if version.branch == MAIN else {BRANCH_METADATA: version.branch}),
-        **({"lake/input_versions": sum(one.versions for one in made_from), "lake/inputs": _inputs(version, made_from)} if made_from else {}),
+        **(
+            {"lake/input_versions": sum(one.versions for one in made_from), "lake/inputs": _inputs(version, made_from)} if made_from else {}
+        ),
     }
 
 
@@ -81,8 +83,5 @@ def _span(one: "InputTable") -> str:
 
 
 _SCHEMA = dg.TableSchema(
-    [
-        dg.TableColumn(name, "string" if name in ("table", "partitions") else "int")
-        for name in ("table", "versions", "partitions", "commit")
-    ]
+    [dg.TableColumn(name, "string" if name in ("table", "partitions") else "int") for name in ("table", "versions", "partitions", "commit")]
 )

@@ -38,7 +38,9 @@ def client(tmp_path):
     with dg.instance_for_test(overrides={"compute_logs": logs}) as instance:
         assert isinstance(instance.compute_log_manager, LakePages)
         with WorkspaceProcessContext(instance, EmptyWorkspaceTarget()) as context:
-            yield SimpleNamespace(http=TestClient(create_app_from_workspace_process_context(context), raise_server_exceptions=False), instance=instance)
+            yield SimpleNamespace(
+                http=TestClient(create_app_from_workspace_process_context(context), raise_server_exceptions=False), instance=instance
+            )
 
 
 def address(client, page):
