@@ -1,8 +1,9 @@
 """Pages of the lake that open in the browser: Evidently's report and a model's card, by a link on an asset's page.
 
-Dagster's webserver serves one kind of file besides its own: what the compute log manager of ``dagster.yaml`` says a log is, below ``/logs/``.
-`LakePages` is Dagster's own manager of local logs, and answers for files of the lake too. Nothing is copied ahead: a page is read from the lake
-when somebody opens it, so a version that is gone, or forgotten, is gone here as well. A browser gets it as a download that it opens by a click.
+Dagster's webserver serves one kind of file besides its own: what the compute log manager of ``dagster.yaml`` says a log is, below
+``/logs/``. `LakePages` is Dagster's own manager of local logs, and answers for files of the lake too. Nothing is copied ahead: a page is
+read from the lake when somebody opens it, so a version that is gone, or forgotten, is gone here as well. A browser gets it as a download
+that it opens by a click.
 """
 
 from __future__ import annotations

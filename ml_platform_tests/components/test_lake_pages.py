@@ -2,10 +2,10 @@
 
 from types import SimpleNamespace
 
+import dagster as dg
 import pytest
 from starlette.testclient import TestClient
 
-import dagster as dg
 from ml_platform.components.lake_pages import LakePages, link
 from ml_platform.lake.lake import Lake
 from ml_platform.pipeline.outcome import page_of
@@ -52,7 +52,8 @@ def test_a_link_opens_the_report_and_the_card(client, lake, version):
     assert (report.status_code, report.text) == (200, HTML)
     assert report.headers["content-type"].startswith("text/html")
     card = client.http.get(address(client, page_of(version, "card.md", "the card", lake.store.location)))
-    assert "<h1>A model</h1>" in card.text and "<td>0.7</td>" in card.text
+    assert "<h1>A model</h1>" in card.text
+    assert "<td>0.7</td>" in card.text
     assert "<script>" not in card.text, "text is shown, not obeyed"
 
 
@@ -85,4 +86,6 @@ def test_an_instance_without_our_logs_says_where_the_page_lies(lake, version):
     page = page_of(version, "report.html", "the report", lake.store.location)
     with dg.DagsterInstance.ephemeral() as instance:
         told = link(instance, page)
-    assert told.startswith("the report: `") and "report.html" in told and "](" not in told
+    assert told.startswith("the report: `")
+    assert "report.html" in told
+    assert "](" not in told
