@@ -17,7 +17,7 @@ export DO_NOT_TRACK := 1
 export OMP_WAIT_POLICY := passive
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test lint hunt check integrations venv format clean
+.PHONY: help demo dev test lint hunt check docs integrations venv format clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ lint: $(STAMP) ## Check format, lint, layers and types
 hunt: $(STAMP) ## Look for what the random tests have not seen yet: twenty times their examples (long)
 	@ML_PLATFORM_TEST_EFFORT=20 $(BIN)/python -m pytest -n 2 --dist loadfile -m hypothesis
 
+docs: $(STAMP) ## Build the documentation into site/ (open site/index.html; a broken link fails)
+	@echo "==> mkdocs" && NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet && echo "==> Open site/index.html"
+
 integrations: $(STAMP) ## Say which packages can be installed beside the wheel and its pinned versions (asks the package index)
 	@$(BIN)/python -m ml_platform_tests.integrations
 
@@ -53,9 +56,9 @@ format: $(STAMP) ## Put the code into its format and order its imports
 
 clean: ## Remove what was landed, built and cached (keeps .venv; `rm -r .venv` removes that)
 	@echo "==> Removing data/lake, data/.dagster, landed files and caches"
-	@rm -rf data/lake data/.dagster .tmp_dagster_home_* build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf data/lake data/.dagster .tmp_dagster_home_* build dist site .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	@find data/landing -mindepth 1 ! -name .gitkeep -delete
-	@find ml_platform ml_platform_tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find ml_platform ml_platform_docs ml_platform_tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A changed list of packages installs again; a failed installation leaves no stamp and is taken up where it stopped.
 $(STAMP): pyproject.toml constraints.txt constraints-dev.txt

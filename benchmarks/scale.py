@@ -3,7 +3,8 @@
 Events and spine rows are made up and written to Parquet in chunks; each size is computed in a process of its own, which sees files and
 writes one file. In the skewed variant half of all events and spine rows belong to one key; in the endless one the windows
 are 7 days, the last 10 rows and all history. Printed are wall and CPU seconds, the largest
-resident memory of that process (VmHWM), and the bytes of the answers; a table and a plot go to ``benchmarks/scale.md`` and ``scale.svg``.
+resident memory of that process (VmHWM), and the bytes of the answers; a table goes to ``benchmarks/scale.md``, a plot to
+``docs/pictures/scale.svg``.
 
     python benchmarks/scale.py [--sizes 1e5 1e6 1e7] [--memory 8GiB] [--workers 2] [--skewed] [--endless] [--folder FOLDER] [--write]
 """
@@ -157,7 +158,9 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=None)
     parser.add_argument("--skewed", action="store_true", help="also with one key that has half of all events")
     parser.add_argument("--endless", action="store_true", help="windows of the last 10 rows and of all history beside one of 7 days")
-    parser.add_argument("--write", action="store_true", help="keep the figures in scale.json, scale.md and scale.svg beside this file")
+    parser.add_argument(
+        "--write", action="store_true", help="keep the figures in scale.json and scale.md beside this file, and the plot in docs/pictures"
+    )
     parser.add_argument("--step", choices=["make", "run"], help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.step == "make":

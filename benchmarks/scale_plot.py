@@ -34,7 +34,7 @@ def keep(found: dict[str, Any]) -> None:
     figures = [known[key] for key in sorted(known)]
     FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
     (HERE / "scale.md").write_text("\n".join([HEADER, *map(row_of, figures)]) + "\n")
-    (HERE / "scale.svg").write_text(plot(figures))
+    (HERE.parent / "docs" / "pictures" / "scale.svg").write_text(plot(figures))
 
 
 def plot(figures: Sequence[dict[str, Any]]) -> str:

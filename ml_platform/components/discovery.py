@@ -21,7 +21,7 @@ class RelationshipModel(dg.Model, dg.Resolvable):
 
 
 class PrimitivesModel(dg.Model, dg.Resolvable):
-    """Featuretools' primitives by name; docs/primitives.md lists them all."""
+    """Featuretools' primitives by name; docs/reference/primitives.md lists them all."""
 
     aggregations: Annotated[list[str] | None, Field(description="Over children: mean, max, percent_true...")] = None
     transforms: Annotated[list[str], Field(description="Of a row's own values: hour, weekday, divide_numeric...")] = []

@@ -1,4 +1,4 @@
-"""The examples of docs/other_stores.md against loops that are written from each store's own rule."""
+"""The examples of docs/how_to/other_stores.md against loops that are written from each store's own rule."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ml_platform.features.handmade import compute_handmade, hand_over
 from ml_platform.tables.contract import Column, Contract
 from ml_platform.tables.table import Availability, FileSource, Table
 
-DOCS = Path(__file__).parents[2] / "docs" / "other_stores.md"
+DOCS = Path(__file__).parents[2] / "docs" / "how_to" / "other_stores.md"
 EXAMPLES: dict[str, str] = dict(re.findall(r"```yaml\n# like: (\w+)\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL))
 ORDERS = Table(
     "orders", FileSource("-"), Contract((Column("customer", "string"), Column("happened_at", "timestamp"), Column("amount", "float64"))),

@@ -96,7 +96,7 @@ def _units(events: pl.DataFrame, spine: pl.DataFrame, window: timedelta) -> list
 
 
 def test_where_featuretools_differs_is_as_documented():
-    """It takes a NULL last value for the last one, and counts NULL as not true; the engine skips NULLs throughout (docs/features.md)."""
+    """It takes a NULL last value for the last one, and counts NULL as not true; the engine skips NULLs throughout."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from featuretools.primitives import Last, PercentTrue, Std, Sum

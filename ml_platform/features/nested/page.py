@@ -1,4 +1,7 @@
-"""The part of ``docs/primitives.md`` that is made from the registry: ``python -m ml_platform.features.nested.page docs/primitives.md``."""
+"""The part of ``docs/reference/primitives.md`` that is made from the registry.
+
+``python -m ml_platform.features.nested.page docs/reference/primitives.md`` writes it anew.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every standard primitive of Featuretools 1.31 and what the engine does with it; ``docs/primitives.md`` is made from this.
+"""Every standard primitive of Featuretools 1.31 and what the engine does with it; ``docs/reference/primitives.md`` is made from this.
 
 ``fast``: the engine's own arrays. ``fallback``: Featuretools' own function, over exactly the rows of our rule. ``refused``: an error when
 the declaration is loaded, with the reason.

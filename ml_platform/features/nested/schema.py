@@ -115,7 +115,7 @@ def _check_words(discovery: Discovery, where: str) -> None:
     refused += refusals(discovery.transforms, TRANSFORMS, "transform")
     if refused:
         raise DeclarationError(
-            f"{where}: discover asks for primitives that are not computed here. {' '.join(refused)} See docs/primitives.md."
+            f"{where}: discover asks for primitives that are not computed here. {' '.join(refused)} See docs/reference/primitives.md."
         )
     if discovery.max_depth not in (1, 2, 3):
         raise DeclarationError(f"{where}: discover.max_depth is {discovery.max_depth}; it can be 1, 2 or 3.")

@@ -199,7 +199,8 @@ def raise_refused(refused: Sequence[str], where: str) -> None:
     """Raise one error that names every feature that cannot be computed, with its reason."""
     if refused:
         raise DeclarationError(
-            f"{where}: {len(refused)} features that discover finds cannot be computed here. {'; '.join(refused)}. See docs/primitives.md."
+            f"{where}: {len(refused)} features that discover finds cannot be computed here. {'; '.join(refused)}. "
+            "See docs/reference/primitives.md."
         )
 
 

@@ -10,7 +10,7 @@ from ml_platform.features.nested.page import BEGIN, with_made_part
 from ml_platform.features.nested.primitives import AGGREGATIONS, TRANSFORMS, refusals
 from ml_platform.features.nested.transforms import _COMPARISONS, _EXPRESSIONS
 
-PAGE = Path(__file__).parents[3] / "docs" / "primitives.md"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "primitives.md"
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_every_standard_primitive_is_classified(featuretools):
 def test_the_page_is_made_from_the_registry():
     page = PAGE.read_text(encoding="utf-8")
     assert BEGIN in page
-    assert page == with_made_part(page), "Run: python -m ml_platform.features.nested.page docs/primitives.md"
+    assert page == with_made_part(page), "Run: python -m ml_platform.features.nested.page docs/reference/primitives.md"
 
 
 def test_what_is_called_fast_has_code_of_our_own():
