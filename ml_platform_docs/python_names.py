@@ -21,12 +21,18 @@ _HELD = {
         "ml_platform.components.opening:OpenProblem",
         "ml_platform.components.opening:OpenView",
     ],
-    "The lake": ["ml_platform.lake:open", "ml_platform.lake.lake:Lake", "ml_platform.lake.reading:Reading"],
+    "The lake": [
+        "ml_platform.lake:open",
+        *(f"ml_platform.lake.lake:Lake.{name}" for name in ("read", "tables", "partitions", "heads", "history", "diff", "verify")),
+        "ml_platform.lake.reading:Reading",
+    ],
     "In an asset of your own": [
         "ml_platform.components.resource:Platform.publish",
         "ml_platform.components.resource:LakeDuckDB.get_connection",
     ],
 }
+_WIDTH = 88
+_STARS = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
 _DECLARATIONS = {"Table": "table.md", "FeatureView": "feature_view.md", "Problem": "problem.md", "Retention": "retention.md"}
 
 
@@ -88,11 +94,27 @@ def _function(shown: str, function: Any, heading: str) -> str:
 
 
 def _signature(shown: str, function: Any) -> str:
+    """Return how a function is called, on one line where it fits."""
     signature = inspect.signature(function)
-    kept = [p for p in signature.parameters.values() if p.name != "self"]
-    text = str(signature.replace(parameters=kept))
-    short = re.sub(r"ml_platform\.[a-z_.]+\.", "", text).replace("'", "")
-    return f"{shown}{short}"
+    given, star = [], False
+    for parameter in signature.parameters.values():
+        if parameter.name == "self":
+            continue
+        if parameter.kind is parameter.KEYWORD_ONLY and not star:
+            given, star = [*given, "*"], True
+        default = "" if parameter.default is parameter.empty else f" = {parameter.default!r}"
+        given.append(f"{_STARS.get(parameter.kind, '')}{parameter.name}: {_annotation(parameter.annotation)}{default}")
+        star = star or parameter.kind is parameter.VAR_POSITIONAL
+    end = "" if signature.return_annotation is signature.empty else f" -> {_annotation(signature.return_annotation)}"
+    line = f"{shown}({', '.join(given)}){end}"
+    if len(line) <= _WIDTH:
+        return line
+    return "\n".join([f"{shown}(", *(f"    {one}," for one in given), f"){end}"])
+
+
+def _annotation(annotation: Any) -> str:
+    text = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
+    return re.sub(r"\b(ml_platform|typing|collections\.abc)\.([a-z_]+\.)*", "", text)
 
 
 def _type(text: str | None) -> str:
