@@ -6,6 +6,7 @@ from ml_platform.features.compile import CompiledView
 from ml_platform.features.definition import VALID_FROM, FeatureDefinition
 from ml_platform.project.project import CompiledProblem, Project
 from ml_platform.tables.types import contract_columns
+from ml_platform.training.label_sql import bind_label
 
 _VALID_FROM = "The first cutoff for which the values of the row hold; they hold until the entity's next row."
 
@@ -34,10 +35,16 @@ def training_columns(project: Project, problem: CompiledProblem) -> dg.TableSche
     columns += [
         dg.TableColumn("_cutoff", "TIMESTAMP WITH TIME ZONE", "Features are of what was available strictly before it."),
         dg.TableColumn("_split", "VARCHAR", "train, validate or test, in the order of time."),
-        dg.TableColumn("_label", "DOUBLE", f"`{problem.problem.label.sql}` over {problem.label_table.name}, once mature."),
+        dg.TableColumn("_label", _label_type(problem), f"`{problem.problem.label.sql}` over {problem.label_table.name}, once mature."),
     ]
     there = {column.name for column in columns}
     return dg.TableSchema([*columns, *(dg.TableColumn(d.name, d.type, d.description) for d in definitions if d.name not in there)])
+
+
+def _label_type(problem: CompiledProblem) -> str:
+    """Return the type of stored labels: of classes their names, else numbers."""
+    is_text = bind_label(problem.problem, problem.label_table).type == "VARCHAR"
+    return "VARCHAR" if is_text or problem.problem.task == "multiclass" else "DOUBLE"
 
 
 def _told(definition: FeatureDefinition) -> str:

@@ -10,6 +10,7 @@ None or not finite is not drawn:
 * ``drift``: columns, effects (as multiples of the size that matters), drifted (booleans), importance (shares or None)
 * ``scores``: edges (one more than bins), reference, current (shares of rows per bin)
 * ``rejected``: partitions, rows (delivered), rejected
+* ``confusion``: classes, counts (per class that was, how many rows were taken for each class)
 """
 
 from __future__ import annotations
@@ -255,6 +256,24 @@ def _rejected(data: Mapping[str, Any], columns: int) -> Picture:
     return picture
 
 
+def _confusion(data: Mapping[str, Any], size: int) -> Picture:
+    """Draw shares of the rows of each class that were taken for each class, the darker the larger; rare classes are left out first."""
+    counts = data["counts"]
+    places = sorted(range(len(counts)), key=lambda n: (-sum(counts[n]), n))[:size]
+    shown = f", {size} of {len(counts)} classes" if len(counts) > size else ""
+    picture = _titled(f"What was (lines), taken for what (columns){shown}", FIRST_ROW + ROW * len(places))
+    width = min(30, (WIDTH - BAR_X) // len(places))
+    cells = {
+        (line_, column): counts[a][b] / (sum(counts[a]) or 1) for line_, a in enumerate(places) for column, b in enumerate(places)
+    }  # fmt: skip
+    for low, top, opacity in ((0.6, 1.1, 1), (0.3, 0.6, 0.6), (0.1, 0.3, 0.3), (0.02, 0.1, 0.12)):
+        d = "".join(f"M{BAR_X + width * x} {FIRST_ROW + ROW * y}h{width - 2}" for (y, x), share in cells.items() if low <= share < top)
+        picture.path(d, stroke=BLUE, stroke_width=ROW - 2, opacity=opacity)
+    for place, number in enumerate(places):
+        picture.text(0, FIRST_ROW + 3 + ROW * place, f"{_short(data['classes'][number], 24)} {cells[place, place]:.0%} right")
+    return picture
+
+
 # Per kind: how it is drawn, in how many bars or points at most (fewer where the names are long), and the keys that it needs (of several
 # forms, one).
 _ROWS = range(14, 0, -1)
@@ -265,5 +284,6 @@ _DRAWINGS: dict[str, tuple[Any, ...]] = {
     "size_curve": (_size_curve, range(20, 1, -1), ("sizes", "quality", "chosen"), ("sizes", "auc", "chosen")),
     "drift": (_drift, _ROWS, ("columns", "effects", "drifted", "importance")),
     "scores": (_scores, range(24, 1, -1), ("edges", "reference", "current")),
+    "confusion": (_confusion, range(8, 0, -1), ("classes", "counts")),
     "rejected": (_rejected, range(60, 1, -4), ("partitions", "rows", "rejected")),
 }

@@ -30,14 +30,26 @@ class SpineModel(dg.Model, dg.Resolvable):
     ] = None
 
 
+class ValueModel(dg.Model, dg.Resolvable):
+    """The label of a spine row without label rows."""
+
+    value: Annotated[float | str, Field(description="A number, or the name of a class.")]
+
+
 class LabelModel(dg.Model, dg.Resolvable):
     """What is predicted: an aggregate over the rows that come after the cutoff."""
 
     table: Annotated[str, Field(description="The table whose rows are aggregated.", alias="from")]
-    sql: Annotated[str, Field(description="The aggregate; boolean for a classification.")]
+    sql: Annotated[
+        str,
+        Field(description="The aggregate: true or false, a number, or a text that names a class. `_cutoff` is the cutoff of the row."),
+    ]
     horizon: Annotated[str, Field(description="How long after the cutoff rows count, e.g. 36h. A label is mature for all rows at once.")]
     match: Annotated[list[str], Field(description="Columns that the spine row and the label rows share.")]
-    without_rows: Annotated[core.WithoutRows, Field(description="What a spine row without label rows is.")] = "exclude"
+    without_rows: Annotated[
+        core.WithoutRows | ValueModel,
+        Field(description="What a spine row without label rows is: exclude, zero, null, or {value: 60} (a number, or a class)."),
+    ] = "exclude"
 
 
 class TrainingModel(dg.Model, dg.Resolvable):
@@ -104,7 +116,13 @@ class Problem(Declared):
     label: Annotated[LabelModel, Field(description="What is predicted.")]
     task: Annotated[
         core.DeclaredTask | None,
-        Field(description="binary (a probability) or regression (a number); needed where the label's values leave it open."),
+        Field(
+            description="binary (a probability), multiclass (one for each class), regression (a number) or quantiles (of a number). The "
+            "label's type says it else: true or false, a text, a number; a few whole numbers leave it open."
+        ),
+    ] = None
+    quantiles: Annotated[
+        list[float] | None, Field(description="Of task quantiles: which, rising; the outer two are an interval. Default 0.1, 0.5, 0.9.")
     ] = None
     features: Annotated[list[str], Field(description="Views, view.feature, or table.column.")] = []
     discover: Annotated[DiscoverModel | None, Field(description="Let Featuretools search tables for more features.")] = None
@@ -117,7 +135,9 @@ class Problem(Declared):
     leakage: Annotated[
         LeakageModel | None, Field(description="{allow: {feature: reason}} accepts what the leakage guard finds in a feature.")
     ] = None
-    promote_margin: Annotated[float, Field(description="A challenger must be better by this (AUC).")] = 0.002
+    promote_margin: Annotated[
+        float, Field(description="A challenger must be better by this: AUC, else a share of the champion's loss.")
+    ] = 0.002
 
     def to_core(self) -> core.Problem:
         """Return the declaration as the core knows it.
@@ -138,10 +158,11 @@ class Problem(Declared):
             spine=self._spine(where),
             label=core.Label(
                 self.label.table, tuple(self.label.match), read_sql(self.label.sql, self.folder),
-                length(self.label.horizon, "label.horizon"), self.label.without_rows,
+                length(self.label.horizon, "label.horizon"), self._without_rows(),
             ),
             features=tuple(self.features),
-            task=self.task,
+            task=self.task or ("quantiles" if self.quantiles else None),
+            quantiles=tuple(self.quantiles or (core.QUANTILES if self.task == "quantiles" else ())),
             discover=None if self.discover is None else self.discover.to_core(self.folder, where),
             training=core.Training(
                 length(self.training.every, "training.every"), length(self.training.look_back, "training.look_back"),
@@ -166,6 +187,10 @@ class Problem(Declared):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Build the assets from training set to monitoring."""
         return definitions_of(self, context)
+
+    def _without_rows(self) -> core.WithoutRows | core.Value:
+        given = self.label.without_rows
+        return core.Value(given.value) if isinstance(given, ValueModel) else given
 
     def _population_allow(self, where: str) -> str:
         if self.population is not None and not self.population.allow.strip():

@@ -10,6 +10,8 @@ from ml_platform.core.environment import flatten_environment
 from ml_platform.models.contender import Role
 from ml_platform.models.evaluation import Evaluation
 
+# Of more classes a table is not read.
+SHOWN_CLASSES = 12
 NAMES = {
     "auc": "AUC",
     "gini": "Gini",
@@ -19,18 +21,25 @@ NAMES = {
     "rmse": "RMSE",
     "mae": "MAE",
     "r2": "R²",
+    "accuracy": "accuracy",
+    "macro_f1": "F1, mean of the classes",
+    "macro_auc": "AUC, mean of the classes",
+    "pinball": "pinball loss",
+    "coverage": "within the interval",
+    "width": "width of the interval",
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Split:
-    """The rows of one part of the training set: how many, and their first and last cutoff as text."""
+    """The rows of one part of the training set: how many, first and last cutoff as text, and their mean label or shares of classes."""
 
     name: str
     rows: int
     first: str
     last: str
-    mean_label: float
+    mean_label: float | None
+    shares: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -105,6 +114,7 @@ def write_card(card: Card) -> str:
             f"**Predicts** {card.label}.",
             _data(card),
             _metrics(card),
+            _classes(card.model),
             _calibration(card.model),
             _features(card),
             _origin(card),
@@ -139,12 +149,45 @@ def to_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _data(card: Card) -> str:
-    rows = [
-        {"rows of": s.name, "count": f"{s.rows:,}", "first cutoff": s.first, "last cutoff": s.last, "mean label": f"{s.mean_label:.4f}"}
-        for s in card.splits
-    ]  # fmt: skip
+    rows = [{"rows of": s.name, "count": f"{s.rows:,}", "first cutoff": s.first, "last cutoff": s.last} | _labels(s) for s in card.splits]
     note = "The model was fitted on the train and validate rows; the test rows were looked at once, for the figures below."
     return f"## Data\n\n{to_table(rows)}\n\n{note}"
+
+
+def _labels(split: Split) -> dict[str, str]:
+    if split.mean_label is not None:
+        return {"mean label": f"{split.mean_label:.4f}"}
+    shown = list(split.shares.items())[:SHOWN_CLASSES]
+    more = ", ..." if len(split.shares) > len(shown) else ""
+    return {"classes": ", ".join(f"{name} {share:.1%}" for name, share in shown) + more}
+
+
+def class_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Return one row per class: how many rows are of it and were taken for it, and how well it is told from the rest."""
+    return [
+        {
+            "class": c.name, "rows": c.rows, "taken for it": c.predicted, "precision": f"{c.precision:.3f}", "recall": f"{c.recall:.3f}",
+            "F1": f"{c.f1:.3f}", "AUC against the rest": "" if c.auc is None else f"{c.auc:.4f}",
+        }
+        for c in evaluation.classes
+    ]  # fmt: skip
+
+
+def confusion_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Return one row per class that was: how many of its rows were taken for each class."""
+    names = [one.name for one in evaluation.classes]
+    titles = [*names, "a class not learnt"][: len(evaluation.confusion)]
+    return [
+        {"was": title} | {f"taken for {n}": count for n, count in zip(names, row, strict=True)}
+        for title, row in zip(titles, evaluation.confusion, strict=True)
+    ]
+
+
+def _classes(evaluation: Evaluation) -> str:
+    if not evaluation.classes:
+        return ""
+    found = f"## Classes\n\n{to_table(class_rows(evaluation))}"
+    return found if len(evaluation.classes) > SHOWN_CLASSES else f"{found}\n\n{to_table(confusion_rows(evaluation))}"
 
 
 def _metrics(card: Card) -> str:
@@ -162,7 +205,8 @@ def _metrics(card: Card) -> str:
 
 def _calibration(evaluation: Evaluation) -> str:
     rows = [{"rows": f"{b.rows:,}", "predicted": f"{b.predicted:.4f}", "observed": f"{b.observed:.4f}"} for b in evaluation.calibration]
-    return f"## Calibration\n\n{to_table(rows)}"
+    note = "Of each row: the probability of the likeliest class, and whether it was the right one.\n\n" if evaluation.classes else ""
+    return f"## Calibration\n\n{note}{to_table(rows)}"
 
 
 def _features(card: Card) -> str:

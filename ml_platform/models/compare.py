@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from ml_platform.models.class_figures import class_log_losses
 from ml_platform.models.clustered import clustered_error, t_quantile, t_share_above
 from ml_platform.models.evaluation import log_losses
+from ml_platform.models.quantile_figures import pinball_losses
 from ml_platform.models.ranking import auc_influence
+from ml_platform.training.target import Target, as_target
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,32 +58,40 @@ class Comparison:
         return asdict(self)
 
 
-def compare(labels: np.ndarray, challenger: np.ndarray, champion: np.ndarray, days: np.ndarray, task: Task) -> Comparison:
-    """Compare two models by what the task is judged by: AUC to classify, mean squared error for a regression.
+def compare(labels: np.ndarray, challenger: np.ndarray, champion: np.ndarray, days: np.ndarray, task: Task | Target) -> Comparison:
+    """Compare two models by what the task is judged by.
+
+    That is the AUC of two classes, the log-loss of several, the mean squared error of a number, and the pinball loss of quantiles.
 
     Parameters
     ----------
     labels : ndarray of float64, shape (rows,)
-        What happened.
-    challenger, champion : ndarray of float64, shape (rows,)
+        What happened (see ``Target.codes``).
+    challenger, champion : ndarray of float64, shape (rows,) or (rows, answers)
         Both models' scores of the same rows.
     days : ndarray of int, shape (rows,)
         The day of each row's cutoff, counted from any day.
-    task : str
-        ``classification`` or ``regression``.
+    task : str or Target
+        What is answered, by both.
 
     Returns
     -------
     Comparison
-        The difference of AUCs, or champion's less challenger's squared error.
+        The difference of AUCs, or champion's less challenger's loss.
 
     Raises
     ------
     EmptySampleError
         If the rows are of fewer than two days, or of one class only.
     """
-    if task == "regression":
+    target = as_target(task)
+    if target.task == "regression":
         return _compare_means("mean squared error", (challenger - labels) ** 2, (champion - labels) ** 2, days)
+    if target.task == "multiclass":
+        return _compare_means("log-loss", class_log_losses(labels, challenger), class_log_losses(labels, champion), days)
+    if target.task == "quantiles":
+        ours, theirs = (pinball_losses(labels, scores, target.quantiles) for scores in (challenger, champion))
+        return _compare_means("pinball loss", ours, theirs, days)
     first, first_influence = auc_influence(labels, challenger)
     second, second_influence = auc_influence(labels, champion)
     return _bounded("AUC", first, second, first - second, first_influence - second_influence, days)

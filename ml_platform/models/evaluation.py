@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.errors import EmptySampleError
 from ml_platform.models.calibration import CalibrationBin, calibration_table, expected_calibration_error
+from ml_platform.models.class_figures import ClassFigures, class_metrics, confusion, figures_by_class
 from ml_platform.models.clustered import Estimate, estimate, estimate_mean
+from ml_platform.models.quantile_figures import quantile_metrics
 from ml_platform.models.ranking import auc_influence, roc_points
+from ml_platform.training.target import Target, as_target
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,8 +27,11 @@ _EPSILON = 2.0**-52
 class Evaluation:
     """The figures of one model on one set of rows.
 
-    ``metrics`` of a classifier: ``auc``, ``gini``, ``log_loss``, ``brier``, ``ece``; of a regression: ``rmse``, ``mae``, ``r2``.
-    ``roc`` is empty for a regression.
+    ``metrics`` of a classifier: ``auc``, ``gini``, ``log_loss``, ``brier``, ``ece``; of a regression: ``rmse``, ``mae``, ``r2``; of
+    several classes: ``log_loss``, ``accuracy``, ``macro_f1``, ``macro_auc``, ``ece``; of quantiles: ``pinball``, ``mae``, ``coverage``,
+    ``width`` and the share below each. ``roc`` is of two classes only. Of several classes ``mean_label`` and ``mean_score`` are the share
+    of rows that were taken for the right one and the mean probability that it was said to have; ``calibration`` is of these two;
+    ``classes`` has figures of each, and ``confusion`` how many rows of each (of those not learnt in a last row) were taken for which.
     """
 
     task: Task
@@ -36,6 +42,8 @@ class Evaluation:
     metrics: Mapping[str, Estimate]
     calibration: tuple[CalibrationBin, ...]
     roc: tuple[tuple[float, ...], tuple[float, ...]]
+    classes: tuple[ClassFigures, ...] = ()
+    confusion: tuple[tuple[int, ...], ...] = ()
 
     @property
     def numbers(self) -> dict[str, float]:
@@ -52,22 +60,24 @@ class Evaluation:
             "mean_score": self.mean_score,
             "metrics": {name: figure.to_mapping() for name, figure in self.metrics.items()},
             "calibration": [asdict(bin_) for bin_ in self.calibration],
+            **({"classes": [asdict(one) for one in self.classes]} if self.classes else {}),
+            **({"confusion": [list(row) for row in self.confusion]} if self.confusion else {}),
         }
 
 
-def evaluate(labels: np.ndarray, scores: np.ndarray, days: np.ndarray, task: Task) -> Evaluation:
+def evaluate(labels: np.ndarray, scores: np.ndarray, days: np.ndarray, task: Task | Target) -> Evaluation:
     """Judge scores against what happened.
 
     Parameters
     ----------
     labels : ndarray of float64, shape (rows,)
-        0 or 1, or the values of a regression.
-    scores : ndarray of float64, shape (rows,)
+        0 or 1, the values of a regression, or the positions of classes (see ``Target.codes``).
+    scores : ndarray of float64, shape (rows,) or (rows, answers)
         Probabilities, or predicted values.
     days : ndarray of int, shape (rows,)
         The day of each row's cutoff: the clusters of the intervals.
-    task : str
-        ``classification`` or ``regression``.
+    task : str or Target
+        What is answered.
 
     Returns
     -------
@@ -83,15 +93,34 @@ def evaluate(labels: np.ndarray, scores: np.ndarray, days: np.ndarray, task: Tas
 
     if labels.size == 0:
         raise EmptySampleError("There are no rows to judge the model on. Its test window holds no labelled rows yet.")
-    table = calibration_table(labels, scores)
-    if task == "classification":
+    target, clusters = as_target(task), int(np.unique(days).size)
+    if target.task == "multiclass":
+        return _of_classes(labels, scores, days, target, clusters)
+    answer = scores[:, target.middle] if target.task == "quantiles" else scores
+    table = calibration_table(labels, answer)
+    roc: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
+    if target.task == "classification":
         metrics = {**_class_metrics(labels, scores, days), "ece": Estimate(expected_calibration_error(table))}
         false, found = roc_points(labels, scores)
         roc = (tuple(map(float, false)), tuple(map(float, found)))
+    elif target.task == "quantiles":
+        metrics = quantile_metrics(labels, scores, days, target.quantiles)
     else:
-        metrics, roc = _value_metrics(labels, scores, days), ((), ())
+        metrics = _value_metrics(labels, scores, days)
+    return Evaluation(target.task, labels.size, clusters, float(labels.mean()), float(answer.mean()), metrics, table, roc)
+
+
+def _of_classes(labels: np.ndarray, scores: np.ndarray, days: np.ndarray, target: Target, clusters: int) -> Evaluation:
+    """Judge the probabilities of several classes."""
+    import numpy as np
+
+    likeliest = scores.max(axis=1)
+    right = (scores.argmax(axis=1) == labels).astype(np.float64)
+    table = calibration_table(right, likeliest)
+    metrics = {**class_metrics(labels, scores, days), "ece": Estimate(expected_calibration_error(table))}
     return Evaluation(
-        task, labels.size, int(np.unique(days).size), float(labels.mean()), float(scores.mean()), metrics, table, roc
+        target.task, labels.size, clusters, float(right.mean()), float(likeliest.mean()), metrics, table, ((), ()),
+        figures_by_class(labels, scores, target.classes), confusion(labels, scores, target.classes),
     )  # fmt: skip
 
 

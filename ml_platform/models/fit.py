@@ -13,6 +13,7 @@ from ml_platform.models.contender import Role, contender
 from ml_platform.models.evaluation import Evaluation, evaluate
 from ml_platform.models.trained import Trained
 from ml_platform.models.trainers import baseline_of, train
+from ml_platform.training.target import learn_target
 
 if TYPE_CHECKING:
     import polars as pl
@@ -55,7 +56,16 @@ class Fitted:
         return contender(self.comparisons["baseline"], same_kind=same_kind)
 
 
-def fit(frame: pl.DataFrame, features: Sequence[str], model: Model, task: Task, *, label: str = "_label", seed: int = SEED) -> Fitted:
+def fit(
+    frame: pl.DataFrame,
+    features: Sequence[str],
+    model: Model,
+    task: Task,
+    *,
+    quantiles: Sequence[float] = (),
+    label: str = "_label",
+    seed: int = SEED,
+) -> Fitted:
     """Train a model, the baseline and the constant, and judge them on the test rows.
 
     Parameters
@@ -67,7 +77,9 @@ def fit(frame: pl.DataFrame, features: Sequence[str], model: Model, task: Task, 
     model : Model
         Trainer, parameters and baseline; the baseline has no parameters of its own.
     task : str
-        ``classification`` or ``regression``.
+        What is predicted.
+    quantiles : sequence of float
+        Of the task ``quantiles``: those that are asked for.
     label : str
         The label's column.
     seed : int
@@ -95,16 +107,18 @@ def fit(frame: pl.DataFrame, features: Sequence[str], model: Model, task: Task, 
     if test.height == 0:
         raise EmptySampleError("The training set has no test rows: nothing would show what the model is worth. Land more days.")
 
+    target = learn_target(task, pl.concat([split["train"][label], split["validate"][label]]), quantiles)
+
     def trained_by(kind: str, params: Mapping[str, object] | None = None) -> Trained:
-        return train(kind, split["train"], features, label, validate=split["validate"], params=params, seed=seed, task=task)
+        return train(kind, split["train"], features, label, validate=split["validate"], params=params, seed=seed, task=target)
 
     trained = trained_by(model.trainer, model.params)
     baseline = baseline_of(model.baseline, task)
     companions = {"baseline": trained_by(baseline), "constant": trained_by(CONSTANT)}
-    return measured(trained, companions, test, task, label=label)
+    return measured(trained, companions, test, label=label)
 
 
-def measured(trained: Trained, companions: Mapping[str, Trained], frame: pl.DataFrame, task: Task, *, label: str = "_label") -> Fitted:
+def measured(trained: Trained, companions: Mapping[str, Trained], frame: pl.DataFrame, *, label: str = "_label") -> Fitted:
     """Judge a model, its baseline and its constant on the test rows of a training set; the other rows are not looked at.
 
     Parameters
@@ -113,8 +127,6 @@ def measured(trained: Trained, companions: Mapping[str, Trained], frame: pl.Data
         The model, and what it is compared with.
     frame : polars.DataFrame
         The training set, or its test rows.
-    task : str
-        ``classification`` or ``regression``.
     label : str
         The label's column.
     """
@@ -123,14 +135,15 @@ def measured(trained: Trained, companions: Mapping[str, Trained], frame: pl.Data
     test = frame.filter(pl.col("_split") == "test", pl.col(label).is_not_null())
     if test.height == 0:
         raise EmptySampleError("The training set has no test rows: nothing shows what the model is worth.")
-    labels, days = test[label].to_numpy(), test["_cutoff"].dt.epoch("d").to_numpy()
+    target = trained.target
+    labels, days = target.codes(test[label]), test["_cutoff"].dt.epoch("d").to_numpy()
     scores = trained.predict(test)
     others = {role: companion.predict(test) for role, companion in companions.items()}
     enough = bool((days != days[0]).any())
     return Fitted(
         trained,
         companions,
-        evaluate(labels, scores, days, task),
-        {role: evaluate(labels, values, days, task) for role, values in others.items()},
-        {role: compare(labels, scores, values, days, task) if enough else None for role, values in others.items()},
+        evaluate(labels, scores, days, target),
+        {role: evaluate(labels, values, days, target) for role, values in others.items()},
+        {role: compare(labels, scores, values, days, target) if enough else None for role, values in others.items()},
     )

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ml_platform.models.trained import Trained
+    from ml_platform.training.labels import Task
 
 
 @dataclass(frozen=True)
 class Trainer:
-    """A trainer: the module with its function ``train``, and the class (``module:Class``) that reads its files again."""
+    """A trainer: the module with its function ``train``, the class (``module:Class``) that reads its files, and the tasks it can learn."""
 
     module: str
     trained: str
+    tasks: tuple[Task, ...]
 
     @property
     def train(self) -> Callable[..., Trained]:
@@ -30,9 +32,16 @@ class Trainer:
 
 
 _LINEAR = "ml_platform.models.linear:LinearTrained"
+_CLASSES: tuple[Task, ...] = ("classification", "multiclass")
+_NUMBERS: tuple[Task, ...] = ("regression", "quantiles")
 TRAINERS: dict[str, Trainer] = {
-    "lightgbm": Trainer("ml_platform.models.lightgbm", "ml_platform.models.lightgbm:LightGBMTrained"),
-    "logistic": Trainer("ml_platform.models.logistic", _LINEAR),
-    "ridge": Trainer("ml_platform.models.ridge", _LINEAR),
-    "constant": Trainer("ml_platform.models.constant", "ml_platform.models.constant:ConstantTrained"),
+    "lightgbm": Trainer("ml_platform.models.lightgbm", "ml_platform.models.lightgbm:LightGBMTrained", (*_CLASSES, *_NUMBERS)),
+    "logistic": Trainer("ml_platform.models.logistic", _LINEAR, _CLASSES),
+    "ridge": Trainer("ml_platform.models.ridge", _LINEAR, _NUMBERS),
+    "constant": Trainer("ml_platform.models.constant", "ml_platform.models.constant:ConstantTrained", (*_CLASSES, *_NUMBERS)),
 }
+
+
+def baseline_of(kind: str, task: Task) -> str:
+    """Return the baseline that fits the task: of numbers, ``logistic`` means its linear counterpart ``ridge``."""
+    return "ridge" if kind == "logistic" and task in _NUMBERS else kind

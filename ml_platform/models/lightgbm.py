@@ -10,6 +10,7 @@ from ml_platform.core.errors import ModelError
 from ml_platform.models.encoding import ModelFeature, learn_features, to_matrix
 from ml_platform.models.parameters import check_params
 from ml_platform.models.trained import all_rows, read_header, to_shares, write_header
+from ml_platform.training.target import quantile_column
 
 if TYPE_CHECKING:
     import lightgbm
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from ml_platform.training.labels import Task
+    from ml_platform.training.target import Target
 
 KIND = "lightgbm"
 TEXT = "model.txt"
@@ -39,22 +41,29 @@ MAX_TREES = 600
 TREES_UNSEEN = 150
 PATIENCE = 50
 _OWN = ("max_trees", "patience")
-_SET_HERE = (*FIXED, "num_threads", "seed", "objective", "metric", "num_iterations", "early_stopping_round")
+_SET_HERE = (*FIXED, "num_threads", "seed", "objective", "metric", "num_iterations", "early_stopping_round", "num_class", "alpha")
+# What a model of these tasks gives for a row is several numbers.
+SEVERAL = ("multiclass", "quantiles")
 
 
 @dataclass(frozen=True)
 class LightGBMTrained:
-    """A booster with the columns it learnt."""
+    """A booster with the columns it learnt; of quantiles, a booster for each."""
 
-    task: Task
+    target: Target
     features: tuple[ModelFeature, ...]
-    booster: lightgbm.Booster
+    boosters: tuple[lightgbm.Booster, ...]
     kind: str = KIND
 
     @property
     def trees(self) -> int:
         """How many trees it has."""
-        return self.booster.num_trees()
+        return sum(booster.num_trees() for booster in self.boosters)
+
+    @property
+    def task(self) -> Task:
+        """What it predicts."""
+        return self.target.task
 
     def predict(self, frame: pl.DataFrame) -> np.ndarray:
         """Score rows (see ``Trained.predict``)."""
@@ -62,17 +71,22 @@ class LightGBMTrained:
 
         matrix = to_matrix(frame, self.features)
         if matrix.shape[0] == 0:
-            return np.empty(0)
-        return np.asarray(self.booster.predict(matrix, num_threads=threads_for(matrix)), dtype=np.float64)
+            return np.empty((0, len(self.target.classes) or len(self.boosters)) if self.target.task in SEVERAL else 0)
+        found = [np.asarray(booster.predict(matrix, num_threads=threads_for(matrix)), dtype=np.float64) for booster in self.boosters]
+        # Quantiles that were fitted one by one can cross; in order they are no further from the truth (Chernozhukov et al., 2010).
+        return np.sort(np.column_stack(found), axis=1) if self.target.task == "quantiles" else found[0]
 
     def importance(self) -> dict[str, float]:
         """Return each feature's share of the gain in all splits."""
-        gain = self.booster.feature_importance("gain")
+        import numpy as np
+
+        gain = np.sum([booster.feature_importance("gain") for booster in self.boosters], axis=0)
         return to_shares({feature.name: float(value) for feature, value in zip(self.features, gain, strict=True)})
 
     def to_files(self) -> dict[str, bytes]:
         """Return ``model.json`` and the trees as LightGBM's text."""
-        return {"model.json": write_header(self, trees=self.trees), TEXT: self.booster.model_to_string().encode()}
+        texts = {_text_name(self.target, n): booster.model_to_string().encode() for n, booster in enumerate(self.boosters)}
+        return {"model.json": write_header(self, trees=self.trees), **texts}
 
     @staticmethod
     def from_files(files: Mapping[str, bytes]) -> LightGBMTrained:
@@ -80,15 +94,18 @@ class LightGBMTrained:
         import lightgbm
 
         header = read_header(files)
-        if TEXT not in files:
-            raise ModelError(f"The LightGBM model cannot be loaded: {TEXT} is missing. Its files are {', '.join(sorted(files))}.")
-        booster = lightgbm.Booster(model_str=files[TEXT].decode())
-        if booster.num_feature() != len(header["features"]) or booster.num_trees() != header["trees"]:
+        names = [_text_name(header["target"], n) for n in range(max(1, len(header["target"].quantiles)))]
+        for name in names:
+            if name not in files:
+                raise ModelError(f"The LightGBM model cannot be loaded: {name} is missing. Its files are {', '.join(sorted(files))}.")
+        boosters = tuple(lightgbm.Booster(model_str=files[name].decode()) for name in names)
+        trained = LightGBMTrained(header["target"], header["features"], boosters)
+        if any(b.num_feature() != len(header["features"]) for b in boosters) or trained.trees != header["trees"]:
             raise ModelError(
-                f"The trees in {TEXT} ({booster.num_trees()} over {booster.num_feature()} features) are not those that model.json "
-                f"speaks of ({header['trees']} over {len(header['features'])}). Restore the version's files, or train again."
+                f"The trees in {', '.join(names)} ({trained.trees} over {boosters[0].num_feature()} features) are not those that "
+                f"model.json speaks of ({header['trees']} over {len(header['features'])}). Restore the version's files, or train again."
             )
-        return LightGBMTrained(header["task"], header["features"], booster)
+        return trained
 
 
 def train(
@@ -99,7 +116,7 @@ def train(
     validate: pl.DataFrame | None,
     params: Mapping[str, object],
     seed: int,
-    task: Task,
+    target: Target,
 ) -> LightGBMTrained:
     """Fit boosted trees.
 
@@ -107,17 +124,33 @@ def train(
     and ``max_trees`` (600) and ``patience`` (50 trees without gain on the validation rows).
     """
     check_params(KIND, params, (*_known_params(), *_OWN), fixed=_SET_HERE)
-    objective = "binary" if task == "classification" else "regression"
-    settings = {**DEFAULTS, **{k: v for k, v in params.items() if k not in _OWN}, **FIXED, "seed": seed, "objective": objective}
-    trees = int(params.get("max_trees", MAX_TREES))  # type: ignore[call-overload]
+    given = {**DEFAULTS, **{k: v for k, v in params.items() if k not in _OWN}, **FIXED, "seed": seed}
+    most = int(params.get("max_trees", MAX_TREES))  # type: ignore[call-overload]
     patience = int(params.get("patience", PATIENCE))  # type: ignore[call-overload]
-    if validate is None or validate.height == 0:
-        trees = min(trees, TREES_UNSEEN)
-    else:
-        trees = _best_trees(frame, features, label, validate, settings, trees, patience)
     rows = all_rows(frame, validate)
     columns = learn_features(rows, features)
-    return LightGBMTrained(task, columns, fit_trees(to_matrix(rows, columns), rows[label].to_numpy(), columns, settings, trees))
+    boosters = []
+    for objective in objectives(target):
+        settings = {**given, **objective}
+        if validate is None or validate.height == 0:
+            trees = min(most, TREES_UNSEEN)
+        else:
+            trees = _best_trees(frame, features, label, validate, settings, most, patience, target)
+        boosters.append(fit_trees(to_matrix(rows, columns), target.codes(rows[label]), columns, settings, trees))
+    return LightGBMTrained(target, columns, tuple(boosters))
+
+
+def objectives(target: Target) -> list[dict[str, Any]]:
+    """Return LightGBM's settings of what a target asks for: of quantiles one after the other, else one."""
+    if target.task == "quantiles":
+        return [{"objective": "quantile", "alpha": quantile} for quantile in target.quantiles]
+    if target.task == "multiclass":
+        return [{"objective": "multiclass", "num_class": len(target.classes)}]
+    return [{"objective": "binary" if target.task == "classification" else "regression"}]
+
+
+def _text_name(target: Target, position: int) -> str:
+    return TEXT if target.task != "quantiles" else f"{quantile_column(target.quantiles[position]).removeprefix('_score_')}_{TEXT}"
 
 
 def fit_trees(
@@ -169,14 +202,15 @@ def _best_trees(
     settings: Mapping[str, Any],
     trees: int,
     patience: int,
+    target: Target,
 ) -> int:
     """Return after how many trees the loss on the validation rows is least."""
     import lightgbm
 
     columns = learn_features(frame, features)
     matrix = to_matrix(frame, columns)
-    train_set = dataset(matrix, frame[label].to_numpy(), columns, settings)
-    watched = dataset(to_matrix(validate, columns), validate[label].to_numpy(), columns, settings, reference=train_set)
+    train_set = dataset(matrix, target.codes(frame[label]), columns, settings)
+    watched = dataset(to_matrix(validate, columns), target.codes(validate[label]), columns, settings, reference=train_set)
     booster = lightgbm.train(
         with_threads(settings, matrix),
         train_set,

@@ -15,7 +15,7 @@ from ml_platform.models.trained import all_rows
 if TYPE_CHECKING:
     import polars as pl
 
-    from ml_platform.training.labels import Task
+    from ml_platform.training.target import Target
 
 KIND = "logistic"
 
@@ -28,7 +28,7 @@ def train(
     validate: pl.DataFrame | None,
     params: Mapping[str, object],
     seed: int,
-    task: Task,
+    target: Target,
 ) -> LinearTrained:
     """Fit a logistic regression with a light ridge penalty on all rows (it needs no early stopping).
 
@@ -36,7 +36,7 @@ def train(
     The fit has no randomness, ``seed`` is not used.
     """
     del seed
-    if task != "classification":
+    if target.task not in ("classification", "multiclass"):
         raise ModelError("Logistic regression predicts classes, and this label is a number. Use the trainer 'ridge' as baseline.")
     check_params(KIND, params, ("C",))
     from sklearn.linear_model import LogisticRegression
@@ -49,6 +49,10 @@ def train(
     # Newton steps end after about ten products of the design with itself, L-BFGS takes a hundred passes. One thread: the same bits again.
     with threadpool_limits(limits=1):
         fitted = LogisticRegression(C=float(params.get("C", 1.0)), solver="newton-cholesky", max_iter=50).fit(  # type: ignore[arg-type]
-            design.transform(matrix), rows[label].to_numpy()
+            design.transform(matrix), target.codes(rows[label])
         )
-    return LinearTrained(KIND, task, columns, design, tuple(float(w) for w in fitted.coef_[0]), float(fitted.intercept_[0]))
+    weights, intercepts = fitted.coef_.tolist(), fitted.intercept_.tolist()
+    if target.task == "multiclass" and len(weights) == 1:
+        # Of two classes scikit-learn gives the second one's sum alone; the first one's is 0.
+        weights, intercepts = [[0.0] * len(weights[0]), *weights], [0.0, *intercepts]
+    return LinearTrained(KIND, target, columns, design, tuple(map(tuple, weights)), tuple(intercepts))

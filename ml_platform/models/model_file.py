@@ -14,13 +14,14 @@ from ml_platform.models.trained import Trained
 from ml_platform.models.trainers import load_trained
 
 if TYPE_CHECKING:
-    import numpy as np
     import polars as pl
 
 GOLDEN_ROWS = 50
 REFERENCE_ROWS = 20_000
 REFERENCE = "reference.parquet"
 SCORE, BASELINE_SCORE = "_score", "_baseline_score"
+# Before the columns of the baseline's scores.
+BASELINE = "_baseline"
 # Far below what any decision sees, above what another processor's exp may differ by.
 TOLERANCE = 1e-9
 CARD_PAGE = "card.md"
@@ -89,7 +90,7 @@ def write_model_files(
     dict of str to bytes
         ``model.json`` (and what the trainer adds), the companions' files under their prefix, ``definitions.json``, ``card.json``,
         ``card.md``, ``golden.json`` (up to 50 rows with the scores of model and baseline) and ``reference.parquet`` (up to
-        20,000 rows: features, label, both scores).
+        20,000 rows: features, label, the columns of both scores).
     """
     files = dict(trained.to_files())
     for role, companion in companions.items():
@@ -99,12 +100,14 @@ def write_model_files(
     names = [feature.name for feature in trained.features]
     drawn = np.random.default_rng(seed).permutation(rows.height)[:REFERENCE_ROWS]
     sampled = rows.select(*names, label)[drawn]
-    scores = {SCORE: trained.predict(sampled), BASELINE_SCORE: companions["baseline"].predict(sampled)}
-    golden = {"rows": _golden_values(sampled.head(GOLDEN_ROWS), trained), "scores": scores[SCORE][:GOLDEN_ROWS].tolist()}
-    files["golden.json"] = _json(golden | {"baseline_scores": scores[BASELINE_SCORE][:GOLDEN_ROWS].tolist()})
+    scores, simpler = trained.predict(sampled), companions["baseline"].predict(sampled)
+    golden = {"rows": _golden_values(sampled.head(GOLDEN_ROWS), trained), "scores": scores[:GOLDEN_ROWS].tolist()}
+    files["golden.json"] = _json(golden | {"baseline_scores": simpler[:GOLDEN_ROWS].tolist()})
     files["definitions.json"] = _json([dict(definition) for definition in definitions])
     files |= card_files(card, card_text)
-    files[REFERENCE] = _parquet(sampled, scores)
+    columns = trained.target.to_columns(scores)
+    of_baseline = {f"{BASELINE}{name}": values for name, values in companions["baseline"].target.to_columns(simpler).items()}
+    files[REFERENCE] = _parquet(sampled, columns | of_baseline)
     return files
 
 
@@ -164,17 +167,20 @@ def check_golden(trained: Trained, golden: Mapping[str, Any]) -> None:
 
     try:
         expected = np.asarray(golden["scores"], dtype=np.float64)
-        found = trained.predict(_golden_frame(golden["rows"], trained, expected.size))
+        found = trained.predict(_golden_frame(golden["rows"], trained, len(expected)))
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"The model's golden rows cannot be read ({error!r}). Restore the version's files, or train again.") from error
     if expected.size == 0:
         raise ModelError("The model has no golden rows, so nobody can tell whether it is what it was. Train it again.")
-    off = np.abs(found - expected) > TOLERANCE * np.maximum(1.0, np.abs(expected))
+    if found.shape != expected.shape:
+        raise ModelError(f"The model gives {found.shape} scores for its golden rows, which had {expected.shape}. Train it again.")
+    # A row of several answers differs where one of them does.
+    off = (np.abs(found - expected) > TOLERANCE * np.maximum(1.0, np.abs(expected))).reshape(len(expected), -1).any(axis=1)
     if off.any():
         first = int(np.argmax(off))
-        detail = f"golden row {first} scores {found[first]!r}, it was {expected[first]!r}"
+        detail = f"golden row {first} scores {found[first].tolist()!r}, it was {expected[first].tolist()!r}"
         raise ModelError(
-            f"The model does not give the scores that it was stored with: {int(off.sum())} of {expected.size} golden rows differ "
+            f"The model does not give the scores that it was stored with: {int(off.sum())} of {len(expected)} golden rows differ "
             f"({detail}). Its files were changed, or the library that scores it was. Install the one it was trained with, or train again."
         )
 
@@ -212,11 +218,9 @@ def _golden_frame(values: Mapping[str, list[Any]], trained: Trained, rows: int) 
     return pl.DataFrame(columns)
 
 
-def _parquet(sample: pl.DataFrame, scores: Mapping[str, np.ndarray]) -> bytes:
-    import polars as pl
-
+def _parquet(sample: pl.DataFrame, scores: Mapping[str, pl.Series]) -> bytes:
     buffer = io.BytesIO()
-    sample.with_columns(pl.Series(name, values) for name, values in scores.items()).write_parquet(buffer, compression="zstd")
+    sample.with_columns(values.alias(name) for name, values in scores.items()).write_parquet(buffer, compression="zstd")
     return buffer.getvalue()
 
 

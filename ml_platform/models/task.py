@@ -1,4 +1,4 @@
-"""What is predicted: one of two classes, or a number."""
+"""What is predicted, told from labels: one of two classes, or a number."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def task_of(labels: np.ndarray) -> Task:
 
     Parameters
     ----------
-    labels : ndarray of float64, shape (rows,)
+    labels : ndarray of float64, or of texts, shape (rows,)
         The labels of all rows that there are.
 
     Returns
     -------
     str
-        ``classification`` if every label is 0 or 1, else ``regression``.
+        ``multiclass`` if the labels are texts, ``classification`` if every label is 0 or 1, else ``regression``.
 
     Raises
     ------
@@ -35,6 +35,8 @@ def task_of(labels: np.ndarray) -> Task:
 
     if labels.size == 0:
         raise EmptySampleError("There are no labelled rows to learn from. Land more days, or look back further.")
+    if labels.dtype.kind in "OU":
+        return "multiclass"
     if np.isnan(labels).any():
         raise EmptySampleError(
             f"{int(np.isnan(labels).sum())} of {labels.size} rows have no label. "

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ml_platform.core.errors import ModelError
 from ml_platform.models.encoding import ModelFeature, fingerprint
+from ml_platform.training.target import Target
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +25,11 @@ class Trained(Protocol):
     @property
     def kind(self) -> str:
         """The trainer that made it."""
+        ...
+
+    @property
+    def target(self) -> Target:
+        """What it answers."""
         ...
 
     @property
@@ -46,8 +52,9 @@ class Trained(Protocol):
 
         Returns
         -------
-        ndarray of float64, shape (rows,)
-            Probabilities of the label in [0, 1], or the predicted values of a regression.
+        ndarray of float64, shape (rows,) or (rows, answers)
+            Probabilities of the label in [0, 1], or the predicted values of a regression; of several classes the probability of each, of
+            quantiles the value of each, never falling from one to the next.
 
         Raises
         ------
@@ -76,7 +83,9 @@ def write_header(trained: Trained, **more: Any) -> bytes:
     """Return ``model.json``: kind, task, features with their fingerprint, and what else the kind needs."""
     header = {
         "kind": trained.kind,
-        "task": trained.task,
+        "task": trained.target.task,
+        **({"classes": list(trained.target.classes)} if trained.target.classes else {}),
+        **({"quantiles": list(trained.target.quantiles)} if trained.target.quantiles else {}),
         "features": [feature.to_mapping() for feature in trained.features],
         "fingerprint": fingerprint(trained.features),
         **more,
@@ -85,7 +94,7 @@ def write_header(trained: Trained, **more: Any) -> bytes:
 
 
 def read_header(files: Mapping[str, bytes]) -> dict[str, Any]:
-    """Read ``model.json``, with ``features`` as objects.
+    """Read ``model.json``, with ``features`` and ``target`` as objects.
 
     Raises
     ------
@@ -95,6 +104,7 @@ def read_header(files: Mapping[str, bytes]) -> dict[str, Any]:
     try:
         header = json.loads(files[HEADER])
         header["features"] = tuple(ModelFeature.from_mapping(mapping) for mapping in header["features"])
+        header["target"] = Target(header["task"], tuple(header.get("classes", ())), tuple(header.get("quantiles", ())))
         expected, found = header["fingerprint"], fingerprint(header["features"])
     except KeyError as missing:
         raise ModelError(f"The model cannot be loaded: {missing} is missing. Its files are {', '.join(sorted(files))}.") from None

@@ -6,15 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ml_platform.core.errors import EmptySampleError, ModelError, did_you_mean
-from ml_platform.models.known_trainers import TRAINERS
+from ml_platform.models.known_trainers import TRAINERS, baseline_of
 from ml_platform.models.task import task_of
-from ml_platform.models.trained import read_header
+from ml_platform.models.trained import all_rows, read_header
+from ml_platform.training.target import as_target, learn_target
+
+__all__ = ["TRAINERS", "baseline_of", "load_trained", "train"]
 
 if TYPE_CHECKING:
     import polars as pl
 
     from ml_platform.models.trained import Trained
     from ml_platform.training.labels import Task
+    from ml_platform.training.target import Target
 
 
 def train(
@@ -26,7 +30,7 @@ def train(
     validate: pl.DataFrame | None = None,
     params: Mapping[str, object] | None = None,
     seed: int = 0,
-    task: Task | None = None,
+    task: Task | Target | None = None,
 ) -> Trained:
     """Train a model.
 
@@ -39,15 +43,15 @@ def train(
     features : sequence of str
         The columns to learn from, in the order in which the model will keep them.
     label : str
-        The column to predict: 0 and 1, or numbers.
+        The column to predict: 0 and 1, numbers, or texts that name classes.
     validate : polars.DataFrame, optional
         Later rows on which early stopping looks; the model is then fitted on both.
     params : mapping, optional
         The trainer's own parameters.
     seed : int
         Of everything that is drawn.
-    task : str, optional
-        ``classification`` or ``regression``; told from the labels if not given.
+    task : str or Target, optional
+        What is answered, with the classes or quantiles where there are several; told from the labels if not given.
 
     Returns
     -------
@@ -66,10 +70,11 @@ def train(
     if frame.height == 0:
         raise EmptySampleError("There are no training rows. Land more days, or look back further.")
     validate = validate if validate is not None and validate.height > 0 else None
-    task = task or task_of(frame[label].to_numpy())
-    if task == "classification" and frame[label].n_unique() < 2:
-        raise ModelError(f"All {frame.height} training rows have the label {frame[label][0]:g}: nothing to tell apart. Look back further.")
-    return TRAINERS[kind].train(frame, features, label, validate=validate, params=params or {}, seed=seed, task=task)
+    target = as_target(task) if task else learn_target(task_of(frame[label].to_numpy()), all_rows(frame, validate)[label])
+    if target.task in ("classification", "multiclass") and frame[label].n_unique() < 2:
+        value = frame[label][0] if target.classes else f"{frame[label][0]:g}"
+        raise ModelError(f"All {frame.height} training rows have the label {value}: nothing to tell apart. Look back further.")
+    return TRAINERS[kind].train(frame, features, label, validate=validate, params=params or {}, seed=seed, target=target)
 
 
 def load_trained(files: Mapping[str, bytes]) -> Trained:
@@ -89,8 +94,3 @@ def load_trained(files: Mapping[str, bytes]) -> Trained:
     if kind not in TRAINERS:
         raise ModelError(f"The model was made by a trainer {kind!r} that this version does not have. {did_you_mean(kind, TRAINERS)}")
     return TRAINERS[kind].load(files)
-
-
-def baseline_of(kind: str, task: Task) -> str:
-    """Return the baseline that fits the task: of a regression, ``logistic`` means its linear counterpart ``ridge``."""
-    return "ridge" if kind == "logistic" and task == "regression" else kind

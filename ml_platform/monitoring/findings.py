@@ -87,9 +87,14 @@ def _listed(title: str, lines: Sequence[str]) -> str:
 
 def _performance_text(performance: Mapping[str, Any]) -> str:
     error, auc = performance["error"], performance.get("auc")
-    share = _interval(error, percent=performance["task"] == "classification")
+    share = _interval(error, percent=performance["task"] in ("classification", "multiclass"))
     text = f"Matured: {performance['rows']:,} rows of {performance['days']} days, error {share}"
-    return text + (f", AUC {_interval(auc, percent=False)}." if auc else ".")
+    log_loss, coverage = performance.get("log_loss") if performance["task"] == "multiclass" else None, performance.get("coverage")
+    parts = [text]
+    parts += [f"AUC {_interval(auc, percent=False)}"] if auc else []
+    parts += [f"log-loss {_interval(log_loss, percent=False)}"] if log_loss else []
+    parts += [f"within the interval {_interval(coverage, percent=True)}"] if coverage else []
+    return ", ".join(parts) + "."
 
 
 def _interval(figure: Mapping[str, float | None], *, percent: bool) -> str:

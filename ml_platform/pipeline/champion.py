@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from ml_platform.core.errors import MlPlatformError
+from ml_platform.core.errors import MlPlatformError, ModelError
 from ml_platform.core.hashing import content_hash
 from ml_platform.features.definition import definition_hash
 from ml_platform.lake.version import ARTIFACT, Commit, Version
@@ -18,11 +18,13 @@ from ml_platform.pipeline.model import LoadedModel, load_model
 from ml_platform.pipeline.outcome import Markdown, Outcome, PartitionOutcome, Rows
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem
+from ml_platform.registry.common_target import aligned, common_target
 from ml_platform.registry.pointer import KEY, Judgement, from_rows, in_order, is_due, judgement_of, last_promotion, to_arrow
 from ml_platform.registry.promotion import Decision, JudgedRows, decide, decide_first, decide_leaky
 from ml_platform.training.labels import LABEL
 from ml_platform.training.spine import CUTOFF
 from ml_platform.training.splits import SPLIT
+from ml_platform.training.target import Target
 
 # Part of the code version: raised when the rules of promotion change.
 RULES = 2
@@ -132,7 +134,7 @@ def _judge(workspace: Workspace, problem: CompiledProblem, candidate: Version, s
         return decide_leaky(suspicions), [candidate, training]
     challenger = load_model(workspace, candidate)
     frame = workspace.lake.read_versions([training]).pl().filter(pl.col(SPLIT) == "test", pl.col(LABEL).is_not_null())
-    rows = _judged_rows(frame, challenger)
+    rows = _judged_rows(frame, challenger.target)
     scores = challenger.predict(frame)
     baseline, constant = (challenger.file.companions[role] for role in ("baseline", "constant"))
     simpler, same_kind = baseline.predict(frame), baseline.kind == challenger.file.trained.kind
@@ -146,17 +148,24 @@ def _judge(workspace: Workspace, problem: CompiledProblem, candidate: Version, s
         # A view or table that the champion reads may be gone; then nobody can compare, and nothing may be promoted unseen.
         return Decision("held", "champion", None, (f"Held: the champion cannot score these rows. {error}",)), inputs
     margin = problem.problem.promote_margin
+    try:
+        common = common_target(challenger.target, champion.target)
+    except ModelError as error:
+        return Decision("held", "champion", None, (f"Held: {error}",)), inputs
+    rows = _judged_rows(frame, common)
+    scores, simpler = (aligned(given, challenger.target, common) for given in (scores, simpler))
+    rivals = aligned(rivals, champion.target, common)
     return decide(rows, scores, rivals, margin=margin, baseline=simpler, same_kind=same_kind), inputs
 
 
-def _judged_rows(frame: pl.DataFrame, challenger: LoadedModel) -> JudgedRows:
-    """Return what a judgement needs of the test rows, with the parts that are looked at one by one."""
+def _judged_rows(frame: pl.DataFrame, target: Target) -> JudgedRows:
+    """Return what a judgement needs of the test rows, with the parts that are looked at one by one; ``target`` is what is compared."""
     texts = [name for name, dtype in frame.schema.items() if dtype in (pl.String, pl.Categorical, pl.Enum) and not name.startswith("_")]
     sliced = [name for name in texts if 1 < frame[name].n_unique() <= MAX_SLICES]
     return JudgedRows(
-        labels=frame[LABEL].to_numpy(),
+        labels=target.codes(frame[LABEL]),
         days=frame[CUTOFF].dt.epoch("d").cast(pl.Int64).to_numpy(),
-        task=challenger.file.trained.task,
+        task=target,
         slices={name: frame[name].cast(pl.String).to_numpy() for name in sliced},
     )
 

@@ -32,6 +32,7 @@ from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem
 from ml_platform.training.labels import LABEL
 from ml_platform.training.splits import SPLIT
+from ml_platform.training.target import Target
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,6 +54,11 @@ class LoadedModel:
     def features(self) -> tuple[str, ...]:
         """The names of its features, in its order."""
         return tuple(feature.name for feature in self.file.trained.features)
+
+    @property
+    def target(self) -> Target:
+        """What it answers."""
+        return self.file.serving(self.role).target
 
     @property
     def card(self) -> str:
@@ -169,7 +175,8 @@ def _make(workspace: Workspace, problem: CompiledProblem, training: Version, sel
     definitions = _definitions(workspace, problem, training, chosen)
     frame = workspace.lake.read_versions([training]).pl()
     workspace.say(f"{problem.name}: training {problem.problem.model.trainer} of {training.partition} on {len(chosen)} features")
-    fitted = fit(frame, chosen, problem.problem.model, training.properties["task"])
+    asked = training.properties.get("quantiles", ())
+    fitted = fit(frame, chosen, problem.problem.model, training.properties["task"], quantiles=asked)
     code_version = model_code_version(problem)
     environment = environment_here(workspace.project.root, seed=SEED, threads=THREADS)
     card = card_of(workspace, problem, fitted, definitions, frame, training, selected, environment)
@@ -254,4 +261,6 @@ def _properties(fitted: Fitted, day: str, definitions: Sequence[FeatureDefinitio
         "beats_constant": fitted.beats_constant,
         "beats_baseline": fitted.beats_baseline,
         "contender": fitted.contender,
+        **({"classes": list(target.classes)} if (target := fitted.trained.target).classes else {}),
+        **({"quantiles": list(target.quantiles)} if target.quantiles else {}),
     }

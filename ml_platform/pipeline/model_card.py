@@ -18,11 +18,14 @@ from ml_platform.pipeline.training_set import LEFT_OUT
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem
 from ml_platform.training.labels import LABEL
+from ml_platform.training.problem import Value
 from ml_platform.training.spine import CUTOFF
 from ml_platform.training.splits import SPLIT, SPLITS
 
 # From this share of missing values on, a reader should know that a feature often says nothing.
 MOSTLY_MISSING = 0.5
+# A leaf of a tree has at least so many rows: of fewer a class has hardly one of its own.
+RARE_ROWS = 50
 
 
 def card_of(
@@ -86,7 +89,7 @@ def _declared_limits(problem: CompiledProblem, training: Version) -> tuple[str, 
     left_out = training.properties.get(LEFT_OUT)
     words = (str(left_out),) if left_out else ()
     reason = problem.problem.population_allow
-    lines = [*training.properties.get("leakage_accepted", ())]
+    lines = [*training.properties.get("leakage_accepted", ()), *_instead(problem, training)]
     for table in training.properties.get("coverage", ()):
         if table["gone on without"]:
             days, name, by, without = (table[key] for key in ("days", "table", "reached by", "gone on without"))
@@ -104,6 +107,18 @@ def _declared_limits(problem: CompiledProblem, training: Version) -> tuple[str, 
     )
 
 
+def _instead(problem: CompiledProblem, training: Version) -> list[str]:
+    """Say how many rows have the label that is declared for rows of which nothing came."""
+    label = problem.problem.label
+    if not isinstance(label.without_rows, Value):
+        return []
+    share = float(training.properties.get("numbers", {}).get("without_label_rows_share", 0.0))
+    return [
+        f"In {share:.1%} of the rows nothing came within {format_duration(label.horizon)}: their label is {label.without_rows.value} by "
+        "declaration. Of a time until something that means: at least so long."
+    ]
+
+
 def timeless_tables(workspace: Workspace, definitions: Sequence[FeatureDefinition]) -> tuple[str, ...]:
     """Return the tables behind the features that are declared timeless."""
     tables = workspace.project.tables
@@ -117,8 +132,18 @@ def _splits(frame: pl.DataFrame) -> tuple[Split, ...]:
         rows = frame.filter(pl.col(SPLIT) == name)
         if rows.height:
             first, last = (f"{time:%Y-%m-%d %H:%M}" for time in (rows[CUTOFF].min(), rows[CUTOFF].max()))
-            found.append(Split(name, rows.height, first, last, float(rows[LABEL].drop_nulls().to_numpy().mean())))
+            labels = rows[LABEL].drop_nulls()
+            if labels.dtype == pl.String:
+                found.append(Split(name, rows.height, first, last, None, _shares(labels)))
+            else:
+                found.append(Split(name, rows.height, first, last, float(labels.to_numpy().mean())))
     return tuple(found)
+
+
+def _shares(labels: pl.Series) -> dict[str, float]:
+    """Return the share of each class, the most frequent first."""
+    counts = labels.value_counts(name="rows").sort(["rows", labels.name], descending=[True, False])
+    return dict(zip(counts[labels.name], (counts["rows"] / labels.len()).to_list(), strict=True))
 
 
 def _sources(workspace: Workspace, training: Version, selected: Version) -> tuple[Source, ...]:
@@ -134,6 +159,20 @@ def _sources(workspace: Workspace, training: Version, selected: Version) -> tupl
     return tuple(found)
 
 
+def _limits_of_classes(evaluation: Evaluation, frame: pl.DataFrame) -> list[str]:
+    """Say of which classes a model knows too little, and which came that it has not learnt."""
+    names = [one.name for one in evaluation.classes]
+    counts = dict(frame.filter(pl.col(SPLIT) != "test").group_by(LABEL).len().iter_rows())
+    rare = [f"{name} ({counts.get(name, 0)} rows)" for name in names if counts.get(name, 0) < RARE_ROWS]
+    lines = [f"Hardly learnt, because rare: {', '.join(rare)}. It will seldom name them."] if rare else []
+    new = sorted(set(frame.filter(pl.col(SPLIT) == "test")[LABEL].drop_nulls()) - set(names))
+    if new:
+        lines.append(
+            f"Not learnt, because first seen in the test rows: {', '.join(new)}. It gives them no probability; each counts as wrong."
+        )
+    return lines
+
+
 def _limits(
     evaluation: Evaluation, frame: pl.DataFrame, features: Sequence[str], splits: Sequence[Split], selected: Version
 ) -> tuple[str, ...]:
@@ -144,7 +183,8 @@ def _limits(
         f"Its figures are of {evaluation.days} days at the end of that time; another month can differ by more than their intervals.",
     ]
     learnt = [split for split in splits if split.name != "test"]
-    mean = sum(split.rows * split.mean_label for split in learnt) / max(1, sum(split.rows for split in learnt))
+    lines += _limits_of_classes(evaluation, frame) if evaluation.classes else []
+    mean = sum(split.rows * (split.mean_label or 0.0) for split in learnt) / max(1, sum(split.rows for split in learnt))
     if evaluation.task == "classification" and abs(evaluation.mean_label - mean) > 0.2 * mean:
         lines.append(
             f"The label's mean was {mean:.3f} in the rows it learnt from and {evaluation.mean_label:.3f} in the test rows: "

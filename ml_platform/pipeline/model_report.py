@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ml_platform.models.card import metric_rows
+from ml_platform.models.card import class_rows, confusion_rows, metric_rows
 from ml_platform.models.evaluation import Evaluation
 from ml_platform.models.fit import Fitted
 from ml_platform.pipeline.outcome import CheckOutcome, Markdown, Plot, Rows
@@ -43,6 +43,13 @@ def metadata_of(fitted: Fitted, card: str) -> dict[str, Any]:
         baseline = fitted.companions["baseline"].kind
         both = {fitted.trained.kind: fitted.evaluation, f"{baseline} (baseline)": fitted.against["baseline"]}
         found["roc"] = Plot("roc", {"curves": [_roc_curve(name, one) for name, one in both.items()]})
+    if fitted.evaluation.classes:
+        found["calibration"] = Plot("calibration", _calibration_figure(fitted.evaluation))
+        found["classes"] = Rows(tuple(class_rows(fitted.evaluation)))
+        found["confusion"] = Rows(tuple(confusion_rows(fitted.evaluation)))
+        names = [one.name for one in fitted.evaluation.classes]
+        counts = [list(row) for row in fitted.evaluation.confusion[: len(names)]]
+        found["confusion_picture"] = Plot("confusion", {"classes": names, "counts": counts})
     return found
 
 

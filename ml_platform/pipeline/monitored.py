@@ -16,6 +16,7 @@ from ml_platform.pipeline.watched import Champion, Watched
 from ml_platform.pipeline.workspace import Workspace
 
 REPORT_FILE = "report.html"
+FIGURES = ("auc", "error", "log_loss", "coverage")
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def numbers_of(found: Found) -> dict[str, float | int | str]:
         "retrain": int(decision is not None and decision.retrain),
     }
     performance = monitored.performance or {}
-    numbers.update({name: performance[name]["value"] for name in ("auc", "error", "log_loss") if name in performance})
+    numbers.update({name: performance[name]["value"] for name in FIGURES if name in performance})
     return numbers
 
 
@@ -73,7 +74,7 @@ def checks_of(newest: Found | None) -> tuple[CheckOutcome, ...]:
         "performance", not test.worse, "warn",
         f"{newest.day}: error {test.error:.1%} on {test.rows:,} rows of {test.days} days, the best so far {test.best:.1%} (z {test.z:.1f})",
         ({"figure": "error", "now": test.error, "best so far": test.best, "standard error": test.standard_error, "z": test.z},),
-        {name: float(value) for name, value in numbers_of(newest).items() if name in ("auc", "error", "log_loss")},
+        {name: float(value) for name, value in numbers_of(newest).items() if name in FIGURES},
     )  # fmt: skip
     return drift, performance
 

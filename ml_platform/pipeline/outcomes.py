@@ -19,6 +19,7 @@ from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem
 from ml_platform.training.labels import LABEL, LABEL_ROWS, is_mature
 from ml_platform.training.spine import CUTOFF, TIME
+from ml_platform.training.target import CLASS, is_score_column
 
 _DAY = "_day"
 
@@ -38,9 +39,10 @@ def materialize_outcomes(workspace: Workspace, problem_name: str, partitions: Se
     Returns
     -------
     Outcome
-        Table ``outcomes/<problem>``: the predictions' key and match columns, ``_cutoff``, ``_label``, ``_score``, ``_model_version``. Rows
-        without label rows are what the declaration says: left out, zero or NULL. In-sample scores are left out: the model has learnt
-        from their day. A day without predictions is stopped; one of which nothing is mature waits, and the reason says until when.
+        Table ``outcomes/<problem>``: the predictions' key and match columns, ``_cutoff``, ``_label``, ``_score`` (with the columns of its
+        classes or quantiles), ``_model_version``. Rows without label rows are what the declaration says: left out, zero or NULL.
+        In-sample scores are left out: the model has learnt from their day. A day without predictions is stopped; one of which nothing is
+        mature waits, and the reason says until when.
     """
     problem = workspace.project.problem(problem_name)
     at = workspace.lake.head()
@@ -137,14 +139,16 @@ def _heads(workspace: Workspace, problem: CompiledProblem, days: Sequence[str], 
 
 def _scored(workspace: Workspace, problem: CompiledProblem, heads: Mapping[str, Version]) -> pl.DataFrame:
     """Return the predictions of all days, without those that are in-sample: what finds their label, their score, and their day."""
-    columns = [*row_columns(problem), CUTOFF, SCORE, MODEL_VERSION]
+    columns = [*row_columns(problem), CUTOFF, MODEL_VERSION]
+    alike: dict[tuple[str, ...], list[Version]] = {}
+    for version in heads.values():
+        # Another model may have other classes; scores from before there was the mark of in-sample ones have none.
+        held = tuple(name for name in version.schema.names if is_score_column(name) or name == IN_SAMPLE)
+        alike.setdefault(held, []).append(version)
     parts = []
-    for marked in (True, False):
-        versions = [version for version in heads.values() if (IN_SAMPLE in version.schema.names) == marked]
-        if versions:
-            # Scores from before there was the mark have none.
-            reading = workspace.lake.read_versions(versions, columns=[*columns, *[IN_SAMPLE] * marked], partition_column=_DAY)
-            parts.append(reading.pl().filter(~pl.col(IN_SAMPLE)).drop(IN_SAMPLE) if marked else reading.pl())
+    for held, versions in alike.items():
+        rows = workspace.lake.read_versions(versions, columns=[*columns, *held], partition_column=_DAY).pl()
+        parts.append(rows.filter(~pl.col(IN_SAMPLE)).drop(IN_SAMPLE) if IN_SAMPLE in held else rows)
     return pl.concat(parts, how="diagonal_relaxed") if parts else pl.DataFrame(schema={CUTOFF: TIME, _DAY: pl.String})
 
 
@@ -160,10 +164,14 @@ def _stage(
     def inputs(day: str | None) -> list[Version]:
         return [scored[str(day)], *versions_of(workspace, versions, label_times(problem, day_interval(str(day))))]
 
-    columns = [*row_columns(problem), CUTOFF, LABEL, SCORE, MODEL_VERSION]
+    def shown(rows: pl.DataFrame) -> pl.DataFrame:
+        # What is empty in all rows of a day is of a model that scored none of them.
+        held = [n for n in rows.columns if is_score_column(n) and (n == SCORE or rows[n].null_count() < rows.height or not rows.height)]
+        return rows.select(*row_columns(problem), CUTOFF, LABEL, *held, MODEL_VERSION)
+
     return workspace.lake.stage_partitions(
         workspace.table("outcomes", problem.name),
-        {day: rows.select(columns).to_arrow() for day, rows in days.items()},
+        {day: shown(rows).to_arrow() for day, rows in days.items()},
         key=[CUTOFF, *problem.spine_key],
         inputs=inputs,
         code_version=content_hash((label, problem.label_table.delay)),
@@ -172,7 +180,9 @@ def _stage(
 
 def _numbers(mature: pl.DataFrame, kept: pl.DataFrame, waiting: int) -> dict[str, float | int | str]:
     """Return what is plotted over days; means only where there is something to take one of."""
-    means = {"label_mean": kept[LABEL].mean(), "mean_score": kept[SCORE].mean()}
+    means = {"label_mean": None if kept[LABEL].dtype == pl.String else kept[LABEL].mean(), "mean_score": kept[SCORE].mean()}
+    if CLASS in kept.columns and kept[LABEL].dtype == pl.String:
+        means["accuracy"] = (kept[CLASS] == kept[LABEL]).mean()
     return {
         "rows": kept.height,
         "waiting": waiting,

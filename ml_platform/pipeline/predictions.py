@@ -55,10 +55,11 @@ def materialize_predictions(workspace: Workspace, problem_name: str, partitions:
     Returns
     -------
     Outcome
-        Table ``predictions/<problem>``: key and label match columns, ``_cutoff``, ``_score``, ``_model_version``, ``_scored_at``,
-        ``_in_sample`` (the model has learnt from this day: the score is no forecast, and is left out of outcomes and monitoring), and the
-        features that the model saw. A day without rows, and every day while there is no champion, is stopped with the reason; one whose
-        cutoffs are still to come, or that is none of the spine's grid, waits.
+        Table ``predictions/<problem>``: key and label match columns, ``_cutoff``, ``_score`` (of several classes or quantiles with
+        columns of each, see `ml_platform.training.target`), ``_model_version``, ``_scored_at``, ``_in_sample`` (the model has learnt from
+        this day: the score is no forecast, and is left out of outcomes and monitoring), and the features that the model saw. A day
+        without rows, and every day while there is no champion, is stopped with the reason; one whose cutoffs are still to come, or that
+        is none of the spine's grid, waits.
     """
     problem = workspace.project.problem(problem_name)
     champion = current_champion(workspace, problem)
@@ -147,14 +148,15 @@ def _score(
     new, values = new.filter(~blocked), values.filter(~blocked)
     names = [d.name for d in model.definitions]
     key = row_columns(problem)
+    scores = model.target.to_columns(model.predict(values))
     rows = values.select(*key, CUTOFF, *(n for n in names if n not in key)).with_columns(
-        pl.Series(SCORE, model.predict(values) if values.height else [], dtype=pl.Float64),
+        *scores.values(),
         pl.lit(version.id, dtype=pl.Int64).alias(MODEL_VERSION),
         pl.lit(now).cast(TIME).alias(SCORED_AT),
         (new[_DAY] < first_unseen_day(workspace, version)).alias(IN_SAMPLE),
         new[_DAY],
     )
-    own = [*key, CUTOFF, SCORE, MODEL_VERSION, SCORED_AT, IN_SAMPLE]
+    own = [*key, CUTOFF, *scores, MODEL_VERSION, SCORED_AT, IN_SAMPLE]
     rows = rows.select(*own, *(n for n in names if n not in own), _DAY)
     return _Scoring(rows, model.definitions, definition_hash(model.definitions), version, spine_versions, versions), held
 

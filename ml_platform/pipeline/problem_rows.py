@@ -24,6 +24,7 @@ from ml_platform.tables.sql import bind_expression
 from ml_platform.tables.table import Table
 from ml_platform.tables.types import available_at_names, contract_columns
 from ml_platform.training.cutoff_reach import cutoff_reach
+from ml_platform.training.label_sql import bind_label
 from ml_platform.training.labels import Labels, observe_labels
 from ml_platform.training.problem import GridSpine
 from ml_platform.training.spine import CUTOFF, SpineRows, grid_spine, rows_spine
@@ -51,8 +52,11 @@ class LabelRows:
 
     def observe(self, spine: pl.DataFrame, observed_at: datetime) -> Labels:
         """Observe the labels of spine rows that are mature at ``observed_at``; see `ml_platform.training.labels`."""
-        table, label = self.problem.label_table, self.problem.problem.label
-        return observe_labels(spine, self.rows, label, event_time=str(table.event_time), known_by=self.known_by, observed_at=observed_at)
+        table, declared = self.problem.label_table, self.problem.problem
+        return observe_labels(
+            spine, self.rows, declared.label, event_time=str(table.event_time), known_by=self.known_by, observed_at=observed_at,
+            classes=declared.task == "multiclass",
+        )  # fmt: skip
 
 
 def spine_columns(problem: CompiledProblem) -> dict[str, str | None]:
@@ -135,7 +139,7 @@ def read_label_rows(workspace: Workspace, problem: CompiledProblem, cutoffs: Int
     """
     table, label = problem.label_table, problem.problem.label
     types = contract_columns(table.contract)
-    used = bind_expression(label.sql, types, where=f"{problem.problem.where}, label.sql", aggregate=True).columns
+    used = bind_label(problem.problem, table).columns
     used |= bind_expression(str(table.event_time), types, where=f"{table.where}, event_time").columns
     known_by = sorted({by for column in used if (by := table.available_at_column(column))}) or list(available_at_names(table))
     wanted = dict.fromkeys([*label.match, *sorted(used), *known_by])

@@ -162,7 +162,7 @@ def judge_models(workspace: Workspace, problem_name: str, which: Which) -> Judge
         loaded = load_model(workspace, heads[day])
         learnt = [v for v in workspace.lake.inputs(heads[day].id) if v.table == training]
         frame = workspace.lake.read_versions(learnt, columns=[CUTOFF, SPLIT, LABEL, *loaded.features]).pl()
-        fitted[day] = measured(loaded.file.trained, loaded.file.companions, frame, heads[day].properties["task"])
+        fitted[day] = measured(loaded.file.trained, loaded.file.companions, frame)
     return Judged((baseline_check(fitted),), tuple(days), len(heads))
 
 

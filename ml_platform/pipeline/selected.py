@@ -148,7 +148,7 @@ def _metadata(result: SelectionResult, task: str) -> dict[str, Any]:
     if left_out:
         found["left_out"] = Rows(left_out)
     if result.curve:
-        measure = "Gini" if task == "classification" else "R²"
+        measure = {"classification": "Gini", "multiclass": "share of the log-loss saved"}.get(task, "R²")
         found["sizes"] = Rows(
             tuple({"features": p.size, measure: p.quality, "error of the distance to the best": p.error} for p in result.curve)
         )

@@ -183,7 +183,7 @@ def _numbers(window: SplitRows, split: SplitRows, unknown: pl.DataFrame, task: T
     rows, labels = split.rows, window.rows[LABEL]
     return {
         **{f"rows_{name}": rows.filter(pl.col(SPLIT) == name).height for name in SPLITS},
-        "positive_share" if task == "classification" else "label_mean": float(rows[LABEL].mean()),  # type: ignore[arg-type]
+        **_label_numbers(rows[LABEL], task),
         "without_label_share": _share(labels.null_count(), labels.len()),
         "without_label_rows_share": _share(window.rows.filter(pl.col(LABEL_ROWS) == 0).height, labels.len()),
         "unknown_at_cutoff_share": _share(unknown.height, unknown.height + labels.len()),
@@ -191,6 +191,18 @@ def _numbers(window: SplitRows, split: SplitRows, unknown: pl.DataFrame, task: T
         "purged": window.purged,
         "immature": window.immature,
     }
+
+
+def _label_numbers(labels: pl.Series, task: Task) -> dict[str, float | int | str]:
+    if task == "multiclass":
+        counts = labels.value_counts(name="rows").sort(["rows", labels.name], descending=[True, False])
+        return {
+            "classes": counts.height,
+            "largest_class": counts[labels.name][0],
+            "largest_class_share": counts["rows"][0] / labels.len(),
+            "rarest_class_rows": counts["rows"][-1],
+        }
+    return {"positive_share" if task == "classification" else "label_mean": float(labels.mean())}  # type: ignore[arg-type]
 
 
 def _labelled(spine: pl.DataFrame, labels: Labels) -> pl.DataFrame:

@@ -228,6 +228,7 @@ def _stage(workspace: Workspace, problem: CompiledProblem, made: _Set, found: _F
         properties={
             "training_date": day,
             "task": choice.task,
+            **({"quantiles": list(problem.problem.quantiles)} if choice.task == "quantiles" else {}),
             "features": names,
             "definitions": definition_hash(definitions),
             ENGINE: layer_code("features"),

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -16,9 +16,9 @@ from ml_platform.core.intervals import DAY, shift_day
 from ml_platform.lake.duck import session
 from ml_platform.lake.version import Version
 from ml_platform.models.contender import Role
-from ml_platform.models.model_file import BASELINE_SCORE, REFERENCE
+from ml_platform.models.model_file import BASELINE, BASELINE_SCORE, REFERENCE
 from ml_platform.models.task import Task
-from ml_platform.monitoring.performance import Performance, realized
+from ml_platform.monitoring.performance import Performance, realized, realized_classes
 from ml_platform.monitoring.profile import Layout, Profile, added, layout_of, profile_of, profiles_by
 from ml_platform.pipeline.champion import champion_history
 from ml_platform.pipeline.hindsight import CARD, first_unseen_day
@@ -27,6 +27,10 @@ from ml_platform.pipeline.remembered import Remembered
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem
 from ml_platform.training.labels import LABEL
+from ml_platform.training.target import CLASS, class_column, is_score_column, quantile_column
+
+if TYPE_CHECKING:
+    import numpy as np
 
 PARTITION = "_partition"
 
@@ -36,7 +40,7 @@ class Champion:
     """The model whose scores are watched, with a sample of the rows it was trained on.
 
     ``role`` says which of the version's two fitted models gave the scores; ``importance`` is by feature, in any unit; ``scale`` the
-    standard deviation of the training labels (1 for classes).
+    standard deviation of the training labels (1 for classes); ``quantiles`` those that it gives.
     """
 
     version: Version
@@ -48,6 +52,7 @@ class Champion:
     profile: Profile
     task: Task
     scale: float
+    quantiles: tuple[float, ...] = ()
 
     @property
     def columns(self) -> list[str]:
@@ -121,8 +126,18 @@ class Watched:
         rows = pl.concat(found) if found else pl.DataFrame()
         if rows.is_empty():
             return None
-        labels, scores, days = rows[LABEL].to_numpy(), rows[SCORE].to_numpy(), rows[PARTITION].to_numpy()
-        return realized(labels, scores, days, task=champion.task, scale=champion.scale)
+        scores, days = rows[SCORE].to_numpy(), rows[PARTITION].to_numpy()
+        if champion.task == "multiclass":
+            if CLASS not in rows.columns or rows[LABEL].dtype != pl.String:
+                return None
+            right = (rows[CLASS] == rows[LABEL]).fill_null(False).to_numpy()
+            return realized_classes(right, scores, _given_to_label(rows), days)
+        if rows[LABEL].dtype == pl.String:
+            return None
+        outer = [quantile_column(champion.quantiles[n]) for n in (0, -1)] if len(champion.quantiles) > 1 else []
+        known = bool(outer) and all(name in rows.columns and not rows[name].null_count() for name in outer)
+        interval = (rows[outer[0]].to_numpy(), rows[outer[1]].to_numpy()) if known else None
+        return realized(rows[LABEL].to_numpy(), scores, days, task=champion.task, scale=champion.scale, interval=interval)
 
     def _window(self, day: str) -> list[str]:
         return [shift_day(day, back) for back in range(1 - self.window_days, 1)]
@@ -189,7 +204,7 @@ def _read_champion(workspace: Workspace, version: Version, role: Role) -> Champi
         layout = layout_of(rows)
         profile = profile_of(rows, layout)
     weight = "importance" if role == "model" else "baseline_importance"
-    spread = reference[LABEL].cast(pl.Float64).std() if task == "regression" else 1.0
+    spread = reference[LABEL].cast(pl.Float64).std() if task in ("regression", "quantiles") else 1.0
     return Champion(
         version=version,
         role=role,
@@ -200,19 +215,22 @@ def _read_champion(workspace: Workspace, version: Version, role: Role) -> Champi
         profile=profile,
         task=task,
         scale=float(spread) if isinstance(spread, float) and spread > 0 else 1.0,
+        quantiles=tuple(version.properties.get("quantiles", ())),
     )
 
 
 def _scored_by_role(reference: pl.DataFrame, version: Version, role: Role) -> pl.DataFrame:
     """Return the reference rows with the scores of one of the version's two models as their only score."""
+    of_baseline = [name for name in reference.columns if name.startswith(BASELINE_SCORE) or name == f"{BASELINE}{CLASS}"]
     if role == "model":
-        return reference.drop(BASELINE_SCORE, strict=False)
+        return reference.drop(of_baseline)
     if BASELINE_SCORE not in reference.columns:
         raise ModelError(
             f"Model version {version.id} of {version.table!r} was made before its baseline could serve, and has no scores of it to compare "
             "with. Materialize the model's partition again, and promote that version."
         )
-    return reference.drop(SCORE).rename({BASELINE_SCORE: SCORE})
+    own = [name.removeprefix(BASELINE) for name in of_baseline]
+    return reference.drop(own).rename(dict(zip(of_baseline, own, strict=True)))
 
 
 def _card(workspace: Workspace, model: Version | int) -> dict[str, Any]:
@@ -256,9 +274,24 @@ def _outcome_rows(workspace: Workspace, outcomes: Mapping[str, Version]) -> dict
     """Return the matured rows by day, without those that were scored in hindsight and those whose label is no answer."""
     if not outcomes:
         return {}
-    columns = [LABEL, SCORE, MODEL_VERSION]
-    rows: pl.DataFrame = workspace.lake.read_versions(outcomes.values(), columns=columns, partition_column=PARTITION).pl()
+    alike: dict[tuple[str, ...], list[Version]] = {}
+    for version in outcomes.values():
+        alike.setdefault(tuple(sorted(name for name in version.schema.names if is_score_column(name))), []).append(version)
+    parts = [
+        workspace.lake.read_versions(versions, columns=[LABEL, *scores, MODEL_VERSION], partition_column=PARTITION).pl()
+        for scores, versions in alike.items()
+    ]
+    rows = pl.concat(parts, how="diagonal_relaxed")
     first = {model: first_unseen_day(workspace, model) for model in rows[MODEL_VERSION].unique()}
     unseen = pl.col(PARTITION) >= rows[MODEL_VERSION].replace_strict(first, return_dtype=pl.String)
     honest = rows.filter(unseen, pl.col(LABEL).is_not_null(), pl.col(SCORE).is_not_null())
     return {str(day): part for (day,), part in honest.group_by(PARTITION, maintain_order=True)}
+
+
+def _given_to_label(rows: pl.DataFrame) -> np.ndarray:
+    """Return the probability that each row's score gave to the class that came; 0 for one that the model had not learnt."""
+    found = pl.lit(0.0)
+    for name in rows[LABEL].unique():
+        if class_column(name) in rows.columns:
+            found = pl.when(pl.col(LABEL) == name).then(pl.col(class_column(name)).fill_null(0.0)).otherwise(found)
+    return rows.select(found.alias("given")).to_series().to_numpy()

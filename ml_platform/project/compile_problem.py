@@ -12,13 +12,15 @@ from ml_platform.features.distinct_names import asked_definitions, with_distinct
 from ml_platform.features.functions import engine_type
 from ml_platform.features.inputs import request_columns
 from ml_platform.features.nested.schema import Schema, compile_schema
-from ml_platform.models.known_trainers import TRAINERS
+from ml_platform.models.known_trainers import TRAINERS, baseline_of
 from ml_platform.project.project import CompiledProblem, TableColumn
 from ml_platform.tables.sql import bind_expression
 from ml_platform.tables.table import Table
 from ml_platform.tables.types import contract_columns
 from ml_platform.training.cutoff_reach import is_never_known
+from ml_platform.training.label_sql import bind_label
 from ml_platform.training.label_task import check_task
+from ml_platform.training.labels import Task
 from ml_platform.training.problem import Problem, RowsSpine
 
 
@@ -150,10 +152,32 @@ def _check_label(problem: Problem, table: Table, joinable: tuple[str, ...]) -> N
         raise DeclarationError(
             f"{problem.where}: the label's table {table.name!r} has no event_time; its rows cannot be placed after a cutoff."
         )
-    bound = bind_expression(problem.label.sql, types, where=f"{problem.where}, label.sql", aggregate=True)
-    if bound.type in ("VARCHAR", "DATE") or bound.type.startswith(("TIMESTAMP", "STRUCT", "LIST")) or bound.type.endswith("[]"):
-        raise DeclarationError(f"{problem.where}: the label `{problem.label.sql}` is {bound.type}; it must be a number, or true or false.")
+    bound = bind_label(problem, table)
     check_task(problem, bound.type)
+    _check_trainers(problem, bound.type)
+    own_row = isinstance(problem.spine, RowsSpine) and problem.spine.table == table.name and set(table.key) <= set(problem.label.match)
+    # Whether such a row is known before its cutoff or not: none can be learnt from.
+    known = sorted(c for c in bound.columns if table.available_at_column(c) == "_available_at")
+    if own_row and len(known) == len(bound.columns):
+        what = f"reads {', '.join(known)}" if known else "reads no column"
+        raise DeclarationError(
+            f"{problem.where}: the label `{problem.label.sql}` is taken from the very row that is predicted for and {what}: it is known as "
+            f"soon as the row is, so there is nothing to predict. Where a row of {table.name!r} is filled up over time, declare when each "
+            f"column becomes known: available_at: {{published_at: [...], finished_at: [{', '.join(known) or '...'}]}}."
+        )
+
+
+def _check_trainers(problem: Problem, label_type: str) -> None:
+    """Refuse a trainer that cannot learn what is asked for, where that is known from the declaration."""
+    asked = "classification" if problem.task == "binary" or label_type == "BOOLEAN" else problem.task
+    task: Task | None = "multiclass" if label_type == "VARCHAR" else asked
+    model = problem.model
+    # The linear baseline of numbers is named like that of classes.
+    for role, kind in (("trainer", model.trainer), ("baseline", baseline_of(model.baseline, task) if task else model.baseline)):
+        if task is not None and kind in TRAINERS and task not in TRAINERS[kind].tasks:
+            able = [name for name, trainer in TRAINERS.items() if task in trainer.tasks]
+            asks = "binary" if task == "classification" else task
+            raise DeclarationError(f"{problem.where}: model.{role} {kind!r} cannot learn task: {asks}. These can: {', '.join(able)}.")
 
 
 def _check_lengths(problem: Problem) -> None:
@@ -195,7 +219,8 @@ def _table_column(problem: Problem, table: Table, column: str, joinable: tuple[s
             f"{problem.where}: {table.name}.{column} cannot be joined: its key ({', '.join(table.key) or 'none'}) is not in the spine, "
             f"which has {', '.join(joinable)}."
         )
-    if table.name == label_table.name and set(table.key) <= set(problem.label.match):
+    own_row = isinstance(problem.spine, RowsSpine) and table.name == problem.spine.table
+    if table.name == label_table.name and set(table.key) <= set(problem.label.match) and not own_row:
         raise DeclarationError(
             f"{problem.where}: {table.name}.{column} is not known at the cutoff: the row of {table.name!r} with this "
             f"key is the one that the "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ml_platform.models.compare import Comparison, compare, compare_log_loss
 from ml_platform.models.contender import Role, contender
 from ml_platform.registry.slices import SliceFinding, judge_slices
+from ml_platform.training.target import Target, as_target
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,11 +30,14 @@ CONFIDENCE = {"model": 0.95, "baseline": 0.975}
 
 @dataclass(frozen=True)
 class JudgedRows:
-    """The rows of a judgement: ``labels``, ``days`` of the cutoff, and ``slices`` (per column its values as text), shape (rows,) each."""
+    """The rows of a judgement: ``labels``, ``days`` of the cutoff, and ``slices`` (per column its values as text), shape (rows,) each.
+
+    ``task`` says what all scores of these rows answer; of several classes or quantiles it is the target, and scores have a column for each.
+    """
 
     labels: np.ndarray
     days: np.ndarray
-    task: Task
+    task: Task | Target
     slices: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
@@ -135,7 +139,7 @@ def decide(
     challenger, champion : ndarray of float64, shape (rows,)
         Their scores of these rows.
     margin : float
-        By how much the challenger must be better beyond chance: AUC, or for a regression a share of the champion's squared error.
+        By how much the challenger must be better beyond chance: AUC, or, where a loss is compared, a share of the champion's.
     baseline : ndarray of float64, shape (rows,), optional
         The scores of the baseline that was fitted beside the challenger; where it is no worse in figures, it contends instead.
     same_kind : bool
@@ -157,14 +161,15 @@ def decide(
     role = contender(to_baseline, same_kind=same_kind)
     scores = challenger if role == "model" or baseline is None else baseline
     compared = compare(rows.labels, scores, champion, rows.days, rows.task).with_confidence(CONFIDENCE[role])
-    asked = margin if rows.task == "classification" else margin * compared.champion
+    is_binary = as_target(rows.task).task == "classification"
+    asked = margin if is_binary else margin * compared.champion
     is_better = compared.lower > asked
     comparisons = {"champion": compared}
     reasons = [_sentence(compared, role, "the champion", asked, is_better)]
     if to_baseline is not None:
         comparisons["baseline"] = to_baseline
         reasons.append(_contends(to_baseline, role))
-    if rows.task == "classification":
+    if is_binary:
         losses = compare_log_loss(rows.labels, scores, champion, rows.days)
         comparisons["champion, log-loss"] = losses
         is_as_likely = losses.difference >= 0

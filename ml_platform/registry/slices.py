@@ -7,13 +7,14 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from ml_platform.models.compare import compare
+from ml_platform.training.target import Target, as_target
 
 if TYPE_CHECKING:
     import numpy as np
 
     from ml_platform.training.labels import Task
 
-# What a part may lose before it counts as harm: AUC, or a share of the champion's squared error.
+# What a part may lose before it counts as harm: AUC, or a share of the champion's loss.
 MARGIN = 0.01
 ALPHA = 0.05
 MIN_DAYS = 10
@@ -47,7 +48,7 @@ def judge_slices(
     champion: np.ndarray,
     days: np.ndarray,
     slices: Mapping[str, np.ndarray],
-    task: Task,
+    task: Task | Target,
 ) -> tuple[SliceFinding, ...]:
     """Test each part of the rows for harm, all tests together at 5 % (Holm).
 
@@ -57,8 +58,8 @@ def judge_slices(
         As for ``models.compare.compare``.
     slices : mapping of str to ndarray of object, shape (rows,)
         Per column its values as text or None; each value is one part.
-    task : str
-        ``classification`` or ``regression``.
+    task : str or Target
+        What is answered.
 
     Returns
     -------
@@ -95,16 +96,16 @@ def holm(p_values: Sequence[float], alpha: float) -> list[bool]:
 
 
 def _test(
-    column: str, value: str, labels: np.ndarray, challenger: np.ndarray, champion: np.ndarray, days: np.ndarray, task: Task
+    column: str, value: str, labels: np.ndarray, challenger: np.ndarray, champion: np.ndarray, days: np.ndarray, task: Task | Target
 ) -> SliceFinding:
     import numpy as np
 
-    rows = labels.size
-    classes = min(int((labels == 1).sum()), int((labels == 0).sum())) if task == "classification" else rows
+    rows, is_binary = labels.size, as_target(task).task == "classification"
+    classes = min(int((labels == 1).sum()), int((labels == 0).sum())) if is_binary else rows
     if np.unique(days).size < MIN_DAYS or classes < MIN_OF_CLASS:
         return SliceFinding(column, value, rows, "cannot be tested")
     compared = compare(labels, challenger, champion, days, task)
-    scale = 1.0 if task == "classification" else max(compared.champion, 1e-300)
+    scale = 1.0 if is_binary else max(compared.champion, 1e-300)
     return SliceFinding(column, value, rows, "fine", compared.difference / scale, compared.share_below(-MARGIN * scale))
 
 

@@ -34,14 +34,14 @@ class GainSelector:
         from ml_platform.models.lightgbm import dataset, with_threads
 
         fitted, held_out = _in_time(sample.thin(self.max_rows, seed))
-        binned = dataset(fitted.matrix, fitted.labels, fitted.features, settings_for(sample.task, seed))
+        binned = dataset(fitted.matrix, fitted.labels, fitted.features, settings_for(sample.target, seed))
         watched = dataset(
-            held_out.matrix, held_out.labels, held_out.features, settings_for(sample.task, seed), reference=binned
+            held_out.matrix, held_out.labels, held_out.features, settings_for(sample.target, seed), reference=binned
         )  # fmt: skip
         total = np.zeros(len(sample.features))
         for number in range(self.seeds):
             booster = lightgbm.train(
-                with_threads(settings_for(sample.task, seed + number), fitted.matrix),
+                with_threads(settings_for(sample.target, seed + number), fitted.matrix),
                 binned,
                 num_boost_round=self.trees,
                 valid_sets=[watched],

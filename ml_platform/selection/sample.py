@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ml_platform.core.errors import EmptySampleError
 from ml_platform.models.encoding import ModelFeature, to_matrix
+from ml_platform.training.target import Target, as_target
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,13 +19,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Encoded rows: ``matrix`` of shape (rows, features), ``labels`` and ``days`` (of the cutoff) of shape (rows,)."""
+    """Encoded rows: ``matrix`` of shape (rows, features), ``labels`` and ``days`` (of the cutoff) of shape (rows,).
+
+    Of several classes ``labels`` are positions in ``classes``.
+    """
 
     matrix: np.ndarray
     features: tuple[ModelFeature, ...]
     labels: np.ndarray
     days: np.ndarray
     task: Task
+    classes: tuple[str, ...] = ()
+
+    @property
+    def target(self) -> Target:
+        """What a model of these rows answers."""
+        return Target(self.task, self.classes)
 
     @property
     def rows(self) -> int:
@@ -49,7 +59,7 @@ class Sample:
         return self.take_rows(np.sort(drawn))
 
 
-def draw_sample(frame: pl.DataFrame, features: Sequence[ModelFeature], task: Task, *, label: str, rows: int, seed: int) -> Sample:
+def draw_sample(frame: pl.DataFrame, features: Sequence[ModelFeature], task: Task | Target, *, label: str, rows: int, seed: int) -> Sample:
     """Draw and encode rows.
 
     Parameters
@@ -58,8 +68,8 @@ def draw_sample(frame: pl.DataFrame, features: Sequence[ModelFeature], task: Tas
         Rows of one split, with ``_cutoff``, the label and the features.
     features : sequence of ModelFeature
         What to encode, learnt from training rows.
-    task : str
-        ``classification`` or ``regression``.
+    task : str or Target
+        What is answered; with the classes, where there are several.
     label : str
         The label's column.
     rows : int
@@ -77,11 +87,12 @@ def draw_sample(frame: pl.DataFrame, features: Sequence[ModelFeature], task: Tas
 
     if frame.height > rows:
         frame = frame[np.sort(np.random.default_rng(seed).choice(frame.height, size=rows, replace=False))]
-    labels = frame[label].to_numpy()
-    if labels.size == 0 or (task == "classification" and (labels == labels[0]).all()):
+    target = as_target(task)
+    labels = target.codes(frame[label])
+    if labels.size == 0 or (target.task == "classification" and (labels == labels[0]).all()):
         raise EmptySampleError(
             f"Selection needs rows of both classes, it has {labels.size} rows, all with one label or none. "
             "Look back further, or land more days."
         )
     days = frame["_cutoff"].dt.epoch("d").cast(pl.Int64).to_numpy()
-    return Sample(to_matrix(frame, features), tuple(features), labels, days, task)
+    return Sample(to_matrix(frame, features), tuple(features), labels, days, target.task, target.classes)

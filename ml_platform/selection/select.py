@@ -17,6 +17,7 @@ from ml_platform.selection.sample import Sample, draw_sample
 from ml_platform.selection.selected import FeatureRow, SelectionResult
 from ml_platform.selection.size import SizePoint, choose_size, size_curve
 from ml_platform.selection.stability import BOOTSTRAPS, Stability, measure_stability
+from ml_platform.training.target import learn_target
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,7 +63,7 @@ def select_features(
     seed : int
         Of everything that is drawn.
     task : str, optional
-        ``classification`` or ``regression``; told from the training labels if not given.
+        What is predicted; told from the training labels if not given. For quantiles features are chosen as for the number itself.
     budget : Budget, optional
         Rows and bootstraps.
 
@@ -82,6 +83,7 @@ def select_features(
     known = frame.filter(pl.col(label).is_not_null())
     train, validate = known.filter(pl.col("_split") == "train"), known.filter(pl.col("_split") == "validate")
     task = task or task_of(train[label].to_numpy())
+    target = learn_target("regression" if task == "quantiles" else task, pl.concat([train[label], validate[label]]))
     shares, reasons = null_shares(train, features), unusable(train, features)
     usable = [name for name in features if name not in reasons]
     left_out = tuple(_left_out(name, shares[name], reasons[name]) for name in features if name in reasons)
@@ -90,8 +92,8 @@ def select_features(
         return SelectionResult((*kept, *left_out), train_rows=train.height)
 
     columns = learn_features(train, usable)
-    rows = draw_sample(train, columns, task, label=label, rows=budget.train_rows, seed=seed)
-    judged = draw_sample(validate, columns, task, label=label, rows=budget.validate_rows, seed=seed)
+    rows = draw_sample(train, columns, target, label=label, rows=budget.train_rows, seed=seed)
+    judged = draw_sample(validate, columns, target, label=label, rows=budget.validate_rows, seed=seed)
     ranking = rank_features(plant_probes(rows, seed), SELECTORS, seed)
     order = [position for position in ranking.order if not is_probe(ranking.names[position])]
     curve = size_curve(rows, judged, order, (*selection.sizes, len(order)), seed=seed)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ml_platform.models.class_figures import class_log_losses
 from ml_platform.models.compare import compare
 from ml_platform.models.ranking import auc
 from ml_platform.selection.small_trees import settings_for
@@ -24,7 +25,8 @@ PATIENCE = 15
 class SizePoint:
     """The quality of models with the ``size`` best features on the validation rows.
 
-    ``quality`` is the mean over the seeds of the Gini (2 AUC - 1), or of R² for a regression. ``error`` is that of its distance from the
+    ``quality`` is the mean over the seeds of the Gini (2 AUC - 1), of R² for a number, or of the share of the log-loss of the classes'
+    shares that is saved. ``error`` is that of its distance from the
     best size: the paired error clustered by day, and the spread between seeds; 0 for the best itself, None with less than two days.
     """
 
@@ -89,13 +91,13 @@ def _scores(train: Sample, validate: Sample, seed: int, seeds: int) -> list[np.n
 
     from ml_platform.models.lightgbm import dataset, threads_for, with_threads
 
-    settings = settings_for(train.task, seed)
+    settings = settings_for(train.target, seed)
     binned = dataset(train.matrix, train.labels, train.features, settings)
     watched = dataset(validate.matrix, validate.labels, validate.features, settings, reference=binned)
     found = []
     for number in range(seeds):
         booster = lightgbm.train(
-            with_threads(settings_for(train.task, seed + number), train.matrix),
+            with_threads(settings_for(train.target, seed + number), train.matrix),
             binned,
             num_boost_round=MAX_TREES,
             valid_sets=[watched],
@@ -108,8 +110,22 @@ def _scores(train: Sample, validate: Sample, seed: int, seeds: int) -> list[np.n
 def _quality(validate: Sample, scores: np.ndarray) -> float:
     if validate.task == "classification":
         return 2 * auc(validate.labels, scores) - 1
+    if validate.task == "multiclass":
+        return 1 - float(class_log_losses(validate.labels, scores).mean()) / _prior_loss(validate)
     variance = float(validate.labels.var())
     return 1 - float(((scores - validate.labels) ** 2).mean()) / variance if variance > 0 else 0.0
+
+
+def _prior_loss(validate: Sample) -> float:
+    """Return the log-loss of the shares of the classes among the rows themselves: McFadden's null model."""
+    import numpy as np
+
+    shares = np.unique(validate.labels, return_counts=True)[1] / validate.rows
+    return max(float(-(shares * np.log(shares)).sum()), 1e-12)
+
+
+def _scale(validate: Sample) -> float:
+    return _prior_loss(validate) if validate.task == "multiclass" else max(float(validate.labels.var()), 1e-300)
 
 
 def _error(validate: Sample, scores: dict[int, list[np.ndarray]], quality: dict[int, list[float]], size: int, best: int) -> float | None:
@@ -119,7 +135,7 @@ def _error(validate: Sample, scores: dict[int, list[np.ndarray]], quality: dict[
         return 0.0
     if np.unique(validate.days).size < 2:
         return None
-    paired = compare(validate.labels, scores[size][0], scores[best][0], validate.days, validate.task).error
-    scale = 2.0 if validate.task == "classification" else 1.0 / max(float(validate.labels.var()), 1e-300)
+    paired = compare(validate.labels, scores[size][0], scores[best][0], validate.days, validate.target).error
+    scale = 2.0 if validate.task == "classification" else 1.0 / _scale(validate)
     spread = float(np.var(np.subtract(quality[size], quality[best]), ddof=1)) / len(quality[size]) if len(quality[size]) > 1 else 0.0
     return float(np.sqrt((scale * paired) ** 2 + spread))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ml_platform.training.labels import Task
+    from ml_platform.training.target import Target
 
 
-def settings_for(task: Task, seed: int) -> dict[str, Any]:
+def settings_for(target: Target, seed: int) -> dict[str, Any]:
     """Return LightGBM's settings of a small model; another seed draws other rows and features for each tree."""
-    from ml_platform.models.lightgbm import DEFAULTS, FIXED
+    from ml_platform.models.lightgbm import DEFAULTS, FIXED, objectives
 
-    objective = "binary" if task == "classification" else "regression"
-    return {**DEFAULTS, **FIXED, "learning_rate": 0.15, "objective": objective, "seed": seed}
+    return {**DEFAULTS, **FIXED, "learning_rate": 0.15, **objectives(target)[0], "seed": seed}

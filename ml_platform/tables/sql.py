@@ -74,7 +74,9 @@ def read_sql(text: object, folder: Path | str, *, where: str = "the declaration"
         raise UnknownNameError(f"{where}: there is no SQL file {path}. {did_you_mean(path.name, there)}") from None
 
 
-def bind_expression(sql: str, columns: Mapping[str, str], *, where: str, aggregate: bool = False) -> Bound:
+def bind_expression(
+    sql: str, columns: Mapping[str, str], *, where: str, aggregate: bool = False, of_group: Mapping[str, str] | None = None
+) -> Bound:
     """Check one SQL expression over the columns of a row, or, with ``aggregate``, over the rows of a group.
 
     Parameters
@@ -87,6 +89,8 @@ def bind_expression(sql: str, columns: Mapping[str, str], *, where: str, aggrega
         What is declared and in which file; begins the message of an error.
     aggregate : bool
         Whether the expression must aggregate (``max(arr_delay) > 15``); otherwise it must not.
+    of_group : mapping of str to str, optional
+        With ``aggregate``, what has one value per group and may stand beside an aggregate.
 
     Returns
     -------
@@ -110,6 +114,8 @@ def bind_expression(sql: str, columns: Mapping[str, str], *, where: str, aggrega
     for part in nodes(expression):
         if part.get("class") in ("SUBQUERY", "STAR"):
             raise DeclarationError(f"{where} holds a subquery or a star. It may read only the columns of its own row.")
+    group = dict(of_group or {})
+    columns = {**columns, **group}
     used = _expression_columns(expression, columns, where)
     _refuse_unstable(expression, where)
     refuse_endless(expression, where)
@@ -121,7 +127,8 @@ def bind_expression(sql: str, columns: Mapping[str, str], *, where: str, aggrega
     if aggregate and not aggregates:
         raise DeclarationError(f"{where} must be an aggregate over the rows that match, such as 'max({next(iter(columns), 'x')})'.")
     extra = ", count(*)" if aggregate else ""
-    described = _describe(f"SELECT ({sql}\n){extra} FROM {row}", where)
+    grouped = f" GROUP BY {', '.join(map(quote_name, group))}" if group else ""
+    described = _describe(f"SELECT ({sql}\n){extra} FROM {row}{grouped}", where)
     return Bound(described[0][1], frozenset(used))
 
 

@@ -1,4 +1,4 @@
-"""What a label asks for: one of two classes, or a number. Where its values leave that open, the declaration has to say it."""
+"""What a label asks for: one of two classes or of several, or a number. Where its values leave that open, the declaration has to say it."""
 
 from __future__ import annotations
 
@@ -25,24 +25,67 @@ def check_task(problem: Problem, label_type: str) -> None:
     Parameters
     ----------
     problem : Problem
-        Its ``task`` and ``label``.
+        Its ``task``, ``quantiles`` and ``label``.
     label_type : str
-        The DuckDB type of the label: a number, or BOOLEAN.
+        The DuckDB type of the label.
 
     Raises
     ------
     DeclarationError
-        If a yes or no is declared as a number, or if the SQL can give nothing but a few whole numbers and no task is declared.
+        If type and task contradict each other, if ``without_rows`` is of another kind than the label, or if the SQL can give nothing but a
+        few whole numbers and no task is declared.
     """
-    where, sql = problem.where, problem.label.sql
-    if problem.task == "regression" and label_type == "BOOLEAN":
-        raise DeclarationError(f"{where}: the label `{sql}` is true or false: task: binary. For a number leave the comparison out.")
+    where, sql, task = problem.where, problem.label.sql, problem.task
+    is_text, is_boolean = label_type == "VARCHAR" or label_type.startswith("ENUM"), label_type == "BOOLEAN"
+    other = label_type in ("DATE", "TIME", "INTERVAL", "BLOB") or label_type.startswith(("TIMESTAMP", "STRUCT", "LIST", "MAP", "UNION"))
+    if other or label_type.endswith("]"):
+        hint = " For the time until something, write epoch(min(...) - _cutoff) / 86400: days." if "TIME" in label_type else ""
+        raise DeclarationError(
+            f"{where}: the label `{sql}` is {label_type}; it must be true or false, a number, or a text (a class).{hint}"
+        )
+    if is_text and task not in (None, "multiclass"):
+        raise DeclarationError(
+            f"{where}: the label `{sql}` is a text, which names a class, and task: {task} needs "
+            f"{'true or false' if task == 'binary' else 'a number'}. Declare task: multiclass"
+            + (f", or compare it with one of the texts: ({sql}) = '...'." if task == "binary" else ", or predict a number instead.")
+        )
+    if is_boolean and task not in (None, "binary"):
+        way = "leave the comparison out" if task != "multiclass" else "give texts: case when ... then '...' else '...' end"
+        raise DeclarationError(f"{where}: the label `{sql}` is true or false: task: binary. For task: {task} {way}.")
+    _check_instead(problem, is_text or task == "multiclass", is_boolean)
+    _check_quantiles(problem)
     values = _constants(parse_select(f"SELECT ({sql}\n)", f"{where}, label.sql")["select_list"][0])
-    if problem.task is None and values is not None and all(isinstance(value, int) for value in values):
-        raise DeclarationError(f"{where}: the label `{sql}` is {_listed(sorted(set(values)))}. {_say_which(problem, sorted(set(values)))}")
-    if problem.task == "binary" and values is not None and label_type != "BOOLEAN" and not set(values) <= {0, 1}:
+    if task is None and values is not None and all(isinstance(value, int) for value in values):
+        raise DeclarationError(f"{where}: the label `{sql}` is {_listed(sorted(set(values)))}. {_say_which(sorted(set(values)))}")
+    if task == "binary" and values is not None and not is_boolean and not set(values) <= {0, 1}:
         raise DeclarationError(
             f"{where}: task: binary needs a label of true and false, or of 0 and 1; `{sql}` is {_listed(sorted(values))}."
+        )
+
+
+def _check_instead(problem: Problem, is_class: bool, is_boolean: bool) -> None:
+    """Refuse what rows without label rows are declared to be where it is of another kind than the label."""
+    where, instead, declared = problem.where, problem.label.instead, problem.label.without_rows
+    if instead is None:
+        return
+    if is_class and not isinstance(instead, str):
+        raise DeclarationError(
+            f"{where}: label.without_rows is {declared if isinstance(declared, str) else instead}, but the label is a class. Write the "
+            "class that a row without label rows is of, without_rows: {value: nothing}, or exclude such rows."
+        )
+    if not is_class and isinstance(instead, str):
+        raise DeclarationError(f"{where}: label.without_rows is the text {instead!r}, but the label is a number or true or false.")
+    if is_boolean and instead not in (0.0, 1.0):
+        raise DeclarationError(f"{where}: label.without_rows is {instead}, but the label is true or false: write zero, or {{value: 1}}.")
+
+
+def _check_quantiles(problem: Problem) -> None:
+    asked = problem.quantiles
+    if asked and problem.task != "quantiles":
+        raise DeclarationError(f"{problem.where}: quantiles are asked for, but task is {problem.task}. Write task: quantiles.")
+    if list(asked) != sorted(set(asked)) or not all(0 < quantile < 1 for quantile in asked):
+        raise DeclarationError(
+            f"{problem.where}: quantiles must rise and lie between 0 and 1, e.g. [0.1, 0.5, 0.9]; they are {list(asked)}."
         )
 
 
@@ -52,7 +95,7 @@ def decide_task(problem: Problem, labels: Labels) -> Task:
     Parameters
     ----------
     problem : Problem
-        Its ``task`` decides where it is declared; else a boolean label means two classes, and a number an amount.
+        Its ``task`` decides where it is declared; else a boolean label means two classes, a text one of several, and a number an amount.
     labels : Labels
         The labels of the rows to learn from.
 
@@ -62,21 +105,21 @@ def decide_task(problem: Problem, labels: Labels) -> Task:
         If no task is declared and the labels are a few whole numbers that may be classes as well as amounts, or if they are not what the
         declared task needs.
     """
+    if labels.task == "multiclass":
+        return "multiclass"
     values = sorted(labels.values.drop_nulls().unique().to_list())
     if problem.task == "binary" and not set(values) <= {0.0, 1.0}:
         raise DeclarationError(
             f"{problem.where}: {_BINARY}; `{problem.label.sql}` is also "
-            f"{_listed([v for v in values if v not in (0.0, 1.0)])}. Compare it with a value, or declare task: regression."
+            f"{_listed([v for v in values if v not in (0.0, 1.0)])}. Compare it with a value, or declare task: regression or multiclass."
         )
     if problem.task is not None:
-        return "classification" if problem.task == "binary" else "regression"
+        return "classification" if problem.task == "binary" else problem.task
     if labels.task == "classification" or is_amount(problem.label.sql):
         return labels.task
     if 1 < len(values) <= FEW_VALUES and all(value == int(value) for value in values):
         told = [int(value) for value in values]
-        raise DeclarationError(
-            f"{problem.where}: the label `{problem.label.sql}` is only ever {_listed(told)}. {_say_which(problem, told)}"
-        )
+        raise DeclarationError(f"{problem.where}: the label `{problem.label.sql}` is only ever {_listed(told)}. {_say_which(told)}")
     return labels.task
 
 
@@ -123,13 +166,10 @@ def _constants(node: dict[str, Any]) -> list[Any] | None:
     return [int(one["text"]) if one["kind"] == "INTEGER" else one["text"] for one in literals] or None
 
 
-def _say_which(problem: Problem, values: list[int]) -> str:
+def _say_which(values: list[int]) -> str:
     if set(values) <= {0, 1}:
         return "Declare what it is: task: binary for the probability of 1, or task: regression for an amount."
-    return (
-        f"These may be classes or amounts. Declare task: regression for an amount; classes can be told apart two at a time: "
-        f"compare the label with one of them (`({problem.label.sql}) = {values[-1]}`)."
-    )
+    return "These may be classes or amounts. Declare task: multiclass for classes, or task: regression for an amount."
 
 
 def _listed(values: list[Any]) -> str:

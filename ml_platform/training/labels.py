@@ -17,15 +17,16 @@ from ml_platform.training.spine import CUTOFF, TIME
 
 LABEL = "_label"
 LABEL_ROWS = "_label_rows"
-Task = Literal["classification", "regression"]
+Task = Literal["classification", "multiclass", "regression", "quantiles"]
 
 
 @dataclass(frozen=True)
 class Labels:
     """The labels of a spine, row by row.
 
-    ``values`` is the aggregate (0.0 or 1.0 where it is boolean), NULL where it is NULL and where no label row was there and the
-    declaration does not say zero. ``counts`` is how many label rows each is made of. ``task`` follows from the aggregate's type.
+    ``values`` is the aggregate (0.0 or 1.0 where it is boolean, a text where it names a class), NULL where it is NULL and where no label
+    row was there and the declaration does not say what that means. ``counts`` is how many label rows each is made of. ``task`` follows from
+    the aggregate's type.
     """
 
     values: pl.Series
@@ -65,7 +66,14 @@ def is_mature(maturity: timedelta, now: datetime) -> pl.Expr:
 
 
 def observe_labels(
-    spine: pl.DataFrame, rows: pa.Table, label: Label, *, event_time: str, known_by: Sequence[str], observed_at: datetime
+    spine: pl.DataFrame,
+    rows: pa.Table,
+    label: Label,
+    *,
+    event_time: str,
+    known_by: Sequence[str],
+    observed_at: datetime,
+    classes: bool = False,
 ) -> Labels:
     """Aggregate, for every spine row, the label rows that match it and happened within its horizon.
 
@@ -86,6 +94,8 @@ def observe_labels(
         Columns that say from when the row is known; the last of them counts. Empty: always known.
     observed_at : datetime
         The training date, or the platform's time for outcomes; a correction that came later than this is not known yet.
+    classes : bool
+        Whether the labels are declared to be classes whatever their type is; texts always are.
 
     Returns
     -------
@@ -95,6 +105,7 @@ def observe_labels(
     matched = {f"_match_{n}": name for n, name in enumerate(label.match)}
     asked = spine.select(
         *[pl.col(name).alias(alias) for alias, name in matched.items()],
+        pl.col(CUTOFF),
         pl.col(CUTOFF).alias("_observed_from"),
         (pl.col(CUTOFF) + label.horizon).alias("_observed_until"),
     ).with_row_index("_spine_row")
@@ -108,27 +119,41 @@ def observe_labels(
         SELECT spine._spine_row, count(*) AS {LABEL_ROWS}, ({label.sql}) AS {LABEL}
         FROM spine JOIN (SELECT *, ({event_time})::TIMESTAMPTZ AS _happened_at, {known_at} AS _known_at FROM label_rows) answer
           ON {" AND ".join(conditions)}
-        GROUP BY spine._spine_row"""
+        GROUP BY spine._spine_row, spine.{CUTOFF}"""
     # One thread: a parallel sum of floats is not the same twice, and a label must be.
     with session(threads=1) as con, declared_sql(con, f"The label `{label.sql}`", label.sql, event_time):
         con.register("spine", asked.to_arrow())
         con.register("label_rows", rows)
         found = pl.from_arrow(con.sql(query, params=[observed_at] if known_by else None).to_arrow_table())
-    return _in_order(found, spine.height, label)  # type: ignore[arg-type]
+    return _in_order(found, spine.height, label, classes)  # type: ignore[arg-type]
 
 
-def _in_order(found: pl.DataFrame, height: int, label: Label) -> Labels:
+def _in_order(found: pl.DataFrame, height: int, label: Label, classes: bool) -> Labels:
     """Return one label per spine row from the rows for which anything was found."""
-    task: Task = "classification" if found.schema[LABEL] == pl.Boolean else "regression"
+    kind = found.schema[LABEL]
+    are_texts = classes or kind == pl.String or isinstance(kind, pl.Enum | pl.Categorical)
+    task: Task = "multiclass" if are_texts else "classification" if kind == pl.Boolean else "regression"
     every = pl.DataFrame({"_spine_row": pl.Series(range(height), dtype=found.schema["_spine_row"])})
     # NaN is no label: 0/0 in the aggregate says as little as NULL.
-    value = pl.col(LABEL).cast(pl.Float64).fill_nan(None)
+    value = _class_name(kind) if are_texts else pl.col(LABEL).cast(pl.Float64).fill_nan(None)
     filled = every.join(found, on="_spine_row", how="left", maintain_order="left").with_columns(
         pl.col(LABEL_ROWS).fill_null(0).cast(pl.Int64), value
     )
-    if label.without_rows == "zero":
-        filled = filled.with_columns(pl.when(pl.col(LABEL_ROWS) == 0).then(0.0).otherwise(pl.col(LABEL)).alias(LABEL))
+    if label.instead is not None:
+        instead = pl.lit(label.instead, dtype=filled.schema[LABEL])
+        filled = filled.with_columns(pl.when(pl.col(LABEL_ROWS) == 0).then(instead).otherwise(pl.col(LABEL)).alias(LABEL))
     return Labels(values=filled[LABEL], counts=filled[LABEL_ROWS], task=task)
+
+
+def _class_name(kind: pl.DataType) -> pl.Expr:
+    """Return labels as the names of classes: a whole number without a fraction, blanks as no label."""
+    name = pl.col(LABEL)
+    if kind.is_float() or kind.is_decimal():
+        number = name.cast(pl.Float64).fill_nan(None)
+        whole = pl.when(number == number.round()).then(number.cast(pl.Int64, strict=False).cast(pl.String))
+        return whole.otherwise(number.cast(pl.String)).alias(LABEL)
+    text = name.cast(pl.String)
+    return pl.when(text.str.strip_chars() != "").then(text).alias(LABEL)
 
 
 def _latest_of(columns: Sequence[str]) -> str:

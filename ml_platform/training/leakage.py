@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from ml_platform.training.labels import LABEL, LABEL_ROWS, Task
-from ml_platform.training.separation import separation
+from ml_platform.training.separation import frequent_classes, separation
 
 # Rows of one day share their weather and their strikes: they say about a fifth of what as many independent rows would.
 DESIGN_EFFECT = 5.0
@@ -81,7 +81,7 @@ def check_features(rows: pl.DataFrame, features: Sequence[str], task: Task, past
     features : sequence of str
         Columns to look at.
     task : str
-        ``classification`` or ``regression``.
+        What is predicted.
     past : mapping of str to str, optional
         Features over earlier rows, each with the Boolean column of ``rows`` that says where the row lacks the key to look them up by.
 
@@ -139,7 +139,7 @@ def check_population(known: pl.DataFrame, unknown: pl.DataFrame, task: Task) -> 
     known, unknown : DataFrame
         The mature rows of a spine, and those that were left out of it, with ``_label`` and ``_label_rows``.
     task : str
-        ``classification`` or ``regression``.
+        What is predicted.
 
     Returns
     -------
@@ -217,6 +217,8 @@ def _outcomes(rows: pl.DataFrame, task: Task) -> list[tuple[str, pl.Series]]:
     ends = [("there is no label row", rows[LABEL_ROWS] == 0)]
     if task == "classification":
         return [*ends, ("the label is 1", label == 1), ("the label is 0", label == 0)]
+    if task == "multiclass":
+        return [*ends, *((f"the label is {name}", label == name) for name in frequent_classes(label))]
     middle = label.median()
     if middle is None:
         return ends
@@ -226,7 +228,7 @@ def _outcomes(rows: pl.DataFrame, task: Task) -> list[tuple[str, pl.Series]]:
 def _separating(rows: pl.DataFrame, features: Sequence[str], task: Task, past: Mapping[str, str]) -> list[Suspicion]:
     """Find features that give the answer on their own, by their value or, over earlier rows, by having one."""
     labelled = rows.filter(pl.col(LABEL).is_not_null())
-    limit, what = (MAX_AUC, "an AUC") if task == "classification" else (MAX_RANK_CORRELATION, "a rank correlation")
+    limit, what = (MAX_AUC, "an AUC") if task in ("classification", "multiclass") else (MAX_RANK_CORRELATION, "a rank correlation")
     found = []
     for feature, (count, measure) in separation(labelled.select(features), labelled[LABEL], task).items():
         if measure > limit:
@@ -246,6 +248,8 @@ def _endings(known: pl.DataFrame, unknown: pl.DataFrame, task: Task) -> list[tup
     ends = [("no label row", known[LABEL_ROWS] == 0, unknown[LABEL_ROWS] == 0)]
     if task == "classification":
         ends.append(("label 1", known[LABEL].drop_nulls() == 1, unknown[LABEL].drop_nulls() == 1))
+    if task == "multiclass":
+        ends += [(f"label {n}", known[LABEL].drop_nulls() == n, unknown[LABEL].drop_nulls() == n) for n in frequent_classes(known[LABEL])]
     return ends
 
 

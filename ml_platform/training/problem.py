@@ -7,13 +7,17 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal, get_args
 
+from ml_platform.core.hashing import LATER
 from ml_platform.features.nested.declaration import Discovery
 from ml_platform.lake.retention import Retention
 
 Method = Literal["auto", "all"]
 METHODS: tuple[Method, ...] = get_args(Method)
 WithoutRows = Literal["exclude", "zero", "null"]
-DeclaredTask = Literal["binary", "regression"]
+DeclaredTask = Literal["binary", "multiclass", "regression", "quantiles"]
+DECLARED_TASKS: tuple[DeclaredTask, ...] = get_args(DeclaredTask)
+# The middle, and an interval that holds four of five.
+QUANTILES = (0.1, 0.5, 0.9)
 
 
 @dataclass(frozen=True)
@@ -38,18 +42,32 @@ Spine = RowsSpine | GridSpine
 
 
 @dataclass(frozen=True)
+class Value:
+    """What the label of a spine row without label rows is: a number, or the name of a class."""
+
+    value: float | str
+
+
+@dataclass(frozen=True)
 class Label:
     """An aggregate over the rows of ``table`` that match the spine row on ``match``.
 
     Observed over ``[cutoff, cutoff + horizon)`` by event time, mature for all rows at ``cutoff + horizon`` plus the table's delay.
-    ``sql`` is the aggregate; boolean for classification.
+    ``sql`` is the aggregate: true or false, a number, or a text that names a class; it may read the row's cutoff as ``_cutoff``.
     """
 
     table: str
     match: tuple[str, ...]
     sql: str
     horizon: timedelta
-    without_rows: WithoutRows = "exclude"
+    without_rows: WithoutRows | Value = "exclude"
+
+    @property
+    def instead(self) -> float | str | None:
+        """The label of a spine row without label rows; None where it has none."""
+        if isinstance(self.without_rows, Value):
+            return self.without_rows.value
+        return 0.0 if self.without_rows == "zero" else None
 
 
 @dataclass(frozen=True)
@@ -108,7 +126,8 @@ class Problem:
 
     ``features`` names views (all features of every entity the spine can join), single features (``delays.arr_delay_mean_7d``)
     or columns of a table as of the cutoff (``schedule.carrier``); ``discover`` lets Featuretools search tables for more of them.
-    ``task`` says what the label is where its values leave that open: one of two classes (``binary``) or a number (``regression``).
+    ``task`` says what the label is where its values leave that open: one of two classes (``binary``), of several (``multiclass``), a number
+    (``regression``), or a number of which the ``quantiles`` are asked for.
     ``population_allow`` is why it is right all the same that later knowledge decides which rows there are; empty: it is not.
     ``leakage_allow`` names features (or patterns with ``*``) that the leakage guard is to accept, each with the reason.
     """
@@ -131,3 +150,4 @@ class Problem:
     tags: Mapping[str, str] = field(default_factory=dict)
     discover: Discovery | None = None
     where: str = ""
+    quantiles: tuple[float, ...] = field(default=(), metadata={LATER: True})

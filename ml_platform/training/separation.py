@@ -8,6 +8,7 @@ from ml_platform.training.labels import Task
 
 _MIN_ROWS = 50
 _MIN_OF_CLASS = 25
+_MOST_CLASSES = 10
 
 
 def separation(features: pl.DataFrame, label: pl.Series, task: Task) -> dict[str, tuple[int, float]]:
@@ -17,10 +18,11 @@ def separation(features: pl.DataFrame, label: pl.Series, task: Task) -> dict[str
     ----------
     features : DataFrame
         One column per feature; NULLs are left out of that feature's measure.
-    label : Series of float64
+    label : Series of float64, or of texts
         As long as ``features``, without NULL.
     task : str
-        ``classification`` (0/1) measures the AUC, ``regression`` Spearman's rank correlation.
+        ``classification`` (0/1) measures the AUC, ``multiclass`` the largest AUC of one class against the rest, else Spearman's rank
+        correlation.
 
     Returns
     -------
@@ -33,6 +35,8 @@ def separation(features: pl.DataFrame, label: pl.Series, task: Task) -> dict[str
     A text is replaced by the mean label of its value, learned on the even rows for the odd ones and the other way round, so that a text
     that is different in each row does not seem to know the answer. The AUC is that of Mann and Whitney, ties counted half.
     """
+    if task == "multiclass":
+        return _of_classes(features, label)
     encoded = pl.DataFrame([_encoded(features[name], label) for name in features.columns])
     if encoded.is_empty():
         return {}
@@ -50,6 +54,21 @@ def separation(features: pl.DataFrame, label: pl.Series, task: Task) -> dict[str
         if both.height >= _MIN_ROWS and both["x"].n_unique() > 1 and both["y"].n_unique() > 1:
             found[name] = (both.height, abs(both.select(pl.corr("x", "y", method="spearman")).item()))
     return found
+
+
+def _of_classes(features: pl.DataFrame, label: pl.Series) -> dict[str, tuple[int, float]]:
+    """Return per feature the measure of the class that it tells best from the rest."""
+    best: dict[str, tuple[int, float]] = {}
+    for name in frequent_classes(label):
+        for feature, found in separation(features, (label == name).cast(pl.Float64), "classification").items():
+            best[feature] = max(best.get(feature, found), found, key=lambda one: one[1])
+    return best
+
+
+def frequent_classes(label: pl.Series) -> list[str]:
+    """Return the most frequent classes, at most ten: of the others there are too few rows to show anything."""
+    counts = label.drop_nulls().cast(pl.String).value_counts(name="rows").sort(["rows", label.name], descending=[True, False])
+    return counts[label.name].head(_MOST_CLASSES).to_list()
 
 
 def _rank_sums(features: pl.DataFrame, positive: pl.Series) -> dict[str, tuple[int, int, float]]:

@@ -124,7 +124,7 @@ def check_splits(split: SplitRows, task: Task, training: Training) -> None:
     split : SplitRows
         Rows with ``_split`` and ``_label``.
     task : str
-        ``classification`` asks for both classes in each split, ``regression`` for more than one value in train.
+        ``classification`` asks for both classes in each split, the others for more than one value in train.
     training : Training
         For the message.
 
@@ -139,9 +139,9 @@ def check_splits(split: SplitRows, task: Task, training: Training) -> None:
         if labels.is_empty():
             raise EmptySampleError(f"{where} has no labelled rows. {_way_out(split, training)}")
         if (task == "classification" or name == "train") and labels.n_unique() < 2:
-            value = labels[0]
+            value = labels[0] if isinstance(labels[0], str) else f"{labels[0]:g}"
             raise EmptySampleError(
-                f"{where} has {labels.len()} rows, and the label of each is {value:g}: nothing can be learned or judged from one answer. "
+                f"{where} has {labels.len()} rows, and the label of each is {value}: nothing can be learned or judged from one answer. "
                 f"Make the split longer, look at label.sql and label.without_rows, or take another training date."
             )
 

@@ -28,6 +28,10 @@ DATA = {
         "importance": [1 / 70] * 70 + [None],
     },
     "scores": {"edges": [i / 20 for i in range(21)], "reference": [0.05] * 20, "current": [(20 - i) / 210 for i in range(20)]},
+    "confusion": {
+        "classes": [f"a class with quite a long name {i}" for i in range(12)],
+        "counts": [[90 if i == j else 10 * ((i + j) % 3) for j in range(12)] for i in range(12)],
+    },
     "rejected": {"partitions": [f"day {i}" for i in range(365)], "rows": [900] * 365, "rejected": [i % 7 for i in range(365)]},
 }
 HOLES = {
@@ -37,6 +41,7 @@ HOLES = {
     "size_curve": {"sizes": [8], "auc": [math.nan], "chosen": 30, "baseline": None},
     "drift": {"columns": ["a"], "effects": [math.inf], "drifted": [True], "importance": [None]},
     "scores": {"edges": [0, 1], "reference": [1.0], "current": [None]},
+    "confusion": {"classes": ["a", "b"], "counts": [[0, 0], [1, 0]]},
     "rejected": {"partitions": [None], "rows": [0], "rejected": [0]},
 }
 

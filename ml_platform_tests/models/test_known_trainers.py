@@ -21,7 +21,7 @@ def test_a_fifth_trainer_needs_one_entry(monkeypatch: pytest.MonkeyPatch) -> Non
     declared = replace(like.LATE_ARRIVAL, model=Model("forest", "logistic"))
     with pytest.raises(UnknownNameError, match=r"trainer 'forest' is not known\. What exists: constant, lightgbm, logistic, ridge\."):
         like.project(problem=declared)
-    monkeypatch.setitem(TRAINERS, "forest", TRAINERS["ridge"])
+    monkeypatch.setitem(TRAINERS, "forest", replace(TRAINERS["ridge"], tasks=TRAINERS["lightgbm"].tasks))
     project = like.project(problem=declared)
     rows = pl.DataFrame({"x": np.arange(50.0), "_label": np.arange(50.0) * 2})
     assert train("forest", rows, ["x"], "_label").predict(rows) == pytest.approx(rows["_label"].to_numpy(), abs=5)

@@ -19,10 +19,15 @@ from ml_platform.models.linear import LinearTrained
 from ml_platform.models.ranking import auc
 from ml_platform.models.trained import Trained
 from ml_platform.models.trainers import TRAINERS, baseline_of, load_trained, train
+from ml_platform.training.target import Target
 from ml_platform_tests.models.made_rows import features_of, split_of, training_set
 
 CLASSES = training_set()
 NUMBERS = training_set(regression=True)
+# Three classes, the last of them rare.
+TEXTS = NUMBERS.with_columns(
+    _label=pl.when(pl.col("_label") > 3).then(pl.lit("much")).when(pl.col("_label") > 0).then(pl.lit("some")).otherwise(pl.lit("none"))
+)
 CASES = [
     pytest.param(kind, rows, task, id=f"{kind}-{task}")
     for kind, rows, task in [
@@ -32,13 +37,21 @@ CASES = [
         ("ridge", NUMBERS, "regression"),
         ("constant", CLASSES, "classification"),
         ("constant", NUMBERS, "regression"),
+        ("lightgbm", TEXTS, "multiclass"),
+        ("logistic", TEXTS, "multiclass"),
+        ("constant", TEXTS, "multiclass"),
+        ("lightgbm", NUMBERS, "quantiles"),
+        ("ridge", NUMBERS, "quantiles"),
+        ("constant", NUMBERS, "quantiles"),
     ]
 ]
+ASKED = {"quantiles": Target("quantiles", quantiles=(0.1, 0.5, 0.9))}
+ROWS = {"classification": CLASSES, "multiclass": TEXTS}
 
 
 @functools.cache
 def once(kind: str, task: str) -> Trained:
-    return trained_on(kind, CLASSES if task == "classification" else NUMBERS)
+    return trained_on(kind, ROWS.get(task, NUMBERS), task=ASKED.get(task))
 
 
 def trained_on(kind: str, rows: pl.DataFrame, **more) -> Trained:
@@ -55,11 +68,16 @@ class TestContract:
         trained = once(kind, task)
         scores = trained.predict(rows)
         assert (trained.kind, trained.task) == (kind, task)
-        assert scores.shape == (rows.height,)
+        assert scores.shape == ((rows.height, 3) if task in ("multiclass", "quantiles") else (rows.height,))
         assert scores.dtype == np.float64
         assert np.isfinite(scores).all()
-        if task == "classification":
+        if task in ("classification", "multiclass"):
             assert ((scores >= 0) & (scores <= 1)).all()
+        if task == "multiclass":
+            assert trained.target.classes == ("much", "none", "some")
+            np.testing.assert_allclose(scores.sum(axis=1), 1)
+        if task == "quantiles":
+            assert (np.diff(scores, axis=1) >= 0).all()
 
     def test_files_give_the_same_scores_to_the_last_bit(self, kind, rows, task):
         trained = once(kind, task)
@@ -71,7 +89,7 @@ class TestContract:
         assert json.loads(files["model.json"])["kind"] == kind
 
     def test_the_same_rows_and_seed_give_the_same_bytes(self, kind, rows, task):
-        assert trained_on(kind, rows).to_files() == once(kind, task).to_files()
+        assert trained_on(kind, rows, task=ASKED.get(task)).to_files() == once(kind, task).to_files()
 
     def test_columns_are_found_by_name(self, kind, rows, task):
         trained = once(kind, task)
@@ -90,7 +108,7 @@ class TestContract:
         assert np.isfinite(trained.predict(strange)).all()
 
     def test_no_rows_have_no_scores(self, kind, rows, task):
-        assert once(kind, task).predict(rows.head(0)).shape == (0,)
+        assert once(kind, task).predict(rows.head(0)).shape == ((0, 3) if task in ("multiclass", "quantiles") else (0,))
 
     def test_importance_is_a_share_per_feature(self, kind, rows, task):
         trained = once(kind, task)
@@ -100,7 +118,7 @@ class TestContract:
 
     def test_an_unknown_parameter_is_named(self, kind, rows, task):
         with pytest.raises(ModelError, match=f"The trainer '{kind}' has no parameter 'learning_rat'"):
-            trained_on(kind, rows, params={"learning_rat": 0.1})
+            trained_on(kind, rows, params={"learning_rat": 0.1}, task=ASKED.get(task))
 
     def test_a_model_without_its_header_is_refused(self, kind, rows, task):
         files = once(kind, task).to_files()
@@ -133,6 +151,27 @@ def test_the_logistic_model_scores_as_scikit_learn_does():
     design = trained.design.transform(to_matrix(learnt, trained.features))
     peer = LogisticRegression(C=1.0, tol=1e-8, max_iter=1000).fit(design, learnt["_label"].to_numpy())
     np.testing.assert_allclose(trained.predict(learnt), peer.predict_proba(design)[:, 1], atol=2e-4)
+
+
+def test_the_logistic_model_of_several_classes_scores_as_scikit_learn_does():
+    trained = once("logistic", "multiclass")
+    assert isinstance(trained, LinearTrained)
+    learnt = TEXTS.filter(pl.col("_split") != "test")
+    design = trained.design.transform(to_matrix(learnt, trained.features))
+    peer = LogisticRegression(C=1.0, tol=1e-8, max_iter=1000).fit(design, learnt["_label"].to_list())
+    assert list(peer.classes_) == list(trained.target.classes)
+    np.testing.assert_allclose(trained.predict(learnt), peer.predict_proba(design), atol=2e-3)
+    two = learnt.filter(pl.col("_label") != "much")
+    scores = train("logistic", two, ["strong"], "_label").predict(two)
+    assert scores.shape == (two.height, 2)
+    assert (np.array(["none", "some"])[scores.argmax(axis=1)] == two["_label"].to_numpy()).mean() > 0.7
+
+
+@pytest.mark.parametrize("kind", ["lightgbm", "ridge", "constant"])
+def test_as_many_labels_lie_below_a_quantile_as_it_says(kind):
+    learnt = NUMBERS.filter(pl.col("_split") != "test")
+    below = (learnt["_label"].to_numpy()[:, None] <= once(kind, "quantiles").predict(learnt)).mean(axis=0)
+    np.testing.assert_allclose(below, (0.1, 0.5, 0.9), atol=0.06)
 
 
 def test_the_ridge_model_scores_as_scikit_learn_does():
@@ -216,3 +255,5 @@ def test_the_baseline_fits_the_task():
     assert baseline_of("logistic", "classification") == "logistic"
     assert baseline_of("logistic", "regression") == "ridge"
     assert baseline_of("constant", "regression") == "constant"
+    assert baseline_of("logistic", "multiclass") == "logistic"
+    assert baseline_of("logistic", "quantiles") == "ridge"

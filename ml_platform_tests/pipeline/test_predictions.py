@@ -15,6 +15,7 @@ from ml_platform.pipeline import predictions
 from ml_platform.pipeline.feature_values import resolve_features
 from ml_platform.pipeline.predictions import materialize_predictions
 from ml_platform.training.problem import GridSpine, Label
+from ml_platform.training.target import Target
 from ml_platform_tests import flights_like as like
 
 HOUR = like.HOUR
@@ -31,6 +32,7 @@ class Model:
     plus: float
     role: str = "model"
     name: str = "a feature"
+    target = Target("regression")
 
     @property
     def features(self):

@@ -202,7 +202,8 @@ def test_the_guards_do_not_look_at_test_rows(tmp_path):
 def test_a_population_that_exists_because_of_what_came_later_is_refused(tmp_path):
     # Where the declaration alone does not tell that no row is known in time.
     spine = RowsSpine("arrivals", "landed_at - CASE WHEN arr_delay < -5000 THEN interval 0 hours ELSE interval 3 hours END")
-    world = like.world(tmp_path, project_=project_with(tmp_path, spine=spine, features=("delays",)))
+    label = replace(like.LATE_ARRIVAL.label, match=("origin", "dest"))
+    world = like.world(tmp_path, project_=project_with(tmp_path, spine=spine, label=label, features=("delays",)))
     stopped = made(world).partitions[0].stopped
     assert "rows of 'arrivals' in the window were first known at or after their own cutoff" in stopped
     assert "Take a table that is known before" in stopped

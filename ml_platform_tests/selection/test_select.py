@@ -1,5 +1,6 @@
 import functools
 import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -34,6 +35,24 @@ def test_the_features_that_speak_are_chosen_and_noise_is_not():
     assert chosen & {"strong", "copy"}
     assert not [name for name in chosen if name.startswith("noise")]
     assert [row.feature for row in selected().rows[:3] if row.feature in (*SIGNAL, "copy")] == [row.feature for row in selected().rows[:3]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["multiclass", "quantiles"])
+def test_features_of_classes_and_quantiles_are_chosen_likewise(task):
+    frame = training_set(noise=5, regression=True)
+    if task == "multiclass":
+        frame = frame.with_columns(
+            pl.when(pl.col("_label") > 1.5)
+            .then(pl.lit("b"))
+            .when(pl.col("_label") > 0)
+            .then(pl.lit("a"))
+            .otherwise(pl.lit("c"))
+            .alias("_label")
+        )
+    result = select_features(frame, features_of(frame), Selection(sizes=(3, 6)), task=task, budget=replace(QUICK, bootstraps=2))
+    assert {row.feature for row in result.rows[:3]} <= {*SIGNAL, "copy"}
+    assert result.curve[0].quality > 0.1
 
 
 def test_noise_begins_behind_what_speaks():

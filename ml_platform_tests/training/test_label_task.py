@@ -10,6 +10,7 @@ import pytest
 from ml_platform.core.errors import DeclarationError
 from ml_platform.training.label_task import decide_task, is_amount
 from ml_platform.training.labels import Labels
+from ml_platform.training.problem import Model, Value
 from ml_platform_tests import flights_like as like
 
 TWO, THREE = [0.0, 1.0, None], [0.0, 1.0, 2.0, None]
@@ -85,3 +86,46 @@ def test_what_the_sql_says_is_refused_at_load() -> None:
 )
 def test_what_is_counted_added_up_or_averaged_is_an_amount(sql: str, amount: bool) -> None:
     assert is_amount(sql) is amount
+
+
+@pytest.mark.parametrize(
+    ("sql", "more", "says"),
+    [
+        ("max(carrier)", {"task": "binary"}, r"is a text, which names a class.*Declare task: multiclass, or compare it with one"),
+        ("max(carrier)", {"task": "regression"}, r"task: regression needs a number\. Declare task: multiclass"),
+        ("max(carrier) = 'AA'", {"task": "multiclass"}, r"true or false: task: binary\. For task: multiclass give texts"),
+        ("max(arr_delay)", {"task": "regression", "quantiles": (0.1, 0.9)}, r"task is regression\. Write task: quantiles"),
+        ("max(arr_delay)", {"task": "quantiles", "quantiles": (0.9, 0.1)}, r"must rise and lie between 0 and 1, e\.g\."),
+        ("max(arr_delay)", {"task": "quantiles", "quantiles": (0.1, 1.0)}, "must rise and lie between 0 and 1"),
+        ("max(landed_at)", {}, r"is TIMESTAMP.*; it must be true or false, a number, or a text.*epoch\(min\(\.\.\.\) - _cutoff\)"),
+        (
+            "max(carrier)",
+            {"model": Model("ridge")},
+            r"model\.trainer 'ridge' cannot learn task: multiclass\. These can: lightgbm, logistic",
+        ),
+        ("max(arr_delay)", {"task": "quantiles", "quantiles": (0.5,), "model": Model("logistic")}, "cannot learn task: quantiles"),
+    ],
+)
+def test_a_label_that_contradicts_its_task_is_refused_at_load(sql: str, more: dict, says: str) -> None:
+    with pytest.raises(DeclarationError, match=rf"late_arrival\.yaml:1: .*{says}"):
+        like.project(problem=replace(problem(sql), **more))
+
+
+@pytest.mark.parametrize(
+    ("sql", "without_rows", "says"),
+    [
+        ("max(carrier)", "zero", r"label\.without_rows is zero, but the label is a class\. Write .*\{value: nothing\}"),
+        ("max(arr_delay)", Value("none"), "is the text 'none', but the label is a number"),
+        ("max(arr_delay) > 15", Value(2.0), "is 2.0, but the label is true or false: write zero"),
+    ],
+)
+def test_what_rows_without_label_rows_are_has_to_be_of_the_labels_kind(sql: str, without_rows, says: str) -> None:
+    declared = problem(sql)
+    with pytest.raises(DeclarationError, match=says):
+        like.project(problem=replace(declared, label=replace(declared.label, without_rows=without_rows)))
+
+
+def test_a_label_may_read_the_cutoff_of_its_row() -> None:
+    assert like.project(problem=problem("epoch(min(landed_at) - _cutoff) / 3600")).problems
+    with pytest.raises(DeclarationError, match="must be an aggregate"):
+        like.project(problem=problem("epoch(_cutoff)"))

@@ -163,6 +163,24 @@ def test_determines(hits, size, base, expected):
     assert determines(hits, size, base) is expected
 
 
+def test_a_value_and_an_absence_that_tell_a_class_are_found():
+    frame, rng, _, _ = flights(6_000)
+    ends = rng.choice(["away", "draw", "home"], frame.height, p=[0.4, 0.2, 0.4])
+    told = frame.with_columns(
+        pl.Series(LABEL, ends),
+        pl.Series("scored", np.where(ends == "home", 1.0, 0.0) + rng.normal(0, 0.01, frame.height)),
+        pl.Series("decider", [None if e == "draw" else "extra" for e in ends]),
+        pl.lit(1).alias(LABEL_ROWS),
+    )
+    report = check_features(told, [*FEATURES, "scored", "decider"], "multiclass")
+    assert names(report, "separates") == ["scored"]
+    assert names(report, "missing") == ["decider"]
+    assert any("the label is draw in 100.0% of the rows" in s.says for s in report.suspicions)
+    late = told.with_columns(pl.lit("draw").alias(LABEL))
+    assert not check_population(told, late.head(1_000), "multiclass").passed
+    assert check_population(told, told.head(1_000), "multiclass").passed
+
+
 def population(known, unknown, late_known, late_unknown):
     """So many known and unknown rows, the first so many of each late."""
     frames = [
