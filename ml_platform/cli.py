@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from ml_platform.core.errors import MlPlatformError
 from ml_platform.core.masking import mask
 
+# Commands that run assets in their own process.
+_RUN_IN_PROCESS = ("landing:demo", "running:run")
 # How every command names a state of the lake.
 _STATE = "a commit's number, a tag, or when something was published (the machine's clock, UTC: no day of the data)"
 
@@ -44,13 +46,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
-    if args.command == "landing:demo":
+    if args.command in _RUN_IN_PROCESS:
         _leave(answer.code)
     return answer.code
 
 
 def _leave(code: int) -> None:
-    """End the process at once: DuckDB's binding would otherwise list everything that is still alive after the demo's last word."""
+    """End the process at once: DuckDB's binding would otherwise list everything that is still alive after the last word."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
@@ -66,6 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_example(commands)
     _add_declaring(commands)
+    _add_running(commands)
     _add_stored(commands)
     _add_lineage(commands)
     _add_plan(commands)
@@ -109,6 +112,19 @@ def _add_declaring(commands: argparse._SubParsersAction) -> None:
     features = _group(commands, "features", "features of a project")
     explain = _add(features, "explain", "declaring:explain_feature", "say in a sentence what a feature is")
     explain.add_argument("name", help="a feature (origin_arr_delay_mean_7d), or a view for all of its features")
+
+
+def _add_running(commands: argparse._SubParsersAction) -> None:
+    run = _add(commands, "run", "running:run", "from landed files to scores: make what a problem lacks, in order, and tell what came of it")
+    run.add_argument("problem", metavar="PROBLEM", nargs="?", help="such as late_arrival (default: every problem of the project)")
+    run.add_argument(
+        "--date", metavar="DAY", help="the training date (default: the newest day for which labels are known, when one is due)"
+    )
+    run.add_argument("--until", metavar="DAY", help="look at no later day")
+    run.add_argument("--no-train", action="store_true", help="train nothing: take in, compute features, and score by the champion there is")
+    run.add_argument("--dry-run", action="store_true", help="say what would be made now and why, and run nothing")
+    status = _add(commands, "status", "status:status", "one screen: what is fresh, stopped, waiting and decided, and what comes next")
+    status.add_argument("problem", metavar="PROBLEM", nargs="?", help="such as late_arrival (default: every problem of the project)")
 
 
 def _add_stored(commands: argparse._SubParsersAction) -> None:

@@ -17,7 +17,7 @@ from ml_platform.lake.settings import BRANCH, branch_name, open_lake
 from ml_platform.lake.version import MAIN
 
 if TYPE_CHECKING:
-    import dagster as dg
+    pass
 
 # What `dagster dev` says of its successor, which does not know DAGSTER_HOME any better.
 QUIET = "ignore:Function `dev_command` is superseded"
@@ -31,6 +31,7 @@ def run(args: Namespace) -> Answer:
         from ml_platform.components.code_location import load_definitions
         from ml_platform.components.history import open_history
         from ml_platform.components.in_process import execute_assets, runs_of, select_assets
+        from ml_platform.components.run_result import failures, made_rows
 
         lake = open_lake(root)
         before = lake.head()
@@ -43,8 +44,8 @@ def run(args: Namespace) -> Answer:
                 _say(f"{', '.join('/'.join(key.path[1:]) for key in keys)}{f' of {_span(of_run)}' if of_run else ''}")
                 result = execute_assets(job, instance, keys, of_run)
                 lake.end_run(result.run_id)
-                rows += _made(result, keys, before)
-                failed += _failures(result)
+                rows += made_rows(result, keys, before)
+                failed += failures(result)
                 if not result.success:
                     break
     data = {"branch": args.name, "from commit": before, "commit": lake.head(), "assets": rows, "failed": failed}
@@ -106,47 +107,6 @@ def _days(args: Namespace) -> Sequence[str]:
 
 def _span(days: Sequence[str]) -> str:
     return days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
-
-
-def _made(result: dg.ExecuteInProcessResult, keys: Sequence[dg.AssetKey], before: int) -> list[dict[str, Any]]:
-    """Return per asset how many of its partitions were written, were there already, and which checks failed."""
-    made: dict[dg.AssetKey, list[dict[str, Any]]] = {key: [] for key in keys}
-    for event in result.get_asset_materialization_events():
-        one = event.step_materialization_data.materialization
-        # A range run ends each asset with an event of its own that names no partition and no version.
-        if "lake/commit" in one.metadata:
-            made[one.asset_key].append({name: value.value for name, value in one.metadata.items()})
-    # What Dagster knew already is observed: one by one, or many in one event that says how many.
-    same: dict[dg.AssetKey, list[dict[str, Any]]] = {key: [] for key in keys}
-    for event in result.all_events:
-        if event.event_type_value == "ASSET_OBSERVATION":
-            seen = event.asset_observation_data.asset_observation
-            same[seen.asset_key].append({name: value.value for name, value in seen.metadata.items()})
-    checks: dict[dg.AssetKey, list[str]] = {}
-    for check in result.get_asset_check_evaluations():
-        if not check.passed:
-            checks.setdefault(check.asset_key, []).append(check.check_name)
-    return [
-        {
-            "asset": "/".join(key.path[1:]),
-            "written": sum(one["lake/commit"] > before for one in found),
-            "unchanged": sum(one["lake/commit"] <= before for one in found) + sum(one.get("partitions", 1) for one in same[key]),
-            "rows": sum(one.get("dagster/partition_row_count", one.get("dagster/row_count", 0)) for one in [*found, *same[key]]),
-            "seconds": max((one.get("seconds", 0.0) for one in found), default=0.0),
-            "checks that failed": ", ".join(checks.get(key, ())),
-        }
-        for key, found in made.items()
-    ]
-
-
-def _failures(result: dg.ExecuteInProcessResult) -> list[str]:
-    found = []
-    for event in result.all_events:
-        if event.is_step_failure and event.step_failure_data.error is not None:
-            user = event.step_failure_data.user_failure_data
-            told = user.description if user and user.description else event.step_failure_data.error.message
-            found.append(f"{event.step_key}: {told.strip()}")
-    return found or ([] if result.success else [f"run {result.run_id} failed before its first step; see it in the UI"])
 
 
 def _say(text: str) -> None:

@@ -26,9 +26,7 @@ def load_definitions(root: Path) -> dg.Definitions:
         If the project does not name its package, or its module of definitions has none.
     """
     module = definitions_module(root)
-    folder = str(root / "src" if (root / "src").is_dir() else root)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+    make_importable(root)
     for target in loadable_targets_from_loaded_module(importlib.import_module(module)):
         found = target.target_definition
         if isinstance(found, LazyDefinitions):
@@ -36,6 +34,13 @@ def load_definitions(root: Path) -> dg.Definitions:
         if isinstance(found, dg.Definitions):
             return found
     raise DeclarationError(f"{module} holds no dagster.Definitions. Write a function with @dg.definitions that returns them.")
+
+
+def make_importable(root: Path) -> None:
+    """Let the package of a dg project be imported from its folder: it need not be installed."""
+    folder = str(root / "src" if (root / "src").is_dir() else root)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
 
 
 def definitions_module(root: Path) -> str:

@@ -6,7 +6,7 @@ Nothing here decides what to run: the landing sensor, the automation conditions 
 
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,44 +15,27 @@ import dagster as dg
 from dagster._core.definitions.asset_daemon_cursor import AssetDaemonCursor
 from dagster_shared.serdes import deserialize_value, serialize_value
 
-from ml_platform.components.branch_guard import check_history
-from ml_platform.components.in_process import QUIET, execute_assets
+from ml_platform.components.runs import Runs, by_stretch, days_of
 from ml_platform.core.errors import MlPlatformError
-from ml_platform.core.intervals import shift_day
-from ml_platform.lake.settings import open_lake
 
 # One landing moves down the graph in a few ticks; a graph that never comes to rest is a fault, not a reason to go on.
 MOST_TICKS = 40
-DRIVEN = "ml_platform/driven"
 
 
 @dataclass
-class Driver:
+class Driver(Runs):
     """Ticks the sensors of one project until nothing more is requested.
 
     ``state`` is a file that keeps the cursors from one quiet moment to the next: a process that was killed in between asks again for
     what it had asked for, and identical content is not published twice.
     """
 
-    definitions: dg.Definitions
-    instance: dg.DagsterInstance
-    project: str
-    say: Callable[[str], None] = print
     state: Path | None = None
-    runs: list[dg.ExecuteInProcessResult] = field(default_factory=list)
     _cursors: dict[str, str | None] = field(default_factory=dict)
     _automation: Any = None
 
     def __post_init__(self) -> None:
-        check_history(self.instance)
-        self._platform = (self.definitions.resources or {})["platform"]
-        self._lake = open_lake(self._platform.root)
-        self._job = _without_own_checks(self.definitions).resolve_implicit_global_asset_job_def()
-        self._graph = self.definitions.resolve_asset_graph()
-        # A process that was killed leaves its run behind as if it still ran, with its places in the pools.
-        for left in self.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED], tags={DRIVEN: self.project})):
-            self.instance.report_run_canceled(left, message="The process that drove this run ended before it did.")
-            self.instance.event_log_storage.free_concurrency_slots_for_run(left.run_id)
+        super().__post_init__()
         self._depth: dict[dg.AssetKey, int] = {}
         for key in self._graph.toposorted_asset_keys:
             self._depth[key] = 1 + max((self._depth[parent] for parent in self._graph.get(key).parent_keys), default=0)
@@ -82,38 +65,6 @@ class Driver:
                 return len(self.runs) - before
         raise MlPlatformError(f"Project {self.project!r} did not come to rest in {MOST_TICKS} ticks; see its newest runs.")
 
-    def run(self, keys: Sequence[dg.AssetKey], days: Sequence[str] = (), tags: dict[str, str] | None = None) -> dg.ExecuteInProcessResult:
-        """Run assets for consecutive days (none: assets without partitions) as one run of the instance."""
-        own = {**(tags or {}), DRIVEN: self.project}
-        # All assets of a project report their own events.
-        result = execute_assets(self._job, self.instance, keys, days, own, all_ours=True)
-        self._ended(result)
-        return result
-
-    def _ended(self, result: dg.ExecuteInProcessResult) -> None:
-        self.runs.append(result)
-        self._lake.end_run(result.run_id)
-        if not result.success:
-            for event in result.all_events:
-                if event.is_step_failure and event.step_failure_data.error is not None:
-                    self.say(f"  failed: {event.step_key}: {_told(event.step_failure_data)}")
-
-    def check(self) -> None:
-        """Run the checks that have a time of their own, such as ``inputs_current``, as one run."""
-        own = [one for one in self.definitions.asset_checks or () if _is_own(one)]
-        if not own:
-            return
-        name = f"{self.project}_daily_checks"
-        selection = dg.AssetSelection.checks(*(key for one in own for key in one.check_keys))
-        whole = dg.Definitions(
-            assets=self.definitions.assets,
-            asset_checks=own,
-            resources=self.definitions.resources,
-            jobs=[dg.define_asset_job(name, selection)],
-        )
-        job, tags = whole.resolve_job_def(name), {DRIVEN: self.project}
-        self._ended(job.execute_in_process(instance=self.instance, tags=tags, raise_on_error=False, run_config=QUIET))
-
     def _keep(self) -> None:
         if self.state is None:
             return
@@ -136,9 +87,9 @@ class Driver:
         self._cursors[name] = data.cursor
         requests = data.run_requests or ()
         for request in requests:
-            first, last = (request.tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end"))
-            days = [request.partition_key] if request.partition_key else _days(first, last)
-            self.run(request.asset_selection or (), days, {k: v for k, v in request.tags.items() if k.startswith("ml_platform/")})
+            self.run(
+                request.asset_selection or (), days_of(request), {k: v for k, v in request.tags.items() if k.startswith("ml_platform/")}
+            )
         return len(requests)
 
     def _evaluate(self) -> dg.EvaluateAutomationConditionsResult:
@@ -171,41 +122,4 @@ class Driver:
                 groups.append(([], days))
             groups[place[key]][0].append(key)
         for keys, days in groups:
-            yield from _by_stretch(keys, days)
-
-
-def _is_own(checks: Any) -> bool:
-    return any(spec.automation_condition is not None for spec in checks.check_specs)
-
-
-def _without_own_checks(definitions: dg.Definitions) -> dg.Definitions:
-    """Return the definitions without the checks that have a time of their own: under a daemon these do not ride along with a run."""
-    riding = [one for one in definitions.asset_checks or () if not _is_own(one)]
-    return dg.Definitions(assets=definitions.assets, asset_checks=riding, resources=definitions.resources)
-
-
-def _told(failure: Any) -> str:
-    user = failure.user_failure_data
-    return (user.description if user and user.description else failure.error.message).strip()
-
-
-def _days(first: str | None, last: str | None) -> list[str]:
-    days = [first] if first else []
-    while days and last and days[-1] < last:
-        days.append(shift_day(days[-1], 1))
-    return days
-
-
-def _by_stretch(keys: list[dg.AssetKey], days: list[str]) -> Iterable[tuple[list[dg.AssetKey], list[str]]]:
-    """Cut days into runs of consecutive ones, which one range run can hold."""
-    if not days:
-        yield list(keys), []
-        return
-    stretch = [days[0]]
-    for day in days[1:]:
-        if shift_day(stretch[-1], 1) == day:
-            stretch.append(day)
-        else:
-            yield list(keys), stretch
-            stretch = [day]
-    yield list(keys), stretch
+            yield from by_stretch(keys, days)

@@ -11,6 +11,7 @@ import dagster as dg
 from dagster.components.core.component_tree import ComponentTreeException
 from pydantic import ValidationError
 
+from ml_platform.components.code_location import make_importable
 from ml_platform.components.project_definitions import projects_of
 from ml_platform.components.resource import Platform
 from ml_platform.core.errors import DeclarationError, FeatureError, UnknownNameError, did_you_mean
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from ml_platform.components.declared import Declared
+    from ml_platform.components.opened_champion import OpenChampion
     from ml_platform.lake.lake import Lake
     from ml_platform.lake.reading import Reading
     from ml_platform.lake.retention import Rule
@@ -111,9 +113,31 @@ class OpenProblem:
         """Return the training set of training date ``at`` (``YYYY-MM-DD``; the newest one by default)."""
         return self._newest("training", at).pl()
 
+    @property
+    def champion(self) -> OpenChampion | None:
+        """The model that scores now, with its metrics, features and card; None if none was promoted yet."""
+        from ml_platform.components.opened_champion import OpenChampion
+        from ml_platform.pipeline.champion import current_champion
+
+        found = current_champion(self.workspace, self.name)
+        return None if found is None else OpenChampion(self.workspace, found)
+
+    @property
+    def verdicts(self) -> pl.DataFrame:
+        """Every verdict on a model (promoted, refused or held) with its reasons, the newest last."""
+        import polars as pl
+
+        from ml_platform.pipeline.worth import verdicts
+
+        return pl.DataFrame(verdicts(self.workspace, self.name))
+
     def predictions(self, day: str | None = None) -> pl.DataFrame:
         """Return the scores of cutoff day ``day`` (the newest one by default)."""
         return self._newest("predictions", day).pl()
+
+    def outcomes(self, day: str | None = None) -> pl.DataFrame:
+        """Return what came of the scores of cutoff day ``day`` (the newest one by default), beside them."""
+        return self._newest("outcomes", day).pl()
 
     def reproduce(self, version: int | None = None, *, from_landing: bool = False, keep_branch: bool = False) -> Reproduction:
         """Make a model version (the champion by default) again from exactly what it was made from, and compare the two.
@@ -183,9 +207,11 @@ class Session:
         keys = [partition] if isinstance(partition, str) else partition
         return self.lake.read(stored, keys, at, missing="raise")
 
-    def problem(self, name: str) -> OpenProblem:
-        """Return a problem by name."""
-        return OpenProblem(self.workspace, self.project.problem(name).name)
+    def problem(self, name: str | None = None) -> OpenProblem:
+        """Return a problem by name; without one the only problem there is."""
+        if name is None and len(self.project.problems) != 1:
+            raise UnknownNameError(f"Say which problem: {', '.join(self.project.problems) or 'none is declared'}.")
+        return OpenProblem(self.workspace, self.project.problem(name or next(iter(self.project.problems))).name)
 
     def view(self, name: str) -> OpenView:
         """Return a feature view by name."""
@@ -248,6 +274,7 @@ def _declared_below(root: Path) -> dict[str, tuple[Project, list[Declared]]]:
     import yaml
     from dagster import DagsterError
 
+    make_importable(root)
     try:
         return projects_of(dg.ComponentTree.for_project(root))
     except (yaml.YAMLError, DagsterError, ValidationError) as problem:

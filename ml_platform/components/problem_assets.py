@@ -13,9 +13,8 @@ from ml_platform.components.feature_assets import feature_key, reach_days, whole
 from ml_platform.components.mappings import days_up, files_of_times, window
 from ml_platform.components.table_assets import raw_keys
 from ml_platform.core.durations import format_duration
-from ml_platform.features.compile import CompiledView
-from ml_platform.features.inputs import leaves
 from ml_platform.pipeline.declared_code import declared_code_version
+from ml_platform.pipeline.needed import searched_tables, stored_tables
 from ml_platform.project.project import CompiledProblem, Project
 from ml_platform.tables.table import Table
 
@@ -49,7 +48,7 @@ def _feature_deps(project: Project, problem: CompiledProblem, first: int, last: 
     deps: dict[dg.AssetKey, Dep] = {}
     for name, entity in problem.view_entities:
         view = project.view(name)
-        for stored, its in _stored_tables(project, view, entity):
+        for stored, its in stored_tables(project, view, entity):
             key = feature_key(project, stored.name, its)
             deps[key] = Dep(key, window(first - reach_days(stored, project.partitions), last))
         if view.view.store:
@@ -66,24 +65,11 @@ def _feature_deps(project: Project, problem: CompiledProblem, first: int, last: 
         windows = problem.discovery.discovery.windows
         # Without a window everything that came before counts; Dagster is told of the project's days.
         back = days_up(max(windows)) if windows else whole_days(project.partitions)
-        for name in _searched(problem):
+        for name in searched_tables(problem):
             dep = _files(project, project.table(name), first - back, last)
             if name != problem.spine_table.name:
                 deps[dep.key] = dep
     return list(deps.values())
-
-
-def _searched(problem: CompiledProblem) -> list[str]:
-    """Return the tables that Featuretools' features can read."""
-    return [] if problem.discovery is None else [table.stored for table in problem.discovery.tables.values() if table.stored]
-
-
-def _stored_tables(project: Project, view: CompiledView, entity: tuple[str, ...]) -> list[tuple[CompiledView, tuple[str, ...]]]:
-    """Return the feature tables that one entity's features are read from: its own, or those of what its expressions are made of."""
-    if view.view.is_expression:
-        below = dict.fromkeys((d.view, d.entity) for d in leaves(view.definitions(entity)) if d.view)
-        return [(project.view(name), its) for name, its in below if project.view(name).view.store]
-    return [(view, entity)] if view.view.store else []
 
 
 def _unique(deps: list[Dep]) -> tuple[Dep, ...]:
@@ -185,7 +171,11 @@ def champion_plan(project: Project, problem: CompiledProblem) -> AssetPlan:
 
 def _sources(project: Project, problem: CompiledProblem) -> list[dg.AssetKey]:
     """Return the raw assets that must have landed for a day before that day can be scored."""
-    names = [problem.spine_table.name, *(t for view, _ in problem.view_entities for t in project.view(view).reads), *_searched(problem)]
+    names = [
+        problem.spine_table.name,
+        *(t for view, _ in problem.view_entities for t in project.view(view).reads),
+        *searched_tables(problem),
+    ]
     return raw_keys(project, names)
 
 

@@ -36,7 +36,7 @@ def sensors_of(project: Project) -> list[dg.SensorDefinition]:
     or drifts meanwhile is the business of its parent.
     """
     sensors = [_landing_sensor(project), *_automation_sensors(project)]
-    fetching = fetching_sensor(project, _default_status(), _requests)
+    fetching = fetching_sensor(project, _default_status(), requests_of)
     if fetching is not None:
         sensors.append(fetching)
     if project.problems:
@@ -104,7 +104,7 @@ def _landing_sensor(project: Project) -> dg.SensorDefinition:
         if marks:
             signatures[FOLLOWED] = marks
         cursor = json.dumps(signatures, separators=(",", ":"))
-        if requests := list(_requests(project, deliveries.changed)):
+        if requests := list(requests_of(project, deliveries.changed)):
             return dg.SensorResult(run_requests=requests, cursor=cursor)
         later = sum(deliveries.later.values())
         rest = f" The files of {later} have another time and are still to be compared." if later else ""
@@ -121,7 +121,7 @@ def _not_yet(project: Project, table: str, keys: Iterable[str]) -> set[str]:
     return {key for key in keys if days is not None and not days.has_partition_key(key)}
 
 
-def _requests(project: Project, changed: Mapping[str, list[str]]) -> Iterable[dg.RunRequest]:
+def requests_of(project: Project, changed: Mapping[str, list[str]]) -> Iterable[dg.RunRequest]:
     """Group what is new into runs: one for the tables without partitions, one per stretch of days that the same tables share."""
     plain = sorted(t for t, keys in changed.items() if keys == [""])
     if plain:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from ml_platform.components.branch_guard import check_history
+from ml_platform.components.progress import heard
 from ml_platform.lake.settings import branch_name
 from ml_platform.lake.version import MAIN
 
@@ -35,7 +36,7 @@ def begin_step(context: dg.AssetExecutionContext, platform: "Platform", project:
     """
     check_history(context.instance)
     _name_branch(context)
-    workspace = platform.workspace(project, context.run.run_id, context.log.info)
+    workspace = platform.workspace(project, context.run.run_id, heard(context.log.info))
     release_ended(context.instance, workspace.lake, asking=context.run.run_id)
     return workspace
 

@@ -110,8 +110,7 @@ class Watched:
 
     def matured_days(self, day: str) -> list[str]:
         """Return the days whose labels were all known at the end of ``day``, as many as performance is measured over."""
-        last = shift_day(day, -self.maturity_days)
-        return [shift_day(last, back) for back in range(1 - self.outcome_days, 1)]
+        return _matured_days(day, self.outcome_days, self.maturity_days)
 
     def outcome_versions(self, day: str) -> list[Version]:
         """Return the outcomes that the performance as of ``day`` is measured on."""
@@ -143,6 +142,24 @@ class Watched:
         return [shift_day(day, back) for back in range(1 - self.window_days, 1)]
 
 
+def matured_days(problem: CompiledProblem, day: str) -> list[str]:
+    """Return the days whose outcomes the performance as of ``day`` is measured on, as far as they are there."""
+    _, outcome_days, maturity_days = _lengths(problem)
+    return _matured_days(day, outcome_days, maturity_days)
+
+
+def _matured_days(day: str, outcome_days: int, maturity_days: int) -> list[str]:
+    last = shift_day(day, -maturity_days)
+    return [shift_day(last, back) for back in range(1 - outcome_days, 1)]
+
+
+def _lengths(problem: CompiledProblem) -> tuple[int, int, int]:
+    """Return the days of a window, those that performance is measured over, and those until a label is known."""
+    monitor = problem.problem.monitor
+    window_days = max(math.ceil(monitor.window / DAY), 1)
+    return window_days, window_days * monitor.persistence, math.ceil(problem.maturity / DAY)
+
+
 def read_watched(workspace: Workspace, problem: CompiledProblem, days: Sequence[str], *, at: int) -> Watched:
     """Read what the monitoring of some days needs: one scan of the predictions per model that gave them.
 
@@ -162,9 +179,7 @@ def read_watched(workspace: Workspace, problem: CompiledProblem, days: Sequence[
     Watched
         Also the days before the first that its windows reach.
     """
-    monitor = problem.problem.monitor
-    window_days = max(math.ceil(monitor.window / DAY), 1)
-    outcome_days, maturity_days = window_days * monitor.persistence, math.ceil(problem.maturity / DAY)
+    window_days, outcome_days, maturity_days = _lengths(problem)
     predictions = _heads(workspace, "predictions", problem, shift_day(min(days), 1 - window_days), max(days), at)
     outcomes = _heads(workspace, "outcomes", problem, shift_day(min(days), 1 - outcome_days - maturity_days), max(days), at)
     holds, scored_by = _scored_by(workspace, predictions)

@@ -90,6 +90,7 @@ def run_demo(
     """
     import dagster as dg
 
+    from ml_platform.components.alone import alone
     from ml_platform.components.driver import Driver
     from ml_platform.components.history import history_folder, open_history
     from ml_platform.components.opening import open_project
@@ -102,7 +103,7 @@ def run_demo(
     definitions = defs()
     definitions = definitions if isinstance(definitions, dg.Definitions) else definitions.resolve()
     branch = session.lake.branch
-    with warnings.catch_warnings(), _alone(root), open_history(root, branch) as instance:
+    with warnings.catch_warnings(), alone(root, "ml-platform demo"), open_history(root, branch) as instance:
         # Dagster warns its own testing functions, which the driver ticks conditions with, about its own beta parameters.
         warnings.simplefilter("ignore", dg.BetaWarning)
         state = root / "data" / ".dagster" if branch == MAIN else history_folder(root, branch)
@@ -119,21 +120,6 @@ def run_demo(
             with demo.stage("Check that everything stands on what its inputs hold now", say):
                 driver.check()
     return demo
-
-
-@contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    """Hold the demo's lock, which the system lets go of when the process ends, however it ends."""
-    import fcntl
-
-    path = root / "data" / ".dagster" / "demo.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise MlPlatformError("Another demo is running in this folder. Wait for it, or stop it, and call again.") from None
-        yield
 
 
 def _land(demo: Demo, until: datetime, say: Callable[[str], None]) -> None:

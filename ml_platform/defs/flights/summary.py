@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.names import LAYERS, QUARANTINE, REPORTS, parse_table
@@ -46,31 +45,13 @@ def built(session: Session) -> list[dict[str, Any]]:
 
 def champion_metrics(session: Session, problem: str) -> list[dict[str, Any]]:
     """Return the champion's metrics on rows that neither selection nor training had seen, beside those of the one it left behind."""
-    from ml_platform.pipeline.champion import current_champion
+    from ml_platform.pipeline import worth
 
-    champion = current_champion(session.workspace, problem)
-    if champion is None:
-        return []
-    properties = champion.version.properties
-    figures = {"model": properties.get("metrics", {}), "baseline": properties.get("baseline_metrics", {})}
-    other = "baseline" if champion.role == "model" else "model"
-    ours = figures[champion.role]
-    return [{"metric": name, "champion": _value(ours[name]), other: _value(figures[other].get(name))} for name in ours]
+    return worth.champion_metrics(session.workspace, problem)
 
 
 def decisions(session: Session, problem: str) -> list[dict[str, Any]]:
     """Return every verdict on a model: promoted, refused or held, newest last."""
-    table = session.workspace.table("champion", problem)
-    frame = session.lake.read(table, missing="skip").pl() if table in session.lake.tables() else None
-    if frame is None:
-        return []
-    columns = [c for c in ("decided_at", "training_date", "role", "verdict", "difference", "lower", "upper") if c in frame.columns]
-    return frame.select(columns).to_dicts()
+    from ml_platform.pipeline import worth
 
-
-def _value(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        low, high = value.get("lower"), value.get("upper")
-        shown = f"{value['value']:.4f}"
-        return shown if low is None or high is None else f"{shown}  [{low:.4f}, {high:.4f}]"
-    return value
+    return [{name: value for name, value in row.items() if name != "reasons"} for row in worth.verdicts(session.workspace, problem)]
