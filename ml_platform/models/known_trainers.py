@@ -18,7 +18,7 @@ class Trainer:
 
     module: str
     trained: str
-    tasks: tuple[Task, ...]
+    tasks: tuple[Task, ...] = ("classification", "multiclass", "regression", "quantiles")
 
     @property
     def train(self) -> Callable[..., Trained]:
@@ -35,10 +35,10 @@ _LINEAR = "ml_platform.models.linear:LinearTrained"
 _CLASSES: tuple[Task, ...] = ("classification", "multiclass")
 _NUMBERS: tuple[Task, ...] = ("regression", "quantiles")
 TRAINERS: dict[str, Trainer] = {
-    "lightgbm": Trainer("ml_platform.models.lightgbm", "ml_platform.models.lightgbm:LightGBMTrained", (*_CLASSES, *_NUMBERS)),
+    "lightgbm": Trainer("ml_platform.models.lightgbm", "ml_platform.models.lightgbm:LightGBMTrained"),
     "logistic": Trainer("ml_platform.models.logistic", _LINEAR, _CLASSES),
     "ridge": Trainer("ml_platform.models.ridge", _LINEAR, _NUMBERS),
-    "constant": Trainer("ml_platform.models.constant", "ml_platform.models.constant:ConstantTrained", (*_CLASSES, *_NUMBERS)),
+    "constant": Trainer("ml_platform.models.constant", "ml_platform.models.constant:ConstantTrained"),
 }
 
 
