@@ -13,6 +13,7 @@ from ml_platform.components.mappings import daily
 from ml_platform.components.publish import publish
 from ml_platform.components.ready import Ready, Waits
 from ml_platform.components.step import begin_step
+from ml_platform.components.step_failure import step_failure
 from ml_platform.components.version_events import BRANCH_METADATA
 from ml_platform.core.errors import MlPlatformError
 from ml_platform.core.masking import mask_error
@@ -111,8 +112,7 @@ def asset_of(plan: AssetPlan) -> dg.AssetsDefinition:
             outcome = replace(outcome, checks=tuple(check for check in outcome.checks if check.name not in left_out))
             yield from publish(context, plan, outcome, workspace.lake, time.perf_counter() - start)
         except MlPlatformError as error:
-            # What is wrong stays wrong: a retry would only repeat it.
-            raise dg.Failure(description=str(mask_error(error)), allow_retries=False) from error
+            raise step_failure(error) from error
         except Exception as error:
             # Dagster records an exception with all that it was raised from.
             mask_error(error)

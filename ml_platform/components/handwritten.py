@@ -9,8 +9,8 @@ import dagster as dg
 
 from ml_platform.components.publish import publish
 from ml_platform.components.step import begin_step
+from ml_platform.components.step_failure import step_failure
 from ml_platform.core.errors import MlPlatformError
-from ml_platform.core.masking import mask_error
 
 if TYPE_CHECKING:
     from ml_platform.components.resource import Platform
@@ -50,7 +50,7 @@ def publish_rows(
         outcome = _outcome(commit, list(parts), metadata)
         yield from publish(context, asset, outcome, lake, perf_counter() - start)
     except MlPlatformError as error:
-        raise dg.Failure(description=str(mask_error(error)), allow_retries=False) from error
+        raise step_failure(error) from error
 
 
 def lake_table_of(key: dg.AssetKey) -> str:

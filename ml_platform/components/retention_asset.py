@@ -4,8 +4,8 @@ import dagster as dg
 
 from ml_platform.components.branch_guard import check_history
 from ml_platform.components.publish import metadata_value
+from ml_platform.components.step_failure import step_failure
 from ml_platform.core.errors import MlPlatformError
-from ml_platform.core.masking import mask_error
 from ml_platform.lake.settings import branch_name
 from ml_platform.lake.version import MAIN
 from ml_platform.project.project import Project
@@ -56,7 +56,7 @@ def _asset(project: Project) -> dg.AssetsDefinition:
             workspace = context.resources.platform.workspace(project, say=context.log.info)
             report = collect_history(workspace)
         except MlPlatformError as error:
-            raise dg.Failure(description=str(mask_error(error)), allow_retries=False) from error
+            raise step_failure(error) from error
         return dg.MaterializeResult(metadata={name: metadata_value(v) for name, v in report_metadata(workspace, report).items()})
 
     return retention

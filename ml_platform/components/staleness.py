@@ -8,8 +8,8 @@ import dagster as dg
 from ml_platform.components.branch_guard import check_history
 from ml_platform.components.feature_assets import feature_key
 from ml_platform.components.publish import check_result
+from ml_platform.components.step_failure import step_failure
 from ml_platform.core.errors import MlPlatformError
-from ml_platform.core.masking import mask_error
 from ml_platform.features.compile import CompiledView
 from ml_platform.project.project import CompiledProblem, Project
 
@@ -62,6 +62,6 @@ def _check(
             check_history(context.instance)
             return check_result(run(context.resources.platform.workspace(project)), key)
         except MlPlatformError as error:
-            raise dg.Failure(description=str(mask_error(error)), allow_retries=False) from error
+            raise step_failure(error) from error
 
     return inputs_current

@@ -30,6 +30,10 @@ class LakeError(MlPlatformError):
     """The lake cannot do what was asked; nothing was written."""
 
 
+class LedgerUnavailableError(LakeError):
+    """The database of the ledger could not be reached, or cut the connection off: the same may go through a moment later."""
+
+
 class UnknownTableError(LakeError):
     """No version of that table was ever published."""
 

@@ -77,6 +77,8 @@ def claim(ledger: Ledger, store: Store) -> None:
     WrongLedgerError
         If the ledger was moved away, or the folder belongs to another one.
     """
+    ledger.check_writable()
+    ledger.create()
     mine = ledger.identity()
     mine.check_in_use(ledger.place)
     owner = find_owner(store)

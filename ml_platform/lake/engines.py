@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, NotSupportedError, OperationalError, ProgrammingError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, StaticPool
 
 from ml_platform.core.errors import LakeError
 
@@ -68,6 +69,13 @@ def is_busy(problem: OperationalError) -> bool:
     return "locked" in text or "lock timeout" in text
 
 
+def is_cut(problem: DBAPIError) -> bool:
+    """Tell whether a database server was not to be reached, or ended the connection."""
+    # A connection that was never made has no state of the server's to tell.
+    unreached = isinstance(problem, OperationalError) and getattr(problem.orig, "sqlstate", "") is None
+    return problem.connection_invalidated or unreached
+
+
 def _sqlite_engine(url: sa.URL) -> sa.Engine:
     engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS}, pool_size=8, max_overflow=64)
 
@@ -100,6 +108,30 @@ def _reading_engine(file: Path) -> sa.Engine:
         connection.isolation_level = None
         return connection
 
+    return _engine_of(connect)
+
+
+def empty_engine(tables: Sequence[sa.Table], rows: Mapping[sa.Table, Mapping[str, Any]]) -> sa.Engine:
+    """Return the engine of a database in memory with some tables and rows: each transaction has its own, as it was made."""
+    with sqlite3.connect(":memory:") as made:
+        filling = sa.create_engine("sqlite://", creator=lambda: made, poolclass=StaticPool)
+        with filling.begin() as connection:
+            for table in tables:
+                table.create(connection)
+            for table, row in rows.items():
+                connection.execute(table.insert(), row)
+        image = made.serialize()
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(":memory:", check_same_thread=False)
+        connection.deserialize(image)
+        connection.isolation_level = None
+        return connection
+
+    return _engine_of(connect)
+
+
+def _engine_of(connect: Callable[[], sqlite3.Connection]) -> sa.Engine:
     engine = sa.create_engine("sqlite://", creator=connect, poolclass=NullPool)
 
     @event.listens_for(engine, "begin")

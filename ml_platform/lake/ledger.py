@@ -7,26 +7,32 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from ml_platform.core.errors import LakeError
+from ml_platform.core.errors import LakeError, LedgerUnavailableError
 from ml_platform.lake import engines
 from ml_platform.lake.identity import Identity, new_identity, read_identity
 from ml_platform.lake.ledger_tables import FORMAT, identity, lake_format, metadata
 from ml_platform.lake.migrations import migrate
 
+# Seconds between tries to begin a transaction: a server that is started again takes some.
+_WAITS = (0, 0.5, 1, 2, 4)
+
 
 class Ledger:
     """Transactions on the ledger of one lake, for any number of threads and processes.
 
-    Nothing is opened before the first transaction. Connections belong to the process that opened them:
+    Nothing is opened before the first transaction, and nothing is made before the first that writes: a ledger that is not there reads as an
+    empty one. Connections belong to the process that opened them:
     after a fork the child opens its own.
 
     Parameters
@@ -72,7 +78,7 @@ class Ledger:
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """Yield a connection that sees one state of the ledger until the end of the block, and blocks nobody."""
-        with self._in_words("read"), self._connected().connect() as connection, connection.begin():
+        with self._in_words("read"), self._begun() as connection:
             yield connection
 
     def identity(self) -> Identity:
@@ -104,11 +110,7 @@ class Ledger:
         try:
             self.check_writable()
             # The option is read by the `begin` hook of the engine.
-            with (
-                self._in_words("write"),
-                self._connected().connect().execution_options(**{engines.WRITE_OPTION: True}) as connection,
-                connection.begin(),
-            ):
+            with self._in_words("write"), self._begun(**{engines.WRITE_OPTION: True}) as connection:
                 if not moved:
                     read_identity(connection).check_in_use(self.place)
                 yield connection
@@ -119,6 +121,23 @@ class Ledger:
                 f"Another program has held the ledger {self.place} for more than {engines.BUSY_SECONDS} s; nothing was "
                 "published. Find the program that has it open (a database browser in a transaction?) and try again."
             ) from problem
+
+    @contextmanager
+    def _begun(self, **options: bool) -> Iterator[sa.Connection]:
+        """Yield a connection in a transaction; tried again where it has not begun, so that nothing of it can be there yet."""
+        for wait in (*_WAITS, None):
+            with ExitStack() as stack:
+                try:
+                    engine = self._connected(create=options.get(engines.WRITE_OPTION, False))
+                    connection = stack.enter_context(engine.connect().execution_options(**options))
+                    stack.enter_context(connection.begin())
+                except OperationalError as problem:
+                    if wait is None or not engines.is_cut(problem):
+                        raise
+                else:
+                    yield connection
+                    return
+            time.sleep(wait)
 
     def check_writable(self) -> None:
         """Refuse to write to what is only read.
@@ -135,6 +154,11 @@ class Ledger:
                 f"The ledger {self.place} cannot be written by this account, or lies on a read-only disk: the lake can be read here, "
                 "and nothing was published. Publish as the account that owns it, or ask for the right to write in its folder."
             )
+
+    def create(self) -> None:
+        """Make the ledger where there is none."""
+        with self._in_words("write"):
+            self._connected(create=True)
 
     @property
     def _is_read_only(self) -> bool:
@@ -153,7 +177,8 @@ class Ledger:
                 raise
             undone = "Nothing of it was published, unless the connection was cut while it was being confirmed. Run the same again: what is "
             after = f"{undone}there already is not published twice." if verb == "write" else "Then try again."
-            raise LakeError(
+            kind = LedgerUnavailableError if engines.is_cut(problem) else LakeError
+            raise kind(
                 f"The ledger {self.place} failed to {verb}: {engines.said(problem)}. Is there room on its disk, is its file whole and may "
                 f"this account open it, or is its database running? {after}"
             ) from problem
@@ -174,30 +199,35 @@ class Ledger:
                 _dispose(self._engine, self._pid)
             self._engine = None
 
-    def _connected(self) -> sa.Engine:
+    def _connected(self, *, create: bool = False) -> sa.Engine:
+        """Return the engine of this process; one of an empty ledger where there is none and ``create`` does not say to make it."""
         with self._guard:
             if self._engine is not None and self._pid == os.getpid():
                 return self._engine
             if self._engine is not None:
                 _dispose(self._engine, self._pid)
             if self.file is not None and not self._is_read_only:
+                if not create and not self.file.is_file():
+                    return _empty()
                 self._make_folder(self.file.parent)
             engine = engines.create_engine(self._url, read_only=self._is_read_only)
             # Connections are closed with the ledger, but never by a forked child: SQLite would think itself the last reader.
             weakref.finalize(self, _dispose, engine, os.getpid())
-            self._prepare(engine)
+            if not self._prepare(engine, create=create):
+                engine.dispose()
+                return _empty()
             self._engine, self._pid = engine, os.getpid()
             return engine
 
-    def _prepare(self, engine: sa.Engine) -> None:
-        """Create the tables of a new ledger, bring an older one up to date, refuse one that newer code wrote."""
+    def _prepare(self, engine: sa.Engine, *, create: bool) -> bool:
+        """Create the tables of a new ledger, bring an older one up to date, refuse one of newer code; tell whether there is one."""
         try:
             with engine.connect() as connection, connection.begin():
                 found = _format(connection)
         except OperationalError as problem:
             if self.file is not None or engines.is_busy(problem):
                 raise
-            raise LakeError(
+            raise LedgerUnavailableError(
                 f"The ledger {self.place} cannot be reached: {str(problem.orig).splitlines()[0]}. Is the database running, and are "
                 "host, port, user and database of the DSN right?"
             ) from None
@@ -206,6 +236,8 @@ class Ledger:
                 f"The ledger {self.place} has {'no tables' if found is None else f'the older format {found}'}, and this account may not "
                 "write it. Open the lake once as the account that owns it."
             )
+        if found is None and not create:
+            return False
         if found is None or found < FORMAT:
             with engine.connect().execution_options(**{engines.WRITE_OPTION: True}) as connection, connection.begin():
                 found = _format(connection)
@@ -220,6 +252,14 @@ class Ledger:
                 f"The ledger {self.place} was written by a newer ml_platform (ledger format {found}, this program knows {FORMAT}). "
                 "Upgrade ml_platform to read or write it; nothing was changed."
             )
+        return True
+
+
+@cache
+def _empty() -> sa.Engine:
+    # It belongs to no lake, so it has no identity.
+    tables = [table for table in metadata.sorted_tables if table is not identity]
+    return engines.empty_engine(tables, {lake_format: {"format": FORMAT}})
 
 
 def _format(connection: sa.Connection) -> int | None:

@@ -145,3 +145,21 @@ def test_a_full_disk_under_the_ledger_is_told_and_loses_nothing(tmp_path, monkey
     assert again.head() == 1
     again.publish(staged)
     assert again.read(TABLE).pl().height == 2 * 20
+
+
+def test_reading_makes_nothing(tmp_path):
+    root = tmp_path / "not" / "yet"
+    lake = Lake.open(root)
+    for branch in (lake, lake.latest()):
+        assert (branch.tables(), branch.head(), branch.commits(), branch.verify(), branch.leased_runs()) == ([], 0, [], [], [])
+        assert branch.why_foreign() == ""
+        assert (branch.heads(TABLE), branch.read(TABLE).pl().height) == ({}, 0)
+    with pytest.raises(LakeError, match="read only"):
+        Lake.open(root, read_only=True).stage(TABLE, None, ROWS)
+    assert list(tmp_path.iterdir()) == []
+    # The same object sees what another one publishes there, and publishes itself.
+    published(root)
+    assert lake.read(TABLE).pl().height == 2
+    lake.publish([lake.stage(TABLE, "2024-01-02", ROWS)])
+    assert Lake.open(root).verify() == []
+    assert Lake.open(root).head() == 2

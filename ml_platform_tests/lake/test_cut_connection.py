@@ -77,3 +77,26 @@ def test_a_publish_that_was_cut_is_run_again_and_nothing_is_lost_or_doubled(ther
     assert (lake.head(), values(lake)) == (2, [10, 11, 12])
     assert [len(lake.history(TABLE, day)) for day in DAYS] == [2, 2, 2]
     assert lake.verify() == []
+
+
+@pytest.mark.parametrize("verb", ["read", "write"])
+def test_a_transaction_that_has_not_begun_is_begun_again(there, verb):
+    """The server restarts, as far as this connection is concerned, while it waits for its turn."""
+    lake, dsn = there
+    lake.publish(staged(lake, 0))
+    new = staged(lake, 10)
+    begun = []
+
+    def end(connection, _cursor, statement, *_):
+        if statement.startswith("SET ") and len(begun) < 2:
+            begun.append(statement)
+            with psycopg.connect(dsn, autocommit=True) as other:
+                other.execute("SELECT pg_terminate_backend(%s, 5000)", [connection.connection.dbapi_connection.info.backend_pid])
+
+    sa.event.listen(lake._ledger._connected(), "before_cursor_execute", end)
+    if verb == "write":
+        lake.publish(new)
+    assert values(lake) == ([10, 11, 12] if verb == "write" else [0, 1, 2])
+    assert len(begun) == 2
+    assert lake.verify() == []
+    assert [len(lake.history(TABLE, day)) for day in DAYS] == [2 if verb == "write" else 1] * 3

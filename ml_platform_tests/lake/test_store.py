@@ -247,4 +247,6 @@ def test_a_ledger_of_a_bucket_must_be_named(tmp_path):
     with pytest.raises(LakeError, match=r"lake at s3://bucket/prefix is no local folder"):
         lake.root  # noqa: B018  the property answers with an error
     assert lake.head() == 0
+    assert not (tmp_path / "ledger.sqlite").exists()
+    lake.create_branch("dev")
     assert (tmp_path / "ledger.sqlite").is_file()
