@@ -15,9 +15,11 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 # Threads of LightGBM that wait sleep: on a busy machine spinning ones take half of the CPU from what runs beside them.
 export OMP_WAIT_POLICY := passive
+# Python keeps what it has compiled: every process of a test and every worker would otherwise compile all modules anew, a second and ten of them.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test lint hunt check docs integrations venv format clean
+.PHONY: help demo dev test lint hunt check all-tests fast-tests docs integrations venv format clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,10 +30,17 @@ demo: $(STAMP) ## Build the whole pipeline on real flights, then show what was b
 dev: $(STAMP) ## Start the Dagster UI on the same data: http://127.0.0.1:3000 (Ctrl-C stops it; ML_PLATFORM_BRANCH=NAME: on a branch)
 	@DAGSTER_HOME="$(CURDIR)" $(BIN)/ml-platform branch dev
 
-test: lint ## Run all checks and tests: format, lint, layers, types, pytest
+# The types are checked by one core while the tests use the other.
+test: $(STAMP) ## Run all checks and tests: format, lint, layers, types, pytest
+	@$(MAKE) --no-print-directory --jobs 2 lint all-tests
+
+check: $(STAMP) ## What every commit keeps: the same with the fast tests only
+	@$(MAKE) --no-print-directory --jobs 2 lint fast-tests
+
+all-tests: $(STAMP)
 	@echo "==> pytest"       && $(BIN)/python -m pytest $(PYTEST_ARGS)
 
-check: lint ## What every commit keeps: the same with the fast tests only
+fast-tests: $(STAMP)
 	@echo "==> pytest, without the slow tests" && $(BIN)/python -m pytest $(PYTEST_ARGS) -m "not slow"
 
 lint: $(STAMP) ## Check format, lint, layers and types

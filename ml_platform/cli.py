@@ -95,9 +95,12 @@ def _add_example(commands: argparse._SubParsersAction) -> None:
     when.add_argument("--until", metavar="DAY|TIME", help="everything reported before this day's first instant, or this time (UTC)")
     when.add_argument("--next", nargs="?", const="1d", metavar="1d|1h", help="this much more of the platform's time (default: 1d)")
     land.add_argument("--landing", metavar="DIR", help="the landing zone (default: the project's)")
-    demo = _add(commands, "demo", "landing:demo", "build the whole example: tables, features, a champion, a month of predictions")
+    demo = _add(commands, "demo", "landing:demo", "build the whole example: tables, features, a champion, days of predictions")
+    demo.add_argument(
+        "--first-until", metavar="DAY", default="2013-04-01", help="a first champion on the days before (default: %(default)s)"
+    )
     demo.add_argument("--built-until", metavar="DAY", default="2013-12-01", help="landed and built at once (default: %(default)s)")
-    demo.add_argument("--lived-until", metavar="DAY", default="2013-12-25", help="then lived through day by day (default: %(default)s)")
+    demo.add_argument("--lived-until", metavar="DAY", default="2013-12-12", help="then lived through day by day (default: %(default)s)")
 
 
 def _add_declaring(commands: argparse._SubParsersAction) -> None:

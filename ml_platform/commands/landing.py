@@ -43,10 +43,11 @@ def _until(args: Namespace, clock: datetime | None) -> datetime:
 def demo(args: Namespace) -> Answer:
     """Build the example, or what is missing of it, and tell what there is."""
     from ml_platform.defs.flights import demo as flights
-    from ml_platform.defs.flights.summary import NEXT_STEPS, built, champion_metrics, decisions
+    from ml_platform.defs.flights.screens import first_screen, last_screen
+    from ml_platform.defs.flights.summary import built, champion_metrics, decisions
 
-    bounds = {"built_until": parse_time(args.built_until), "lived_until": parse_time(args.lived_until)}
-    done = flights.run_demo(project_root(args.project), **bounds, say=_say)
+    bounds = {name: parse_time(getattr(args, name)) for name in ("first_until", "built_until", "lived_until")}
+    done = flights.run_demo(project_root(args.project), **bounds, say=_say, show=lambda demo: _show(first_screen(demo, flights.PROBLEM)))
     data = {
         "built": built(done.session),
         "champion": champion_metrics(done.session, flights.PROBLEM),
@@ -55,13 +56,12 @@ def demo(args: Namespace) -> Answer:
         "seconds": done.cost if done.seconds else [],
         "peak_gib": round(done.peak_gib, 2),
     }
-    sheets = (
-        Sheet("What was built", data["built"]),
-        Sheet("The champion on flights that neither selection nor training had seen", data["champion"]),
-        Sheet("Verdicts on models", data["decisions"]),
-        Sheet("Where the time went", data["seconds"], f"Peak memory: {data['peak_gib']} GiB"),
-    )
-    return Answer(data, sheets=tuple(s for s in sheets if s.rows), then=("", "Where to look next:", *(f"  {step}" for step in NEXT_STEPS)))
+    return Answer(data, ("", *last_screen(done, flights.PROBLEM)))
+
+
+def _show(screen: list[str]) -> None:
+    sys.stderr.write("\n".join(["", *screen, "", ""]))
+    sys.stderr.flush()
 
 
 def _say(text: str) -> None:

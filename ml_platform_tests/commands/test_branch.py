@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import dagster as dg
 import pyarrow as pa
 import pytest
 
 from ml_platform.cli import main
 from ml_platform.components.history import history_folder, write_history_settings
 from ml_platform.lake.lake import Lake
+from ml_platform_tests.components.instances import local_instance
 from ml_platform_tests.components.landed_shop import DAYS, landed_shop, on_branch
 
 ORDERS, CHAMPION = "shop/tables/orders", "shop/champion/churn"
@@ -150,13 +150,13 @@ def test_what_cannot_be_done_is_one_message(lake: Lake, arguments: list[str], me
 def test_a_difference_is_told_by_declared_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     shop = landed_shop(tmp_path, monkeypatch)
     monkeypatch.chdir(shop.root)
-    with on_branch(None), dg.instance_for_test() as instance:
+    with on_branch(None), local_instance() as instance:
         assert shop.run(instance).success
     assert call(capsys, "branch", "create", "dev/x")[0] == 0
     assert main(["branch", "diff", "dev/x"]) == 0
     assert "Branch dev/x has changed nothing in main." in capsys.readouterr().out
     shop.land(DAYS[1:2], count=21, amount=11)
-    with on_branch("dev/x"), dg.instance_for_test() as instance:
+    with on_branch("dev/x"), local_instance() as instance:
         assert shop.run(instance, days=DAYS[:2]).success
     code, told = call(capsys, "branch", "diff", "dev/x", "--tables", "tables/*")
     assert (code, [t["table"] for t in told["tables"]]) == (0, ["tables/orders"])

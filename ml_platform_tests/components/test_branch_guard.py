@@ -9,6 +9,7 @@ import pytest
 
 from ml_platform.components.branch_guard import check_history
 from ml_platform.core.errors import MlPlatformError
+from ml_platform_tests.components.instances import local_instance
 from ml_platform_tests.components.landed_shop import DAYS, LandedShop, failure, key, landed_shop, on_branch
 
 
@@ -19,12 +20,12 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LandedShop:
 
 @pytest.mark.slow
 def test_a_run_on_a_branch_leaves_every_head_of_its_parent_and_says_where_it_ran(shop: LandedShop) -> None:
-    with on_branch(None), dg.instance_for_test() as instance:
+    with on_branch(None), local_instance() as instance:
         assert shop.run(instance).success
     before = shop.heads()
     shop.lake.create_branch("dev/x")
     shop.land(DAYS, count=21)
-    with on_branch("dev/x"), dg.instance_for_test() as instance:
+    with on_branch("dev/x"), local_instance() as instance:
         result = shop.run(instance, days=DAYS[1:5])
         assert result.success
         assert instance.get_run_by_id(result.run_id).tags["ml_platform/branch"] == "dev/x"
@@ -51,7 +52,7 @@ def test_sensors_of_a_branch_wait_until_they_are_started(shop: LandedShop) -> No
 
 @pytest.mark.slow
 def test_another_branch_in_the_same_history_fails_before_anything_is_written(shop: LandedShop) -> None:
-    with dg.instance_for_test() as instance:
+    with local_instance() as instance:
         with on_branch(None):
             assert shop.run(instance).success
         shop.lake.create_branch("dev/x")
@@ -71,10 +72,10 @@ def test_another_branch_in_the_same_history_fails_before_anything_is_written(sho
 
 @pytest.mark.slow
 def test_a_new_history_becomes_that_of_the_branch_that_is_first_run_in_it(shop: LandedShop) -> None:
-    with on_branch(None), dg.instance_for_test() as instance:
+    with on_branch(None), local_instance() as instance:
         assert shop.run(instance, days=DAYS[:1]).success
     shop.lake.create_branch("dev/x")
-    with dg.instance_for_test() as instance:
+    with local_instance() as instance:
         with on_branch("dev/x"):
             # Its first run is in the instance already when it asks whose history this is.
             assert shop.run(instance, days=DAYS[:1]).success
@@ -83,7 +84,7 @@ def test_a_new_history_becomes_that_of_the_branch_that_is_first_run_in_it(shop: 
 
 
 def test_a_history_that_nobody_noted_anything_in_is_that_of_main() -> None:
-    with dg.instance_for_test() as instance:
+    with local_instance() as instance:
         instance.report_runless_asset_event(dg.AssetMaterialization("anything"))
         with pytest.raises(MlPlatformError, match="holds the history of branch 'main'"):
             check_history(instance, "dev/x")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,6 +15,7 @@ import pytest
 from ml_platform.core.intervals import shift_day
 from ml_platform.definitions import defs
 from ml_platform_tests.components.asset_specs import GOLDEN, describe
+from ml_platform_tests.components.instances import instance_in, local_instance, told_together
 
 DAYS = [shift_day("2013-01-01", n) for n in range(40)]
 HEAVY = {"pandas", "sklearn", "lightgbm", "evidently", "featuretools", "matplotlib", "pandera", "polars", "pyarrow", "sqlalchemy", "numpy"}
@@ -39,20 +41,27 @@ def _no_lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ML_PLATFORM_LAKE", str(tmp_path / "nowhere"))
 
 
+@cache
+def flights() -> dg.Definitions:
+    """The demo's definitions, loaded once."""
+    return defs()
+
+
 class Graph:
     """The demo's graph with an instance that is told what was materialized, and nothing that runs."""
 
     def __init__(self, instance: dg.DagsterInstance) -> None:
-        self.definitions, self.instance, self.cursor = defs(), instance, None
+        self.definitions, self.instance, self.cursor = flights(), instance, None
         self.graph = self.definitions.resolve_asset_graph()
 
     def report(self, layer: str, name: str, *days: str | None, content: str | None = None) -> None:
         """Tell the instance that an asset was materialized, with content that it never had unless that is given."""
-        for day in days:
-            tags = {"dagster/data_version": content or uuid4().hex}
-            self.instance.report_runless_asset_event(
-                dg.AssetMaterialization(dg.AssetKey(["flights", layer, name]), partition=day, tags=tags)
-            )
+        with told_together(self.instance):
+            for day in days:
+                tags = {"dagster/data_version": content or uuid4().hex}
+                self.instance.report_runless_asset_event(
+                    dg.AssetMaterialization(dg.AssetKey(["flights", layer, name]), partition=day, tags=tags)
+                )
 
     def report_layers(self, layers: set[str], days: list[str]) -> None:
         """Tell the instance that whole layers were materialized."""
@@ -79,11 +88,19 @@ class Graph:
         return requested
 
 
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The instance in which the days before were materialized, closed: to be copied."""
+    home = tmp_path_factory.mktemp("history") / "home"
+    with instance_in(home) as instance:
+        Graph(instance).report_layers({"raw", "tables", "features"}, DAYS)
+    return home
+
+
 @pytest.mark.slow
-def test_a_landed_day_flows_to_predictions_and_no_further_day_does() -> None:
-    with dg.instance_for_test() as instance:
+def test_a_landed_day_flows_to_predictions_and_no_further_day_does(history: Path) -> None:
+    with local_instance(history) as instance:
         graph = Graph(instance)
-        graph.report_layers({"raw", "tables", "features"}, DAYS)
         day = shift_day(DAYS[-1], 1)
         for layer in ("raw", "tables"):
             graph.report(layer, "schedule", day)
@@ -103,10 +120,9 @@ def test_a_landed_day_flows_to_predictions_and_no_further_day_does() -> None:
 
 
 @pytest.mark.slow
-def test_a_late_correction_touches_exactly_the_landed_days_whose_window_it_reaches() -> None:
-    with dg.instance_for_test() as instance:
+def test_a_late_correction_touches_exactly_the_landed_days_whose_window_it_reaches(history: Path) -> None:
+    with local_instance(history) as instance:
         graph = Graph(instance)
-        graph.report_layers({"raw", "tables", "features"}, DAYS)
         graph.tick()
         graph.report("raw", "weather", DAYS[20])
         assert graph.tick() == {"tables/weather": [DAYS[20]]}
@@ -117,10 +133,9 @@ def test_a_late_correction_touches_exactly_the_landed_days_whose_window_it_reach
 
 
 @pytest.mark.slow
-def test_what_holds_what_it_held_is_no_update_and_what_holds_it_again_is() -> None:
-    with dg.instance_for_test() as instance:
+def test_what_holds_what_it_held_is_no_update_and_what_holds_it_again_is(history: Path) -> None:
+    with local_instance(history) as instance:
         graph = Graph(instance)
-        graph.report_layers({"raw", "tables", "features"}, DAYS)
         graph.tick()
         graph.report("tables", "weather", DAYS[20], content="A")
         assert "features/weather_now__origin" in graph.tick()
@@ -133,10 +148,10 @@ def test_what_holds_what_it_held_is_no_update_and_what_holds_it_again_is() -> No
 
 
 @pytest.mark.slow
-def test_a_promotion_makes_no_prediction_run_again() -> None:
-    with dg.instance_for_test() as instance:
+def test_a_promotion_makes_no_prediction_run_again(history: Path) -> None:
+    with local_instance(history) as instance:
         graph = Graph(instance)
-        graph.report_layers({"raw", "tables", "features", "predictions"}, DAYS)
+        graph.report_layers({"predictions"}, DAYS)
         graph.tick()
         graph.report("champion", "late_arrival", None)
         assert graph.tick() == {}

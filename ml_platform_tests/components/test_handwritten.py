@@ -12,6 +12,7 @@ import pytest
 
 from ml_platform.components.in_process import execute_assets
 from ml_platform.components.resource import LakeDuckDB, Platform
+from ml_platform_tests.components.instances import local_instance
 from ml_platform_tests.components.landed_shop import DAYS, LandedShop, failure, key, landed_shop, on_branch
 from ml_platform_tests.components.staleness import stale_reasons
 
@@ -65,7 +66,7 @@ def run(definitions: dg.Definitions, instance: dg.DagsterInstance, names: list[s
 def test_what_was_read_by_sql_is_recorded_day_by_day(shop: LandedShop) -> None:
     definitions = with_marts(shop)
     chain = ["shop/raw/orders", "shop/tables/orders", DAILY]
-    with dg.instance_for_test() as instance:
+    with local_instance() as instance:
         assert run(definitions, instance, chain, DAYS[:4]).success
         lake = shop.lake
         heads, orders = lake.heads(DAILY), lake.heads("shop/tables/orders")
@@ -108,7 +109,7 @@ def test_rows_come_from_any_library(tmp_path: Path, rows: Any) -> None:
         yield from platform.publish(context, rows, schema=pa.schema([("x", pa.int32())]))
 
     platform = Platform(root=str(tmp_path))
-    with dg.instance_for_test() as instance:
+    with local_instance() as instance:
         assert dg.materialize([one], instance=instance, resources={"platform": platform}).success
     written = platform.workspace(None).lake.read("shop/marts/one").arrow()
     assert (written.schema, written.to_pylist()) == (pa.schema([("x", pa.int32())]), [{"x": 1}])
@@ -136,7 +137,7 @@ def test_rows_that_cannot_be_published_fail_once_and_write_nothing(shop: LandedS
     def wrong(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[Any]:
         yield from platform.publish(context, rows(context.partition_keys), key=["y"] if "order" in case else [])
 
-    with dg.instance_for_test() as instance:
+    with local_instance() as instance:
         result = run(with_marts(shop, wrong), instance, [DAILY], DAYS[:2])
         assert told in failure(result)
         assert not [event for event in result.all_events if event.is_step_up_for_retry]
@@ -151,7 +152,7 @@ def test_a_strict_asset_is_refused_what_somebody_else_published_meanwhile(shop: 
         other.publish([other.stage("shop/marts/one", None, pa.table({"x": [2]}))], run_id="night")
         yield from platform.publish(context, pl.DataFrame({"x": [1]}), strict=True)
 
-    with dg.instance_for_test() as instance:
+    with local_instance() as instance:
         result = run(with_marts(shop, one), instance, ["shop/marts/one"])
         assert "since commit 0" in failure(result)
         assert "by run night at" in failure(result)
@@ -160,14 +161,14 @@ def test_a_strict_asset_is_refused_what_somebody_else_published_meanwhile(shop: 
 
 @pytest.mark.slow
 def test_a_hand_written_asset_keeps_to_its_branch(shop: LandedShop) -> None:
-    with dg.instance_for_test() as instance:
+    with local_instance() as instance:
         assert run(with_marts(shop), instance, ["shop/raw/orders", "shop/tables/orders"], DAYS[:2]).success
         shop.lake.create_branch("dev/x")
         before = shop.lake.head()
         with on_branch("dev/x"):
             assert "holds the history of branch 'main'" in failure(run(with_marts(shop), instance, [DAILY], DAYS[:1]))
         assert shop.lake.head() == before
-    with on_branch("dev/x"), dg.instance_for_test() as instance:
+    with on_branch("dev/x"), local_instance() as instance:
         result = run(with_marts(shop), instance, [DAILY], DAYS[:1])
         assert instance.get_run_by_id(result.run_id).tags["ml_platform/branch"] == "dev/x"
     assert (shop.lake.partitions(DAILY), shop.lake.on("dev/x").partitions(DAILY)) == ([], [DAYS[0]])

@@ -4,6 +4,7 @@ import dagster as dg
 import pytest
 
 from ml_platform.components.past_cost import past_seconds
+from ml_platform_tests.components.instances import local_instance
 
 KEY = dg.AssetKey("a")
 
@@ -24,7 +25,7 @@ def run(instance: dg.DagsterInstance, days: list[str], seconds: float | None) ->
 
 @pytest.mark.slow
 def test_many_partitions_cost_what_many_did_and_one_what_one_did() -> None:
-    with dg.instance_for_test() as instance, dg.instance_for_test() as empty:
+    with local_instance() as instance, local_instance() as empty:
         assert past_seconds([instance], KEY, 3) is None
         instance.report_runless_asset_event(dg.AssetMaterialization(KEY, partition="d9"))
         assert past_seconds([instance], KEY, 3) is None, "what was reported without a run says nothing of its cost"

@@ -19,6 +19,7 @@ from ml_platform.pipeline.outcome import CheckOutcome, Markdown, Outcome, Partit
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import Project
 from ml_platform.tables.table import DailyPartitions
+from ml_platform_tests.components.instances import local_instance
 from ml_platform_tests.components.staleness import stale_reasons
 
 DAYS = ["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-04"]
@@ -104,7 +105,7 @@ def events(instance: dg.DagsterInstance, *key: str) -> dict[str | None, dg.Asset
 
 @pytest.mark.slow
 def test_a_range_run_gives_each_partition_its_own_content_version_and_leaves_a_stopped_one_out(tmp_path: Path) -> None:
-    with dg.instance_for_test() as instance:
+    with local_instance() as instance:
         result = execute(graph(tmp_path), instance, DAYS)
         assert result.success
         made = events(instance, "shop", "tables", "orders")
@@ -126,7 +127,7 @@ def stop_all(workspace: Workspace, keys: Sequence[str | None]) -> Outcome:
 
 def test_many_days_that_were_stopped_are_told_in_a_few_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publishing, "_STOPPED_SHOWN", 2)
-    with dg.instance_for_test() as instance:
+    with local_instance() as instance:
         result = execute(graph(tmp_path, stop_all), instance, DAYS, only=dg.AssetKey(["shop", "tables", "orders"]))
         told = [e.user_message for e in instance.all_logs(result.run_id) if "stopped" in e.user_message]
     assert told == [
@@ -139,7 +140,7 @@ def test_many_days_that_were_stopped_are_told_in_a_few_lines(tmp_path: Path, mon
 @pytest.mark.slow
 @pytest.mark.parametrize("days", [DAYS, DAYS[:1]])
 def test_every_partition_says_what_it_was_made_from_and_is_fresh_until_that_changes(tmp_path: Path, days: list[str]) -> None:
-    with dg.instance_for_test() as instance:
+    with local_instance() as instance:
         definitions = graph(tmp_path, below=copied)
         execute(definitions, instance, days)
         orders, spending = (dg.AssetKey(["shop", *name]) for name in (("tables", "orders"), ("features", "spending")))
@@ -157,7 +158,7 @@ def test_every_partition_says_what_it_was_made_from_and_is_fresh_until_that_chan
 
 @pytest.mark.slow
 def test_a_run_over_a_range_and_one_over_a_day_give_the_same_data_version(tmp_path: Path) -> None:
-    with dg.instance_for_test() as instance:
+    with local_instance() as instance:
         execute(graph(tmp_path), instance, DAYS)
         before = events(instance, "shop", "tables", "orders")[DAYS[0]].tags["dagster/data_version"]
         execute(graph(tmp_path), instance, DAYS[:1])
@@ -182,14 +183,14 @@ def test_a_table_without_partitions_in_the_run_of_a_day_is_made_as_a_whole(tmp_p
         """Somebody else's daily asset."""
 
     definitions = dg.Definitions(assets=[asset_of(plan), theirs], resources=resources_at(str(tmp_path)))
-    with dg.instance_for_test() as instance:
+    with local_instance() as instance:
         assert execute(definitions, instance, DAYS[:1]).success
         assert seen == [None]
         assert list(events(instance, "shop", "tables", "orders")) == [None]
 
 
 def test_a_day_that_was_stopped_is_not_materialized_and_stops_what_follows(tmp_path: Path) -> None:
-    with dg.instance_for_test() as instance:
+    with local_instance() as instance:
         result = execute(graph(tmp_path), instance, [STOPPED])
         assert events(instance, "shop", "tables", "orders") == {}
         assert events(instance, "theirs") == {}, "what follows a day that has nothing is skipped"
@@ -198,7 +199,7 @@ def test_a_day_that_was_stopped_is_not_materialized_and_stops_what_follows(tmp_p
 
 @pytest.mark.slow
 def test_a_pointer_keeps_its_data_version(tmp_path: Path) -> None:
-    with dg.instance_for_test() as instance:
+    with local_instance() as instance:
         execute(graph(tmp_path, pointer=True), instance, DAYS[:2])
         assert {m.tags["dagster/data_version"] for m in events(instance, "shop", "tables", "orders").values()} == {"pointer"}
 
@@ -206,7 +207,7 @@ def test_a_pointer_keeps_its_data_version(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("days", [DAYS[:1], DAYS])
 def test_an_error_of_the_platform_is_told_once_and_not_tried_again(tmp_path: Path, days: list[str]) -> None:
-    with dg.instance_for_test() as instance:
+    with local_instance() as instance:
         result = execute(graph(tmp_path, fail), instance, days)
         assert not result.success
         failure = next(e for e in result.all_events if e.is_step_failure)

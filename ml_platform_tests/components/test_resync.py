@@ -13,6 +13,7 @@ from ml_platform.cli import main
 from ml_platform.components.history import open_history
 from ml_platform.components.in_process import execute_assets
 from ml_platform.components.resync import Resync
+from ml_platform_tests.components.instances import local_instance
 from ml_platform_tests.components.landed_shop import DAYS, LandedShop, key, landed_shop, on_branch
 from ml_platform_tests.components.staleness import stale_reasons
 from ml_platform_tests.components.test_handwritten import DAILY, TOTALS, daily, totals
@@ -88,7 +89,7 @@ def test_a_log_that_was_lost_is_made_anew(shop: LandedShop, capsys: pytest.Captu
 @pytest.mark.slow
 def test_only_what_differs_is_told_and_what_is_out_of_date_is_shown_so(shop: LandedShop, capsys: pytest.CaptureFixture[str]) -> None:
     shop.land(DAYS[1:2], count=29)
-    with on_branch(None), dg.instance_for_test() as elsewhere:
+    with on_branch(None), local_instance() as elsewhere:
         assert shop.run(elsewhere, days=DAYS[1:2]).success
     wiped(shop)
     assert resync(capsys, "--tables", "raw/*") == {"raw/orders": (0, 5)}
@@ -99,7 +100,7 @@ def test_only_what_differs_is_told_and_what_is_out_of_date_is_shown_so(shop: Lan
         # Only the days whose window reaches the corrected one were made from rows that are no longer there.
         assert stale == set(DAYS[1:5])
     shop.land(DAYS[2:3], count=29)
-    with on_branch(None), dg.instance_for_test() as elsewhere:
+    with on_branch(None), local_instance() as elsewhere:
         assert shop.run(elsewhere, days=DAYS[2:3]).success
     assert resync(capsys) == {"raw/orders": (4, 1), "tables/orders": (4, 1), "features/spending__customer": (5, 0)}
 
@@ -134,13 +135,13 @@ def test_hand_written_assets_pointers_and_what_has_no_place(shop: LandedShop) ->
     definitions = dg.Definitions.merge(shop.definitions(), dg.Definitions(assets=[daily, totals]))
     job = definitions.resolve_implicit_global_asset_job_def()
     lake = shop.lake
-    with on_branch(None), dg.instance_for_test() as instance:
+    with on_branch(None), local_instance() as instance:
         for name, days in ((DAILY, DAYS[:3]), (TOTALS, [])):
             assert execute_assets(job, instance, [dg.AssetKey(name.split("/"))], days).success
     rows = pa.table({"x": [1]})
     lake.publish([lake.stage("shop/champion/buys_again", None, rows), lake.stage("shop/tables/orders", "2023-12-31", rows)])
     told: list[str] = []
-    with dg.instance_for_test() as instance:
+    with local_instance() as instance:
         done = {"/".join(r.key.path): r for r in Resync(definitions, instance, lake, lambda *names: None, told.append).run()}
         assert (done["shop/tables/orders"].reported, done["shop/tables/orders"].outside) == (5, 1), (
             "a day that is not declared has no place"

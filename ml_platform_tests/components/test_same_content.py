@@ -13,6 +13,7 @@ from dagster._core.storage.partition_status_cache import get_and_update_asset_st
 
 from ml_platform.components.driver import Driver
 from ml_platform.components.in_process import execute_assets
+from ml_platform_tests.components.instances import local_instance
 from ml_platform_tests.components.landed_shop import DAYS, LandedShop, failure, key, landed_shop, orders
 from ml_platform_tests.components.staleness import stale_reasons
 
@@ -57,7 +58,7 @@ class Lived:
 
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
-    with pytest.MonkeyPatch.context() as patch, dg.instance_for_test() as instance:
+    with pytest.MonkeyPatch.context() as patch, local_instance() as instance:
         shop = landed_shop(tmp_path_factory.mktemp("same"), patch)
         with chdir(shop.root):
             yield Lived(shop, instance)
@@ -103,7 +104,7 @@ def test_a_backfill_is_told_what_it_waits_for_and_what_is_below_is_not_asked_for
 
 @pytest.mark.slow
 def test_a_history_that_was_lost_is_told_what_is_there(lived: Lived) -> None:
-    with dg.instance_for_test() as another:
+    with local_instance() as another:
         job = lived.definitions.resolve_implicit_global_asset_job_def()
         assert execute_assets(job, another, [key(name) for name in CHAIN], DAYS[:2]).success
         assert [another.get_materialized_partitions(key(name)) for name in CHAIN] == [set(DAYS[:2])] * 3

@@ -11,6 +11,7 @@ import pytest
 from ml_platform.components.in_process import QUIET, execute_assets
 from ml_platform.components.step import release_ended
 from ml_platform_tests.components import intruded
+from ml_platform_tests.components.instances import local_instance
 from ml_platform_tests.components.intruded import OTHER, OWN, ROOT, SEEN, definitions, lake_at
 from ml_platform_tests.components.landed_shop import DAYS, failure, key, landed_shop, on_branch
 
@@ -37,7 +38,7 @@ def check_run(root: Path, run_id: str) -> None:
 
 @pytest.mark.slow
 def test_every_step_in_one_process_reads_the_same_commit(root: Path) -> None:
-    with dg.instance_for_test() as instance:
+    with local_instance() as instance:
         job = definitions(root).resolve_implicit_global_asset_job_def()
         result = job.execute_in_process(instance=instance)
         assert result.success
@@ -54,7 +55,7 @@ def test_every_step_in_one_process_reads_the_same_commit(root: Path) -> None:
 
 @pytest.mark.slow
 def test_every_step_in_a_process_of_its_own_reads_the_same_commit(root: Path) -> None:
-    with dg.instance_for_test() as instance:
+    with local_instance() as instance:
         with dg.execute_job(dg.reconstructable(intruded.job), instance=instance) as result:
             assert result.success
             assert len({event.pid for event in result.all_events if event.is_step_start}) == 3
@@ -70,7 +71,7 @@ def test_a_run_of_a_strict_table_is_refused_once_what_was_published_since_it_beg
 ) -> None:
     shop = landed_shop(tmp_path, monkeypatch, swap=("  key: [order_id]", f"  key: [order_id]\n  publish: {policy}"))
     raw = [key("raw/orders")]
-    with on_branch(None), dg.instance_for_test() as instance:
+    with on_branch(None), local_instance() as instance:
         job = shop.definitions().resolve_implicit_global_asset_job_def()
         # The run has begun, and before it reads what has landed somebody else publishes that day.
         began = "7d0c5e3a-4d55-4f0a-9f39-3f4f5b8a0a01"
@@ -92,7 +93,7 @@ def test_a_run_of_a_strict_table_is_refused_once_what_was_published_since_it_beg
 
 def test_a_run_that_goes_on_keeps_its_commit(root: Path) -> None:
     lake = lake_at(root)
-    with dg.instance_for_test() as instance:
+    with local_instance() as instance:
         job = definitions(root).resolve_implicit_global_asset_job_def()
         run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
         lake.for_run(run.run_id)
@@ -105,7 +106,7 @@ def test_a_run_that_goes_on_keeps_its_commit(root: Path) -> None:
 @pytest.mark.slow
 def test_a_tick_of_the_landing_sensor_lets_go_of_what_has_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shop = landed_shop(tmp_path, monkeypatch)
-    with on_branch(None), dg.instance_for_test() as instance:
+    with on_branch(None), local_instance() as instance:
         result = shop.run(instance, days=DAYS[:1])
         assert shop.lake.leased_runs() == [result.run_id]
         made = shop.definitions()

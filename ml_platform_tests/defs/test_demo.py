@@ -17,13 +17,15 @@ import pytest
 
 from ml_platform.cli import main
 from ml_platform.components.opening import Session, open_project
-from ml_platform.defs.flights.demo import PROBLEM
+from ml_platform.core.intervals import shift_day
+from ml_platform.defs.flights.demo import PROBLEM, Demo
+from ml_platform.defs.flights.screens import first_screen, last_screen
 from ml_platform.lake.lake import Lake
 from ml_platform_tests.site.blocks import blocks_of, reason_not_run
 
 REPOSITORY = Path(__file__).parents[2]
-# Enough days to validate and to test on, and two weeks before them to learn from.
-BUILT, LIVED = "2013-03-12", "2013-03-14"
+# Enough days to validate and to test on, and a few before them to learn from: first less of them, then more.
+FIRST, BUILT, LIVED = "2013-03-01", "2013-03-03", "2013-03-05"
 SECONDS = 900
 
 
@@ -37,7 +39,8 @@ def _place(folder: Path) -> dict[str, str]:
 
 
 def _command(*more: str) -> list[str]:
-    return [sys.executable, "-W", "ignore", "-m", "ml_platform.cli", "demo", "--built-until", BUILT, "--lived-until", LIVED, *more]
+    until = ("--first-until", FIRST, "--built-until", BUILT, "--lived-until", LIVED)
+    return [sys.executable, "-W", "ignore", "-m", "ml_platform.cli", "demo", *until, *more]
 
 
 def _run(folder: Path, environment: dict[str, str]) -> dict:
@@ -76,7 +79,7 @@ def session(demo: tuple[Path, dict[str, str], dict], monkeypatch: pytest.MonkeyP
 def test_every_layer_is_there_and_the_champion_scored_each_lived_day(demo: tuple[Path, dict[str, str], dict], session: Session) -> None:
     layers = {row["layer"] for row in demo[2]["built"]}
     assert {"raw", "tables", "features", "training", "selected", "models", "champion", "predictions", "outcomes", "monitoring"} <= layers
-    lived = ["2013-03-12", "2013-03-13"]
+    lived = ["2013-03-03", "2013-03-04"]
     assert [d for d in session.lake.partitions("flights/predictions/late_arrival") if d >= lived[0]] == lived
     assert {row["metric"] for row in demo[2]["champion"]} >= {"auc", "log_loss"}
 
@@ -115,20 +118,50 @@ def test_a_second_demo_changes_nothing(demo: tuple[Path, dict[str, str], dict], 
 
 
 @pytest.mark.slow
+def test_a_first_champion_comes_before_the_year_is_built_and_is_judged_against_it(demo: tuple[Path, dict[str, str], dict]) -> None:
+    assert [row["training_date"] for row in demo[2]["decisions"]] == [FIRST, BUILT]
+    assert demo[2]["decisions"][0]["verdict"] == "promoted"
+
+
+@pytest.mark.slow
+def test_it_shows_two_screens_of_at_most_thirty_lines(session: Session) -> None:
+    shown = Demo(session)
+    first, last = first_screen(shown, PROBLEM), last_screen(shown, PROBLEM)
+    assert len(first) < len(last) <= 30
+    assert max(map(len, (*first, *last))) <= 140
+    head = f"Flights from New York, 2013-01-01 to {shift_day(LIVED, -1)}; everything was there already"
+    assert last[0].startswith(head)
+    assert any(f"  {FIRST}  promoted " in line and "against a constant guess by AUC" in line for line in last)
+    assert any(f"  {BUILT}  " in line and "against the champion by AUC" in line for line in last)
+    assert sum(line.startswith("  auc ") for line in last) == 1
+
+
+# Within the tables of the first part, within the training on the whole, and within the first day that is lived.
+KILLED_AFTER = (
+    f"==> Build flights/tables until {shift_day(FIRST, -1)} ...",
+    f"==> Train, select and promote for {BUILT} ...",
+    "==> Live until",
+)
+
+
+def _run_and_kill(folder: Path, environment: dict[str, str], line: str) -> None:
+    """Run a demo until it says a line, let it go on for a second, and kill it."""
+    process = subprocess.Popen(
+        _command(), cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stderr is not None
+    with process.stderr as said:
+        assert any(told.startswith(line) for told in said), f"it ended before it said {line!r}"
+        time.sleep(1)
+        os.kill(process.pid, signal.SIGKILL)
+    process.wait(30)
+
+
+@pytest.mark.slow
 def test_a_demo_that_is_killed_and_run_again_ends_as_an_undisturbed_one(demo: tuple[Path, dict[str, str], dict], tmp_path: Path) -> None:
     environment = _place(tmp_path)
-    ledger = tmp_path / "data" / "lake" / "ledger.sqlite"
-    for wait in (2, 12, 25):
-        process = subprocess.Popen(
-            _command(), cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        )
-        end = time.monotonic() + 120
-        while not ledger.exists() and process.poll() is None and time.monotonic() < end:
-            time.sleep(0.2)
-        time.sleep(wait)
-        if process.poll() is None:
-            os.kill(process.pid, signal.SIGKILL)
-        process.wait(30)
+    for line in KILLED_AFTER:
+        _run_and_kill(tmp_path, environment, line)
     _run(tmp_path, environment)
     disturbed, undisturbed = Lake.open(tmp_path / "data" / "lake"), Lake.open(demo[0] / "data" / "lake")
     assert _content(disturbed) == _content(undisturbed)

@@ -1,4 +1,4 @@
-"""The demo: the year of the flights up to 30 November built at once, then December lived through day by day."""
+"""The demo: a first champion on three months of flights, the year up to 30 November built, then December lived through day by day."""
 
 from __future__ import annotations
 
@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 
 PROJECT = "flights"
 PROBLEM = "late_arrival"
+# Enough days to learn from, to validate and to test on: what a model of them is worth is seen while the year is still to be built.
+FIRST_UNTIL = datetime(2013, 4, 1, tzinfo=UTC)
 BUILT_UNTIL = datetime(2013, 12, 1, tzinfo=UTC)
-LIVED_UNTIL = datetime(2013, 12, 25, tzinfo=UTC)
+# The tenth day brings drift, a retraining, and a verdict on it.
+LIVED_UNTIL = datetime(2013, 12, 12, tzinfo=UTC)
 BUILT_LAYERS = ("raw", "tables", "features")
 TRAINED_LAYERS = ("training", "selected", "models", "champion")
 
@@ -36,6 +39,7 @@ class Demo:
     session: Session
     seconds: dict[str, float] = field(default_factory=dict)
     runs: list[Any] = field(default_factory=list)
+    began: float = field(default_factory=time.perf_counter)
 
     @contextmanager
     def stage(self, name: str, say: Callable[[str], None]) -> Iterator[None]:
@@ -64,24 +68,38 @@ class Demo:
         ]
 
     @property
+    def so_far(self) -> float:
+        """Seconds since it began."""
+        return time.perf_counter() - self.began
+
+    @property
     def peak_gib(self) -> float:
         """Peak memory of this process in GiB."""
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
 
 
 def run_demo(
-    root: Path, *, built_until: datetime = BUILT_UNTIL, lived_until: datetime = LIVED_UNTIL, say: Callable[[str], None] = print
+    root: Path,
+    *,
+    first_until: datetime = FIRST_UNTIL,
+    built_until: datetime = BUILT_UNTIL,
+    lived_until: datetime = LIVED_UNTIL,
+    say: Callable[[str], None] = print,
+    show: Callable[[Demo], None] | None = None,
 ) -> Demo:
-    """Land, build, train, promote and live through December; what is there already is left as it is.
+    """Land, build, train and promote, first on a part of the year, then live through December; what is there already is left as it is.
 
     Parameters
     ----------
     root : Path
         The folder of the dg project (``dagster.yaml``, ``data/``).
-    built_until, lived_until : datetime
-        Landed at once, and lived through day by day until.
+    first_until, built_until, lived_until : datetime
+        Until when the days of the first champion go, those that are landed at once, and those that are lived through one by one. If the
+        first is not before the second, there is no first champion.
     say : callable
         Takes one line of progress.
+    show : callable, optional
+        Is given the demo when it has its first champion, and then goes on.
 
     Returns
     -------
@@ -111,7 +129,12 @@ def run_demo(
         demo.runs = driver.runs
         _land(demo, built_until, say)
         if not driver.is_settled:
-            _build(demo, driver, say)
+            if first_until < built_until and not _is_trained(driver, day_key(first_until)):
+                _build(demo, driver, first_until, say)
+                _train(demo, driver, day_key(first_until), say)
+                if show is not None:
+                    show(demo)
+            _build(demo, driver, session.workspace.clock.now(), say)
             _train(demo, driver, day_key(built_until), say)
             with demo.stage("Take note of what is there", say):
                 driver.settle()
@@ -131,43 +154,54 @@ def _land(demo: Demo, until: datetime, say: Callable[[str], None]) -> None:
             land(landing, until, say=say)
 
 
-def _build(demo: Demo, driver: Driver, say: Callable[[str], None]) -> None:
-    """Run raw, tables and features for every landed day, one run per layer, leaving out what is complete."""
+def _build(demo: Demo, driver: Driver, until: datetime, say: Callable[[str], None]) -> None:
+    """Run raw, tables and features for every landed day before a time, one run per layer, leaving out what is complete."""
+    # The plan of a day is delivered the day before; what is derived from a day is built when the day is over.
+    last = shift_day(day_key(until), -1)
     for layer in BUILT_LAYERS:
-        with demo.stage(f"Build {PROJECT}/{layer}", say):
-            for keys, days in _missing(demo, driver, layer):
+        with demo.stage(f"Build {PROJECT}/{layer} until {last}", say):
+            for keys, days in _missing(demo, driver, layer, last):
                 _must(driver.run(keys, days), layer)
 
 
-def _missing(demo: Demo, driver: Driver, layer: str) -> Iterator[tuple[list[dg.AssetKey], list[str]]]:
+def _missing(demo: Demo, driver: Driver, layer: str, last: str) -> Iterator[tuple[list[dg.AssetKey], list[str]]]:
     graph = driver.definitions.resolve_asset_graph()
     first = min(t.partitions.start for t in demo.session.project.tables.values() if t.partitions).isoformat()
-    # The plan of a day is delivered the day before; what is derived from a day is built when the day is over.
-    last = shift_day(day_key(demo.session.workspace.clock.now()), -1)
-    plain, daily = [], []
+    days = [first]
+    while days[-1] < last:
+        days.append(shift_day(days[-1], 1))
+    plain, daily, begin = [], [], last
     for key in (k for k in graph.toposorted_asset_keys if k.path[:2] == [PROJECT, layer]):
         if graph.get(key).partitions_def is None:
             if driver.instance.get_latest_materialization_event(key) is None:
                 plain.append(key)
-        elif last not in driver.instance.get_materialized_partitions(key):
+            continue
+        made = driver.instance.get_materialized_partitions(key)
+        if last not in made:
             daily.append(key)
+            begin = min(begin, next(day for day in days if day not in made))
     if plain:
         yield plain, []
     if daily:
-        days = [first]
-        while days[-1] < last:
-            days.append(shift_day(days[-1], 1))
-        yield daily, days
+        yield daily, days[days.index(begin) :]
 
 
 def _train(demo: Demo, driver: Driver, training_date: str, say: Callable[[str], None]) -> None:
     import dagster as dg
 
-    champion = dg.AssetKey([PROJECT, "champion", PROBLEM])
-    if driver.instance.get_latest_materialization_event(champion) is None:
+    if not _is_trained(driver, training_date):
         with demo.stage(f"Train, select and promote for {training_date}", say):
             keys = [dg.AssetKey([PROJECT, layer, PROBLEM]) for layer in TRAINED_LAYERS]
             _must(driver.run(keys, [training_date]), "training")
+
+
+def _is_trained(driver: Driver, training_date: str) -> bool:
+    """Whether the newest champion is that of a run for this training date or a later one."""
+    import dagster as dg
+
+    newest = driver.instance.get_latest_materialization_event(dg.AssetKey([PROJECT, "champion", PROBLEM]))
+    run = driver.instance.get_run_by_id(newest.run_id) if newest is not None else None
+    return run is not None and run.tags.get("dagster/partition", "") >= training_date
 
 
 def _live(demo: Demo, driver: Driver, until: datetime, say: Callable[[str], None]) -> None:
