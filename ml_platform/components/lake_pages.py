@@ -9,14 +9,16 @@ that it opens by a click.
 from __future__ import annotations
 
 import os
+import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
+from dagster._core.storage.compute_log_manager import CapturedLogContext
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 
 from ml_platform.core.errors import MlPlatformError
@@ -33,10 +35,30 @@ _KEY_PARTS = 4
 class LakePages(LocalComputeLogManager):
     """Local logs of runs, and the lake's pages beside them; configured as Dagster's own: ``{base_dir: data/.dagster/compute_logs}``."""
 
+    shows_at_once = True
+    """Whether what is printed is shown while it is printed, by four processes for each run, or when its run has ended."""
+
     @classmethod
     def from_config_value(cls, inst_data: Any, config_value: Mapping[str, Any]) -> LakePages:
         """Return what ``dagster.yaml`` asks for; the manager below makes one of itself."""
         return cls(inst_data=inst_data, **config_value)
+
+    @contextmanager
+    def capture_logs(self, log_key: Sequence[str]) -> Iterator[CapturedLogContext]:
+        """Keep what is printed meanwhile in the files of a log."""
+        redirect = None if self.shows_at_once else _redirect_to_file()
+        if redirect is None:
+            with super().capture_logs(log_key) as context:
+                yield context
+            return
+        out, err = (Path(self.get_captured_local_path(log_key, extension)) for extension in ("out", "err"))
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with redirect(sys.stdout, str(out)), redirect(sys.stderr, str(err)):
+            yield CapturedLogContext(log_key)
+        Path(self.complete_artifact_path(log_key)).touch()
+        for stream, path in ((sys.stdout, out), (sys.stderr, err)):
+            if path.is_file() and path.stat().st_size:
+                stream.write(path.read_text(encoding="utf-8", errors="replace"))
 
     def get_captured_local_path(self, log_key: Sequence[str], extension: str, partial: bool = False) -> str:
         """Return the file of a log, or of a page of the lake, whose key is ``["lake", version, start of its content hash, file]``.
@@ -62,6 +84,15 @@ class LakePages(LocalComputeLogManager):
             part.write_bytes(page)
             os.replace(part, path)
         return str(path)
+
+
+def _redirect_to_file() -> Any:
+    """Return Dagster's own way of leading a stream into a file; None under a Dagster that has it elsewhere."""
+    try:
+        from dagster._core.execution.compute_logs import redirect_to_file
+    except ImportError:
+        return None
+    return redirect_to_file
 
 
 def link(instance: Any, page: Page) -> str:

@@ -8,7 +8,8 @@ import dagster as dg
 from dagster import DagsterExecutionInterruptedError
 
 from ml_platform.components.branch_guard import check_history
-from ml_platform.components.in_process import QUIET, execute_assets
+from ml_platform.components.in_process import QUIET, execute_assets, keep_subsets
+from ml_platform.components.lake_pages import LakePages
 from ml_platform.components.run_result import failures
 from ml_platform.core.intervals import shift_day
 from ml_platform.lake.settings import open_lake
@@ -28,9 +29,12 @@ class Runs:
 
     def __post_init__(self) -> None:
         check_history(self.instance)
+        if isinstance(logs := self.instance.compute_log_manager, LakePages):
+            # Runs in this process say nothing themselves: nobody waits for it line by line.
+            logs.shows_at_once = False
         self._platform = (self.definitions.resources or {})["platform"]
         self._lake = open_lake(self._platform.root)
-        self._job = _without_own_checks(self.definitions).resolve_implicit_global_asset_job_def()
+        self._job = keep_subsets(_without_own_checks(self.definitions).resolve_implicit_global_asset_job_def())
         self._graph = self.definitions.resolve_asset_graph()
         self._cancel("The process that drove this run ended before it did.")
 

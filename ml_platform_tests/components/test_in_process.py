@@ -5,9 +5,10 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
-from ml_platform.components.in_process import runs_of, select_assets
+from ml_platform.components.in_process import execute_assets, keep_subsets, runs_of, select_assets
 from ml_platform.core.errors import MlPlatformError
 from ml_platform.definitions import defs
+from ml_platform_tests.components.instances import local_instance
 
 DAYS = ["2013-06-01", "2013-06-02"]
 
@@ -54,3 +55,22 @@ def test_days_that_are_not_there_are_refused(flights: dg.Definitions) -> None:
     with pytest.raises(MlPlatformError, match="has no partition '2012-01-01': its partitions go from 2013-01-01 to 2013-12-31"):
         list(runs_of(flights, keys, ["2012-01-01"]))
     assert list(runs_of(flights, select_assets(flights, ["raw/planes"]), [])) == [([dg.AssetKey(["flights", "raw", "planes"])], ())]
+
+
+def test_runs_of_the_same_assets_share_what_was_made_of_the_job() -> None:
+    @dg.asset
+    def one() -> None: ...
+
+    @dg.asset(deps=[one])
+    def two() -> None: ...
+
+    job = keep_subsets(dg.Definitions(assets=[one, two]).resolve_implicit_global_asset_job_def())
+    with local_instance() as instance:
+        runs = [execute_assets(job, instance, keys) for keys in ([one.key], [one.key], [two.key], [two.key, one.key])]
+        made = [sorted(event.asset_key.path[0] for event in run.get_asset_materialization_events()) for run in runs]
+        assert made == [["one"], ["one"], ["two"], ["one", "two"]]
+        assert runs[0].job_def is runs[1].job_def
+        assert len({id(run.job_def) for run in runs}) == 3
+        again = instance.get_run_by_id(runs[1].run_id)
+        assert again is not None
+        assert (again.asset_selection, again.run_id != runs[0].run_id) == ({one.key}, True)

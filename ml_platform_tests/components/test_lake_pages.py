@@ -1,5 +1,6 @@
 """Pages of the lake behind the webserver's /logs/: a report and a card open by a link, and nothing else of the disk does."""
 
+import sys
 from types import SimpleNamespace
 
 import dagster as dg
@@ -89,3 +90,16 @@ def test_an_instance_without_our_logs_says_where_the_page_lies(lake, version):
     assert told.startswith("the report: `")
     assert "report.html" in told
     assert "](" not in told
+
+
+def test_what_runs_print_is_kept_at_once_and_shown_when_they_have_ended(tmp_path, capfd):
+    logs, key = LakePages(base_dir=str(tmp_path)), ["a run", "compute_logs", "a step"]
+    logs.shows_at_once = False
+    with logs.capture_logs(key):
+        sys.stdout.write("by Python\n")
+        sys.stdout.flush()
+        assert logs.get_log_data(key).stdout == b"by Python\n"
+        assert not logs.is_capture_complete(key)
+        assert capfd.readouterr().out == ""
+    assert logs.is_capture_complete(key)
+    assert capfd.readouterr().out == "by Python\n"
