@@ -43,6 +43,7 @@ def values(lake: Lake, table: str = ORDERS, day: str | None = DAYS[0]) -> list[i
     return lake.read(table, [day], missing="raise").arrow().column("x").to_pylist()
 
 
+@pytest.mark.slow
 def test_from_a_new_branch_to_its_merge(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(capsys, "branch", "create", "dev/x") == (0, {"branch": "dev/x", "parent": "main", "base": 3})
     dev = lake.on("dev/x")

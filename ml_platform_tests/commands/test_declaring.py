@@ -72,6 +72,7 @@ def test_a_folder_becomes_a_project_that_loads_and_runs(files, home, capsys):
     assert workspace.lake.read("my_sales/tables/visits").rows == 50
 
 
+@pytest.mark.slow
 def test_inside_a_project_only_declarations_are_written_and_nothing_over_others(files, home, capsys):
     (home / "pyproject.toml").write_text('[tool.dg]\ndirectory_type = "project"\n[tool.dg.project]\nroot_module = "ours"\n')
     landing = home / "data" / "landing" / "incoming"

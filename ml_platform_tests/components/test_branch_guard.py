@@ -40,6 +40,7 @@ def test_a_run_on_a_branch_leaves_every_head_of_its_parent_and_says_where_it_ran
     assert here["shop/tables/orders", DAYS[0]] == before["shop/tables/orders", DAYS[0]]
 
 
+@pytest.mark.slow
 def test_sensors_of_a_branch_wait_until_they_are_started(shop: LandedShop) -> None:
     def statuses() -> dict[str, dg.DefaultSensorStatus]:
         return {s.name: s.default_status for s in shop.definitions().sensors}

@@ -45,6 +45,7 @@ def _days(request: dg.RunRequest) -> list[str | None]:
     return ends if ends[0] else [request.partition_key]
 
 
+@pytest.mark.slow
 def test_a_table_from_another_assets_files_follows_that_asset(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance
 ) -> None:

@@ -144,6 +144,7 @@ def test_rows_that_cannot_be_published_fail_once_and_write_nothing(shop: LandedS
     assert shop.lake.tables() == []
 
 
+@pytest.mark.slow
 def test_a_strict_asset_is_refused_what_somebody_else_published_meanwhile(shop: LandedShop) -> None:
     @dg.asset(key=["shop", "marts", "one"])
     def one(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[Any]:

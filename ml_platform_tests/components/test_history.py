@@ -51,6 +51,7 @@ def test_main_keeps_the_settings_of_the_project(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_main_is_kept_where_its_home_or_its_project_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     with pytest.raises(MlPlatformError, match=r"history of 'main' is kept.*has no dagster\.yaml"), open_history(tmp_path, "main"):

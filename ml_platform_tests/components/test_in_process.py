@@ -22,6 +22,7 @@ def names(keys: list[dg.AssetKey]) -> list[str]:
     return ["/".join(key.path[1:]) for key in keys]
 
 
+@pytest.mark.slow
 def test_assets_are_selected_by_name_by_pattern_and_in_dagsters_own_words(flights: dg.Definitions) -> None:
     assert names(select_assets(flights, ["tables/planes", "flights/raw/planes"])) == ["raw/planes", "tables/planes"]
     assert len(select_assets(flights, ["features/delays__*"])) == 5

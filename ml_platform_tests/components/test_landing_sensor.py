@@ -58,6 +58,7 @@ def test_the_sensor_asks_for_just_what_the_assets_read(tmp_path: Path, monkeypat
         assert {key(name) for name in names if instance.get_materialized_partitions(key(name))} == expected
 
 
+@pytest.mark.slow
 def test_a_table_that_cannot_be_looked_at_does_not_stop_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shop = landed_shop(tmp_path, monkeypatch)
     (declarations,) = shop.root.glob("*/defs/shop/defs.yaml")

@@ -95,6 +95,7 @@ def test_either_storage_goes_on_where_the_other_stopped(tmp_path: Path) -> None:
     assert all(told[-1] == ("PIPELINE_SUCCESS", None, None, None) for told in seen[0][1])
 
 
+@pytest.mark.slow
 def test_threads_store_and_read_side_by_side(tmp_path: Path) -> None:
     with _instance(tmp_path / "home", stock=False) as instance:
 
@@ -207,6 +208,7 @@ def test_a_forked_child_has_connections_of_its_own(tmp_path: Path) -> None:
         assert connection.execute(sa.text("SELECT who FROM told")).scalars().all() == ["child", "parent"]
 
 
+@pytest.mark.slow
 def test_after_a_wipe_nothing_is_left_and_new_events_are_kept(tmp_path: Path) -> None:
     with _instance(tmp_path / "home", stock=False) as instance:
         before = _run(instance, "2013-01-01")
@@ -232,6 +234,7 @@ def test_the_file_of_a_run_that_is_there_is_never_replaced(tmp_path: Path) -> No
         assert _told(instance, run_id) == told
 
 
+@pytest.mark.slow
 def test_without_links_a_run_gets_its_file_as_the_stock_storage_makes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError("no links here")

@@ -160,6 +160,7 @@ def test_days_without_a_file_of_a_sparse_feed_are_days_without_rows(whole):
     assert rows["customer_coupons_sum_3d"].max() > 0
 
 
+@pytest.mark.slow
 def test_without_the_declaration_they_were_not_delivered(whole, tmp_path):
     project = copied(whole, tmp_path)
     project.declare(DECLARATIONS.replace("  missing_days: are_empty\n", ""), sales=SALES, coupons=COUPONS)

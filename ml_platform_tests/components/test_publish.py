@@ -125,6 +125,7 @@ def stop_all(workspace: Workspace, keys: Sequence[str | None]) -> Outcome:
     return Outcome(None, tuple(PartitionOutcome(k, None, f"nothing has landed of {k}") for k in keys))
 
 
+@pytest.mark.slow
 def test_many_days_that_were_stopped_are_told_in_a_few_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publishing, "_STOPPED_SHOWN", 2)
     with local_instance() as instance:
@@ -166,6 +167,7 @@ def test_a_run_over_a_range_and_one_over_a_day_give_the_same_data_version(tmp_pa
         assert again["dagster/data_version"] == before
 
 
+@pytest.mark.slow
 def test_a_table_without_partitions_in_the_run_of_a_day_is_made_as_a_whole(tmp_path: Path) -> None:
     seen: list[str | None] = []
 

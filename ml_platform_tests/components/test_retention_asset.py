@@ -80,6 +80,7 @@ def test_rules_are_those_of_the_declarations(tmp_path, monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_a_run_collects_and_tells_what_and_why(tmp_path, monkeypatch):
     root, definitions = load(tmp_path, monkeypatch, add=DEFAULT)
     lake = Lake.open(root / "data" / "lake")

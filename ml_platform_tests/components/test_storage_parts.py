@@ -101,12 +101,14 @@ def test_a_renamed_part_leaves_the_history_to_dagster_s_own_storage(name: str, b
             assert stored(tmp_path)[:2] == (days, "LocalEventLogStorage"), "the files are the same: either goes on where the other stopped"
 
 
+@pytest.mark.slow
 def test_other_parameters_are_another_part(tmp_path: Path) -> None:
     other = renamed(r"def _connect\(self, shard: str\)", "def _connect(self, shard: str, mode: str = 'rw')")
     with other, pytest.warns(RuntimeWarning, match=r"lacks SqliteEventLogStorage\._connect\(shard\)"):
         assert stored(tmp_path) == (["2024-01-01", *DAYS], "SqliteEventLogStorage", DAYS[-1])
 
 
+@pytest.mark.slow
 def test_a_method_that_dagster_no_longer_calls_makes_nobody_wait_for_himself(tmp_path: Path) -> None:
     """The name is still there and looks as it did, but the connections come from elsewhere."""
     with renamed(r"return self\._connect\(", "return self._connect_anew("):

@@ -186,6 +186,7 @@ def test_a_row_that_no_bucket_answered_is_an_error(tmp_path, monkeypatch):
     assert not (tmp_path / "features.parquet").exists()
 
 
+@pytest.mark.slow
 def test_row_level_sql_is_evaluated_chunk_by_chunk(tmp_path):
     events, spine = many_events(500)
     definitions = definitions_of(

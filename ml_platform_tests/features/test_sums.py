@@ -47,6 +47,7 @@ def test_decimal_numbers_are_found_exactly(numbers: list, digits: int | None):
 whole = st.lists(st.integers(-(2**31), 2**31), min_size=2, max_size=12)
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(200), deadline=None)
 @given(numbers=whole, shift=st.sampled_from([0, 10**9, -(10**9)]))
 def test_deviations_of_whole_numbers_are_right_to_the_last_digits(numbers, shift):

@@ -20,6 +20,7 @@ def sketch(batches: list[list[int]]) -> Sketch:
 some_batches = st.lists(st.lists(st.integers(-1000, 1000), min_size=1, max_size=40), min_size=1, max_size=4)
 
 
+@pytest.mark.slow
 @given(some_batches, some_batches, st.integers(0, 300), st.sampled_from([10.0, 200.0, 1e9]))
 def test_every_cutoff_lies_in_one_slice_and_sees_all_that_its_windows_reach(events, spine, reach, budget):
     slices = cut_by_time(Weights([sketch(events)], 0), Weights([sketch(spine)], 0), reach, 1.0, 1.0, budget)

@@ -362,6 +362,7 @@ def test_what_was_staged_on_a_file_that_is_about_to_be_deleted_is_refused(lake, 
     assert lake.collect(HEADS_ONLY, now=days(3)).swept.files == 1
 
 
+@pytest.mark.slow
 @pytest.mark.sqlite
 def test_a_run_of_retention_that_is_killed_before_it_deletes_leaves_files_for_the_next(lake):
     old = put(lake, 1)

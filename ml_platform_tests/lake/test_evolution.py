@@ -207,6 +207,7 @@ def test_large_integers_that_floats_hold_are_read_as_floats(lake):
     assert_reads_in_every_way(lake, [{"x": None if v is None else float(v)} for v in [*values, 0.5]])
 
 
+@pytest.mark.slow
 def test_a_literal_of_sql_does_not_make_a_column_of_decimals(any_lake):
     lake = any_lake
     declared = pa.schema([("x", pa.float64())])

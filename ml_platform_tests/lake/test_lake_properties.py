@@ -486,7 +486,7 @@ def read(lake, table, partition):
     return lake.read(table, partition=partition).arrow().to_pylist()
 
 
-TestLife = Life.TestCase
+TestLife = pytest.mark.slow(Life.TestCase)
 TestLife.settings = settings(max_examples=examples(6), stateful_step_count=20, deadline=None)
 
 # What makes retention find something to do comes often; all else often enough to be there when it does.

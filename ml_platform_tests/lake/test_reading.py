@@ -248,6 +248,7 @@ def test_whole_numbers_with_nulls_keep_their_digits_in_pandas(lake):
     assert pa.Table.from_pandas(frame, rows.schema).equals(rows)
 
 
+@pytest.mark.slow
 def test_a_wide_table_is_read_by_every_engine(lake):
     rows = pa.table({f"c{i}": [i, i + 1] for i in range(300)})
     publish(lake, a=rows, b=rows.set_column(0, "c0", pa.array([0.5, 1.5])))

@@ -72,6 +72,7 @@ def test_what_is_not_there_is_said(store):
         store.read("data/p/tables/a")
 
 
+@pytest.mark.slow
 def test_sizes_leave_out_what_is_not_there(store):
     for i in range(40):
         store.create(f"data/x/{i}", bytes(i))
@@ -166,6 +167,7 @@ def test_folders_that_come_and_go_do_not_disturb_writers(tmp_path):
     assert list(store.list("data")) == []
 
 
+@pytest.mark.slow
 def test_nothing_is_opened_before_it_is_used(monkeypatch):
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)

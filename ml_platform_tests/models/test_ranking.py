@@ -21,6 +21,7 @@ def drawn(seed: int = 0, days: int = 20, rows: int = 30) -> tuple[np.ndarray, np
     return labels, np.round(labels + rng.normal(0, 1.2, day.size) + 0.5 * luck, 1), day
 
 
+@pytest.mark.slow
 @given(LABELLED)
 def test_auc_is_that_of_scikit_learn_with_ties(rows):
     labels, scores = np.array([float(r[0]) for r in rows]), np.array([r[1] for r in rows])

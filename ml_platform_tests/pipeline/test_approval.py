@@ -166,6 +166,7 @@ def told_of_the_champion(root: Path, branch: str = "main") -> dg.AssetMaterializ
     return event.asset_materialization if event is not None else None
 
 
+@pytest.mark.slow
 def test_the_page_of_the_champion_shows_the_decision(workspace, tmp_path):
     (tmp_path / "dagster.yaml").write_text(INSTANCE)
     outcome = decide_held(workspace, PROBLEM, held_version(workspace), "promoted", by="Ada", reason="Two days look right.")
@@ -197,6 +198,7 @@ def test_a_decision_on_a_branch_stands_in_the_history_of_that_branch(workspace, 
     assert made.metadata["lake/branch"].value == "dev/x"
 
 
+@pytest.mark.slow
 def test_a_decision_is_told_where_the_home_of_dagster_is(workspace, tmp_path, monkeypatch):
     home = tmp_path / "home"
     home.mkdir()
@@ -207,6 +209,7 @@ def test_a_decision_is_told_where_the_home_of_dagster_is(workspace, tmp_path, mo
     assert list(home.rglob("index.db"))
 
 
+@pytest.mark.slow
 def test_a_history_of_another_branch_is_not_told_and_the_decision_stands(workspace, tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     (tmp_path / "dagster.yaml").write_text(INSTANCE)

@@ -54,6 +54,7 @@ def test_the_newest_model_becomes_the_first_champion(workspace):
     assert "must beat the constant beyond chance" in row.words[0]
 
 
+@pytest.mark.slow
 def test_where_logistic_wins_it_is_the_baseline_that_scores(tmp_path):
     # On flights that are made by odds that add up, no tree beats the logistic baseline.
     workspace = modelled(tmp_path, problem=replace(DECLARED, model=Model(params={"max_trees": 20})))

@@ -87,6 +87,7 @@ def test_a_declared_delay_counts(tmp_path):
     assert declared(land(made, DAYS[0], day_of(DAYS[0], 6, 12), noon(DAYS[0]))).passed
 
 
+@pytest.mark.slow
 def test_a_history_that_is_loaded_at_once_is_not_judged(tmp_path):
     """Two weeks in one commit, the newest days only hours old: a load is a load, whatever the age of its days."""
     made = shop(tmp_path)

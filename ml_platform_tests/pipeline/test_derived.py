@@ -145,6 +145,7 @@ def by_function(tmp_path, function):
     return replace(TOTALS, source=DerivedPythonSource("made.py", function, {"orders": timedelta(days=1)}))
 
 
+@pytest.mark.slow
 def test_a_function_gives_what_the_same_sql_gives(tmp_path):
     shop = open_shop(tmp_path, replace(TOTALS, name="by_sql"), by_function(tmp_path, "totals"))
     shop.judge(table="by_sql")
@@ -196,6 +197,7 @@ def test_a_literal_of_sql_is_stored_as_its_column_is_declared(tmp_path):
     assert shop.rows(table="made")["share"].to_list() == [0.0] * 6 + [12.345] * 4
 
 
+@pytest.mark.slow
 def test_a_day_that_another_one_reads_and_that_is_not_there_stops_it(tmp_path):
     shop = Shop(tmp_path, ORDERS, TOTALS)
     shop.land_days().both()

@@ -72,6 +72,7 @@ def test_values_are_the_inputs_put_together(made):
     assert_frame_equal(values.select("climb", "against"), by_hand, check_exact=True)
 
 
+@pytest.mark.slow
 def test_inputs_are_read_from_feature_tables_where_these_are_up_to_date(made):
     definitions = resolve_features(made.workspace.project, ["pace"])
     computed, _ = features_at(made.workspace, asked(), definitions)

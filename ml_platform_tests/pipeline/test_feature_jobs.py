@@ -55,6 +55,7 @@ def test_feature_tables_are_the_same_in_buckets(made, view, entity):
     assert any("buckets" in line or "refreshes of view" in line for line in said), said
 
 
+@pytest.mark.slow
 def test_a_spine_whose_keys_are_all_null_is_answered_in_buckets(made):
     definitions = resolve_features(made.workspace.project, ["delays"])
     asked = spine(DAYS[3]).with_columns(origin=None, dest=None)

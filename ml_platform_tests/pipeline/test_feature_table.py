@@ -38,6 +38,7 @@ def test_each_day_holds_its_change_points(made):
     assert outcome.commit.created == 8
 
 
+@pytest.mark.slow
 def test_a_day_alone_is_byte_for_byte_the_day_of_a_range(made):
     lake = made.workspace.lake
     for day in DAYS:

@@ -90,6 +90,7 @@ def test_a_table_that_misses_a_day_is_not_read(made):
     assert {v.table for v in inputs} == {"flights/tables/arrivals"}
 
 
+@pytest.mark.slow
 def test_an_older_models_definitions_are_computed_after_the_view_has_moved_on(made):
     old = resolve_features(made.workspace.project, ["delays"])
     computed, _ = features_at(made.workspace, ASKED, old)

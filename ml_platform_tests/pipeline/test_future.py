@@ -206,6 +206,7 @@ def test_every_training_set_is_checked(trained):
     assert "was changed: none of 3,200 values moved" in check.summary  # 2 dates, 2 moments, 40 rows, 20 features
 
 
+@pytest.mark.slow
 def test_a_leak_turns_the_check_of_the_training_set_red(trained, monkeypatch):
     honest = event_columns.EventColumns.times
 

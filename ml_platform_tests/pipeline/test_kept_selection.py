@@ -88,12 +88,14 @@ def test_keeping_does_not_make_a_choice_younger(tmp_path):
     assert "kept_from" not in chosen(workspace, too_late).properties
 
 
+@pytest.mark.slow
 def test_one_run_of_both_dates_chooses_for_the_first_and_keeps_for_the_second(tmp_path):
     workspace, _ = keeping(tmp_path)
     numbers = [p.numbers for p in materialize_selected(workspace, PROBLEM, [SECOND, FIRST]).partitions]
     assert [n.get("kept_from") for n in numbers] == [FIRST, None]
 
 
+@pytest.mark.slow
 def test_an_earlier_date_never_keeps_a_later_choice(tmp_path):
     workspace, _ = keeping(tmp_path)
     train_again(workspace, shift_day(FIRST, -7), training_rows(workspace, FIRST))

@@ -149,6 +149,7 @@ def test_rows_are_no_model(workspace):
         load_model(workspace, head(workspace, layer="training"))
 
 
+@pytest.mark.slow
 def test_what_is_missing_stops_its_own_date(workspace):
     extra = "2013-03-16"
     materialize_training(workspace, PROBLEM, [extra])

@@ -147,6 +147,7 @@ def _monitored(world, days):
     return monitored_days(world.workspace(days[-1]), PROBLEM)
 
 
+@pytest.mark.slow
 def test_rows_that_the_model_has_learnt_from_prove_nothing(tmp_path):
     world = World(tmp_path)
     world.train(TRAINED, test_from="2013-01-10")

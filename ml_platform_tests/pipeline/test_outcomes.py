@@ -75,6 +75,7 @@ def test_in_sample_scores_have_no_outcome(tmp_path):
     assert "in-sample" in nothing.waiting
 
 
+@pytest.mark.slow
 def test_rows_mature_by_their_cutoff_and_not_by_having_answered(tmp_path):
     world, flights = scored_world(tmp_path)
     for moment in sorted(flights["_cutoff"])[:12:3]:
@@ -100,6 +101,7 @@ def test_before_anything_is_mature_the_reason_says_when_it_will_be(tmp_path):
     assert outcome.commit is None
 
 
+@pytest.mark.slow
 def test_a_feed_that_has_stopped_keeps_the_day_waiting_and_is_named(tmp_path):
     world, _ = scored_world(tmp_path)
     days = like.days(45)[:38]

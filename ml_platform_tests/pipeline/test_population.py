@@ -168,6 +168,7 @@ def test_an_honest_derived_table_stays_as_it_is(tmp_path):
         assert moved_tables(made.workspace, [project.table("flown")], day_start(DAYS[20]) + hour * HOUR) == []
 
 
+@pytest.mark.slow
 def test_rules_over_later_columns_that_reject_many_rows_are_found(tmp_path):
     ruled = replace(
         FLIGHTS,

@@ -107,6 +107,7 @@ def test_rows_whose_cutoff_has_passed_are_scored_with_the_model_s_features(stage
     assert max(p for _, p in inputs) <= "2013-02-09"
 
 
+@pytest.mark.slow
 def test_the_very_moment_of_a_cutoff_counts_as_passed_and_a_microsecond_before_does_not(stage):
     stage.promote(["delays.origin_arr_delay_mean_7d"])
     times = sorted(cutoffs()["_cutoff"])
@@ -190,6 +191,7 @@ def test_features_are_those_of_the_model_when_the_view_has_moved_on(stage):
     assert stage.rows()["origin_arr_delay_mean_7d"].null_count() == 0
 
 
+@pytest.mark.slow
 def test_a_model_whose_entity_the_spine_lacks_is_refused_and_nothing_is_published(stage):
     stage.promote(["delays.origin_arr_delay_mean_7d"])
     model = stage.champion
@@ -200,6 +202,7 @@ def test_a_model_whose_entity_the_spine_lacks_is_refused_and_nothing_is_publishe
     assert "flights/predictions/late_arrival" not in stage.world.workspace.lake.tables()
 
 
+@pytest.mark.slow
 def test_scores_that_other_processes_gave_meanwhile_stand(stage, monkeypatch):
     first, second, ours = (stage.promote(["delays.origin_arr_delay_mean_7d"], plus=plus) for plus in (1.0, 2.0, 3.0))
     lake = stage.world.workspace.lake
@@ -234,6 +237,7 @@ def test_scores_that_other_processes_gave_meanwhile_stand(stage, monkeypatch):
     assert outcome.partitions[0].numbers["rows"] == rows.height
 
 
+@pytest.mark.slow
 def test_a_grid_of_entities_is_scored_by_its_key(tmp_path, monkeypatch):
     spine = GridSpine(("carrier",), "arrivals", 6 * HOUR, like.DAY)
     label = Label("arrivals", ("carrier",), "sum(arr_delay)", like.DAY, "zero")

@@ -2,6 +2,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
+import pytest
 
 from ml_platform.lake.retention import Rule
 from ml_platform.pipeline.outcome import Rows
@@ -18,6 +19,7 @@ def gone(lake, rules=RULES, first=2):
     return report
 
 
+@pytest.mark.slow
 def test_deliveries_that_later_files_replaced_stay_as_long_as_they_are_read(tmp_path):
     shop = Shop(tmp_path).land_days([FIRST])
     shop.both(FIRST)

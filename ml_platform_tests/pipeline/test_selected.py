@@ -40,6 +40,7 @@ def test_a_rerun_adds_nothing(workspace):
     assert [partition.version.reused for partition in outcome.partitions] == [True, True]  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 def test_a_reader_sees_the_choice_its_curve_and_its_stability(workspace):
     outcome = materialize_selected(workspace, PROBLEM, [FIRST])
     assert isinstance(outcome.metadata["chosen"], Rows)
@@ -83,6 +84,7 @@ def test_another_declaration_is_another_choice(tmp_path):
     assert "size_curve" not in outcome.metadata
 
 
+@pytest.mark.slow
 def test_dates_without_a_training_set_are_stopped_and_the_others_are_not(workspace):
     outcome = materialize_selected(workspace, PROBLEM, ["2013-03-01", FIRST])
     stopped, made = outcome.partitions

@@ -65,6 +65,7 @@ def test_the_second_writer_is_refused_and_told_who_was_first(tmp_path: Path, wha
     assert [p.stopped for p in MAKES[what](again, NAMES[what], DAYS[:2]).partitions] == [None, None]
 
 
+@pytest.mark.slow
 def test_of_other_tables_the_last_writer_stands(tmp_path: Path) -> None:
     shop = Shop(tmp_path, ORDERS).land_days()
     shop.both()

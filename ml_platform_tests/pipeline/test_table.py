@@ -239,6 +239,7 @@ def test_a_file_delivered_again_unchanged_under_another_name_changes_nothing(sho
     assert after.data_hash == before.data_hash
 
 
+@pytest.mark.slow
 def test_a_corrected_file_of_the_same_name_is_known_from_its_delivery_and_traced_to_both(shop):
     shop.land_days().both()
     shop.land(f"orders/{FIRST}.csv", csv([*orders(FIRST, 9), order(9, amount="100")]), noon(FIRST, 72))
@@ -353,6 +354,7 @@ def by_price(rows):
     return csv([{("price" if name == "amount" else name): value for name, value in row.items()} for row in rows])
 
 
+@pytest.mark.slow
 def test_a_column_that_is_renamed_by_declaration_is_read_and_delivered_by_both_names(tmp_path):
     old = Shop(tmp_path)
     old.land(f"orders/{FIRST}.csv", csv([order(1), order(2)]))

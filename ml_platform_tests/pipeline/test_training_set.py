@@ -199,6 +199,7 @@ def test_the_guards_do_not_look_at_test_rows(tmp_path):
     assert chosen.guard["_label"].null_count() > 0
 
 
+@pytest.mark.slow
 def test_a_population_that_exists_because_of_what_came_later_is_refused(tmp_path):
     # Where the declaration alone does not tell that no row is known in time.
     spine = RowsSpine("arrivals", "landed_at - CASE WHEN arr_delay < -5000 THEN interval 0 hours ELSE interval 3 hours END")
@@ -244,6 +245,7 @@ def test_a_feed_of_answers_that_has_stopped_makes_no_row_without_answer(tmp_path
         assert all(truth[i] == y for i, y in rows.select("flight_id", "_label").iter_rows())
 
 
+@pytest.mark.slow
 def test_a_day_that_was_never_delivered_stops_the_training_and_is_named(tmp_path):
     world = like.world(tmp_path, landed=0, now="2013-02-10")
     world.deliver([d for d in like.days(40) if d != "2013-01-20"])
@@ -255,6 +257,7 @@ def test_a_day_that_was_never_delivered_stops_the_training_and_is_named(tmp_path
     assert outcome.commit is None
 
 
+@pytest.mark.slow
 def test_a_day_that_is_declared_lost_is_gone_on_without_and_named(tmp_path):
     lost = frozenset([date(2013, 1, 20)])
     tables = (like.SCHEDULE, replace(like.ARRIVALS, lost_days=lost))

@@ -86,6 +86,7 @@ def test_why_shows_the_rows_that_give_the_value(made, name, combine):
         assert all(row.counts_from is not None and row.counts_from > cutoff for row in found.waiting)
 
 
+@pytest.mark.slow
 def test_a_late_file_changes_every_later_day_of_a_window_over_all_rows(made):
     lake = made.workspace.lake
     materialize_features(made.workspace, "delays", ENTITY, DAYS)

@@ -110,6 +110,7 @@ def test_the_ranking_does_not_look_at_validation_rows():
     assert before.select(names).equals(after.select(names))
 
 
+@pytest.mark.slow
 def test_it_is_repeatable_to_the_last_bit():
     again = select()
     assert again.to_frame().equals(selected().to_frame())

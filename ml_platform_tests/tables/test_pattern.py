@@ -73,6 +73,7 @@ _NAMES = st.sampled_from([
 _PARTS = st.sampled_from(["{day}", "{day}.csv", "orders-{day}.csv", "{day}*", "*{day}*", "*", "?n[1]", "in[1]", "{day}-?.csv", ".{day}*"])
 
 
+@pytest.mark.slow
 @given(
     names=st.lists(st.lists(_NAMES, min_size=1, max_size=2).map("/".join), max_size=12, unique=True),
     pattern=st.lists(_PARTS, min_size=1, max_size=2).map("/".join),

@@ -91,6 +91,7 @@ def test_the_aggregate_may_use_any_column_and_the_event_time_may_be_an_expressio
 TIMES = [-US, timedelta(0), US, H, HORIZON - US, HORIZON, HORIZON + DELAY, HORIZON + DELAY + US]
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(60), deadline=None)
 @given(
     st.lists(

@@ -63,6 +63,7 @@ def test_what_is_left_out_is_counted():
     assert (found.rows.height, found.purged, found.immature) == (0, 2, 2)
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(100), deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from([0, 36, 37, 38, 45, 46, 47, 48, 57, 58, 60]), st.sampled_from([-1, 0, 1])), max_size=15),

@@ -310,6 +310,7 @@ DEFAULT_ZERO = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_rows_that_are_not_known_have_the_default_of_a_transform():
     """Both of the spine's own row and of a parent; of a known row's missing value Featuretools' direct features say the default too."""
     texts = [None, "Two words", "and #three more"]

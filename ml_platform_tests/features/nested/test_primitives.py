@@ -49,6 +49,7 @@ def test_what_looks_at_other_rows_is_refused(featuretools):
     assert all(handling.note for handling in (*AGGREGATIONS.values(), *TRANSFORMS.values()) if handling.path == "refused")
 
 
+@pytest.mark.slow
 def test_transforms_that_are_not_refused_say_the_same_of_a_row_alone(featuretools):
     """A transform that we let Featuretools compute over a column must not look at its neighbours."""
     import numpy as np
