@@ -14,7 +14,6 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from ml_platform_tests.site.blocks import blocks_of, reason_not_run
 
 from ml_platform.cli import main
 from ml_platform.components.opening import Session, open_project
@@ -22,6 +21,7 @@ from ml_platform.core.intervals import shift_day
 from ml_platform.defs.flights.demo import PROBLEM, Demo
 from ml_platform.defs.flights.screens import first_screen, last_screen
 from ml_platform.lake.lake import Lake
+from ml_platform_tests.site.blocks import blocks_of, reason_not_run
 
 REPOSITORY = Path(__file__).parents[2]
 # Enough days to validate and to test on, and a few before them to learn from: first less of them, then more.
