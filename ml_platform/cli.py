@@ -100,7 +100,7 @@ def _add_example(commands: argparse._SubParsersAction) -> None:
         "--first-until", metavar="DAY", default="2013-04-01", help="a first champion on the days before (default: %(default)s)"
     )
     demo.add_argument("--built-until", metavar="DAY", default="2013-12-01", help="landed and built at once (default: %(default)s)")
-    demo.add_argument("--lived-until", metavar="DAY", default="2013-12-12", help="then lived through day by day (default: %(default)s)")
+    demo.add_argument("--lived-until", metavar="DAY", default="2013-12-11", help="then lived through day by day (default: %(default)s)")
 
 
 def _add_declaring(commands: argparse._SubParsersAction) -> None:
