@@ -12,7 +12,7 @@ def checks_page() -> str:
         "Checks",
         "Every asset that the platform builds carries checks. They run when the asset is made, and can be "
         "[run by themselves](../how_to/run_checks.md) at any time. In the Dagster UI they stand on the asset's tab *Checks*.",
-        table(["check", "on the assets of", "it passes when"], rows),
+        table(["check", "on the assets of", "what it asks for"], rows),
         "Those about time are explained in [checks of time](../explanation/time_checks.md). What `contract` looks at is yours to declare: "
         "[contract](contract.md).",
     )
