@@ -24,7 +24,7 @@ _SCALARS = {str: "text", int: "whole number", float: "number", bool: "true or fa
 def declaration_page(name: str) -> str:
     """Return the page of one declaration, ``Table`` for instance."""
     model = getattr(ml_platform, name)
-    parts = [_section(f"`{found.__name__.removesuffix('Model')}`", found) for found in _nested(model)]
+    parts = [_section(f"`{found.__name__.removesuffix('Model')}`", found) for found in nested(model)]
     return page(
         name,
         prose(inspect.getdoc(model) or ""),
@@ -109,7 +109,7 @@ def _words(annotation: Any) -> str:
     return _SCALARS.get(annotation) or getattr(annotation, "__name__", str(annotation))
 
 
-def _nested(model: type[BaseModel]) -> list[type[BaseModel]]:
+def nested(model: type[BaseModel]) -> list[type[BaseModel]]:
     """Return the models below a model, each once, in the order in which a reader meets them."""
     found: dict[type[BaseModel], None] = {}
 
