@@ -7,6 +7,7 @@ from ml_platform.features.definition import VALID_FROM, FeatureDefinition
 from ml_platform.project.project import CompiledProblem, Project
 from ml_platform.tables.types import contract_columns
 from ml_platform.training.label_sql import bind_label
+from ml_platform.training.steps import STEP_TYPES, has_steps
 
 _VALID_FROM = "The first cutoff for which the values of the row hold; they hold until the entity's next row."
 
@@ -25,7 +26,7 @@ def training_columns(project: Project, problem: CompiledProblem) -> dg.TableSche
     definitions = _features(project, problem)
     if definitions is None:
         return None
-    types = contract_columns(problem.spine_table.contract)
+    types = contract_columns(problem.spine_table.contract) | (STEP_TYPES if has_steps(problem.problem) else {})
     names = {d.name for d in definitions}
     joined = [*(c for _, entity in problem.view_entities for c in entity), *(c for joined in problem.table_columns for c in joined.on)]
     spine = dict.fromkeys([*problem.spine_key, *problem.problem.label.match, *joined, *problem.request])

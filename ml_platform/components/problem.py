@@ -25,6 +25,9 @@ class SpineModel(dg.Model, dg.Resolvable):
     )
     each: Annotated[str | list[str] | None, Field(description="Key column(s) of the entity of a grid.")] = None
     every: Annotated[str | None, Field(description="Step of the grid, e.g. 1d.")] = None
+    steps: Annotated[
+        int, Field(description="Forecast so many stretches of the label's horizon, one after the other: 7 with a horizon of 1d is a week.")
+    ] = 1
     active: Annotated[
         dict[str, str] | None, Field(description="{in: table, within: 30d}: entities with a row of the table that recently.")
     ] = None
@@ -211,6 +214,10 @@ class Problem(Declared):
     def _spine(self, where: str) -> core.Spine:
         given = self.spine
         if given.rows_of is not None:
+            if given.steps != 1:
+                raise DeclarationError(
+                    f"{where}: spine.steps is for a grid (each, every, active); rows_of has one row per row of its table."
+                )
             if given.cutoff is None:
                 raise DeclarationError(
                     f"{where}: spine.rows_of needs `cutoff`: a SQL expression over the row, e.g. scheduled_at - interval 2 hours."
@@ -221,4 +228,6 @@ class Problem(Declared):
             raise DeclarationError(f"{where}: the spine needs rows_of and cutoff, or each, every and active: {{in: table, within: 30d}}.")
         key = (given.each,) if isinstance(given.each, str) else tuple(given.each)
         every = parse_duration(given.every, what=f"spine.every of {where}")
-        return core.GridSpine(key, active["in"], every, parse_duration(active["within"], what=f"spine.active.within of {where}"))
+        return core.GridSpine(
+            key, active["in"], every, parse_duration(active["within"], what=f"spine.active.within of {where}"), given.steps
+        )

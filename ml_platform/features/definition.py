@@ -185,4 +185,4 @@ def definition_hash(definitions: Iterable[FeatureDefinition]) -> str:
         16 hexadecimal digits.
     """
     plain = [_without_descriptions(d.to_dict()) for d in definitions]
-    return content_hash({"rules": _FORMAT, "features": sorted(plain, key=lambda v: (v["entity"], v["name"]))})
+    return content_hash({"rules": _FORMAT, "features": sorted(plain, key=lambda v: (v.get("entity", []), v["name"]))})

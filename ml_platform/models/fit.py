@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ml_platform.core.errors import EmptySampleError
@@ -13,13 +13,16 @@ from ml_platform.models.contender import Role, contender
 from ml_platform.models.evaluation import Evaluation, evaluate
 from ml_platform.models.trained import Trained
 from ml_platform.models.trainers import baseline_of, train
+from ml_platform.training.steps import STARTS, STEP
 from ml_platform.training.target import learn_target
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars as pl
 
     from ml_platform.training.labels import Task
     from ml_platform.training.problem import Model
+    from ml_platform.training.target import Target
 
 SEED = 0
 
@@ -28,7 +31,8 @@ SEED = 0
 class Fitted:
     """A model with what it is measured by: ``companions`` and ``against`` hold ``baseline`` and ``constant``.
 
-    ``comparisons`` are of the model with each on the test rows; None where the test rows are of one day only.
+    ``comparisons`` are of the model with each on the test rows; None where the test rows are of one day only. ``steps`` has the figures of
+    model and baseline for each step of a forecast in steps.
     """
 
     trained: Trained
@@ -36,6 +40,7 @@ class Fitted:
     evaluation: Evaluation
     against: Mapping[str, Evaluation]
     comparisons: Mapping[str, Comparison | None]
+    steps: Mapping[int, tuple[Evaluation, Evaluation]] = field(default_factory=dict)
 
     @property
     def beats_constant(self) -> bool:
@@ -146,4 +151,21 @@ def measured(trained: Trained, companions: Mapping[str, Trained], frame: pl.Data
         evaluate(labels, scores, days, target),
         {role: evaluate(labels, values, days, target) for role, values in others.items()},
         {role: compare(labels, scores, values, days, target) if enough else None for role, values in others.items()},
+        _by_step(test, labels, (scores, others["baseline"]), days, target),
     )
+
+
+def _by_step(
+    test: pl.DataFrame, labels: np.ndarray, scores: tuple[np.ndarray, np.ndarray], days: np.ndarray, target: Target
+) -> dict[int, tuple[Evaluation, Evaluation]]:
+    """Judge each step of a forecast in steps; one of which all rows have one class cannot be judged."""
+    import numpy as np
+
+    if STARTS not in test.columns or STEP not in test.columns:
+        return {}
+    found = {}
+    for step in test[STEP].unique().sort():
+        rows = np.flatnonzero(test[STEP].to_numpy() == step)
+        if target.task != "classification" or np.unique(labels[rows]).size > 1:
+            found[int(step)] = tuple(evaluate(labels[rows], one[rows], days[rows], target) for one in scores)
+    return found  # type: ignore[return-value]

@@ -32,6 +32,7 @@ from ml_platform.pipeline.looked_up import read_answers
 from ml_platform.pipeline.nested_values import nested_values
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem, Project
+from ml_platform.training.steps import step_features
 
 if TYPE_CHECKING:
     from ml_platform.features.compile import CompiledView
@@ -139,6 +140,8 @@ def resolve_features(
     found = dict.fromkeys(asked_definitions(names, project.views, project.tables, entities_of))
     if isinstance(wanted, CompiledProblem) and wanted.discovery is not None:
         found |= dict.fromkeys(discovered(wanted.discovery).features)
+    if isinstance(wanted, CompiledProblem):
+        found |= dict.fromkeys(step_features(wanted.problem))
     return with_distinct_names(found)
 
 

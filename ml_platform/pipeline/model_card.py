@@ -18,7 +18,7 @@ from ml_platform.pipeline.training_set import LEFT_OUT
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem
 from ml_platform.training.labels import LABEL
-from ml_platform.training.problem import Value
+from ml_platform.training.problem import GridSpine, Problem, Value
 from ml_platform.training.spine import CUTOFF
 from ml_platform.training.splits import SPLIT, SPLITS
 
@@ -65,7 +65,7 @@ def card_of(
         description=declared.description,
         label=(
             f"`{declared.label.sql}` over the rows of `{declared.label.table}` that match on {', '.join(declared.label.match)}, "
-            f"observed for {format_duration(declared.label.horizon)} from the cutoff"
+            f"observed for {format_duration(declared.label.horizon)} from {_begin(declared)}"
         ),
         training_date=str(training.partition),
         trainer=fitted.trained.kind,
@@ -82,6 +82,11 @@ def card_of(
         contender=fitted.contender,
         environment=environment,
     )
+
+
+def _begin(declared: Problem) -> str:
+    steps = declared.spine.steps if isinstance(declared.spine, GridSpine) else 1
+    return f"the begin of each of {steps} steps on, the first of which begins at the cutoff" if steps > 1 else "the cutoff"
 
 
 def _declared_limits(problem: CompiledProblem, training: Version) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ml_platform.models.card import class_rows, confusion_rows, metric_rows
+from ml_platform.models.card import NAMES, class_rows, confusion_rows, metric_rows
 from ml_platform.models.evaluation import Evaluation
 from ml_platform.models.fit import Fitted
 from ml_platform.pipeline.outcome import CheckOutcome, Markdown, Plot, Rows
@@ -43,6 +43,8 @@ def metadata_of(fitted: Fitted, card: str) -> dict[str, Any]:
         baseline = fitted.companions["baseline"].kind
         both = {fitted.trained.kind: fitted.evaluation, f"{baseline} (baseline)": fitted.against["baseline"]}
         found["roc"] = Plot("roc", {"curves": [_roc_curve(name, one) for name, one in both.items()]})
+    if fitted.steps:
+        found["by_step"] = Rows(tuple(_step_row(fitted, step) for step in sorted(fitted.steps)))
     if fitted.evaluation.classes:
         found["calibration"] = Plot("calibration", _calibration_figure(fitted.evaluation))
         found["classes"] = Rows(tuple(class_rows(fitted.evaluation)))
@@ -78,6 +80,15 @@ def baseline_check(fitted: Mapping[str, Fitted]) -> CheckOutcome:
 def _narrow(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row of the metrics with the constant's interval left out: it is there to be beaten, and the card has it."""
     return {name: value.partition(" [")[0] if name == "constant" else value for name, value in row.items()}
+
+
+def _step_row(fitted: Fitted, step: int) -> dict[str, Any]:
+    """Return the figures of one step of a forecast: the first two of the model, the first of the baseline."""
+    model, baseline = fitted.steps[step]
+    first, *more = list(model.numbers)[:2]
+    row = {"step": step, "rows": model.rows, NAMES.get(first, first): model.numbers[first]}
+    row |= {NAMES.get(name, name): model.numbers[name] for name in more}
+    return row | {f"{NAMES.get(first, first)} of the baseline": baseline.numbers.get(first)}
 
 
 def _others(fitted: Fitted) -> dict[str, Evaluation]:

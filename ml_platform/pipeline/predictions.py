@@ -33,6 +33,7 @@ from ml_platform.pipeline.problem_rows import feature_versions_of, spine_times, 
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem
 from ml_platform.training.spine import CUTOFF, TIME
+from ml_platform.training.steps import STARTS, has_steps
 
 SCORED_AT, IN_SAMPLE = "_scored_at", "_in_sample"
 _DAY = PREDICTION_DAY
@@ -252,4 +253,5 @@ def _numbers(workspace: Workspace, given: pl.DataFrame, new: pl.DataFrame, held:
 
 def row_columns(problem: CompiledProblem) -> list[str]:
     """Return the columns that identify a prediction and find its label."""
-    return list(dict.fromkeys([*problem.spine_key, *problem.problem.label.match]))
+    made = [STARTS] if has_steps(problem.problem) else []
+    return list(dict.fromkeys([*problem.spine_key, *made, *problem.problem.label.match]))

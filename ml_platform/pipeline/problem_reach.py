@@ -24,7 +24,7 @@ def label_reach(problem: CompiledProblem, cutoffs: pl.Series) -> Reached:
     """Return the days of the label's table that the label of each cutoff is observed in."""
     reached = Reached()
     micros, known = to_micros(cutoffs)
-    horizon = problem.problem.label.horizon // _MICRO
+    horizon = problem.problem.reach // _MICRO
     reached.add_times(problem.label_table, micros, micros + horizon, known, f"the label of {problem.name}")
     return reached
 

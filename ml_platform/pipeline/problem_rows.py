@@ -28,6 +28,7 @@ from ml_platform.training.label_sql import bind_label
 from ml_platform.training.labels import Labels, observe_labels
 from ml_platform.training.problem import GridSpine
 from ml_platform.training.spine import CUTOFF, SpineRows, grid_spine, rows_spine
+from ml_platform.training.steps import STEP_TYPES, has_steps, with_steps
 
 # Columns other than event time and availability, which no rule ties to the day of their file, may lie a little outside of it.
 _MARGIN = DAY
@@ -63,7 +64,9 @@ def spine_columns(problem: CompiledProblem) -> dict[str, str | None]:
     """Return the spine's columns (key, label match, entities, request), each with the stored column that says from when it is known."""
     entities = (column for _, entity in problem.view_entities for column in entity)
     joins = (column for joined in problem.table_columns for column in joined.on)
-    names = dict.fromkeys([*problem.spine_key, *problem.problem.label.match, *entities, *joins, *problem.request])
+    every = dict.fromkeys([*problem.spine_key, *problem.problem.label.match, *entities, *joins, *problem.request])
+    # Steps are no column of the table: they are made.
+    names = [name for name in every if not (has_steps(problem.problem) and name in STEP_TYPES)]
     default = None if problem.spine_table.timeless else available_at_names(problem.spine_table)[0]
     return {name: problem.spine_table.available_at_column(name) or default for name in names}
 
@@ -93,7 +96,10 @@ def read_spine(workspace: Workspace, problem: CompiledProblem, interval: Interva
     times = spine_times(problem, interval)
     if isinstance(spine, GridSpine):
         rows, versions = _read(workspace, table, times, [*columns, *known_by], at)
-        return ReadSpine(grid_spine(spine, rows, known_by=known_by, interval=interval), versions)
+        found = grid_spine(spine, rows, known_by=known_by, interval=interval)
+        length = problem.problem.label.horizon
+        made = SpineRows(with_steps(found.rows, spine.steps, length), with_steps(found.unknown, spine.steps, length))
+        return ReadSpine(made, versions)
     wanted = dict.fromkeys([*columns, *known_by, *sorted(_cutoff_types(problem))])
     rows, versions = _read(workspace, table, times, list(wanted), at)
     return ReadSpine(rows_spine(spine, rows, key=problem.spine_key, columns=columns, interval=interval), versions)
@@ -115,7 +121,7 @@ def spine_times(problem: CompiledProblem, interval: Interval) -> Interval | None
 
 def label_times(problem: CompiledProblem, interval: Interval) -> Interval:
     """Return between which times the label rows of cutoffs in ``interval`` happened."""
-    return Interval(interval.start, interval.end + problem.problem.label.horizon)
+    return Interval(interval.start, interval.end + problem.problem.reach)
 
 
 def read_label_rows(workspace: Workspace, problem: CompiledProblem, cutoffs: Interval, *, at: int) -> LabelRows:

@@ -132,7 +132,7 @@ def choose_rows(problem: CompiledProblem, read: ReadRows, day: str) -> ChosenRow
         If they are too few without the rows whose label is observed in days that are not there.
     """
     training, date = problem.problem.training, day_start(day)
-    lengths = {"horizon": problem.problem.label.horizon, "maturity": problem.maturity, "observed_until": read.observed_until}
+    lengths = {"horizon": problem.problem.reach, "maturity": problem.maturity, "observed_until": read.observed_until}
     window = split_rows(read.rows, date, training, **lengths)
     coverage = _coverage(problem, read, window, date)
     unobserved = int(window.rows[_UNOBSERVED].sum())

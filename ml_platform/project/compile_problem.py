@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from fnmatch import fnmatchcase
 
 from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
@@ -12,16 +11,16 @@ from ml_platform.features.distinct_names import asked_definitions, with_distinct
 from ml_platform.features.functions import engine_type
 from ml_platform.features.inputs import request_columns
 from ml_platform.features.nested.schema import Schema, compile_schema
-from ml_platform.models.known_trainers import TRAINERS, baseline_of
 from ml_platform.project.project import CompiledProblem, TableColumn
+from ml_platform.project.workable import check_lengths, check_steps, check_trainers
 from ml_platform.tables.sql import bind_expression
 from ml_platform.tables.table import Table
 from ml_platform.tables.types import contract_columns
 from ml_platform.training.cutoff_reach import is_never_known
 from ml_platform.training.label_sql import bind_label
 from ml_platform.training.label_task import check_task
-from ml_platform.training.labels import Task
 from ml_platform.training.problem import Problem, RowsSpine
+from ml_platform.training.steps import STEP, STEP_TYPES, has_steps, step_features
 
 
 def compile_problem(problem: Problem, tables: Mapping[str, Table], views: Mapping[str, CompiledView]) -> CompiledProblem:
@@ -36,7 +35,8 @@ def compile_problem(problem: Problem, tables: Mapping[str, Table], views: Mappin
     label_table = _table(problem.label.table, tables, problem, "label.from")
     spine_key, joinable = _spine(problem, spine_table)
     _check_label(problem, label_table, joinable)
-    _check_lengths(problem)
+    check_lengths(problem)
+    check_trainers(problem, bind_label(problem, label_table).type)
     view_entities: list[tuple[str, tuple[str, ...]]] = []
     columns: list[TableColumn] = []
     only: set[str] = set()
@@ -61,17 +61,20 @@ def compile_problem(problem: Problem, tables: Mapping[str, Table], views: Mappin
                 f"{problem.where}: feature {feature!r} names neither a view nor a table's column. {did_you_mean(owner, [*views, *tables])}"
             )
     searched = problem.discover is not None or any(views[name].view.discover is not None for name, _ in view_entities)
-    _check_accepted(problem, _feature_names(problem, tables, views, view_entities), searched=searched)
+    names = _feature_names(problem, tables, views, view_entities)
+    _check_accepted(problem, names | {d.name for d in step_features(problem)}, searched=searched)
     request = _request(problem, spine_table, joinable, views)
+    steps = has_steps(problem)
+    check_steps(problem, names)
     return CompiledProblem(
         problem,
         spine_table,
         label_table,
-        spine_key,
+        (*spine_key, STEP) if steps else spine_key,
         tuple(view_entities),
         tuple(columns),
         frozenset(only),
-        request=request,
+        request=tuple(dict.fromkeys([*request, *(STEP_TYPES if steps else ())])),
         discovery=_discovery(problem, tables),
     )
 
@@ -154,7 +157,6 @@ def _check_label(problem: Problem, table: Table, joinable: tuple[str, ...]) -> N
         )
     bound = bind_label(problem, table)
     check_task(problem, bound.type)
-    _check_trainers(problem, bound.type)
     own_row = isinstance(problem.spine, RowsSpine) and problem.spine.table == table.name and set(table.key) <= set(problem.label.match)
     # Whether such a row is known before its cutoff or not: none can be learnt from.
     known = sorted(c for c in bound.columns if table.available_at_column(c) == "_available_at")
@@ -165,41 +167,6 @@ def _check_label(problem: Problem, table: Table, joinable: tuple[str, ...]) -> N
             f"soon as the row is, so there is nothing to predict. Where a row of {table.name!r} is filled up over time, declare when each "
             f"column becomes known: available_at: {{published_at: [...], finished_at: [{', '.join(known) or '...'}]}}."
         )
-
-
-def _check_trainers(problem: Problem, label_type: str) -> None:
-    """Refuse a trainer that cannot learn what is asked for, where that is known from the declaration."""
-    asked = "classification" if problem.task == "binary" or label_type == "BOOLEAN" else problem.task
-    task: Task | None = "multiclass" if label_type == "VARCHAR" else asked
-    model = problem.model
-    # The linear baseline of numbers is named like that of classes.
-    for role, kind in (("trainer", model.trainer), ("baseline", baseline_of(model.baseline, task) if task else model.baseline)):
-        if task is not None and kind in TRAINERS and task not in TRAINERS[kind].tasks:
-            able = [name for name, trainer in TRAINERS.items() if task in trainer.tasks]
-            asks = "binary" if task == "classification" else task
-            raise DeclarationError(f"{problem.where}: model.{role} {kind!r} cannot learn task: {asks}. These can: {', '.join(able)}.")
-
-
-def _check_lengths(problem: Problem) -> None:
-    training, label = problem.training, problem.label
-    if label.horizon <= timedelta(0):
-        raise DeclarationError(f"{problem.where}: the label's horizon must be longer than nothing, e.g. horizon: 36h.")
-    needed = training.validate + training.test + label.horizon
-    if training.look_back <= needed:
-        raise DeclarationError(
-            f"{problem.where}: training.look_back ({training.look_back}) leaves nothing to train on after validate, test and the "
-            f"label's horizon ({needed}). Make look_back longer."
-        )
-    if problem.model.trainer not in TRAINERS:
-        raise UnknownNameError(
-            f"{problem.where}: trainer {problem.model.trainer!r} is not known. {did_you_mean(problem.model.trainer, TRAINERS)}"
-        )
-    if problem.model.baseline not in TRAINERS:
-        raise UnknownNameError(
-            f"{problem.where}: baseline {problem.model.baseline!r} is not known. {did_you_mean(problem.model.baseline, TRAINERS)}"
-        )
-    if problem.monitor.persistence < 1:
-        raise DeclarationError(f"{problem.where}: monitor.persistence must be 1 or more.")
 
 
 def _check_feature(problem: Problem, view: CompiledView, owner: str, column: str, found: list[tuple[str, tuple[str, ...]]]) -> None:
@@ -241,7 +208,8 @@ def _table_column(problem: Problem, table: Table, column: str, joinable: tuple[s
 
 def _request(problem: Problem, table: Table, joinable: tuple[str, ...], views: Mapping[str, CompiledView]) -> tuple[str, ...]:
     """Return the spine's columns that stand for what the caller will know; each must be known before the cutoff and of the same type."""
-    types = contract_columns(table.contract)
+    made = STEP_TYPES if has_steps(problem) else {}
+    types, joinable = contract_columns(table.contract) | made, (*joinable, *made)
     found: dict[str, None] = {}
     for feature in problem.features:
         owner, _, name = feature.partition(".")

@@ -36,7 +36,8 @@ class CompiledProblem:
 
     ``view_entities`` are the feature tables that the spine can join; ``table_columns`` the columns read as of the cutoff;
     ``only`` names single features where the problem asked for those (empty: every feature of its views).
-    ``request`` are the spine's columns that stand, in training, for what only the caller will know.
+    ``request`` are the spine's columns that stand, in training, for what only the caller will know. A forecast in steps has ``step`` as the
+    last column of its key.
     ``discovery`` is where Featuretools searches for more features.
     ``carried`` are definitions to use instead of those that its names stand for today: those of a model that is made again.
     """
@@ -60,7 +61,7 @@ class CompiledProblem:
     @property
     def maturity(self) -> timedelta:
         """From a cutoff to the moment at which the labels of *all* its rows are known."""
-        return self.problem.label.horizon + self.label_table.delay
+        return self.problem.reach + self.label_table.delay
 
 
 @dataclass(frozen=True)
@@ -107,11 +108,13 @@ class Project:
         A view with ``discover`` asks Featuretools for its features, which takes seconds.
         """
         from ml_platform.features.distinct_names import asked_definitions, with_distinct_names
+        from ml_platform.training.steps import step_features
 
         def entities_of(view: str) -> list[tuple[str, ...]]:
             return [entity for name, entity in problem.view_entities if name == view]
 
-        return with_distinct_names(asked_definitions(problem.problem.features, self.views, self.tables, entities_of))
+        asked = asked_definitions(problem.problem.features, self.views, self.tables, entities_of)
+        return with_distinct_names([*asked, *step_features(problem.problem)])
 
     @property
     def partitions(self) -> DailyPartitions | None:

@@ -14,6 +14,7 @@ from ml_platform.lake.declared_sql import declared_sql
 from ml_platform.lake.duck import quote_name, session
 from ml_platform.training.problem import Label
 from ml_platform.training.spine import CUTOFF, TIME
+from ml_platform.training.steps import STARTS
 
 LABEL = "_label"
 LABEL_ROWS = "_label_rows"
@@ -78,7 +79,8 @@ def observe_labels(
     """Aggregate, for every spine row, the label rows that match it and happened within its horizon.
 
     A label row counts when it matches on ``label.match`` (a NULL matches nothing), happened in ``[cutoff, cutoff + horizon)`` by event
-    time, and was available by ``observed_at``, which is one moment for all rows.
+    time (of a forecast in steps, in the horizon from ``step_starts`` on), and was available by ``observed_at``, which is one moment for
+    all rows.
 
     Parameters
     ----------
@@ -103,11 +105,12 @@ def observe_labels(
         As long as ``spine`` and in its order.
     """
     matched = {f"_match_{n}": name for n, name in enumerate(label.match)}
+    begin = pl.col(STARTS) if STARTS in spine.columns else pl.col(CUTOFF)
     asked = spine.select(
         *[pl.col(name).alias(alias) for alias, name in matched.items()],
         pl.col(CUTOFF),
-        pl.col(CUTOFF).alias("_observed_from"),
-        (pl.col(CUTOFF) + label.horizon).alias("_observed_until"),
+        begin.alias("_observed_from"),
+        (begin + label.horizon).alias("_observed_until"),
     ).with_row_index("_spine_row")
     conditions = [f"spine.{alias} = answer.{quote_name(name)}" for alias, name in matched.items()]
     conditions += ["answer._happened_at >= spine._observed_from", "answer._happened_at < spine._observed_until"]

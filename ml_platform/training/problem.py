@@ -30,12 +30,16 @@ class RowsSpine:
 
 @dataclass(frozen=True)
 class GridSpine:
-    """Every ``every``, one spine row per entity (values of ``key``) that has a row of ``table`` available within the last ``within``."""
+    """Every ``every``, one spine row per entity (values of ``key``) that has a row of ``table`` available within the last ``within``.
+
+    With ``steps`` there is one for each of the next ``steps`` stretches of the label's horizon, see `ml_platform.training.steps`.
+    """
 
     key: tuple[str, ...]
     table: str
     every: timedelta
     within: timedelta
+    steps: int = field(default=1, metadata={LATER: True})
 
 
 Spine = RowsSpine | GridSpine
@@ -151,3 +155,9 @@ class Problem:
     discover: Discovery | None = None
     where: str = ""
     quantiles: tuple[float, ...] = field(default=(), metadata={LATER: True})
+
+    @property
+    def reach(self) -> timedelta:
+        """From a cutoff to the end of what its labels observe: the horizon, of a forecast in steps all of them."""
+        steps = self.spine.steps if isinstance(self.spine, GridSpine) else 1
+        return self.label.horizon * steps

@@ -1,0 +1,79 @@
+"""Settings of a problem that cannot work together: said when the declarations are loaded, with the numbers and what to write."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import timedelta
+
+from ml_platform.core.durations import format_duration
+from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
+from ml_platform.models.known_trainers import TRAINERS, baseline_of
+from ml_platform.training.labels import Task
+from ml_platform.training.problem import GridSpine, Problem
+from ml_platform.training.steps import MAX_STEPS, STEP_TYPES, has_steps, step_features
+
+
+def check_trainers(problem: Problem, label_type: str) -> None:
+    """Refuse a trainer that cannot learn what is asked for, where that is known from the declaration."""
+    asked = "classification" if problem.task == "binary" or label_type == "BOOLEAN" else problem.task
+    task: Task | None = "multiclass" if label_type == "VARCHAR" else asked
+    model = problem.model
+    # The linear baseline of numbers is named like that of classes.
+    for role, kind in (("trainer", model.trainer), ("baseline", baseline_of(model.baseline, task) if task else model.baseline)):
+        if task is not None and kind in TRAINERS and task not in TRAINERS[kind].tasks:
+            able = [name for name, trainer in TRAINERS.items() if task in trainer.tasks]
+            asks = "binary" if task == "classification" else task
+            raise DeclarationError(f"{problem.where}: model.{role} {kind!r} cannot learn task: {asks}. These can: {', '.join(able)}.")
+
+
+def check_lengths(problem: Problem) -> None:
+    """Refuse lengths that leave no rows, and trainers that there are not."""
+    training, label = problem.training, problem.label
+    if label.horizon <= timedelta(0):
+        raise DeclarationError(f"{problem.where}: the label's horizon must be longer than nothing, e.g. horizon: 36h.")
+    spine, where = problem.spine, problem.where
+    if isinstance(spine, GridSpine) and not 1 <= spine.steps <= MAX_STEPS:
+        raise DeclarationError(
+            f"{where}: spine.steps is {spine.steps}; it says how many of the next stretches of {format_duration(problem.label.horizon)} "
+            f"(the label's horizon) are forecast, from 2 to {MAX_STEPS}. For one, leave it out."
+        )
+    needed = training.validate + training.test + problem.reach
+    if training.look_back <= needed:
+        raise DeclarationError(
+            f"{problem.where}: training.look_back ({training.look_back}) leaves nothing to train on after validate, test and the "
+            f"label's horizon ({needed}). Make look_back longer."
+        )
+    if problem.model.trainer not in TRAINERS:
+        raise UnknownNameError(
+            f"{problem.where}: trainer {problem.model.trainer!r} is not known. {did_you_mean(problem.model.trainer, TRAINERS)}"
+        )
+    if problem.model.baseline not in TRAINERS:
+        raise UnknownNameError(
+            f"{problem.where}: baseline {problem.model.baseline!r} is not known. {did_you_mean(problem.model.baseline, TRAINERS)}"
+        )
+    if problem.monitor.persistence < 1:
+        raise DeclarationError(f"{problem.where}: monitor.persistence must be 1 or more.")
+
+
+def check_steps(problem: Problem, names: Collection[str]) -> None:
+    """Refuse a forecast in steps that cannot be told apart from what else there is.
+
+    Parameters
+    ----------
+    problem : Problem
+        Its ``spine``.
+    names : collection of str
+        What its features are called.
+
+    Raises
+    ------
+    DeclarationError
+        If a column or a feature is called like those that steps bring.
+    """
+    spine, where = problem.spine, problem.where
+    if not isinstance(spine, GridSpine) or not has_steps(problem):
+        return
+    taken = sorted(STEP_TYPES.keys() & {*spine.key, *problem.label.match})
+    taken += sorted({d.name for d in step_features(problem)} & set(names))
+    if taken:
+        raise DeclarationError(f"{where}: {taken[0]!r} is what a forecast in steps calls something of its own. Rename yours.")
