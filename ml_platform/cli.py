@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from ml_platform.core.errors import MlPlatformError
+from ml_platform.core.machine_errors import describe_machine_error
 from ml_platform.core.masking import mask
 
 # Commands that run assets in their own process.
@@ -46,6 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        told = describe_machine_error(error)
+        if told is None:
+            raise
+        sys.stderr.write(mask(f"ml-platform: {told}\n"))
+        return 2
     if args.command in _RUN_IN_PROCESS:
         _leave(answer.code)
     return answer.code

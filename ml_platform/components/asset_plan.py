@@ -16,7 +16,8 @@ from ml_platform.components.step import begin_step
 from ml_platform.components.step_failure import step_failure
 from ml_platform.components.version_events import BRANCH_METADATA
 from ml_platform.core.errors import MlPlatformError
-from ml_platform.core.masking import mask_error
+from ml_platform.core.machine_errors import describe_machine_error
+from ml_platform.core.masking import mask, mask_error
 from ml_platform.lake.settings import branch_name
 from ml_platform.lake.version import MAIN
 from ml_platform.project.project import Project
@@ -116,6 +117,8 @@ def asset_of(plan: AssetPlan) -> dg.AssetsDefinition:
         except Exception as error:
             # Dagster records an exception with all that it was raised from.
             mask_error(error)
+            if told := describe_machine_error(error):
+                raise dg.Failure(description=mask(told)) from error
             raise
 
     return body

@@ -117,7 +117,7 @@ def collect(
         )
     # A dry run ties no folder to a ledger.
     (check_own if dry_run else check_current)(ledger, store)
-    clock = store_time(store)
+    clock = store_time(store, dry_run=dry_run)
     now = now or min(datetime.now(UTC), clock, ledger.clock() or clock)
     found = survey(ledger, store, before=min(now, clock) - grace, clock=clock)
     if not dry_run:

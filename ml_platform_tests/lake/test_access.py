@@ -15,6 +15,7 @@ import ml_platform.lake
 from ml_platform.core.errors import LakeError, UnknownTableError
 from ml_platform.lake.backup import back_up
 from ml_platform.lake.lake import Lake
+from ml_platform_tests.components.shop import write_project
 
 TABLE = "p/tables/a"
 ROWS = pa.table({"x": [1, 2]})
@@ -163,3 +164,53 @@ def test_reading_makes_nothing(tmp_path):
     lake.publish([lake.stage(TABLE, "2024-01-02", ROWS)])
     assert Lake.open(root).verify() == []
     assert Lake.open(root).head() == 2
+
+
+COMMANDS = """
+import os, sys
+import ml_platform.lake
+from ml_platform import cli
+
+READING = ["commits", "history p/tables/a", "show p/tables/a", "lake verify", "lake usage", "branch list", "lake gc --versions 2 --dry-run"]
+WRITING = ["tag create t", "branch create b", "lake gc --versions 2", "lake publish p/tables/a",
+           "lake backup copy", "init files --name trade"]
+
+def run(root):
+    os.chdir(root)
+    os.environ["ML_PLATFORM_LAKE"] = f"{root}/data/lake"
+    print(ml_platform.lake.open(root).read("p/tables/a").pl().height)
+    for command in READING + WRITING:
+        print("code", cli.main(command.split()), flush=True)
+
+if os.getuid() == 0:
+    # Python itself may lie where another account cannot read: what is imported late is imported now.
+    run(sys.argv[2])
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+print("", "as another", sep="\\n", flush=True)
+print("", "as another", sep="\\n", file=sys.stderr, flush=True)
+run(sys.argv[1])
+"""
+
+
+@pytest.mark.slow
+def test_another_account_uses_every_command_that_reads(elsewhere, tmp_path):
+    published(write_project(elsewhere) / "data" / "lake")
+    (elsewhere / "files").mkdir()
+    (elsewhere / "files" / "orders.csv").write_text("id,at\n1,2024-01-01\n")
+    own = shutil.copytree(elsewhere, tmp_path / "own")
+    subprocess.run(["chmod", "-R", "a+rX" if os.getuid() == 0 else "a+rX,a-w", str(elsewhere)], check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", COMMANDS, str(elsewhere), str(own)],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    said, told = done.stdout.partition("as another")[2], done.stderr.partition("as another")[2].strip().splitlines()
+    assert said.startswith("\n2\n")
+    assert [line for line in said.splitlines() if line.startswith("code")] == ["code 0"] * 7 + ["code 2"] * 6
+    assert len(told) == 6
+    assert all(line.startswith("ml-platform: ") and ("annot" in line or "Permission denied. Give this account" in line) for line in told)

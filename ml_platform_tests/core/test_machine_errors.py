@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import errno
+import sqlite3
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from ml_platform import cli
+from ml_platform.core.machine_errors import describe_machine_error
+
+
+def test_what_a_machine_refuses_is_told_with_the_place_and_what_to_do(tmp_path: Path) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", "/data/plots/a.png")
+    assert describe_machine_error(full) == "/data/plots/a.png: No space left on device. Make room there, or choose another disk."
+    without_place = OSError(errno.EMFILE, "Too many open files")
+    assert "Too many open files. Raise the limit of open files (ulimit -n)" in str(describe_machine_error(without_place))
+    with pytest.raises(sqlite3.OperationalError) as caught, sqlite3.connect(tmp_path / "no" / "such.sqlite") as con:
+        con.execute("SELECT 1")
+    assert "unable to open database file. Give this account the right" in str(describe_machine_error(caught.value))
+    spilled = duckdb.IOException('IO Error: Could not write file "/tmp/x": No space left on device')
+    assert "No space left on device. Make room there" in str(describe_machine_error(spilled))
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError(errno.ENOENT, "No such file", "x"), ValueError("Permission denied"), KeyError("x")])
+def test_what_is_a_mistake_of_ours_stays_what_it_is(error: Exception) -> None:
+    assert describe_machine_error(error) is None
+
+
+def test_a_command_on_a_full_disk_ends_with_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "orders.csv").write_text("id,at\n1,2024-01-01\n")
+    monkeypatch.chdir(tmp_path)
+
+    def full(path: Path, *_given: object, **_more: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    assert cli.main(["init", str(tmp_path / "files"), "--name", "shop"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("ml-platform: ")
+    assert "No space left on device. Make room there" in told
+    assert told.count("\n") == 1
