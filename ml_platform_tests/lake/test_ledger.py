@@ -18,10 +18,18 @@ from ml_platform.lake.ledger import Ledger
 from ml_platform_tests.lake import writer
 
 
+@pytest.fixture(scope="module")
+def own_processes():
+    """Processes that share nothing with this one, from a server that has imported once what each of them would import for itself."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([writer.__name__])
+    return context
+
+
 @pytest.mark.slow
-def test_eight_processes_publish_and_nothing_is_lost(lake):
+def test_eight_processes_publish_and_nothing_is_lost(lake, own_processes):
     processes, commits = 8, 20
-    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(processes, mp_context=own_processes) as pool:
         done = [pool.submit(writer.write_own_partition, lake, i, commits) for i in range(processes)]
         acknowledged = {number: first for future in done for number, first in future.result()}
     assert sorted(acknowledged) == list(range(1, processes * commits + 1))
@@ -94,8 +102,8 @@ def test_threads_share_one_lake(lake):
 
 
 @pytest.mark.slow
-def test_processes_may_create_the_same_lake_at_once(lake):
-    with ProcessPoolExecutor(6, mp_context=multiprocessing.get_context("spawn")) as pool:
+def test_processes_may_create_the_same_lake_at_once(lake, own_processes):
+    with ProcessPoolExecutor(6, mp_context=own_processes) as pool:
         list(pool.map(writer.write_own_partition, [lake] * 6, range(6), [1] * 6))
     assert lake.head() == 6
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
-from woodwork.exceptions import TypeConversionError
 
 from ml_platform.features.nested.primitives import AGGREGATIONS
 from ml_platform_tests.effort import examples
@@ -174,6 +173,8 @@ def test_windows_without_rows_are_null_also_where_featuretools_breaks(primitive:
     features = [w.windowed(f, HOUR) for f in w.search(entityset, "t0", schema)]
     empty = w.spine([(1, w.START + 5 * HOUR)])
     assert [s.to_list() for s in w.ours(world, schema, features, empty)] == [[None]]
+    from woodwork.exceptions import TypeConversionError
+
     with pytest.raises((KeyError, TypeConversionError)):
         w.theirs(features, entityset, empty)
     # One without rows among others at its cutoff is NULL there too.
