@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import date
 from typing import TYPE_CHECKING, Literal
@@ -44,8 +44,9 @@ def materialize_monitoring(workspace: Workspace, problem_name: str, partitions: 
     partitions : sequence of str
         Days to monitor.
     report : str
-        Evidently's page (slow: 5 to 10 CPU seconds) of the newest day: ``auto`` makes it on the first monitored day of a week, when an
-        incident opens and when a retraining is decided; ``always`` and ``never`` do as they say.
+        Evidently's page (slow: 5 to 10 CPU seconds) of the newest day: ``auto`` makes one in each week, when an incident opens and when a
+        retraining is decided; the very first days that are monitored have none of their own: they have nothing to be compared with but what
+        the model's card says already. ``always`` and ``never`` do as they say.
 
     Returns
     -------
@@ -60,6 +61,7 @@ def materialize_monitoring(workspace: Workspace, problem_name: str, partitions: 
     problem = workspace.project.problem(problem_name)
     at, since = workspace.lake.head(), workspace.lake.read_commit
     past = {m.day: m for m in monitored_days(workspace, problem_name, at=at)}
+    is_first = not past
     trained = [p for p in workspace.lake.partitions(workspace.table("models", problem_name), at=at) if p is not None]
     watched = read_watched(workspace, problem, partitions, at=at)
     found: dict[str, Found] = {}
@@ -75,7 +77,7 @@ def materialize_monitoring(workspace: Workspace, problem_name: str, partitions: 
         # Strict: a decision that another run has recorded for one of these days meanwhile must not be replaced.
         commit = workspace.lake.publish(staged, run_id=workspace.run_id, message=f"monitoring {problem_name}", since=since)
     # Only now: a decision does not wait for the page that illustrates it, nor is it lost with it.
-    page = _publish_report(workspace, problem_name, watched, found, past, report)
+    page = _publish_report(workspace, problem_name, watched, found, report, is_first=is_first)
     versions = dict(zip(found, commit.versions if commit else (), strict=False))
     outcomes = tuple(
         PartitionOutcome(day, versions[day], numbers=numbers_of(found[day]))
@@ -236,18 +238,20 @@ def _code_version() -> str:
 
 
 def _publish_report(
-    workspace: Workspace, problem_name: str, watched: Watched, found: Mapping[str, Found], past: Mapping[str, MonitoredDay], report: Report
+    workspace: Workspace, problem_name: str, watched: Watched, found: Mapping[str, Found], report: Report, *, is_first: bool
 ) -> Version | str | None:
     """Publish Evidently's page of the newest day that deserves one; return its version, or in words why it could not be made."""
     from ml_platform.core.errors import EmptySampleError
     from ml_platform.pipeline.monitored import REPORT_FILE
 
     table = workspace.table("reports", problem_name)
-    days = [day for day in found if report == "always" or (report == "auto" and _is_news(found[day].monitored, past))]
+    heads = workspace.lake.heads(table) if report == "auto" else {}
+    shown = {_week(day) for day in heads if day is not None}
+    days = [day for day in found if report == "always" or (report == "auto" and _is_news(found[day].monitored, shown, is_first=is_first))]
     if not days:
         return None
     newest = found[max(days)]
-    head = workspace.lake.heads(table).get(newest.day)
+    head = heads.get(newest.day)
     if report == "auto" and head is not None and {v.id for v in workspace.lake.inputs(head.id)} == {v.id for v in newest.inputs}:
         return None
     workspace.say(f"{problem_name}: Evidently's report of {newest.day}")
@@ -270,10 +274,13 @@ def _publish_report(
     return workspace.lake.publish([staged], run_id=workspace.run_id, message=f"report {problem_name}").versions[0]
 
 
-def _is_news(monitored: MonitoredDay, past: Mapping[str, MonitoredDay]) -> bool:
-    """Tell whether a day is the first that was monitored in its week, opens an incident, or asks for a retraining."""
+def _is_news(monitored: MonitoredDay, shown: Collection[tuple[int, int]], *, is_first: bool) -> bool:
+    """Tell whether a day opens an incident, asks for a retraining, or lies in a week of which no page shows anything yet."""
     decision, incident = monitored.record.decision, monitored.incident
     if (decision is not None and decision.retrain) or (incident is not None and incident.state == "open"):
         return True
-    week = date.fromisoformat(monitored.day).isocalendar()[:2]
-    return not any(day < monitored.day and date.fromisoformat(day).isocalendar()[:2] == week for day in past)
+    return not is_first and _week(monitored.day) not in shown
+
+
+def _week(day: str) -> tuple[int, int]:
+    return date.fromisoformat(day).isocalendar()[:2]
