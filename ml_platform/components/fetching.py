@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from ml_platform.components.branch_guard import check_history
+from ml_platform.components.crashed import ask_again
 from ml_platform.components.following import being_made
 from ml_platform.project.project import Project
 
@@ -59,7 +60,10 @@ def fetching_sensor(
         ]
         busy = being_made(context.instance, set(keys.values()))
         wanted = {table.name: days_to_fetch(workspace, table, now) for table in due if keys[table.name] not in busy}
-        requests = list(requests_of(project, {name: days for name, days in wanted.items() if days}))
+        requests = [
+            *requests_of(project, {name: days for name, days in wanted.items() if days}),
+            *ask_again(context, f"{project.name}_fetching"),
+        ]
         waiting = [table.name for table in due if keys[table.name] in busy]
         asked = {name: time for name, time in asked.items() if name in tables} | {name: now.isoformat() for name in wanted}
         cursor = json.dumps(asked, separators=(",", ":"))

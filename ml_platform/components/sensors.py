@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from ml_platform.components.branch_guard import check_history
+from ml_platform.components.crashed import ask_again
 from ml_platform.components.fetching import fetching_sensor
 from ml_platform.components.following import being_made, newest_events, upstream_of
 from ml_platform.components.mappings import daily
@@ -104,7 +105,7 @@ def _landing_sensor(project: Project) -> dg.SensorDefinition:
         if marks:
             signatures[FOLLOWED] = marks
         cursor = json.dumps(signatures, separators=(",", ":"))
-        if requests := list(requests_of(project, deliveries.changed)):
+        if requests := [*requests_of(project, deliveries.changed), *ask_again(context, f"{project.name}_landing")]:
             return dg.SensorResult(run_requests=requests, cursor=cursor)
         later = sum(deliveries.later.values())
         rest = f" The files of {later} have another time and are still to be compared." if later else ""
@@ -204,6 +205,8 @@ def _retraining_sensor(project: Project) -> dg.SensorDefinition:
             for decision in pending:
                 requests.append(retraining_request(project, problem, decision))
                 served.append(f"{problem}: train at {decision.training_date} ({'; '.join(decision.reasons)})")
+        decided = {request.tags["ml_platform/decision"] for request in requests}
+        requests += ask_again(context, f"{project.name}_retraining", lambda run: run.tags.get("ml_platform/decision") in decided)
         if not requests:
             rest = f" Decided, but never to be made, because the project's partitions end before: {', '.join(never)}." if never else ""
             return dg.SkipReason(f"No recorded decision asks for a training that is still to be made.{rest}")

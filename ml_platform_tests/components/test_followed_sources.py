@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import dagster as dg
 import pytest
 
+from ml_platform.components.in_process import execute_assets
 from ml_platform.components.settings import CLOCK_FILE
 from ml_platform_tests.components.landed_shop import DAYS, LandedShop, key, landed_shop, orders
 
@@ -31,13 +33,17 @@ class Ticks:
 
     def tick(self, now: datetime | None = None) -> list[list[str | None]]:
         """Return the first and last day of each run that a tick asks for."""
+        return [_days(request) for request in self.requests(now)]
+
+    def requests(self, now: datetime | None = None) -> list[dg.RunRequest]:
+        """Return what a tick asks for."""
         if now is not None:
             (self.root / "data" / "landing" / CLOCK_FILE).write_text(now.isoformat())
         resources = {"platform": (self.definitions.resources or {})["platform"]}
         with dg.build_sensor_context(self.instance, cursor=self.cursor, definitions=self.definitions, resources=resources) as context:
             result = self.definitions.resolve_sensor_def(self.name).evaluate_tick(context)
         self.cursor = result.cursor or self.cursor
-        return [_days(request) for request in result.run_requests or []]
+        return list(result.run_requests or [])
 
 
 def _days(request: dg.RunRequest) -> list[str | None]:
@@ -146,3 +152,62 @@ def test_what_is_fetched_flows_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     )
     assert first.total_requested == 0
     assert second.get_requested_partitions(key("tables/orders")) == {DAYS[0]}
+
+
+def launched(instance: dg.DagsterInstance, request: dg.RunRequest, sensor: str, status: dg.DagsterRunStatus) -> dg.DagsterRun:
+    """Let a run of a request be there as the daemon makes it, and end."""
+    tags = {**request.tags, "dagster/sensor_name": sensor, "dagster/run_key": str(request.run_key)}
+    if request.partition_key:
+        tags["dagster/partition"] = request.partition_key
+    run = dg.DagsterRun("job", run_id=str(uuid4()), status=status, tags=tags, asset_selection=frozenset(request.asset_selection or ()))
+    return instance.add_run(run)
+
+
+@pytest.mark.parametrize("source", ['{asset: dlt/orders, path: "orders/{day}.csv"}', FILES])
+def test_what_a_crashed_run_was_to_make_is_asked_for_again_three_times(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance
+) -> None:
+    shop = landed_shop(tmp_path, monkeypatch, swap=(FILES, source))
+    sensor = Ticks(shop, instance, "shop_landing")
+    instance.report_runless_asset_event(dg.AssetMaterialization(UPSTREAM))
+    (asked,) = sensor.requests()
+    assert sensor.requests() == [], "it was asked for"
+    for time in range(1, 4):
+        crashed = launched(instance, asked, sensor.name, dg.DagsterRunStatus.FAILURE)
+        (asked,) = sensor.requests()
+        assert _days(asked) == [DAYS[0], DAYS[-1]]
+        assert asked.run_key == f"{crashed.run_id}/{time}"
+        assert {key.to_user_string() for key in asked.asset_selection or ()} == {"shop/raw/orders", "shop/tables/orders"}
+    launched(instance, asked, sensor.name, dg.DagsterRunStatus.FAILURE)
+    assert sensor.requests() == [], "three times is enough"
+
+
+def test_a_run_that_another_follows_or_that_dagster_starts_again_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance
+) -> None:
+    shop = landed_shop(tmp_path, monkeypatch)
+    sensor = Ticks(shop, instance, "shop_landing")
+    (asked,) = sensor.requests()
+    retried = launched(instance, asked, sensor.name, dg.DagsterRunStatus.FAILURE)
+    instance.add_run_tags(retried.run_id, {"dagster/will_retry": "true"})
+    assert sensor.requests() == []
+    instance.add_run_tags(retried.run_id, {"dagster/will_retry": "false"})
+    assert len(sensor.requests()) == 1
+    launched(instance, asked, "somebody", dg.DagsterRunStatus.STARTED)
+    assert sensor.requests() == []
+
+
+@pytest.mark.slow
+def test_a_run_of_which_a_step_failed_is_not_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance
+) -> None:
+    shop = landed_shop(tmp_path, monkeypatch)
+    for day in DAYS:
+        (shop.root / "data" / "landing" / "orders" / f"{day}.csv").write_text("")
+    sensor = Ticks(shop, instance, "shop_landing")
+    (asked,) = sensor.requests()
+    job = shop.definitions().resolve_implicit_global_asset_job_def()
+    tags = {**asked.tags, "dagster/sensor_name": sensor.name}
+    result = execute_assets(job, instance, asked.asset_selection or (), DAYS, tags)
+    assert not result.success
+    assert sensor.requests() == []
