@@ -16,7 +16,7 @@ import pytest
 
 from ml_platform.cli import main
 from ml_platform.lake.lake import Lake
-from ml_platform_tests.site.blocks import Block, blocks_of, pages, reason_not_run
+from ml_platform_tests.site.blocks import REPOSITORY, Block, blocks_of, pages, reason_not_run
 from ml_platform_tests.site.built_shop import DAYS, PACKAGE, build_shop, forget_modules, importable
 
 # Tests of their own follow these, here or elsewhere.
@@ -77,19 +77,20 @@ def _write(root: Path, block: Block) -> None:
 
 
 def _run(command: str, capsys: pytest.CaptureFixture[str]) -> str:
-    """Run a command as it stands and return what it wrote; ``ml-platform`` runs in this process."""
+    """Run a command as it stands and return what it wrote; ``ml-platform`` runs in this process, unless it ends its process at once."""
     if reason_not_run(command):
         return ""
     forget_modules()
     capsys.readouterr()
     words = shlex.split(command)
-    if words[0] == "ml-platform":
+    if words[0] == "ml-platform" and words[1] != "run":
         expected = next((code for begin, code in ANSWERS.items() if command.startswith(begin)), 0)
         answer = main(words[1:])
         told = capsys.readouterr()
         assert answer == expected, f"{command}: {told.err}"
         return told.out
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": path}
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False, env=environment)  # noqa: S602 - our own page
     assert done.returncode == 0, f"{command}: {done.stderr}"
     return done.stdout
