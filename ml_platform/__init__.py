@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ml_platform.components.feature_view import FeatureView
+    from ml_platform.components.load_folder import load_from_defs_folder
     from ml_platform.components.opening import open_project
     from ml_platform.components.problem import Problem
     from ml_platform.components.retention import Retention
@@ -20,9 +21,10 @@ _HOMES = {
     "FeatureView": "ml_platform.components.feature_view",
     "Problem": "ml_platform.components.problem",
     "Retention": "ml_platform.components.retention",
+    "load_from_defs_folder": "ml_platform.components.load_folder",
     "open_project": "ml_platform.components.opening",
 }
-__all__ = ["FeatureView", "Problem", "Retention", "Table", "open_project"]
+__all__ = ["FeatureView", "Problem", "Retention", "Table", "load_from_defs_folder", "open_project"]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import dagster as dg
 
+from ml_platform.components.load_folder import load_from_defs_folder
 from ml_platform.components.policies import apply_policies, chosen_executor
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
     """Load ``defs/`` and apply executor and policies once over the whole graph."""
-    loaded = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
+    loaded = load_from_defs_folder(path_within_project=Path(__file__).parent)
     return dg.Definitions.merge(apply_policies(loaded, fresh_within=timedelta(hours=36)), dg.Definitions(executor=chosen_executor()))

@@ -34,7 +34,7 @@ def land(args: Namespace) -> Answer:
 def _until(args: Namespace, clock: datetime | None) -> datetime:
     if args.until is not None:
         return parse_time(args.until)
-    step = parse_duration(args.next or "1d", what="length of --next")
+    step = parse_duration(args.next or "1d", what="The length of --next")
     if not step:
         raise UsageError("--next needs a length of time above zero, such as 1d or 1h.")
     return FIRST_DELIVERY if clock is None else clock + step

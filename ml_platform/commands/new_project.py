@@ -32,13 +32,14 @@ _DEFINITIONS = '''\
 from pathlib import Path
 
 import dagster as dg
+import ml_platform
 from ml_platform.components.policies import chosen_executor
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
     """Load everything that stands below ``defs/``."""
-    loaded = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
+    loaded = ml_platform.load_from_defs_folder(path_within_project=Path(__file__).parent)
     return dg.Definitions.merge(loaded, dg.Definitions(executor=chosen_executor()))
 '''
 _EXECUTOR = '''\

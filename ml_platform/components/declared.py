@@ -1,20 +1,25 @@
 """What the three components share: where a declaration stands, and words that every declaration has."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import dagster as dg
+from dagster.components.resolved.errors import ResolutionException
 from pydantic import BaseModel, Field, PrivateAttr, RootModel, ValidationError
 
 from ml_platform.components.published_schema import published_schema
+from ml_platform.components.registry_schema import registry_schema
 from ml_platform.components.source_lines import SourceLines
 from ml_platform.components.verbatim import TemplateError, Verbatim
-from ml_platform.components.wording import faults_of
+from ml_platform.components.wording import faults_of, is_template, value_at
 from ml_platform.core.durations import parse_duration
-from ml_platform.core.errors import DeclarationError, LakeError
+from ml_platform.core.errors import DeclarationError, DurationError, LakeError
+from ml_platform.core.names import check_name
 from ml_platform.lake.retention import FOREVER, Retention
 
 FOREVER_WORD = "forever"
@@ -22,16 +27,24 @@ T = TypeVar("T", bound="Declared")
 
 
 class RetentionModel(dg.Model, dg.Resolvable):
-    """What of a table's history stays besides what is held: both conditions must let a version go."""
+    """How much of a table's history is kept; a version is deleted only if both conditions allow it."""
 
     superseded_for: Annotated[
-        str | None, Field(description="A version stays until others are read in its place for so long, e.g. 30d.")
+        str | None,
+        Field(
+            description="A version is kept until a newer one has been read in its place for this long (w weeks, d days, h hours). "
+            "Without it, age alone deletes nothing.",
+            examples=["30d"],
+        ),
     ] = None
-    versions: Annotated[int | None, Field(description="So many of the newest versions of a partition stay.")] = None
+    versions: Annotated[
+        int | None,
+        Field(description="How many of the newest versions of each partition are kept, the one that is read included.", examples=[2]),
+    ] = None
 
 
-def parse_retention(given: RetentionModel | str | Mapping[str, Any], where: str) -> Retention:
-    """Read a retention: ``forever``, or how long and how many.
+def parse_retention(given: RetentionModel | str | Mapping[str, Any], where: str, field: str = "") -> Retention:
+    """Read a retention: ``forever``, or how long and how many; ``field`` is what it is called in the declaration.
 
     Raises
     ------
@@ -42,38 +55,65 @@ def parse_retention(given: RetentionModel | str | Mapping[str, Any], where: str)
         return FOREVER
     if isinstance(given, RetentionModel):
         given = {"superseded_for": given.superseded_for, "versions": given.versions}
+    inside = f"{field}." if field else ""
     if not isinstance(given, Mapping) or not set(given) <= {"superseded_for", "versions"}:
-        raise DeclarationError(f"{where}: the retention {given!r} cannot be read. Write forever, or {{superseded_for: 30d, versions: 2}}.")
-    versions = given.get("versions")
+        raise DeclarationError(f"{where}: {field} is {given!r}. Write forever, or {{superseded_for: 30d, versions: 2}}")
+    versions, since = given.get("versions"), given.get("superseded_for")
     if versions is not None and (isinstance(versions, bool) or not isinstance(versions, int)):
-        raise DeclarationError(f"{where}: versions is {versions!r}; it must be a whole number.")
-    length = duration_or_none(given.get("superseded_for"), f"superseded_for of {where}")
+        raise DeclarationError(f"{where}: {inside}versions is {versions!r}; it must be a whole number.")
     try:
-        return Retention(length, versions)
-    except LakeError as problem:
+        return Retention(None if since is None else parse_duration(since, what=f"{inside}superseded_for"), versions)
+    except (LakeError, DurationError) as problem:
         raise DeclarationError(f"{where}: {problem}") from None
 
 
 class Declared(dg.Component, dg.Model, dg.Resolvable):
     """A declaration with a name, written in a ``defs.yaml`` or in Python."""
 
-    name: Annotated[str, Field(description="Lower-case name; with the project and the layer it makes the asset key.")]
-    description: Annotated[str, Field(description="What it is, for a reader of the Dagster UI.")] = ""
-    owners: Annotated[list[str], Field(description="Owners as Dagster knows them: e-mail addresses or `team:name`.")] = []
-    tags: Annotated[dict[str, str], Field(description="Tags put on every asset of this declaration.")] = {}
+    name: Annotated[
+        str,
+        Field(
+            description="What it is called: lower-case letters, digits and single underscores. With the project and the layer it is the "
+            "asset key in Dagster.",
+            examples=["orders"],
+        ),
+    ]
+    description: Annotated[
+        str,
+        Field(
+            description="A sentence or two about what it is; shown in the Dagster UI.", examples=["Orders as the web shop reports them."]
+        ),
+    ] = ""
+    owners: Annotated[
+        list[str],
+        Field(
+            description="Who is responsible: e-mail addresses, or `team:` and a name; shown in the Dagster UI.", examples=[["team:sales"]]
+        ),
+    ] = []
+    tags: Annotated[
+        dict[str, str], Field(description="Tags put on every asset of this declaration, name and value.", examples=[{"domain": "sales"}])
+    ] = {}
     retention: Annotated[
         RetentionModel | str | None,
-        Field(description="What of the history of all it makes stays: forever, or {superseded_for: 30d, versions: 2}."),
+        Field(
+            description="How much of the history of everything it makes is kept: `forever`, or a length of time and a number of versions. "
+            "Default: as the project's Retention says; without one, everything is kept.",
+            examples=[{"superseded_for": "30d", "versions": 2}],
+        ),
     ] = None
-
     freshness: Annotated[
         str | None,
-        Field(description="What moves every day is shown as late when nothing was made for so long, e.g. 36h; it warns after two thirds."),
+        Field(
+            description="How long nothing new may be made before the asset is shown as late (d days, h hours); it warns after two thirds. "
+            "For what moves every day. Default: it is never shown as late.",
+            examples=["36h"],
+        ),
     ] = None
 
     _folder: Path | None = PrivateAttr(default=None)
     _project: Path | None = PrivateAttr(default=None)
-    _place: str | None = PrivateAttr(default=None)
+    _lines: SourceLines = PrivateAttr(default=SourceLines(None))
+    _values: dict[str, Any] = PrivateAttr(default_factory=dict)
     _fault: DeclarationError | None = PrivateAttr(default=None)
 
     @classmethod
@@ -82,6 +122,10 @@ class Declared(dg.Component, dg.Model, dg.Resolvable):
         """Return what takes up any words: they are checked when the declaration is loaded, where its lines are known."""
 
         class Written(RootModel[dict[str, Any]]):
+            @classmethod
+            def model_json_schema(cls, *_args: Any, **_options: Any) -> dict[str, Any]:
+                return registry_schema(f"{declared.__module__}.{declared.__qualname__}", declared)
+
             @classmethod
             def __get_pydantic_json_schema__(cls, _core: Any, _handler: Any) -> dict[str, Any]:
                 return published_schema(declared.model())
@@ -104,19 +148,35 @@ class Declared(dg.Component, dg.Model, dg.Resolvable):
         lines = SourceLines(context.resolution_context.source_position_tree)
         try:
             component: Any = super().load(cls.model().model_validate(values), context)
-        except ValidationError as error:
-            found = [lines.told(path, cls.__name__, values, what) for path, what in faults_of(error, cls, values)]
-            component = cls._unloaded(values, DeclarationError("\n".join(found)))
         except TemplateError as error:
-            component = cls._unloaded(values, DeclarationError(lines.told(error.path, cls.__name__, values, str(error))))
+            component = cls._unloaded(values, lines, [(error.path, str(error))])
+        except (ValidationError, ResolutionException) as error:
+            found = cls.misread(values) or (faults_of(error, cls, values) if isinstance(error, ValidationError) else [])
+            if not found:
+                raise
+            component = cls._unloaded(values, lines, found)
         component._folder = Path(context.path)
-        component._place = lines.place(("name",))
+        component._lines, component._values = lines, values
         return component
 
     @classmethod
-    def _unloaded(cls: type[T], values: dict[str, Any], fault: DeclarationError) -> T:
-        component = cls.model_construct(name=values.get("name", ""))
-        component._fault = fault
+    def misread(cls, values: Any) -> list[tuple[tuple[str | int, ...], str]]:
+        """Return what of some words cannot be right whatever else is declared: the path of each, and a sentence.
+
+        A template may become anything, so it is left out.
+        """
+        try:
+            cls.model_validate(values)
+        except ValidationError as error:
+            return [(path, what) for path, what in faults_of(error, cls, values) if not is_template(value_at(values, path))]
+        return []
+
+    @classmethod
+    def _unloaded(cls: type[T], values: dict[str, Any], lines: SourceLines, faults: Sequence[tuple[Sequence[str | int], str]]) -> T:
+        name = values.get("name")
+        component = cls.model_construct(name=name if isinstance(name, str) else "")
+        declared = f"{cls.__name__} {name!r}" if isinstance(name, str) else cls.__name__
+        component._fault = DeclarationError.of([lines.told(path, declared, what) for path, what in faults])
         return component
 
     @property
@@ -146,12 +206,12 @@ class Declared(dg.Component, dg.Model, dg.Resolvable):
     @property
     def kept(self) -> Retention | None:
         """What of the history of all that it makes stays; None where it leaves that to the project."""
-        return None if self.retention is None else parse_retention(self.retention, f"{self.where}, retention")
+        return None if self.retention is None else parse_retention(self.retention, self.where, "retention")
 
     @property
     def fresh_within(self) -> timedelta | None:
         """How long nothing may be made of what moves every day before it is shown as late; None where nothing is declared."""
-        return duration_or_none(self.freshness, f"freshness of {self.where}")
+        return self.length_or_none(self.freshness, "freshness")
 
     def check_freshness(self) -> None:
         """Refuse a freshness that is no length of time, or too short for Dagster, which looks once a minute.
@@ -168,10 +228,52 @@ class Declared(dg.Component, dg.Model, dg.Resolvable):
     @property
     def where(self) -> str:
         """The declaration's file and line for messages; the folder where it is not written in YAML."""
-        what = f"{type(self).__name__} {self.name!r}"
-        return f"{self._place or '/'.join(self.folder.parts[-2:])} ({what})"
+        return f"{self._lines.place(('name',)) or '/'.join(self.folder.parts[-2:])} ({self.called})"
 
+    @property
+    def called(self) -> str:
+        """The declaration by its kind and name."""
+        return f"{type(self).__name__} {self.name!r}"
 
-def duration_or_none(text: str | None, what: str) -> Any:
-    """Read a length of time that may be left out."""
-    return None if text is None else parse_duration(text, what=what)
+    def pointed(self, message: str) -> str:
+        """Return a message about this declaration with the line of the word that it is about; one about another is left as it is."""
+        about = message.removeprefix(self.where)
+        if about == message or self._lines.tree is None:
+            return message
+        about = re.sub(r"^[,:]\s*", "", about)
+        path = self._lines.find(self._values, about)
+        return self._lines.told(path or ("name",), self.called, about)
+
+    def length(self, text: str, what: str) -> timedelta:
+        """Read a length of time in the declaration.
+
+        Raises
+        ------
+        DurationError
+            If it is none; the message names the declaration.
+        """
+        with self.said():
+            return parse_duration(text, what=what)
+
+    def checked_name(self, what: str) -> str:
+        """Return the declaration's name.
+
+        Raises
+        ------
+        DeclarationError
+            If it cannot name a thing in the graph, the lake and SQL alike.
+        """
+        with self.said():
+            return check_name(self.name, what)
+
+    def length_or_none(self, text: str | None, what: str) -> timedelta | None:
+        """Read a length of time that may be left out."""
+        return None if text is None else self.length(text, what)
+
+    @contextmanager
+    def said(self) -> Iterator[None]:
+        """Begin the message of an error that is raised inside with where the declaration stands."""
+        try:
+            yield
+        except DeclarationError as problem:
+            raise type(problem)(f"{self.where}: {problem}") from None

@@ -6,62 +6,167 @@ from typing import Annotated
 import dagster as dg
 from pydantic import Field
 
-from ml_platform.components.declared import Declared, duration_or_none
+from ml_platform.components.declared import Declared
 from ml_platform.components.project_definitions import definitions_of
 from ml_platform.components.table import split_python
-from ml_platform.core.durations import parse_duration
 from ml_platform.core.errors import DeclarationError, did_you_mean
-from ml_platform.core.names import check_name
 from ml_platform.features import view as core
 from ml_platform.features.functions import FUNCTIONS
-from ml_platform.features.window_spec import CLOSED, Closed, parse_window
+from ml_platform.features.window_spec import CLOSED, Closed, WindowSpec, parse_window
 from ml_platform.tables.sql import read_sql
 
 
 class FeatureModel(dg.Model, dg.Resolvable):
-    """Features over one column, or over one SQL expression that is given a name."""
+    """Features over one column, over one SQL expression that is given a name, or over whole rows."""
 
-    column: Annotated[str | None, Field(description="A column of the source.")] = None
-    name: Annotated[str | None, Field(description="Name of the SQL expression, or of a column that a python view returns.")] = None
-    sql: Annotated[str | None, Field(description="Row-level SQL over the source's columns.")] = None
-    functions: Annotated[list[str], Field(description=f"What is computed: {', '.join(FUNCTIONS)}, and percentiles p1 to p99.")] = []
-    windows: Annotated[list[str] | None, Field(description="Windows of these features; the view's if left out.")] = None
-    ttl: Annotated[str | None, Field(description="How long `latest` keeps a value.")] = None
-    where: Annotated[str | None, Field(description="SQL over the source's columns: only rows for which it is true count.")] = None
-    offset: Annotated[str | None, Field(description="How long before the refresh the windows of these features end.")] = None
+    column: Annotated[
+        str | None, Field(description="The column of the source whose values are aggregated. Default: whole rows.", examples=["amount"])
+    ] = None
+    name: Annotated[
+        str | None,
+        Field(description="What features of `sql` or `where` are called, or the column that a `python` view returns.", examples=["large"]),
+    ] = None
+    sql: Annotated[
+        str | None,
+        Field(
+            description="SQL over the columns of one row, instead of a column. Put it in quotes if it has a comma.",
+            examples=["amount > 100"],
+        ),
+    ] = None
+    functions: Annotated[
+        list[str],
+        Field(
+            description=f"What is computed over each window: {', '.join(FUNCTIONS)}, and percentiles p1 to p99.", examples=[["sum", "mean"]]
+        ),
+    ] = []
+    windows: Annotated[
+        list[str] | None,
+        Field(
+            description="Windows of these features (w weeks, d days, h hours). Default: the windows of the view.", examples=[["7d", "28d"]]
+        ),
+    ] = None
+    ttl: Annotated[
+        str | None,
+        Field(description="How old the value of `latest` may be (d days, h hours). Default: as the view says.", examples=["12h"]),
+    ] = None
+    where: Annotated[
+        str | None,
+        Field(
+            description="SQL over the columns of one row: only rows for which it is true count. Needs a `name`.",
+            examples=["country = 'SE'"],
+        ),
+    ] = None
+    offset: Annotated[
+        str | None,
+        Field(description="How long before the cutoff the windows end (d days, h hours). Default: at the cutoff.", examples=["7d"]),
+    ] = None
 
 
 class DiscoverModel(dg.Model, dg.Resolvable):
-    """Let Featuretools propose the features (depth 1); the engine computes them."""
+    """Let Featuretools propose features over the source; the platform's engine computes them."""
 
-    columns: Annotated[list[str], Field(description="Columns to look at; all if left out.")] = []
-    primitives: Annotated[list[str] | None, Field(description="Featuretools' names of aggregation primitives.")] = None
-    max_features: Annotated[int, Field(description="At most this many features per entity.")] = 200
+    columns: Annotated[list[str], Field(description="The columns to look at. Default: all.", examples=[["amount", "country"]])] = []
+    primitives: Annotated[
+        list[str] | None,
+        Field(description="Featuretools' names of aggregations. Default: those in docs/primitives.md.", examples=[["mean", "max"]]),
+    ] = None
+    max_features: Annotated[int, Field(description="At most this many features per entity. Default: 200.", examples=[50])] = 200
 
 
 class FeatureView(Declared):
     """Features of one or more entities from one source, one asset per entity."""
 
-    entities: Annotated[list[list[str]], Field(description="Key columns of each entity.")] = []
-    source: Annotated[str | None, Field(description="The table whose rows are aggregated.")] = None
-    sql: Annotated[str | None, Field(description="One SELECT that returns a row per entity from what was available at the refresh.")] = None
-    python: Annotated[str | None, Field(description="file.py:function(tables, cutoff) that returns a row per entity.")] = None
-    reads: Annotated[dict[str, str], Field(description="With `sql` or `python`: the tables handed over, and how far back.")] = {}
-    windows: Annotated[
-        list[str], Field(description="Windows: lengths such as 3h and 28d, numbers of rows such as `10 rows`, or `all`.")
+    entities: Annotated[
+        list[list[str]],
+        Field(
+            description="What the features describe: a list of entities, each a list of its key columns in the source.",
+            examples=[[["customer"], ["customer", "country"]]],
+        ),
     ] = []
-    refresh: Annotated[str, Field(description="How often values change: 1h, 1d, or continuous.")] = "1d"
-    features: Annotated[list[FeatureModel], Field(description="What is computed.")] = []
-    discover: Annotated[DiscoverModel | None, Field(description="Let Featuretools propose features.")] = None
-    ttl: Annotated[str | None, Field(description="How long `latest` keeps a value, for all features of the view.")] = None
+    source: Annotated[str | None, Field(description="The table whose rows are aggregated.", examples=["orders"])] = None
+    sql: Annotated[
+        str | None,
+        Field(
+            description="Instead of a source: one SELECT over what was available, a row per entity, or the path of a .sql file.",
+            examples=["SELECT customer, max(amount) AS largest FROM orders GROUP BY customer"],
+        ),
+    ] = None
+    python: Annotated[
+        str | None,
+        Field(
+            description="Instead of a source: file.py:function, called with the tables and the cutoff; returns a row per entity.",
+            examples=["habits.py:last_orders"],
+        ),
+    ] = None
+    reads: Annotated[
+        dict[str, str],
+        Field(
+            description="With `sql` or `python`: each table that is handed over, and how far back (d days, h hours).",
+            examples=[{"orders": "28d"}],
+        ),
+    ] = {}
+    windows: Annotated[
+        list[str],
+        Field(
+            description="How far back features look: a length (w weeks, d days, h hours, m minutes), a number of rows (10 rows), or all.",
+            examples=[["7d", "28d"]],
+        ),
+    ] = []
+    refresh: Annotated[
+        str,
+        Field(description="How often values change: 1d (default), 1h, another length of time, or `continuous`.", examples=["1h"]),
+    ] = "1d"
+    features: Annotated[
+        list[FeatureModel], Field(description="What is computed.", examples=[[{"column": "amount", "functions": ["sum", "mean"]}]])
+    ] = []
+    discover: Annotated[
+        DiscoverModel | None, Field(description="Let Featuretools propose features of the source.", examples=[{"max_features": 50}])
+    ] = None
+    ttl: Annotated[
+        str | None,
+        Field(
+            description="How old values of `latest` may be (d days, h hours), for all features of the view. Default: any age.",
+            examples=["2d"],
+        ),
+    ] = None
     closed: Annotated[
-        str, Field(description="Ends that belong to a window: left, right, both or neither. Left sees no value of the future.")
+        str,
+        Field(
+            description="Which ends belong to a window: left (default), right, both or neither. With right and both, a row that becomes "
+            "available at the very cutoff is seen.",
+            examples=["left"],
+        ),
     ] = "left"
-    lag: Annotated[str | None, Field(description="How long after each refresh its values are used.")] = None
-    tail: Annotated[str | None, Field(description="Round the starts of windows down to multiples of this.")] = None
-    inputs: Annotated[list[str], Field(description="Without a source: features (view.name) and columns (table.name) for `sql`.")] = []
-    request: Annotated[dict[str, str], Field(description="What only the caller knows: name and type; in training, of the spine.")] = {}
-    store: Annotated[bool, Field(description="Keep a feature table; false computes at the spine only.")] = True
+    lag: Annotated[
+        str | None,
+        Field(description="How long after each refresh its values are first used (d days, h hours). Default: at once.", examples=["2h"]),
+    ] = None
+    tail: Annotated[
+        str | None,
+        Field(
+            description="Windows begin at multiples of this (d days, h hours), rounded down. Default: to the microsecond.", examples=["1h"]
+        ),
+    ] = None
+    inputs: Annotated[
+        list[str],
+        Field(
+            description="Without a source: the features (view.feature) and columns (table.column) that the `sql` of the features reads.",
+            examples=[["spending.customer_amount_mean_7d"]],
+        ),
+    ] = []
+    request: Annotated[
+        dict[str, str],
+        Field(
+            description="Values that only the caller of a prediction knows: name and type. In training they are columns of the spine.",
+            examples=[{"amount": "float64"}],
+        ),
+    ] = {}
+    store: Annotated[
+        bool,
+        Field(
+            description="Keep a feature table (default: true). With false, features are computed when they are asked for.", examples=[False]
+        ),
+    ] = True
 
     def to_core(self) -> core.FeatureView:
         """Return the declaration as the core knows it.
@@ -80,20 +185,20 @@ class FeatureView(Declared):
             )
         discover = self.discover
         return core.FeatureView(
-            name=check_name(self.name, f"feature view ({where})"),
+            name=self.checked_name("feature view"),
             entities=tuple(tuple(e) for e in self.entities),
             source=self.source,
-            sql=None if self.sql is None else read_sql(self.sql, self.folder),
+            sql=None if self.sql is None else read_sql(self.sql, self.folder, where=f"{where}, sql"),
             python=self._python(where),
-            reads={t: parse_duration(d, what=f"reads.{t} of {where}") for t, d in self.reads.items()},
-            windows=tuple(parse_window(w, what=f"window of {where}") for w in self.windows),
-            refresh=None if self.refresh == "continuous" else parse_duration(self.refresh, what=f"refresh of {where}"),
-            features=tuple(_feature(f, where) for f in self.features),
+            reads={t: self.length(d, f"reads.{t}") for t, d in self.reads.items()},
+            windows=self._windows(self.windows, "windows") or (),
+            refresh=None if self.refresh == "continuous" else self.length(self.refresh, "refresh"),
+            features=tuple(self._feature(f, f"features[{n}]", where) for n, f in enumerate(self.features)),
             discover=None if discover is None else _discover(discover),
-            ttl=duration_or_none(self.ttl, f"ttl of {where}"),
+            ttl=self.length_or_none(self.ttl, "ttl"),
             closed=self._closed(where),
-            lag=duration_or_none(self.lag, f"lag of {where}") or timedelta(0),
-            tail=duration_or_none(self.tail, f"tail of {where}"),
+            lag=self.length_or_none(self.lag, "lag") or timedelta(0),
+            tail=self.length_or_none(self.tail, "tail"),
             store=self.store,
             description=self.description,
             owners=tuple(self.owners),
@@ -120,24 +225,29 @@ class FeatureView(Declared):
         file, function = split_python(self.python, where)
         return (self.folder / file).as_posix(), function
 
+    def _windows(self, given: list[str] | None, what: str) -> tuple[WindowSpec, ...] | None:
+        with self.said():
+            return None if given is None else tuple(parse_window(w, what=f"{what}[{n}]") for n, w in enumerate(given))
 
-def _feature(given: FeatureModel, where: str) -> core.FeatureColumn:
-    # Without a column it is the whole rows that have functions.
-    name = given.name or given.column or ("" if given.sql is None and given.where is None else None)
-    if name is None or (given.column is not None and given.sql is not None):
-        said = given.model_dump(exclude_none=True)
-        raise DeclarationError(f"{where}: a feature needs `column`, or `name` with `sql`, or none of them for whole rows; got {said}.")
-    windows = None if given.windows is None else tuple(parse_window(w, what=f"window of {name} in {where}") for w in given.windows)
-    sql = given.sql if given.sql is not None else (given.column if given.name and given.column else None)
-    return core.FeatureColumn(
-        name,
-        tuple(given.functions),
-        sql,
-        windows,
-        ttl=duration_or_none(given.ttl, f"ttl of {name} in {where}"),
-        where=given.where,
-        offset=duration_or_none(given.offset, f"offset of {name} in {where}") or timedelta(0),
-    )
+    def _feature(self, given: FeatureModel, what: str, where: str) -> core.FeatureColumn:
+        # Without a column it is the whole rows that have functions.
+        name = given.name or given.column or ("" if given.sql is None and given.where is None else None)
+        if name is None or (given.column is not None and given.sql is not None):
+            said = given.model_dump(exclude_none=True)
+            raise DeclarationError(
+                f"{where}: {what} needs `column`, or `name` with `sql`, or none of them for whole rows; got {said}. "
+                "Write {column: amount, functions: [sum]} or {name: large, sql: amount > 100, functions: [share]}"
+            )
+        sql = given.sql if given.sql is not None else (given.column if given.name and given.column else None)
+        return core.FeatureColumn(
+            name,
+            tuple(given.functions),
+            sql,
+            self._windows(given.windows, f"{what}.windows"),
+            ttl=self.length_or_none(given.ttl, f"{what}.ttl"),
+            where=given.where,
+            offset=self.length_or_none(given.offset, f"{what}.offset") or timedelta(0),
+        )
 
 
 def _discover(given: DiscoverModel) -> core.Discover:

@@ -274,9 +274,13 @@ def _declared_below(root: Path) -> dict[str, tuple[Project, list[Declared]]]:
     import yaml
     from dagster import DagsterError
 
+    from ml_platform.components.declared_files import check_files
+
     make_importable(root)
     try:
-        return projects_of(dg.ComponentTree.for_project(root))
+        tree = dg.ComponentTree.for_project(root)
+        check_files(Path(tree.defs_module_path))
+        return projects_of(tree)
     except (yaml.YAMLError, DagsterError, ValidationError) as problem:
         raise DeclarationError(f"The declarations of {root.name}/ cannot be read: {problem}") from problem
     except ComponentTreeException as problem:

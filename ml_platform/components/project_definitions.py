@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from dagster.components.core.component_tree import ComponentTreeException
 
+from ml_platform.components.invalid_declarations import InvalidDeclarationsError
 from ml_platform.components.policies import with_freshness
 from ml_platform.components.resource import resources_at
 from ml_platform.core.errors import DeclarationError, Faults, MlPlatformError
@@ -19,14 +19,6 @@ if TYPE_CHECKING:
 
 # Components are built one by one and do not see each other: the first one of a tree compiles the projects for all, and leaves them there.
 _COMPILED = "_ml_platform_projects"
-
-
-class InvalidDeclarationsError(DeclarationError, ComponentTreeException):
-    """What is wrong with a project's declarations, in one message.
-
-    Dagster prints an error of its own kind as it is; to any other it adds a drawing of all components, which marks the one that happened
-    to be built, and the steps that led there.
-    """
 
 
 def definitions_of(component: "Declared", context: dg.ComponentLoadContext) -> dg.Definitions:
@@ -42,7 +34,7 @@ def definitions_of(component: "Declared", context: dg.ComponentLoadContext) -> d
     try:
         project, declared = projects_of(context.component_tree)[project_name(component.folder, context.component_tree)]
     except MlPlatformError as error:
-        raise InvalidDeclarationsError(str(error)) from None
+        raise InvalidDeclarationsError(str(error)) from error
     assets: list[Any] = []
     checks: list[dg.AssetChecksDefinition] = []
     if isinstance(component, Table):
@@ -95,6 +87,9 @@ def declared_below(tree: dg.ComponentTree) -> "dict[str, list[Declared]]":
 
 
 def _compile_all(tree: dg.ComponentTree) -> "dict[str, tuple[Project, list[Declared]]]":
+    from ml_platform.components.declared_files import check_files
+
+    check_files(Path(tree.defs_module_path))
     faults, compiled = Faults(), {}
     for name, found in declared_below(tree).items():
         with faults.collected():
@@ -116,17 +111,39 @@ def _compile_one(name: str, tree: dg.ComponentTree, declared: "list[Declared]") 
     kept = [c for c in declared if isinstance(c, Retention)]
     if len(kept) > 1:
         raise DeclarationError(f"{kept[1].where}: the project has a second retention; the first stands in {kept[0].where}. Keep one.")
-    faults, made = Faults(), []
+    faults, made = Faults(), {}
     for component in declared:
         with faults.collected():
-            made.append((component, _core_of(component)))
-    faults.raise_found()
+            made[id(component)] = _core_of(component)
 
     def of(kind: "type[Declared]") -> list[Any]:
-        return [core for component, core in made if isinstance(component, kind)]
+        return [made[id(c)] for c in declared if isinstance(c, kind) and id(c) in made]
 
-    compiled = compile_project(name, folder, of(Table), of(FeatureView), of(Problem), of(Retention)[0] if kept else None)
+    kinds = {Table: "table", FeatureView: "feature view", Problem: "problem"}
+    broken = [(what, c.name) for c in declared if id(c) not in made for kind, what in kinds.items() if isinstance(c, kind)]
+    with faults.collected():
+        rules = next(iter(of(Retention)), None)
+        compiled = compile_project(name, folder, of(Table), of(FeatureView), of(Problem), rules, broken=broken)
+    if faults.found:
+        raise _pointed(faults, declared)
     return replace(compiled, home=Path(tree.project_root))
+
+
+def _pointed(faults: Faults, declared: "list[Declared]") -> MlPlatformError:
+    """Return what is wrong with declarations as one error, each with the line of the word that it is about."""
+    pointed = Faults()
+    for message in faults.messages:
+        told = next((found for component in declared if (found := component.pointed(message)) != message), message)
+        pointed.found.append(DeclarationError(told))
+    told = sorted(pointed.messages, key=_place_of)
+    return type(faults.found[0])(told[0]) if len(told) == len(faults.found) == 1 else DeclarationError.of(told)
+
+
+def _place_of(message: str) -> tuple[str, int]:
+    """Return the file and the line at the beginning of a message."""
+    file, _, rest = message.partition(":")
+    line = rest.partition(" ")[0].rstrip(":")
+    return file, int(line) if line.isdecimal() else 0
 
 
 def _core_of(component: "Declared") -> Any:

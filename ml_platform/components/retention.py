@@ -13,16 +13,25 @@ from ml_platform.project.compile_retention import DeclaredRetention
 class Retention(Declared):
     """What of the history of everything in the project stays besides what is held; at most one per project."""
 
-    name: Annotated[str, Field(description="For messages; it makes no asset.")] = "retention"
+    name: Annotated[str, Field(description="Only for messages; it makes no asset.", examples=["retention"])] = "retention"
     superseded_for: Annotated[
-        str | None, Field(description="Versions stay until others are read in their place for so long, e.g. 30d.")
+        str | None,
+        Field(
+            description="A version is kept until a newer one has been read in its place for this long (w weeks, d days, h hours). "
+            "Without it, age alone deletes nothing.",
+            examples=["30d"],
+        ),
     ] = None
     versions: Annotated[
-        int | None, Field(description="So many of the newest versions of a partition stay, the one that is read included.")
+        int | None,
+        Field(description="How many of the newest versions of each partition are kept, the one that is read included.", examples=[2]),
     ] = None
     layers: Annotated[
         dict[str, Any],
-        Field(description="The same for single layers: {raw: forever, features: {superseded_for: 7d}}."),
+        Field(
+            description="The same for single layers (raw, tables, features, training, ...): `forever`, or a length and a number.",
+            examples=[{"raw": "forever", "features": {"superseded_for": "7d"}}],
+        ),
     ] = {}
 
     def to_core(self) -> DeclaredRetention:
@@ -36,7 +45,7 @@ class Retention(Declared):
         where = self.where
         default = parse_retention(RetentionModel(superseded_for=self.superseded_for, versions=self.versions), where)
         return DeclaredRetention(
-            default, {layer: parse_retention(given, f"{where}, layer {layer}") for layer, given in self.layers.items()}, where
+            default, {layer: parse_retention(given, where, f"layers.{layer}") for layer, given in self.layers.items()}, where
         )
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:

@@ -1,83 +1,111 @@
 """``type: ml_platform.Table``: checked words in, a core table out, definitions built."""
 
+import re
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any, get_args
 
 import dagster as dg
-import yaml
+from dagster_shared.yaml_utils import parse_yaml_with_source_position
 from pydantic import Field
 
 from ml_platform.components.declared import Declared
 from ml_platform.components.project_definitions import definitions_of
-from ml_platform.core.durations import parse_duration
+from ml_platform.components.source_lines import SourceLines, shown_path
+from ml_platform.components.table_parts import PartitionsModel, SourceModel
 from ml_platform.core.errors import DeclarationError, did_you_mean
-from ml_platform.core.names import check_name
 from ml_platform.tables import table as core
 from ml_platform.tables.contract import Contract
 from ml_platform.tables.parse import parse_contract
-from ml_platform.tables.read_files import FORMATS
 from ml_platform.tables.sql import read_sql
+from ml_platform.tables.yaml_text import read_yaml
 
 _MISSING_DAYS = get_args(core.MissingDays)
-
-
-class SourceModel(dg.Model, dg.Resolvable):
-    """Where the rows come from: exactly one of ``files``, ``asset``, ``python`` and ``sql``."""
-
-    files: Annotated[str | None, Field(description="Pattern below the landing zone; may hold {day} and *.")] = None
-    format: Annotated[str | None, Field(description=f"{', '.join(FORMATS)}; by default the file's ending says it.")] = None
-    null_values: Annotated[list[str] | None, Field(description="Texts that mean no value in CSV files.")] = None
-    asset: Annotated[str | None, Field(description="Key of another Dagster asset, parts joined by /.")] = None
-    path: Annotated[str | None, Field(description="With `asset`: the pattern of the files that it writes.")] = None
-    python: Annotated[str | None, Field(description="file.py:function beside the declaration.")] = None
-    every: Annotated[
-        str | None, Field(description="With `python`: how often the function is called, e.g. 1h; without it only by hand and backfills.")
-    ] = None
-    sql: Annotated[str | None, Field(description="One SELECT over the project's tables, or the path of a .sql file.")] = None
-    reads: Annotated[
-        dict[str, str] | None, Field(description="With `sql` or `python`: the tables that are read, and how far back (0d: the same day).")
-    ] = None
-
-
-class PartitionsModel(dg.Model, dg.Resolvable):
-    """One partition per day of the file."""
-
-    start: Annotated[str, Field(description="First day, YYYY-MM-DD.")]
-    end: Annotated[str | None, Field(description="Day after the last one, for a closed past.")] = None
-    first: Annotated[int, Field(description="Times of a file's rows begin this many days after its day (UTC; may be negative).")] = 0
-    after: Annotated[int, Field(description="Times of a file's rows end before this many days after its day (UTC).")] = 1
 
 
 class Table(Declared):
     """A table of the project: a raw asset of what was delivered, and a table asset of the rows that keep the contract."""
 
-    source: Annotated[SourceModel, Field(description="Where the rows come from.")]
-    contract: Annotated[str | dict[str, Any], Field(description="The contract: a YAML file beside the declaration, or in place.")]
-    key: Annotated[list[str], Field(description="Columns that identify a row.")] = []
-    partitions: Annotated[PartitionsModel | None, Field(description="Daily partitions; none for reference tables.")] = None
-    event_time: Annotated[str | None, Field(description="Column that says when it happened.")] = None
+    source: Annotated[
+        SourceModel,
+        Field(description="Where the rows come from: files, another asset, Python, or SQL.", examples=[{"files": "orders/{day}.csv"}]),
+    ]
+    contract: Annotated[
+        str | dict[str, Any],
+        Field(
+            description="What every row must keep: columns with their types and limits, rules, references. A YAML file beside this one, or "
+            "the contract itself. `ml-platform contract infer FILES` writes a first one.",
+            examples=["orders.contract.yaml"],
+        ),
+    ]
+    key: Annotated[
+        list[str],
+        Field(
+            description="The columns that together identify a row. Default: none, rows are never updates of others.",
+            examples=[["order_id"]],
+        ),
+    ] = []
+    partitions: Annotated[
+        PartitionsModel | None,
+        Field(
+            description="Daily partitions from a first day on. Default: none, a reference table that is delivered as a whole.",
+            examples=[{"start": "2024-01-01"}],
+        ),
+    ] = None
+    event_time: Annotated[
+        str | None,
+        Field(description="The column that says when what a row tells of happened: a timestamp or a date (UTC).", examples=["ordered_at"]),
+    ] = None
     available_at: Annotated[
         str | dict[str, list[str]] | None,
-        Field(description="SQL expression from when a row is known, or {expression: [columns]}; an empty list means all other columns."),
+        Field(
+            description="When a row could first have been known: SQL over its columns. Features use only what was available before their "
+            "cutoff. Where columns become known at different times: each expression with its columns, [] for all others.",
+            examples=["ordered_at", {"ordered_at": ["customer"], "ordered_at + interval 1 day": []}],
+        ),
     ] = None
-    delay: Annotated[str, Field(description="Added to every availability, e.g. 1h.")] = "0s"
+    delay: Annotated[
+        str,
+        Field(
+            description="Added to every availability, for a feed that arrives late (d days, h hours, m minutes). Default: 0s.",
+            examples=["1h"],
+        ),
+    ] = "0s"
     late_after: Annotated[
-        str, Field(description="A new row delivered later than this after its availability counts from its delivery.")
+        str,
+        Field(
+            description="A new row that is delivered later than this after its availability counts from its delivery instead. Default: 1d.",
+            examples=["1d"],
+        ),
     ] = "1d"
     publish: Annotated[
-        str, Field(description="Two runs at once: `last` stands (default), or `strict` refuses the second, saying who published when.")
+        str,
+        Field(
+            description="If two runs make the same partition at once: `last` keeps what finished last (default), `strict` refuses the "
+            "second and says who published when.",
+            examples=["strict"],
+        ),
     ] = "last"
     missing_days: Annotated[
         str,
         Field(
-            description="What a day says of which nothing was delivered: `stop` (default): whoever reads it stops, for nobody knows what "
-            "happened; `are_empty`: nothing happened, files come only for days with rows; `allowed`: readers go on without it and tell so."
+            description="What a day means of which nothing was delivered. `stop` (default): nobody knows, so whoever reads it stops. "
+            "`are_empty`: nothing happened, files come only for days with rows. `allowed`: readers go on without it and say so.",
+            examples=["are_empty"],
         ),
     ] = "stop"
     lost_days: Annotated[
-        list[str], Field(description="Days (YYYY-MM-DD) that will never come: readers go on without them and tell so.")
+        list[str],
+        Field(
+            description="Days (YYYY-MM-DD) that will never be delivered: readers go on without them and say so.", examples=[["2024-02-14"]]
+        ),
     ] = []
-    timeless: Annotated[bool, Field(description="The rows hold for all times; the model card says so.")] = False
+    timeless: Annotated[
+        bool,
+        Field(
+            description="The rows hold for all times, such as the countries of the world; the model card says so. Default: false.",
+            examples=[True],
+        ),
+    ] = False
 
     def to_core(self) -> core.Table:
         """Return the declaration as the core knows it.
@@ -97,15 +125,15 @@ class Table(Declared):
                 f"{where}: missing_days {self.missing_days!r} is not known. {did_you_mean(self.missing_days, _MISSING_DAYS)}"
             )
         return core.Table(
-            name=check_name(self.name, f"table ({where})"),
+            name=self.checked_name("table"),
             source=source,
             contract=self._contract(where),
             description=self.description,
             partitions=self._partitions(where),
             event_time=self.event_time,
             availability=self._availability(),
-            delay=parse_duration(self.delay, what=f"delay of {where}"),
-            late_after=parse_duration(self.late_after, what=f"late_after of {where}"),
+            delay=self.length(self.delay, "delay"),
+            late_after=self.length(self.late_after, "late_after"),
             timeless=self.timeless,
             publish=publish,
             every=self._every(where),
@@ -123,16 +151,37 @@ class Table(Declared):
 
     def _contract(self, where: str) -> Contract:
         if isinstance(self.contract, dict):
-            return parse_contract(self.contract, key=tuple(self.key), where=where)
+            with self.said():
+                return parse_contract(self.contract, key=tuple(self.key), where="contract")
         path = self.folder / self.contract
         try:
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
+            beside = sorted(file.name for file in self.folder.glob("*contract*.y*ml"))
             raise DeclarationError(
-                f"{where}: the contract {self.contract!r} is not beside the declaration. "
+                f"{where}: the contract {self.contract!r} is not beside the declaration. {did_you_mean(self.contract, beside)} "
                 f"Write one with: ml-platform contract infer FILES > {self.contract}"
             ) from None
-        return parse_contract(yaml.safe_load(text), key=tuple(self.key), where=f"{self.contract} (table {self.name!r})")
+        place = shown_path(path)
+        words = read_yaml(text, place)
+        self._check_key(words, place, where)
+        lines = SourceLines(parse_yaml_with_source_position(text, str(path)).source_position_tree, ())
+        try:
+            return parse_contract(words, key=tuple(self.key), where="")
+        except DeclarationError as problem:
+            message = str(problem).removeprefix(": ")
+            raise DeclarationError(lines.told(_word_of(words, message), f"contract of {self.called}", message)) from None
+
+    def _check_key(self, words: Any, place: str, where: str) -> None:
+        """Refuse a key of columns that the contract does not have: it is the declaration that is wrong."""
+        columns = words.get("columns") if isinstance(words, dict) else None
+        if not isinstance(columns, dict):
+            return
+        for column in self.key:
+            if column not in columns:
+                raise DeclarationError(
+                    f"{where}: key names column {column!r}, which {place} does not have. {did_you_mean(column, map(str, columns))}"
+                )
 
     def _source(self, where: str) -> core.Source:
         given = self.source
@@ -141,7 +190,7 @@ class Table(Declared):
             raise DeclarationError(
                 f"{where}: the source needs exactly one of files, asset, python and sql; it has {', '.join(kinds) or 'none'}."
             )
-        reads = {t: parse_duration(d, what=f"reads.{t} of {where}") for t, d in (given.reads or {}).items()}
+        reads = {t: self.length(d, f"source.reads.{t}") for t, d in (given.reads or {}).items()}
         if given.files is not None:
             nulls = {} if given.null_values is None else {"null_values": tuple(given.null_values)}
             return core.FileSource(given.files, given.format, **nulls)
@@ -150,7 +199,7 @@ class Table(Declared):
                 raise DeclarationError(f"{where}: a source `asset` needs `path`: the pattern of the files that the asset writes.")
             return core.AssetSource(tuple(given.asset.split("/")), given.path)
         if given.sql is not None:
-            return core.SqlSource(read_sql(given.sql, self.folder), reads)
+            return core.SqlSource(read_sql(given.sql, self.folder, where=f"{where}, source.sql"), reads)
         file, function = split_python(given.python or "", where)
         path = self.beside(file)
         return core.DerivedPythonSource(path, function, reads) if reads else core.PythonSource(path, function)
@@ -163,9 +212,9 @@ class Table(Declared):
                 f"{where}: `every` says how often a `python` source is called; files and assets are followed, and derived tables as well. "
                 "Leave it out."
             )
-        every = parse_duration(self.source.every, what=f"every of {where}")
+        every = self.length(self.source.every, "source.every")
         if not every:
-            raise DeclarationError(f"{where}: every {self.source.every!r} needs a length of time above zero, such as 1h or 1d.")
+            raise DeclarationError(f"{where}: source.every {self.source.every!r} needs a length of time above zero, such as 1h or 1d.")
         return every
 
     def _partitions(self, where: str) -> core.DailyPartitions | None:
@@ -187,6 +236,18 @@ class Table(Declared):
         return tuple(sorted(groups, key=lambda g: bool(g.columns)))
 
 
+def _word_of(words: Any, message: str) -> tuple[str | int, ...]:
+    """Return the path of the word of a contract that a message begins with: ``column 'country', one_of``, ``rules[0]``."""
+    column = re.match(r"column '([^']*)'(?:, ([a-z_]+)|: ([a-z_]+))?", message)
+    if column is not None:
+        return ("columns", column[1], *(part for part in column.groups()[1:] if part))
+    listed = re.match(r"(rules|references)\[(\d+)\]", message)
+    if listed is not None:
+        return listed[1], int(listed[2])
+    first = message.partition(" ")[0].strip(":")
+    return (first,) if isinstance(words, dict) and first in words else ()
+
+
 def split_python(text: str, where: str) -> tuple[str, str]:
     """Split ``file.py:function``."""
     file, colon, function = text.partition(":")
@@ -199,4 +260,4 @@ def _day(text: object, where: str) -> date:
     try:
         return text.date() if isinstance(text, datetime) else date.fromisoformat(str(text))
     except ValueError:
-        raise DeclarationError(f"{where}: {text!r} is not a day. Write YYYY-MM-DD.") from None
+        raise DeclarationError(f"{where}: {text!r} is not a day. Write year, month and day, such as '2024-01-31'.") from None

@@ -4,6 +4,7 @@ Dagster renders every text as a template whose result is read as a Python litera
 ``at`` and ``'1.10'`` as a number.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -66,7 +67,9 @@ def _render(text: str, scope: Mapping[str, Any]) -> Any:
     except jinja2.TemplateError as problem:
         raise ValueError(f"the template {text!r} cannot be read: {problem}. Names that exist: {', '.join(scope)}.") from None
     if rendered is None:
-        raise ValueError(f"a template in {text!r} gives nothing. If it names an environment variable: it is not set.")
+        variables = re.findall(r"\benv(?:\.|\(\s*['\"])(\w+)", text)
+        told = f"the environment variable {', '.join(variables)} is not set" if variables else "a template in it gives nothing"
+        raise ValueError(f"{text!r} has no value: {told}.")
     return rendered
 
 

@@ -16,6 +16,11 @@ _UNITS = {
 }
 _PART = re.compile(r"(\d+)([wdhms])")
 _WHOLE = re.compile(r"(?:\d+[wdhms])+")
+_WRITE = "Write whole numbers with a unit: '3h', '28d', '1d12h' (w weeks, d days, h hours, m minutes, s seconds)."
+_SPOKEN = {
+    "week": "w", "wk": "w", "day": "d", "hour": "h", "hr": "h", "minute": "m", "min": "m", "second": "s", "sec": "s",
+    "w": "w", "d": "d", "h": "h", "m": "m", "s": "s",
+}  # fmt: skip
 
 
 def parse_duration(text: object, *, what: str = "duration") -> timedelta:
@@ -47,16 +52,19 @@ def parse_duration(text: object, *, what: str = "duration") -> timedelta:
         return text
     if isinstance(text, bool) or not isinstance(text, str):
         raise DurationError(
-            f"The {what} {text!r} has no unit. Write it as text with one: '3h', '28d', '1d12h' "
-            "(w weeks, d days, h hours, m minutes, s seconds). "
-            "YAML reads 12:00 as the number 720 and 7 as a number: put the length in quotes if in doubt."
+            f"{what} {text!r} has no unit. {_WRITE} YAML reads 12:00 as the number 720 and 7 as a number: if in doubt, put it in quotes."
         )
     if not _WHOLE.fullmatch(text.strip()):
-        raise DurationError(
-            f"The {what} {text!r} cannot be read. Write whole numbers with a unit: '3h', '28d', '1d12h' "
-            "(w weeks, d days, h hours, m minutes, s seconds)."
-        )
+        meant = _meant(text)
+        raise DurationError(f"{what} {text!r} cannot be read. {_WRITE}{f' Did you mean {meant!r}?' if meant else ''}")
     return sum((int(n) * _UNITS[u] for n, u in _PART.findall(text)), timedelta())
+
+
+def _meant(text: str) -> str | None:
+    """Return the length that was probably meant by ``7 days``, ``-7D`` or ``P7D``."""
+    parts = re.findall(r"(\d+)\s*([a-z]+)", re.sub(r"^p(?=[\dt])|(?<=\d[a-z])t|^pt", "", text.strip().lower()))
+    units = [_SPOKEN.get(unit) or _SPOKEN.get(unit.removesuffix("s")) for _, unit in parts]
+    return "".join(f"{n}{unit}" for (n, _), unit in zip(parts, units, strict=True)) if parts and all(units) else None
 
 
 def format_duration(length: timedelta) -> str:

@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+
+# How alike words must be that are taken for each other's typing errors, from 0 to 1.
+_NEAR = 0.65
+# What other tools call a thing, and what it is called here.
+_ELSEWHERE = {
+    "avg": ("mean",), "average": ("mean",), "stddev": ("std",), "stdev": ("std",), "variance": ("var",), "minimum": ("min",),
+    "maximum": ("max",), "nunique": ("distinct",), "n_unique": ("distinct",), "count_distinct": ("distinct",), "size": ("count",),
+    "total": ("sum",), "rate": ("share",), "ratio": ("share",), "most_common": ("mode",), "int": ("int64",), "integer": ("int64",),
+    "bigint": ("int64",), "long": ("int64",), "number": ("float64",), "float": ("float64",), "double": ("float64",), "real": ("float64",),
+    "numeric": ("decimal(18,4)", "float64"), "text": ("string",), "str": ("string",), "varchar": ("string",), "object": ("string",),
+    "datetime": ("timestamp",), "timestamptz": ("timestamp",), "datetime64": ("timestamp",), "boolean": ("bool",),
+    "classification": ("binary", "multiclass"), "classifier": ("binary", "multiclass"), "regressor": ("regression",),
+    "lgbm": ("lightgbm",), "logistic_regression": ("logistic",), "dummy": ("constant",), "pk": ("key",), "primary_key": ("key",),
+    "timestamp_field": ("event_time",), "timestamp_column": ("event_time",), "timestamp": ("event_time",), "target": ("label",),
+}  # fmt: skip
 
 
 class MlPlatformError(Exception):
@@ -16,6 +31,16 @@ class MlPlatformError(Exception):
 
 class DeclarationError(MlPlatformError):
     """A declaration (table, view, problem, contract) cannot be right; raised at load, never at run."""
+
+    # Of several that are told together, each.
+    parts: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, messages: Sequence[str]) -> DeclarationError:
+        """Return one error of one or several messages, each told in lines of its own."""
+        error = cls("\n".join(messages))
+        error.parts = tuple(messages)
+        return error
 
 
 class UnknownNameError(DeclarationError):
@@ -112,6 +137,12 @@ class Faults:
         except MlPlatformError as error:
             self.found.append(error)
 
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """What was found, each once."""
+        told = (part for error in self.found for part in ((isinstance(error, DeclarationError) and error.parts) or (str(error),)))
+        return tuple(dict.fromkeys(told))
+
     def raise_found(self) -> None:
         """Raise what was found, if anything was.
 
@@ -123,7 +154,7 @@ class Faults:
         if len(self.found) == 1:
             raise self.found[0]
         if self.found:
-            raise DeclarationError("\n".join(dict.fromkeys(str(error) for error in self.found)))
+            raise DeclarationError.of(self.messages)
 
 
 def did_you_mean(name: str, options: Iterable[str]) -> str:
@@ -144,6 +175,36 @@ def did_you_mean(name: str, options: Iterable[str]) -> str:
     known = sorted(set(options))
     if not known:
         return "Nothing is declared there yet."
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    close = nearest(name, known)
+    hint = f" Did you mean {close!r}?" if close else ""
     return f"What exists: {', '.join(known)}.{hint}"
+
+
+def nearest(name: str, options: Iterable[str]) -> str | None:
+    """Return which of the options was probably meant by a name that is none of them; None if nothing is near.
+
+    Names of several words share some of them by their nature, such as ``customer_id`` and ``store_id``: what is left must be near.
+
+    Examples
+    --------
+    >>> nearest("custmer_id", ["store_id", "customer_id"]), nearest("customer_id", ["store_id"]), nearest("avg", ["mean", "max"])
+    ('customer_id', None, 'mean')
+    """
+    known = list(options)
+    same = {_letters(one): one for one in reversed(known)}
+    if _letters(name) in same:
+        return same[_letters(name)]
+    elsewhere = next((one for one in _ELSEWHERE.get(name.lower(), ()) if one in known), None)
+    if elsewhere is not None:
+        return elsewhere
+    return next((one for one in difflib.get_close_matches(name, known, n=3, cutoff=0.6) if _is_near(name, one)), None)
+
+
+def _letters(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
+def _is_near(name: str, other: str) -> bool:
+    mine, its = name.split("_"), other.split("_")
+    rest, left = ("_".join(word for word in words if word not in both) for words, both in ((mine, its), (its, mine)))
+    return not rest or not left or difflib.SequenceMatcher(None, rest, left).ratio() >= _NEAR

@@ -51,12 +51,25 @@ def check_name(name: object, what: str) -> str:
     DeclarationError
         If it is not lower-case letters, digits and single underscores, starting with a letter.
     """
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or "__" in name:
+    if not is_name(name):
         raise DeclarationError(
             f"{name!r} cannot be the name of a {what}: use lower-case letters, digits and single underscores, "
-            "start with a letter, at most 63 characters. (YAML reads NO, on and 007 as other values: quote them.)"
+            f"start with a letter, at most 63 characters. {_better(name)}"
         )
-    return name
+    return str(name)
+
+
+def _better(name: object) -> str:
+    """Return the nearest name that can be one, or the trap that made it something else."""
+    if not isinstance(name, str):
+        return "YAML reads NO, on and 007 as other values: put it in quotes."
+    words = re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()).strip("_")[:63]
+    return f"Write {words}" if is_name(words) else "Write for example orders"
+
+
+def is_name(name: object) -> bool:
+    """Whether ``name`` can name a thing in the graph, the lake and SQL alike."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None and "__" not in name
 
 
 def lake_table(project: str, layer: str, name: str) -> str:

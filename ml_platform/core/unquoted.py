@@ -26,18 +26,37 @@ def cut_at_a_comma(mapping: Mapping[Any, Any], known: Collection[str]) -> tuple[
     before: str | None = None
     pieces: list[Any] = []
     for key, value in mapping.items():
-        if key in known:
+        # A piece may be called as a word is (`greatest(amount, name)`): it is one while a bracket is open.
+        is_piece = value is None and before is not None and isinstance(mapping[before], str)
+        if is_piece and (key not in known or _is_open(", ".join((mapping[before], *map(str, pieces))))):
+            pieces.append(key)
+        elif key in known:
             if pieces:
                 break
             before = key
-        elif value is None and before is not None and isinstance(mapping[before], str):
-            pieces.append(key)
     if before is None or not pieces:
         return None
     return before, ", ".join(str(part) for part in (mapping[before], *pieces)), tuple(pieces)
 
 
+def _is_open(text: str) -> bool:
+    return text.count("(") > text.count(")")
+
+
 def quote_it(key: str, text: str) -> str:
     """Say that ``key: text`` has to be put in quotes, and how that is written."""
-    quote = "'" if '"' in text else '"'
-    return f"{COMMA[0].upper()}{COMMA[1:]}. Write {key}: {quote}{text}{quote}"
+    return f"{COMMA}. Write {key}: {in_quotes(text)}"
+
+
+def in_quotes(text: str) -> str:
+    """Return a text in the quotes of YAML that it does not hold itself.
+
+    Examples
+    --------
+    >>> print(in_quotes("country in ('NO', 'SE')"), in_quotes('"at" > 1'))
+    "country in ('NO', 'SE')" '"at" > 1'
+    """
+    if '"' not in text and "\\" not in text:
+        return f'"{text}"'
+    doubled = text.replace("'", "''")
+    return f"'{doubled}'"

@@ -22,7 +22,7 @@ def stored_availability(where: str, table: Table, columns: Iterable[str]) -> tup
         if known is None:
             raise DeclarationError(
                 f"{where}: column {column!r} of table {table.name!r} cannot be a feature because nothing says when it is known. "
-                "Declare `available_at` of the table for it."
+                f"Declare it in the table: available_at: {table.event_time or 'a column or SQL over the row'}"
             )
         stored.append(known)
     return tuple(sorted(set(stored)))

@@ -95,7 +95,7 @@ def _sql_columns(view: FeatureView, read: Mapping[str, Table]) -> dict[str, str]
             if table.available_at_column(column) is None:
                 raise DeclarationError(
                     f"{view.where}: column {column!r} of table {name!r} cannot be a feature because nothing says when it is known. "
-                    "Declare `available_at` of the table for it."
+                    f"Declare it in the table: available_at: {table.event_time or 'a column or SQL over the row'}"
                 )
     return dict(bound.columns)
 

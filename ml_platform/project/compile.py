@@ -6,11 +6,13 @@ Passes run in order, and each tells all declarations that it finds wrong; what a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from ml_platform.core.errors import DeclarationError, Faults, UnknownNameError, did_you_mean
+from ml_platform.core.errors import DeclarationError, Faults, MlPlatformError, UnknownNameError, did_you_mean
+from ml_platform.core.names import is_name
 from ml_platform.features.compile import CompiledView, compile_view
 from ml_platform.features.view import FeatureView
 from ml_platform.project.compile_problem import compile_problem
@@ -36,6 +38,8 @@ def compile_project(
     views: Iterable[FeatureView],
     problems: Iterable[Problem],
     retention: DeclaredRetention | None = None,
+    *,
+    broken: Iterable[tuple[str, str]] = (),
 ) -> Project:
     """Compile the declarations of one project into one checked object.
 
@@ -49,6 +53,9 @@ def compile_project(
         The declarations as core objects.
     retention : DeclaredRetention, optional
         What of everything's history stays; all of it where nothing is said.
+    broken : iterable of (str, str)
+        Kind (``table``, ``feature view``, ``problem``) and name of declarations that are known to be wrong already: what refers to them is
+        not judged, but all else is. Without a name that can be one, whatever refers to something unknown may mean it.
 
     Returns
     -------
@@ -60,25 +67,86 @@ def compile_project(
     DeclarationError
         If declarations cannot be right; for each the message names file, cause and what exists.
     """
-    known_tables = _by_name(tables, "table")
-    _for_each(known_tables, lambda table: _check_table(table, known_tables))
-    _check_no_cycle(known_tables)
-    _for_each(known_tables, lambda table: check_derived(table, known_tables, root))
-    known_views = _views(_by_name(views, "feature view"), known_tables)
-    known_problems = _for_each(_by_name(problems, "problem"), lambda problem: compile_problem(problem, known_tables, known_views))
-    _check_days(known_tables, known_views, known_problems)
-    rules = compile_retention(name, retention, known_tables.values(), known_views.values(), known_problems.values())
-    return Project(name, root, known_tables, known_views, known_problems, rules)
+    known = _Known(list(broken))
+    known_tables, known_views = known.by_name(tables, "table"), known.by_name(views, "feature view")
+    # Those that are wrong have names all the same, which are told where another name does not exist.
+    named = known_tables | known.unmade("table")
+    sound = {name: known_tables[name] for name in known.each(known_tables, lambda table: _check_table(table, named))}
+    with known.faults.collected():
+        _check_no_cycle(sound)
+        known.each(sound, lambda table: check_derived(table, named, root))
+    others = known.each({n: v for n, v in known_views.items() if not v.is_expression}, lambda view: compile_view(view, named))
+    # Views of expressions come last, because they name features of the others (and not of each other).
+    last = {n: v for n, v in known_views.items() if v.is_expression}
+    made = others | known.each(last, lambda view: compile_view(view, named, others))
+    compiled = {name: made[name] for name in known_views if name in made}
+    shown: dict[str, Any] = compiled | known.unmade("feature view") | dict.fromkeys(known_views.keys() - made.keys())
+    known_problems = known.each(known.by_name(problems, "problem"), lambda problem: compile_problem(problem, named, shown))
+    known.faults.raise_found()
+    if not known.broken:
+        _check_days(known_tables, compiled, known_problems)
+    rules = compile_retention(name, retention, known_tables.values(), compiled.values(), known_problems.values())
+    return Project(name, root, known_tables, compiled, known_problems, rules)
 
 
-def _for_each(declarations: Mapping[str, Declaration], made: Callable[[Declaration], Made]) -> dict[str, Made]:
-    """Return what is made of each declaration; what is wrong with any of them is told together."""
-    faults, found = Faults(), {}
-    for name, declaration in declarations.items():
-        with faults.collected():
-            found[name] = made(declaration)
-    faults.raise_found()
-    return found
+@dataclass
+class _Known:
+    """Which declarations of a project are known to be wrong, and why; what refers to one of these is not judged."""
+
+    unmade_already: list[tuple[str, str]]
+    faults: Faults = field(default_factory=Faults)
+
+    def __post_init__(self) -> None:
+        self.broken = {name for _, name in self.unmade_already}
+        # One without a name that can be one may be what an unknown name means.
+        self._nameless = any(not is_name(name) for name in self.broken)
+
+    def unmade(self, kind: str) -> dict[str, Any]:
+        """Return the names of declarations of a kind that could not be made, without anything behind them."""
+        return dict.fromkeys(name for what, name in self.unmade_already if what == kind and is_name(name))
+
+    def each(self, declarations: Mapping[str, Declaration], made: Callable[[Declaration], Made]) -> dict[str, Made]:
+        """Return what is made of each declaration that is right."""
+        found: dict[str, Made] = {}
+        for name, declaration in declarations.items():
+            if self.broken.isdisjoint(_names_in(declaration)):
+                try:
+                    found[name] = made(declaration)
+                except MlPlatformError as fault:
+                    if not (self._nameless and isinstance(fault, UnknownNameError)):
+                        self.faults.found.append(fault)
+            if name not in found:
+                self.broken.add(name)
+        return found
+
+    def by_name(self, declarations: Iterable[Declaration], what: str) -> dict[str, Declaration]:
+        """Return declarations by name; of two that are called alike, the first."""
+        found: dict[str, Declaration] = {}
+        for one in declarations:
+            first = found.setdefault(one.name, one)
+            if first is not one:
+                self.faults.found.append(
+                    DeclarationError(
+                        f"{one.where}: there is a second {what} {one.name!r}; the first stands in {first.where}. Give one of them "
+                        "another name."
+                    )
+                )
+                self.broken.add(one.name)
+                # What refers to either of them by another name refers to something unknown.
+                self._nameless = True
+        return dict(sorted(found.items()))
+
+
+def _names_in(declaration: Table | FeatureView | Problem) -> set[str]:
+    """Return the tables and views that a declaration names."""
+    if isinstance(declaration, Table):
+        source = declaration.source
+        reads = source.reads if isinstance(source, SqlSource | DerivedPythonSource) else ()
+        return {*(reference.table for reference in declaration.contract.references), *reads}
+    if isinstance(declaration, FeatureView):
+        return {*declaration.reads, *(name.partition(".")[0] for name in declaration.inputs), declaration.source or ""}
+    found = {declaration.spine.table, declaration.label.table, *(name.partition(".")[0] for name in declaration.features)}
+    return found | set(declaration.discover.tables if declaration.discover is not None else ())
 
 
 def _check_table(table: Table, tables: Mapping[str, Table]) -> None:
@@ -86,25 +154,6 @@ def _check_table(table: Table, tables: Mapping[str, Table]) -> None:
     _check_columns(table)
     _check_references(table, tables)
     _check_partitions(table)
-
-
-def _views(views: Mapping[str, FeatureView], tables: Mapping[str, Table]) -> dict[str, CompiledView]:
-    """Compile the views; those of expressions come last, because they name features of the others (and not of each other)."""
-    others = _for_each({n: v for n, v in views.items() if not v.is_expression}, lambda view: compile_view(view, tables))
-    made = _for_each({n: v for n, v in views.items() if v.is_expression}, lambda view: compile_view(view, tables, others))
-    return {name: made[name] if name in made else others[name] for name in views}
-
-
-def _by_name(declarations: Iterable[Declaration], what: str) -> dict[str, Declaration]:
-    found: dict[str, Declaration] = {}
-    for declaration in declarations:
-        if declaration.name in found:
-            raise DeclarationError(
-                f"{declaration.where}: there is a second {what} {declaration.name!r}; the first stands in "
-                f"{found[declaration.name].where}. Rename one."
-            )
-        found[declaration.name] = declaration
-    return dict(sorted(found.items()))
 
 
 def _check_columns(table: Table) -> None:
@@ -136,12 +185,13 @@ def _check_references(table: Table, tables: Mapping[str, Table]) -> None:
         other = tables.get(reference.table)
         if other is None:
             raise UnknownNameError(
-                f"{table.where}: reference {reference.name!r} names table {reference.table!r}. {did_you_mean(reference.table, tables)}"
+                f"{table.where}: a reference of its contract names table {reference.table!r}. {did_you_mean(reference.table, tables)}"
             )
         for column, contract in [*((c, table.contract) for c in reference.columns), *((c, other.contract) for c in reference.to_columns)]:
             if contract.column(column) is None:
                 raise UnknownNameError(
-                    f"{table.where}: reference {reference.name!r} names column {column!r}. {did_you_mean(column, contract.column_names)}"
+                    f"{table.where}: reference {reference.name!r} of its contract names column {column!r}. "
+                    f"{did_you_mean(column, contract.column_names)}"
                 )
     source = table.source
     if isinstance(source, SqlSource | DerivedPythonSource):

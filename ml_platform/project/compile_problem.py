@@ -58,7 +58,8 @@ def compile_problem(problem: Problem, tables: Mapping[str, Table], views: Mappin
             columns.append(_table_column(problem, tables[owner], column, joinable, label_table))
         else:
             raise UnknownNameError(
-                f"{problem.where}: feature {feature!r} names neither a view nor a table's column. {did_you_mean(owner, [*views, *tables])}"
+                f"{problem.where}: feature {feature!r} names neither a view nor a column of a table (table.column). "
+                f"{did_you_mean(owner, [*views, *tables])}"
             )
     searched = problem.discover is not None or any(views[name].view.discover is not None for name, _ in view_entities)
     names = _feature_names(problem, tables, views, view_entities)

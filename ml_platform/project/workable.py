@@ -40,8 +40,8 @@ def check_lengths(problem: Problem) -> None:
     needed = training.validate + training.test + problem.reach
     if training.look_back <= needed:
         raise DeclarationError(
-            f"{problem.where}: training.look_back ({training.look_back}) leaves nothing to train on after validate, test and the "
-            f"label's horizon ({needed}). Make look_back longer."
+            f"{problem.where}: training.look_back ({format_duration(training.look_back)}) leaves nothing to train on: validate, test "
+            f"and the label's horizon take {format_duration(needed)} of it. Write look_back: {format_duration(4 * needed)} or so."
         )
     if problem.model.trainer not in TRAINERS:
         raise UnknownNameError(

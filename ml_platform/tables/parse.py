@@ -49,8 +49,10 @@ def parse_contract(mapping: object, *, key: Sequence[str] = (), where: str) -> C
     contract = Contract(
         columns=columns,
         key=keys,
-        rules=tuple(_rule(r, where) for r in _list(mapping.get("rules"), f"{where}: rules")),
-        references=tuple(_reference(r, where) for r in _list(mapping.get("references"), f"{where}: references")),
+        rules=tuple(_rule(r, f"{where}: rules[{n}]") for n, r in enumerate(_list(mapping.get("rules"), f"{where}: rules"))),
+        references=tuple(
+            _reference(r, f"{where}: references[{n}]") for n, r in enumerate(_list(mapping.get("references"), f"{where}: references"))
+        ),
         max_rejected=_number(mapping.get("max_rejected", Contract.max_rejected), f"{where}: max_rejected", whole=False),
         min_rows=int(_number(mapping.get("min_rows", Contract.min_rows), f"{where}: min_rows", whole=True)),
         max_shrink=None if mapping.get("max_shrink") is None else _number(mapping["max_shrink"], f"{where}: max_shrink", whole=False),
@@ -142,7 +144,7 @@ def check_zone(zone: object, where: str) -> str | None:
 
 
 def _rule(body: object, where: str) -> RowRule:
-    body = _mapping(body, f"{where}: a rule", _RULE_KEYS, "rule")
+    body = _mapping(body, where, _RULE_KEYS, "rule")
     where = f"{where}: rule {body.get('name')!r}"
     if not isinstance(body.get("sql"), str):
         raise DeclarationError(f"{where} needs 'sql:', a condition that good rows fulfil, as text; got {body.get('sql')!r}.")
@@ -155,7 +157,6 @@ def _rule(body: object, where: str) -> RowRule:
 
 
 def _reference(body: object, where: str) -> Reference:
-    where = f"{where}: a reference"
     body = _mapping(body, where, _REFERENCE_KEYS, "reference")
     columns = _names(body.get("columns"), f"{where}: columns")
     if not columns or not isinstance(body.get("in"), str):

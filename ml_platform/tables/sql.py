@@ -71,7 +71,8 @@ def read_sql(text: object, folder: Path | str, *, where: str = "the declaration"
         return path.read_text(encoding="utf-8").strip().rstrip(";").rstrip()
     except OSError:
         there = [p.name for p in path.parent.glob("*.sql")] if path.parent.is_dir() else []
-        raise UnknownNameError(f"{where}: there is no SQL file {path}. {did_you_mean(path.name, there)}") from None
+        known = f" {did_you_mean(path.name, there)}" if there else ""
+        raise UnknownNameError(f"{where}: there is no SQL file {text.strip()!r} beside the declaration.{known}") from None
 
 
 def bind_expression(
@@ -125,7 +126,9 @@ def bind_expression(
     if in_where is not None and not (aggregate and aggregates):
         raise DeclarationError(f"{where} {_explain(in_where)}")
     if aggregate and not aggregates:
-        raise DeclarationError(f"{where} must be an aggregate over the rows that match, such as 'max({next(iter(columns), 'x')})'.")
+        raise DeclarationError(
+            f"{where} must be an aggregate over the rows that match, such as count(*) > 0 or max({next(iter(columns), 'x')})."
+        )
     extra = ", count(*)" if aggregate else ""
     grouped = f" GROUP BY {', '.join(map(quote_name, group))}" if group else ""
     described = _describe(f"SELECT ({sql}\n){extra} FROM {row}{grouped}", where)

@@ -28,6 +28,9 @@ def parse_select(sql: object, where: str) -> dict[str, Any]:
         message = answer["error_message"]
         if "Only SELECT" in message:
             message = "something other than a SELECT"
+        if message == 'syntax error at or near ")"' and ")" not in sql[:-1].removesuffix("\n"):
+            # The parenthesis is ours, around an expression.
+            message = "it ends too early"
         raise DeclarationError(f"{where} cannot be read as SQL: {message}.")
     if len(answer["statements"]) != 1:
         raise DeclarationError(f"{where} must be one statement, without ';' inside.")

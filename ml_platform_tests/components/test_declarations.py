@@ -13,6 +13,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from pydantic import TypeAdapter
 
 from ml_platform.components.feature_view import FeatureView
 from ml_platform.components.opening import open_project
@@ -65,13 +66,13 @@ WRONG = [
     (
         "a window without unit",
         ("[7d, 28d]", "[7, 28d]"),
-        r"(?s)defs\.yaml:17 \(FeatureView 'spending'\): windows\[0\] is 7: .*a length of time needs a unit.*17 \|   windows: \[7, 28d\]",
+        r"(?s)defs\.yaml:17 \(FeatureView 'spending'\): windows is \[7, 28d\], .* needs a unit.*Write windows: \[7d, 28d\]\n +17 \|   win",
     ),
     ("a window with another unit", ("[7d, 28d]", "[7 days, 28d]"), r"defs\.yaml:\d+.*'7 days' cannot be read.*unit: '3h', '28d'"),
     (
         "a label without horizon",
         (" horizon: 7d,", ""),
-        r"(?s)defs\.yaml:\d+.*Problem 'buys_again'\): label needs `horizon`: how long after the cutoff rows count",
+        r"(?s)defs\.yaml:\d+.*Problem 'buys_again'\): label needs the field `horizon`\. How long after the cutoff.* Write horizon: 7d",
     ),
     ("a horizon of nothing", ("horizon: 7d", "horizon: 0d"), r"defs\.yaml:\d+.*horizon must be longer than nothing, e\.g\. horizon: 36h"),
     (
@@ -97,22 +98,22 @@ WRONG = [
     (
         "a word that is not known",
         ("  windows: [7d, 28d]", "  windows: [7d, 28d]\n  refrsh: 1h"),
-        r"(?s)defs\.yaml:\d+.*FeatureView 'spending'\): knows no `refrsh`\. What exists: .*Did you mean 'refresh'",
+        r"(?s)defs\.yaml:\d+.*FeatureView 'spending'\): a FeatureView has no field `refrsh`\. What exists: .*Did you mean 'refresh'",
     ),
     (
         "a comma in SQL without quotes",
         ("sql: amount > 100,", "sql: round(coalesce(amount, 0), 1) > 100,"),
-        r"(?s)defs\.yaml:20 .*'spending'\): features\[1\]: .*comma.*Write sql: \"round\(coalesce\(amount, 0\), 1\) > 100\"\n +20 \| ",
+        r"(?s)defs\.yaml:20 .*'spending'\): features\[1\]\.sql is cut: .*Write sql: \"round\(coalesce\(amount, 0\), 1\) > 100\"\n +20 \| ",
     ),
     (
         "a comma in the SQL of a contract without quotes",
         ("\ncolumns:\n", "\nrules: [{name: some, sql: coalesce(amount, 0) > 0}]\ncolumns:\n"),
-        r"orders\.contract\.yaml.*a rule: .*comma.*Write sql: \"coalesce\(amount, 0\) > 0\"",
+        r"orders\.contract\.yaml:2 .*rules\[0\]: .*comma.*Write sql: \"coalesce\(amount, 0\) > 0\"",
     ),
     (
         "an environment variable that is not set",
         ("source: orders\n", 'source: "{{ env.NOT_SET_ANYWHERE }}"\n'),
-        r"(?s)defs\.yaml:\d+ \(FeatureView 'spending'\): a template in '\{\{ env\.NOT_SET_ANYWHERE \}\}' gives nothing.*not set",
+        r"(?s)defs\.yaml:\d+ \(FeatureView 'spending'\): '\{\{ env\.NOT_SET_ANYWHERE \}\}' has no value: .* NOT_SET_ANYWHERE is not set",
     ),
     (
         "a template of an unknown name",
@@ -122,7 +123,7 @@ WRONG = [
     (
         "a word of a part that is not known",
         ("without_rows: zero", "without_row: zero"),
-        r"(?s)defs\.yaml:\d+.*label knows no `without_row`\. What exists: from, horizon, match, sql, without_rows",
+        r"(?s)defs\.yaml:\d+.*label has no field `without_row`\. What exists: from, horizon, match, sql, without_rows",
     ),
     (
         "two features of one name",
@@ -149,7 +150,11 @@ WRONG = [
     ("a selection of all at times", ("  training: {every", "  selection: {method: all, every: 7d}\n  training: {every"), "Leave .every"),
     ("an age without unit", ("  training: {every", "  selection: {every: 28 days}\n  training: {every"), r"selection\.every.*unit"),
     ("an unknown feature", ("features: [spending]", "features: [spendings]"), r"'spendings'.*Did you mean 'spending'"),
-    ("an unknown key", ("key: [order_id]", "key: [order]"), r"orders\.contract\.yaml.*'order'.*Did you mean 'order_id'"),
+    (
+        "an unknown key",
+        ("key: [order_id]", "key: [order]"),
+        r"defs\.yaml:8 .*'order', which .*orders\.contract\.yaml does not have.*Did you mean 'order_id'",
+    ),
     ("a pattern without its day", ("orders/{day}.csv", "orders/all.csv"), r"defs\.yaml:\d+.*no \{day\}"),
     (
         "two sources",
@@ -169,7 +174,7 @@ WRONG = [
     (
         "a name that SQL cannot hold",
         ("name: spending", "name: Spending"),
-        r"'Spending' cannot be the name of a feature view.*defs\.yaml:\d+",
+        r"defs\.yaml:\d+.*'Spending' cannot be the name of a feature view.*Write spending",
     ),
     (
         "an unknown way to publish",
@@ -336,7 +341,7 @@ def test_several_faults_are_told_at_once_each_with_its_own_line(tmp_path: Path, 
         "every: 7d, look", "evry: 7d, look"
     )
     with pytest.raises(
-        DeclarationError, match=r"(?s)defs\.yaml:19.*features\[0\] knows no `windos`.*defs\.yaml:28.*training knows no `evry`"
+        DeclarationError, match=r"(?s)defs\.yaml:19.*features\[0\] has no field `windos`.*defs\.yaml:28.*training has no field `evry`"
     ):
         compile_bent(tmp_path, monkeypatch, (DECLARATIONS, twice))
     copied = DECLARATIONS + "---\n" + DECLARATIONS.split("---\n")[1]
@@ -347,8 +352,8 @@ def test_several_faults_are_told_at_once_each_with_its_own_line(tmp_path: Path, 
 
 
 def test_the_published_schema_names_the_wrong_word() -> None:
-    """``dg check yaml`` and editors judge by it, without us."""
-    validator = jsonschema.Draft202012Validator(FeatureView.get_model_cls().model_json_schema())
+    """Editors judge by it, without us."""
+    validator = jsonschema.Draft202012Validator(TypeAdapter(FeatureView.get_model_cls()).json_schema())
 
     def told(feature: dict[str, object], **more: object) -> list[tuple[list[object], str]]:
         errors = validator.iter_errors({"name": "spending", "source": "orders", "features": [{"column": "amount"}, feature], **more})
@@ -371,16 +376,17 @@ def test_a_failed_declaration_is_one_message(tmp_path: Path) -> None:
     seen = {
         "schema": _run(root, "dg", "check", "defs", "--use-active-venv"),
         "load": _run(root, "dg", "check", "defs", "--use-active-venv", "--no-check-yaml"),
+        "list": _run(root, "dg", "list", "defs"),
         "ours": _run(root, "ml-platform", "features", "explain", "spending.customer_large_share_7d"),
     }
     line = "20 |     - {name: large, sql: coalesce(amount, 0) > 100, functions: [share]}"
     assert [name for name, text in seen.items() if line not in text] == []
-    assert "put the SQL in quotes" in seen["schema"]
-    for name in ("load", "ours"):
+    assert 'Write sql: "coalesce(amount, 0) > 100"' in seen["schema"]
+    for name in ("load", "list", "ours"):
         assert seen[name].count('Write sql: "coalesce(amount, 0) > 100"') == 1
         assert "caused by" not in seen[name]
         assert "During handling" not in seen[name]
-    assert "Traceback" not in seen["ours"]
+        assert re.search(r"Traceback|Stack Trace|frames hidden|File \"", seen[name]) is None, seen[name]
     assert len(seen["ours"].splitlines()) == 2
 
 

@@ -156,14 +156,14 @@ WRONG = [
         "a word",
         (KEY, KEY + "  retention: never\n"),
         "",
-        r"Table 'orders'\), retention: the retention 'never' cannot be read. Write forever",
+        r"Table 'orders'\): retention is 'never'. Write forever",
     ),
-    ("no unit", (KEY, KEY + "  retention: {superseded_for: 30 days}\n"), "", r"superseded_for of .*'30 days'.*unit"),
+    ("no unit", (KEY, KEY + "  retention: {superseded_for: 30 days}\n"), "", r"retention\.superseded_for '30 days'.*unit"),
     ("no version", (KEY, KEY + "  retention: {versions: 0}\n"), "", r"newest 0 versions cannot be kept: give 1 or more"),
     ("another key", (KEY, KEY + "  retention: {version: 1}\n"), "", r"version"),
     ("an unknown layer", None, DEFAULT.replace("features:", "feature:"), r"layers names 'feature'.*Did you mean 'features'"),
     ("a second one", None, DEFAULT + DEFAULT, r"has a second retention.*Keep one"),
-    ("a wrong layer", None, DEFAULT.replace("raw: forever", "raw: never"), r"layer raw: the retention 'never' cannot be read"),
+    ("a wrong layer", None, DEFAULT.replace("raw: forever", "raw: never"), r"layers\.raw is 'never'. Write forever"),
 ]
 
 

@@ -1,0 +1,102 @@
+"""The files that declarations are written in, read before Dagster reads them: what it would fail for is said in our words.
+
+Dagster reads the YAML of a code location file by file, and stops at the first that it cannot read with an error of the reader's own. Of a
+word that stands twice it takes the second without a sound.
+"""
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+import ml_platform
+from ml_platform.components.declared import Declared
+from ml_platform.components.source_lines import shown_path
+from ml_platform.core.errors import DeclarationError, Faults, did_you_mean
+from ml_platform.tables.yaml_text import documents, told, yaml_faults
+
+_FILES = ("defs.yaml", "defs.yml", "component.yaml")
+_TOP = ("type", "attributes", "requirements", "template_vars_module", "post_processing")
+_OURS = "ml_platform."
+
+
+def check_files(defs: Path) -> None:
+    """Check that the files below a ``defs`` folder hold declarations that Dagster can read as they were meant.
+
+    Raises
+    ------
+    DeclarationError
+        If a file is no YAML, a word stands twice, or a declaration has no type that exists; all faults are told, each with its line.
+    """
+    faults = Faults()
+    for file in sorted(path for path in defs.rglob("*") if path.name in _FILES and path.is_file()):
+        for fault in _faults_of(file):
+            with faults.collected():
+                raise DeclarationError(fault)
+    faults.raise_found()
+
+
+def component_types() -> dict[str, type[Declared]]:
+    """Return the kinds of declarations by the type that a file names, such as ``ml_platform.Table``."""
+    found = {name: getattr(ml_platform, name) for name in ml_platform.__all__}
+    return {f"{_OURS}{name}": kind for name, kind in found.items() if isinstance(kind, type) and issubclass(kind, Declared)}
+
+
+def _faults_of(file: Path) -> list[str]:
+    place = shown_path(file)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as problem:
+        return [f"{place}: the file holds what is no text in UTF-8 (byte {problem.start}). Save it as UTF-8."]
+    found = yaml_faults(text, place)
+    return found or [told(place, text, number, what) for node in documents(text) for number, what in _faults_at_top(node)]
+
+
+def _faults_at_top(node: yaml.Node) -> Iterator[tuple[int, str]]:
+    """Yield what is wrong with one declaration above its attributes, with its line."""
+    number = node.start_mark.line + 1
+    if not isinstance(node, yaml.MappingNode):
+        if isinstance(node, yaml.ScalarNode) and not node.value:
+            yield number, "the declaration is empty: two lines --- follow each other, or the file ends with one. Remove one."
+        else:
+            yield number, "this is no declaration: it has no `type:` and no `attributes:`. Write type: ml_platform.Table, then attributes:"
+        return
+    words = {key.value: (key.start_mark.line + 1, value) for key, value in node.value}
+    known = component_types()
+    if "type" not in words:
+        yield number, f"the declaration has no type. Write type: ml_platform.Table above attributes:. {did_you_mean('', known)}"
+    kind = words["type"][1].value if "type" in words else ""
+    wrong = _wrong_type(str(kind), known) if kind else None
+    if wrong is not None:
+        yield words["type"][0], wrong
+    for word, (line, _) in words.items():
+        if word not in _TOP:
+            fields = known[kind].model_fields if kind in known else {}
+            if word in {field.alias or name for name, field in fields.items()}:
+                yield line, f"`{word}` stands beside `attributes:`, not in them. Indent it by two spaces."
+            else:
+                yield line, f"a declaration has no `{word}` beside its attributes. {did_you_mean(word, _TOP)}"
+    attributes = words.get("attributes")
+    if attributes is not None and kind in known and not isinstance(attributes[1], yaml.MappingNode):
+        needed = [field.alias or name for name, field in known[kind].model_fields.items() if field.is_required()]
+        yield attributes[0], f"`attributes:` is empty. A {kind.removeprefix(_OURS)} needs {', '.join(needed)}, each in a line below it."
+
+
+def _wrong_type(kind: str, known: dict[str, type[Declared]]) -> str | None:
+    """Return why a type cannot be that of a declaration; None if it can, or is for Dagster to judge."""
+    parts = kind.split(".")
+    same = next((name for name in known if name.rpartition(".")[2] == parts[-1]), None)
+    if len(parts) == 1:
+        meant = f"Did you mean '{same}'?" if same else did_you_mean(f"{_OURS}{kind}", known)
+        return f"the type '{kind}' names no package. {meant}"
+    if kind.startswith(_OURS):
+        return None if len(parts) > 2 or kind in known else f"there is no type '{kind}'. {did_you_mean(kind, known)}"
+    try:
+        exists = not parts[0] or importlib.util.find_spec(parts[0]) is not None
+    except (ImportError, ValueError):
+        exists = False
+    if exists:
+        return None
+    meant = f" Did you mean '{same}'?" if same else ""
+    return f"the type '{kind}' is of a package {parts[0]} that is not installed here.{meant}"

@@ -1,0 +1,40 @@
+"""How Dagster shows that declarations cannot be right: our message, and nothing around it."""
+
+import os
+from typing import Any
+
+from dagster.components.core.component_tree import ComponentTreeException
+
+from ml_platform.core.errors import DeclarationError
+
+try:
+    # Dagster shows an error that was told by another process as that process told it. Private, so it may be gone one day: then our
+    # message stands in a traceback, as that of any error does.
+    from dagster._core.errors import DagsterUserCodeProcessError as ToldError
+    from dagster._utils.error import SerializableErrorInfo
+except ImportError:
+    ToldError: Any = Exception
+    SerializableErrorInfo: Any = None
+
+TRACEBACK = "ML_PLATFORM_TRACEBACK"
+
+
+class InvalidDeclarationsError(DeclarationError, ComponentTreeException, ToldError):
+    """What is wrong with the declarations of a code location, in one message.
+
+    To an error that is not of its own kind Dagster adds a drawing of all components, which marks the one that happened to be built, and
+    the steps that led there. With ``ML_PLATFORM_TRACEBACK=1`` these are shown.
+    """
+
+    def __init__(self, message: str) -> None:
+        if SerializableErrorInfo is None:
+            super().__init__(message)
+            return
+        shown = SerializableErrorInfo(message=f"{message}\n", stack=[], cls_name=type(self).__name__)
+        told: dict[str, Any] = {"user_code_process_error_infos": [] if wants_traceback() else [shown]}
+        super().__init__(message, **told)
+
+
+def wants_traceback() -> bool:
+    """Whether the steps that led to an error are asked for."""
+    return os.environ.get(TRACEBACK, "").lower() in ("1", "true", "yes")
