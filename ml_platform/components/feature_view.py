@@ -8,6 +8,7 @@ from pydantic import Field
 
 from ml_platform.components.declared import Declared
 from ml_platform.components.project_definitions import definitions_of
+from ml_platform.components.scaffolds import ViewScaffolder
 from ml_platform.components.table import split_python
 from ml_platform.core.errors import DeclarationError, did_you_mean
 from ml_platform.features import view as core
@@ -73,6 +74,7 @@ class DiscoverModel(dg.Model, dg.Resolvable):
     max_features: Annotated[int, Field(description="At most this many features per entity. Default: 200.", examples=[50])] = 200
 
 
+@dg.scaffold_with(ViewScaffolder)
 class FeatureView(Declared):
     """Features of one or more entities from one source, one asset per entity."""
 

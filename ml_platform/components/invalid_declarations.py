@@ -11,7 +11,7 @@ try:
     # Dagster shows an error that was told by another process as that process told it. Private, so it may be gone one day: then our
     # message stands in a traceback, as that of any error does.
     from dagster._core.errors import DagsterUserCodeProcessError as ToldError
-    from dagster._utils.error import SerializableErrorInfo
+    from dagster_shared.error import SerializableErrorInfo
 except ImportError:
     ToldError: Any = Exception
     SerializableErrorInfo: Any = None

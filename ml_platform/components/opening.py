@@ -281,12 +281,11 @@ def _declared_below(root: Path) -> dict[str, tuple[Project, list[Declared]]]:
         tree = dg.ComponentTree.for_project(root)
         check_files(Path(tree.defs_module_path))
         return projects_of(tree)
-    except (yaml.YAMLError, DagsterError, ValidationError) as problem:
-        raise DeclarationError(f"The declarations of {root.name}/ cannot be read: {problem}") from problem
-    except ComponentTreeException as problem:
-        if isinstance(problem, DeclarationError) or problem.__cause__ is None:
+    except (yaml.YAMLError, DagsterError, ValidationError, ComponentTreeException) as problem:
+        if isinstance(problem, DeclarationError):
             raise
-        raise DeclarationError(f"The declarations of {root.name}/ cannot be read: {problem.__cause__}") from problem
+        cause = problem.__cause__ if isinstance(problem, ComponentTreeException) else None
+        raise DeclarationError(f"The declarations of {root.name}/ cannot be read: {cause or problem}") from problem
 
 
 def _dg_root(start: Path) -> Path:

@@ -19,11 +19,13 @@ from ml_platform.components.problem_parts import (
     ValueModel,
 )
 from ml_platform.components.project_definitions import definitions_of
+from ml_platform.components.scaffolds import ProblemScaffolder
 from ml_platform.core.errors import DeclarationError, did_you_mean
 from ml_platform.tables.sql import read_sql
 from ml_platform.training import problem as core
 
 
+@dg.scaffold_with(ProblemScaffolder)
 class Problem(Declared):
     """A prediction problem: training set, selection, model, champion, predictions, outcomes and monitoring as assets."""
 
@@ -44,8 +46,8 @@ class Problem(Declared):
     task: Annotated[
         core.DeclaredTask | None,
         Field(
-            description="binary (a probability), multiclass (one for each class), regression (a number) or quantiles (of a number). Default: "
-            "what the label's type says: true or false, a text, a number; a few whole numbers leave it open.",
+            description="binary (a probability), multiclass (one for each class), regression (a number) or quantiles (of a number). "
+            "Default: what the label's type says: true or false, a text, a number; a few whole numbers leave it open.",
             examples=["regression"],
         ),
     ] = None

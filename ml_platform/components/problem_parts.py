@@ -76,8 +76,8 @@ class LabelModel(dg.Model, dg.Resolvable):
     without_rows: Annotated[
         core.WithoutRows | ValueModel,
         Field(
-            description="What the label is where no row matches: `exclude` leaves the row out (default), `zero` is 0 or false, `null` is an "
-            "unknown label; or a value of your own, a number or a class.",
+            description="What the label is where no row matches: `exclude` leaves the row out (default), `zero` is 0 or false, `null` is "
+            "unknown; or a value of your own, a number or a class.",
             examples=["zero", {"value": 60}],
         ),
     ] = "exclude"

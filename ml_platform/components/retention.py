@@ -7,9 +7,11 @@ from pydantic import Field
 
 from ml_platform.components.declared import Declared, RetentionModel, parse_retention
 from ml_platform.components.project_definitions import definitions_of
+from ml_platform.components.scaffolds import RetentionScaffolder
 from ml_platform.project.compile_retention import DeclaredRetention
 
 
+@dg.scaffold_with(RetentionScaffolder)
 class Retention(Declared):
     """What of the history of everything in the project stays besides what is held; at most one per project."""
 

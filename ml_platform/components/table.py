@@ -10,6 +10,7 @@ from pydantic import Field
 
 from ml_platform.components.declared import Declared
 from ml_platform.components.project_definitions import definitions_of
+from ml_platform.components.scaffolds import TableScaffolder
 from ml_platform.components.source_lines import SourceLines, shown_path
 from ml_platform.components.table_parts import PartitionsModel, SourceModel
 from ml_platform.core.errors import DeclarationError, did_you_mean
@@ -22,6 +23,7 @@ from ml_platform.tables.yaml_text import read_yaml
 _MISSING_DAYS = get_args(core.MissingDays)
 
 
+@dg.scaffold_with(TableScaffolder)
 class Table(Declared):
     """A table of the project: a raw asset of what was delivered, and a table asset of the rows that keep the contract."""
 

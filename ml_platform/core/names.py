@@ -63,8 +63,13 @@ def _better(name: object) -> str:
     """Return the nearest name that can be one, or the trap that made it something else."""
     if not isinstance(name, str):
         return "YAML reads NO, on and 007 as other values: put it in quotes."
-    words = re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()).strip("_")[:63]
-    return f"Write {words}" if is_name(words) else "Write for example orders"
+    return f"Write {written_as_name(name) or 'for example orders'}"
+
+
+def written_as_name(text: str) -> str | None:
+    """Return the nearest name to some words, such as ``daily_sales`` for ``Daily Sales``; None if they hold none."""
+    words = re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text).lower()).strip("_")[:63]
+    return words if is_name(words) else None
 
 
 def is_name(name: object) -> bool:

@@ -82,8 +82,13 @@ WRONG = [
     ),
     (
         "a feature from the very row that the label is taken from",
-        (GRID, OF_ROWS.replace("MATCH", "order_id")),
-        r"defs\.yaml:\d+.*orders\.amount is not known at the cutoff: the row of 'orders' with this key is the one that the label is taken",
+        (
+            DECLARATIONS,
+            PAID_LATER.replace(
+                GRID, OF_ROWS.replace("MATCH", "order_id").replace("count(*)", "sum(amount)").replace("orders.amount", "orders.country")
+            ),
+        ),
+        r"defs\.yaml:\d+.*orders\.country is not known at the cutoff: the row of 'orders' with this key is the one that the label is taken",
     ),
     (
         "a feature that is known later than its row",

@@ -44,5 +44,5 @@ def test_the_text_of_saved_definitions_is_what_is_declared(tmp_path):
 
 
 def test_a_window_without_unit_is_said(tmp_path):
-    with pytest.raises(DurationError, match=r"discover.windows of problem.yaml:3"):
+    with pytest.raises(DurationError, match=r"problem.yaml:3: discover\.windows\[0\] '28' cannot be read"):
         DiscoverModel(tables=["schedule"], windows=["28"]).to_core(tmp_path, "problem.yaml:3")
