@@ -31,7 +31,7 @@ class SpineModel(dg.Model, dg.Resolvable):
     steps: Annotated[
         int,
         Field(
-            description="With `each`: forecast this many stretches of the label's horizon, one after the other; 7 with a horizon of 1d is a "
+            description="With `each`: forecast this many stretches of the label's horizon one after the other; 7 with a horizon of 1d is a "
             "week. Default: 1.",
             examples=[7],
         ),

@@ -238,7 +238,7 @@ def _inferred(files: str, root: Path | None) -> Any:
 def _project_of(request: dg.ScaffoldRequest[Any]) -> str:
     """Return which project a declaration belongs to, and how to give it another one."""
     parts = request.target_path.parts
-    below = parts[parts.index("defs") + 1 :] if "defs" in parts else parts[-1:]
+    below = list(parts[parts.index("defs") + 1 :] if "defs" in parts else parts[-1:])
     if len(below) > 1 or not is_name(below[0]):
         return f"It belongs to the project {below[0]}."
     others = sorted(folder.name for folder in request.target_path.parent.iterdir() if folder != request.target_path and folder.is_dir())

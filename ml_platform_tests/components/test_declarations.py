@@ -81,14 +81,9 @@ WRONG = [
         r"defs\.yaml:\d+.*orders\.amount cannot be joined: its key \(order_id\) is not in the spine, which has customer",
     ),
     (
-        "a feature from the very row that the label is taken from",
-        (
-            DECLARATIONS,
-            PAID_LATER.replace(
-                GRID, OF_ROWS.replace("MATCH", "order_id").replace("count(*)", "sum(amount)").replace("orders.amount", "orders.country")
-            ),
-        ),
-        r"defs\.yaml:\d+.*orders\.country is not known at the cutoff: the row of 'orders' with this key is the one that the label is taken",
+        "a label that is known as soon as the row that is predicted for",
+        (GRID, OF_ROWS.replace("MATCH", "order_id")),
+        r"defs\.yaml:\d+.*the label `count\(\*\) > 0` is taken from the very row that is predicted for and reads no column",
     ),
     (
         "a feature that is known later than its row",
