@@ -120,6 +120,10 @@ def _tell_what_was_not_made(context: dg.AssetExecutionContext, key: dg.AssetKey,
     """Say in the run's log which partitions were stopped, and of which there is nothing to make yet."""
     name = key.to_user_string()
     stopped = [p for p in outcome.partitions if p.stopped]
+    if stopped:
+        # A run that has made the others is green, and what stands on them is made in it: the list of runs shows what it has not made.
+        label = f"ml_platform/{'.'.join(['stopped', *key.path[-2:]])[:63]}"
+        context.instance.add_run_tags(context.run.run_id, {label: f"{len(stopped)} of {len(outcome.partitions)} partitions"})
     for one in stopped[:_STOPPED_SHOWN]:
         context.log.warning(mask(f"{name} {one.partition or ''} was stopped: {one.stopped}"))
     if rest := stopped[_STOPPED_SHOWN:]:
@@ -198,12 +202,22 @@ def metadata_value(value: Any) -> Any:
     if isinstance(value, Markdown):
         return dg.MetadataValue.md(value.text)
     if isinstance(value, Plot):
-        from ml_platform.components.plots import draw
-
-        return dg.MetadataValue.md(draw(value))
+        return dg.MetadataValue.md(_drawn(value))
     if isinstance(value, bool | int | float | str):
         return _finite(value)
     return value if isinstance(value, dg.MetadataValue) else str(value)
+
+
+def _drawn(plot: Plot) -> str:
+    from ml_platform.components.plots import draw
+
+    try:
+        return draw(plot)
+    except Exception as error:
+        # The rows are published by now: a step that failed for its picture would say that they are not.
+        told = mask(f"The {plot.kind} plot could not be drawn: {type(error).__name__}: {error}")
+        dg.get_dagster_logger().warning(told)
+        return told
 
 
 def shown_metadata(instance: dg.DagsterInstance, outcome: Outcome) -> dict[str, Any]:

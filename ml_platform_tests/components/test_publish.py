@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -15,7 +17,7 @@ from ml_platform.components import publish as publishing
 from ml_platform.components.asset_plan import AssetPlan, Dep, asset_of
 from ml_platform.components.resource import resources_at
 from ml_platform.core.errors import ContractBrokenError
-from ml_platform.pipeline.outcome import CheckOutcome, Markdown, Outcome, PartitionOutcome, Rows
+from ml_platform.pipeline.outcome import CheckOutcome, Markdown, Outcome, PartitionOutcome, Plot, Rows
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import Project
 from ml_platform.tables.table import DailyPartitions
@@ -116,8 +118,23 @@ def test_a_range_run_gives_each_partition_its_own_content_version_and_leaves_a_s
         assert "told" not in made[DAYS[0]].metadata
         check = instance.get_latest_asset_check_evaluation_record(dg.AssetCheckKey(dg.AssetKey(["shop", "tables", "orders"]), "contract"))
         assert check is not None
+        run = instance.get_run_by_id(result.run_id)
+        assert run is not None
+        assert run.tags["ml_platform/stopped.tables.orders"] == "1 of 4 partitions", "the list of runs shows that not all of it was made"
         assert sorted(events(instance, "shop", "features", "spending")) == [d for d in DAYS if d != STOPPED], "what is below ran"
         assert sorted(events(instance, "theirs")) == DAYS, "the events of other people's assets in the same run are not held back"
+
+
+def test_a_plot_that_cannot_be_drawn_is_a_warning(tmp_path: Path) -> None:
+    def plotted(workspace: Workspace, keys: Sequence[str | None]) -> Outcome:
+        return replace(make(workspace, keys), metadata={"curve": Plot("calibration", {"bins": "none"})})
+
+    with local_instance() as instance:
+        result = execute(graph(tmp_path, plotted), instance, DAYS[:1], only=dg.AssetKey(["shop", "tables", "orders"]))
+        assert result.success
+        told = events(instance, "shop", "tables", "orders")[DAYS[0]].metadata["curve"].value
+        assert str(told).startswith("The calibration plot could not be drawn: ")
+        assert [e.level for e in instance.all_logs(result.run_id) if e.user_message == told] == [logging.WARNING]
 
 
 def stop_all(workspace: Workspace, keys: Sequence[str | None]) -> Outcome:

@@ -128,6 +128,7 @@ def test_a_stopped_day_is_red_where_a_person_looks_until_it_is_mended(server: We
     (told,) = [e["failureMetadata"]["description"] for e in stopped["eventConnection"]["events"] if e.get("failureMetadata")]
     assert "Nothing was published of shop/tables/orders: 2024-01-01: " in told
     assert "order_id" in told
+    assert {"key": "ml_platform/stopped.tables.orders", "value": "1 of 1 partitions"} in stopped["tags"]
     stats, contract = looked_at()
     assert stats["numFailed"] == 1
     assert contract["status"] == "FAILED"

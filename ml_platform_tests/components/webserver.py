@@ -24,7 +24,7 @@ LAUNCH = """mutation L($p: ExecutionParams!) { launchPipelineExecution(execution
   __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message }
   ... on RunConfigValidationInvalid { errors { message } } } }"""
 RUN = """query R($id: ID!) { runOrError(runId: $id) {
-  __typename ... on Run { status stats { ... on RunStatsSnapshot { stepsFailed materializations } }
+  __typename ... on Run { status tags { key value } stats { ... on RunStatsSnapshot { stepsFailed materializations } }
     eventConnection { events { ... on ExecutionStepFailureEvent { error { message } failureMetadata { description } } } } } } }"""
 ASSET = """query A($k: AssetKeyInput!) { assetOrError(assetKey: $k) { ... on Asset {
   assetMaterializations(limit: 50) { runId partition tags { key value } metadataEntries { label } }
