@@ -28,6 +28,7 @@ WORDS = {
             "`in_process`",
             "`multiprocess` runs every step of a run in a process of its own: 2 to 5 CPU seconds more per step.",
         ),
+        "ML_PLATFORM_TRACEBACK": ("none", "`1`: a wrong declaration is shown with Dagster's traceback, not with our message alone."),
         "ML_PLATFORM_ENGINE": ("`local`", "Where features are computed: `local` (this process) or `dask` (a cluster)."),
         "ML_PLATFORM_DASK_ADDRESS": ("processes of this machine", "The scheduler of the cluster: `tcp://host:8786`."),
         "ML_PLATFORM_WORKERS": ("number of cores", "Tasks at a time, or processes of a cluster that is started here."),

@@ -14,10 +14,13 @@ import ml_platform
 from ml_platform.features.functions import FUNCTIONS
 from ml_platform_docs.checks import checks
 from ml_platform_docs.commands import commands, commands_page
+from ml_platform_docs.contract import contract_page
 from ml_platform_docs.declarations import declaration_page, fields_of
 from ml_platform_docs.functions import functions_page
 from ml_platform_docs.hook import made_pages
+from ml_platform_docs.metrics import metrics_page
 from ml_platform_docs.python_names import python_page
+from ml_platform_docs.settings import settings_page
 from ml_platform_tests.site.blocks import REPOSITORY
 
 DOCS = REPOSITORY / "docs"
@@ -74,6 +77,11 @@ def test_every_command_and_option_is_told() -> None:
 def test_every_function_and_check_is_told() -> None:
     assert [name for name in FUNCTIONS if f"| `{name}` |" not in functions_page()] == []
     assert [key for key, text in checks().items() if not text] == []
+
+
+def test_every_setting_metric_and_word_of_a_contract_is_told() -> None:
+    """The makers of these pages refuse what they have no words for; here that is said before the whole site is built."""
+    assert all("| " in page() for page in (settings_page, metrics_page, contract_page))
 
 
 def test_every_public_name_is_told() -> None:
