@@ -14,7 +14,7 @@ from ml_platform.components.publish import publish
 from ml_platform.components.ready import Ready, Waits
 from ml_platform.components.step import begin_step
 from ml_platform.components.step_failure import step_failure
-from ml_platform.components.version_events import BRANCH_METADATA
+from ml_platform.components.version_events import BRANCH_METADATA, POINTER_METADATA
 from ml_platform.core.errors import MlPlatformError
 from ml_platform.core.machine_errors import describe_machine_error
 from ml_platform.core.masking import mask, mask_error
@@ -128,6 +128,8 @@ def _spec(plan: AssetPlan, partitions_def: dg.PartitionsDefinition | None) -> dg
     metadata: dict[str, Any] = {"dagster/table_name": plan.project.lake_table(plan.layer, plan.name)}
     if plan.column_schema is not None:
         metadata["dagster/column_schema"] = plan.column_schema
+    if plan.pointer:
+        metadata[POINTER_METADATA] = True
     description, branch = plan.description, branch_name()
     if branch != MAIN:
         metadata[BRANCH_METADATA] = branch

@@ -5,10 +5,9 @@ from datetime import timedelta
 import dagster as dg
 
 from ml_platform.components.asset_plan import AssetPlan, Dep, asset_of
-from ml_platform.components.automation import follows_landed_days
 from ml_platform.components.column_schemas import feature_columns
 from ml_platform.components.mappings import days_up, files_of_times
-from ml_platform.components.table_assets import raw_keys
+from ml_platform.components.table_assets import follows_days_of
 from ml_platform.core.durations import format_duration
 from ml_platform.features.compile import CompiledView
 from ml_platform.features.compile_windows import as_window
@@ -90,6 +89,6 @@ def _plan(project: Project, view: CompiledView, entity: tuple[str, ...]) -> Asse
         kinds=("duckdb", "polars", "featuretools") if view.view.discover else ("duckdb", "polars"),
         code_version=declared_code_version(project, "features", view.asset_names[entity]),
         column_schema=feature_columns(view, entity),
-        automation=follows_landed_days(raw_keys(project, list(view.reads))),
+        automation=follows_days_of(project, view.reads),
         waits=waits,
     )

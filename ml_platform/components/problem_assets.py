@@ -7,11 +7,10 @@ from typing import Any
 import dagster as dg
 
 from ml_platform.components.asset_plan import AssetPlan, Dep, asset_of
-from ml_platform.components.automation import follows_landed_days
 from ml_platform.components.column_schemas import training_columns
 from ml_platform.components.feature_assets import feature_key, reach_days, whole_days
 from ml_platform.components.mappings import days_up, files_of_times, window
-from ml_platform.components.table_assets import raw_keys
+from ml_platform.components.table_assets import follows_days_of
 from ml_platform.core.durations import format_duration
 from ml_platform.pipeline.declared_code import declared_code_version
 from ml_platform.pipeline.needed import searched_tables, stored_tables
@@ -169,14 +168,13 @@ def champion_plan(project: Project, problem: CompiledProblem) -> AssetPlan:
     )  # fmt: skip
 
 
-def _sources(project: Project, problem: CompiledProblem) -> list[dg.AssetKey]:
-    """Return the raw assets that must have landed for a day before that day can be scored."""
-    names = [
+def _sources(project: Project, problem: CompiledProblem) -> list[str]:
+    """Return the tables of which a day must have landed before that day can be scored."""
+    return [
         problem.spine_table.name,
         *(t for view, _ in problem.view_entities for t in project.view(view).reads),
         *searched_tables(problem),
     ]
-    return raw_keys(project, names)
 
 
 def _predictions(project: Project, problem: CompiledProblem) -> AssetPlan:
@@ -197,8 +195,8 @@ def _predictions(project: Project, problem: CompiledProblem) -> AssetPlan:
         description="Scores of the spine's rows whose cutoff has passed, given by the champion of that moment, beside the features it saw. "
         "A score that was given never changes; an open day only grows.",
         partitions=project.partitions, deps=_unique(deps), checks={}, kinds=(problem.problem.model.trainer, "polars"),
-        automation=follows_landed_days(
-            _sources(project, problem), pointers=[champion], awaited=[d.key for d in deps if d.key.path[1] == "features"]
+        automation=follows_days_of(
+            project, _sources(project, problem), pointers=[champion], awaited=[d.key for d in deps if d.key.path[1] == "features"]
         ),
         waits=waits,
     )  # fmt: skip
@@ -222,7 +220,7 @@ def _outcomes(project: Project, problem: CompiledProblem) -> AssetPlan:
         description=f"The labels of that day's predictions, once they are mature ({format_duration(problem.maturity)} after the cutoff, "
         "for all rows at once), beside the score that was given.",
         partitions=project.partitions, deps=tuple(deps), checks={}, kinds=("duckdb",),
-        automation=follows_landed_days(raw_keys(project, [problem.label_table.name]), awaited=[deps[0].key]), waits=waits,
+        automation=follows_days_of(project, [problem.label_table.name], awaited=[deps[0].key]), waits=waits,
     )  # fmt: skip
 
 
@@ -263,5 +261,5 @@ def _monitoring(project: Project, problem: CompiledProblem) -> AssetPlan:
         judge=judge,
         newest=1,
         kinds=("duckdb", "evidently"),
-        automation=follows_landed_days(_sources(project, problem), awaited=[d.key for d in deps]), waits=waits,
+        automation=follows_days_of(project, _sources(project, problem), awaited=[d.key for d in deps]), waits=waits,
     )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from dagster._core.definitions.data_version import DATA_VERSION_TAG, DEFAULT_DATA_VERSION, extract_data_version_from_entry
 
-from ml_platform.components.version_events import POINTER_VERSION, version_metadata, version_tags
+from ml_platform.components.version_events import POINTER_METADATA, POINTER_VERSION, version_metadata, version_tags
 
 if TYPE_CHECKING:
     from ml_platform.lake.lake import Lake
@@ -125,7 +125,10 @@ class Resync:
         return {partition: found.get(DATA_VERSION_TAG) for partition, found in tags.items()}
 
     def _data_version(self, key: dg.AssetKey, version: "Version") -> str:
-        return POINTER_VERSION if _is_pointer(key) else version.data_hash
+        return POINTER_VERSION if self._is_pointer(key) else version.data_hash
+
+    def _is_pointer(self, key: dg.AssetKey) -> bool:
+        return POINTER_METADATA in self._graph.get(key).metadata
 
     def _code_version(self, key: dg.AssetKey, version: "Version") -> str | None:
         """Return the asset's code version if the version was made by today's code, else another one: then it is shown as stale."""
@@ -160,13 +163,9 @@ class Resync:
             table = "/".join(parent.path)
             read, heads = used.get(table, {}), self._heads_of(table)
             current = all(day in heads and heads[day].data_hash == content.data_hash for day, content in read.items())
-            whole = read[None].data_hash if None in read and not _is_pointer(parent) else version
+            whole = read[None].data_hash if None in read and not self._is_pointer(parent) else version
             found[parent] = (whole, pointer if current else _FIRST_EVENT)
         return found
-
-
-def _is_pointer(key: dg.AssetKey) -> bool:
-    return len(key.path) == 3 and key.path[1] == "champion"
 
 
 def _origin(version: "Version") -> dict[str, Any]:

@@ -12,6 +12,7 @@ from ml_platform.components.crashed import ask_again
 from ml_platform.components.fetching import fetching_sensor
 from ml_platform.components.following import being_made, newest_events, upstream_of
 from ml_platform.components.mappings import daily
+from ml_platform.components.split_requests import LOOKED_AT, look_at_days, request_whole
 from ml_platform.components.step import release_ended
 from ml_platform.core.intervals import shift_day
 from ml_platform.core.names import PROBLEM_LAYERS, TABLE_LAYERS, TRAINED_LAYERS
@@ -26,7 +27,6 @@ RETRAINING_SECONDS = 30
 FOLLOWED = "@followed"
 # Dagster lets a sensor that is ticked where our code is judge 500 assets and checks.
 MOST_CONDITIONS = 450
-LANDED_LAYERS = TABLE_LAYERS
 RETRAINED_LAYERS = (*TRAINED_LAYERS, "champion")
 
 
@@ -67,7 +67,7 @@ def _layers(project: Project) -> list[str]:
 def _landing_sensor(project: Project) -> dg.SensorDefinition:
     @dg.sensor(
         name=f"{project.name}_landing",
-        target=_selection(project, LANDED_LAYERS),
+        target=_selection(project, TABLE_LAYERS),
         minimum_interval_seconds=LANDING_SECONDS,
         default_status=_default_status(),
         required_resource_keys={"platform"},
@@ -104,8 +104,12 @@ def _landing_sensor(project: Project) -> dg.SensorDefinition:
         signatures |= {table: seen[table] for table in {*problems, *resting} if table in seen}
         if marks:
             signatures[FOLLOWED] = marks
+        cut = look_at_days(context.instance, workspace, seen.get(LOOKED_AT, {}), leave_out=deliveries.changed)
+        if cut.looked_at:
+            signatures[LOOKED_AT] = cut.looked_at
         cursor = json.dumps(signatures, separators=(",", ":"))
-        if requests := [*requests_of(project, deliveries.changed), *ask_again(context, f"{project.name}_landing")]:
+        asked = [*requests_of(project, deliveries.changed), *cut.requests, *ask_again(context, f"{project.name}_landing")]
+        if requests := asked:
             return dg.SensorResult(run_requests=requests, cursor=cursor)
         later = sum(deliveries.later.values())
         rest = f" The files of {later} have another time and are still to be compared." if later else ""
@@ -123,12 +127,18 @@ def _not_yet(project: Project, table: str, keys: Iterable[str]) -> set[str]:
 
 
 def requests_of(project: Project, changed: Mapping[str, list[str]]) -> Iterable[dg.RunRequest]:
-    """Group what is new into runs: one for the tables without partitions, one per stretch of days that the same tables share."""
-    plain = sorted(t for t, keys in changed.items() if keys == [""])
+    """Group what is new into runs: one for the tables without partitions, one per delivery of many days, one per stretch of days that the
+    same tables share.
+    """
+    whole = sorted(t for t, keys in changed.items() if keys == [""])
+    plain = [t for t in whole if not project.tables[t].splits]
     if plain:
         yield dg.RunRequest(asset_selection=_landed_assets(project, plain))
+    for table in whole:
+        if project.tables[table].splits:
+            yield request_whole(project, project.tables[table])
     stretches: dict[tuple[str, str], list[str]] = {}
-    for table in sorted(set(changed) - set(plain)):
+    for table in sorted(set(changed) - set(whole)):
         days = daily(project.tables[table].partitions)  # type: ignore[arg-type]
         for first, last in _stretches([k for k in changed[table] if days.has_partition_key(k)]):
             stretches.setdefault((first, last), []).append(table)
@@ -147,7 +157,7 @@ def _landed_assets(project: Project, tables: Iterable[str]) -> list[dg.AssetKey]
 
     Whether there is anything new is known when both are there: what stands on the tables is asked for if they hold something else.
     """
-    return [dg.AssetKey([project.name, layer, table]) for layer in LANDED_LAYERS for table in tables]
+    return [dg.AssetKey([project.name, layer, table]) for layer in TABLE_LAYERS for table in tables]
 
 
 def _stretches(days: list[str]) -> list[tuple[str, str]]:

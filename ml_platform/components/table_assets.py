@@ -1,11 +1,13 @@
 """The two assets of a table: ``raw`` is what was delivered, ``tables`` the rows that keep the contract."""
 
+from collections.abc import Sequence
+
 import dagster as dg
 
 from ml_platform.components.asset_plan import AssetPlan, Dep, asset_of
 from ml_platform.components.automation import follows_its_day, follows_landed_days
 from ml_platform.components.mappings import days_up, window
-from ml_platform.components.ready import Waits
+from ml_platform.components.ready import Ready, Waits
 from ml_platform.core.errors import DeclarationError
 from ml_platform.pipeline.declared_code import declared_code_version
 from ml_platform.project.project import Project
@@ -24,6 +26,12 @@ DECLARED = {
 }
 
 
+_SPLIT = (
+    " A delivery holds many days; each row keeps the origin of the delivery that first brought it, and one that is not delivered any more "
+    "stays with the time when it was missed (`_withdrawn_at`). The table's days are made from it, and only those whose rows have changed."
+)
+
+
 def assets_of(project: Project, table: Table) -> list[dg.AssetsDefinition]:
     """Return the raw and the table asset of ``table``; a derived table has no raw one."""
     if table.is_derived:
@@ -37,17 +45,33 @@ def table_plan(project: Project, name: str) -> AssetPlan:
     return _derived_plan(project, table) if table.is_derived else _table_plan(project, table)
 
 
-def raw_keys(project: Project, names: list[str]) -> list[dg.AssetKey]:
-    """Return the daily raw assets that the tables ``names`` stand on; through derived tables down to their sources."""
-    found: dict[str, None] = {}
+def follows_days_of(
+    project: Project, names: Sequence[str], pointers: Sequence[dg.AssetKey] = (), awaited: Sequence[dg.AssetKey] = ()
+) -> dg.AutomationCondition:
+    """Return the condition of what follows the landed days of the tables ``names``; through derived tables down to their sources.
+
+    Where a delivery holds many days, its raw asset has none: a day has landed when the table has it. ``pointers`` and ``awaited`` are as of
+    :func:`ml_platform.components.automation.follows_landed_days`.
+    """
+    found: dict[str, Table] = {}
     waiting = list(names)
     while waiting:
         table = project.table(waiting.pop())
         if table.is_derived:
             waiting += list(table.reads)
         elif table.partitions is not None:
-            found[table.name] = None
-    return [dg.AssetKey([project.name, "raw", name]) for name in sorted(found)]
+            found[table.name] = table
+    raw = [dg.AssetKey([project.name, "raw", name]) for name in sorted(found) if not found[name].splits]
+    condition = follows_landed_days(raw, pointers, awaited)
+    cut = [name for name in sorted(found) if found[name].splits]
+    if not cut:
+        return condition
+
+    def waits(workspace, days):
+        heads = {name: workspace.lake.heads(workspace.table("tables", name)) for name in cut}
+        return {day: f"{name} has not landed" for name in cut for day in days if day not in heads[name]}
+
+    return (condition & Ready(project, waits)).with_label(condition.get_label())
 
 
 def column_schema(contract: Contract) -> dg.TableSchema:
@@ -86,14 +110,16 @@ def _raw_plan(project: Project, table: Table) -> AssetPlan:
         run=run,
         description=f"What was delivered for **{table.name}**, {told}: every row with its file, position and delivery "
         f"time. Nothing is judged "
-        f"here but whether it can be read.\n\n{table.description}",
-        partitions=table.partitions,
+        f"here but whether it can be read.{_SPLIT if table.splits else ''}\n\n{table.description}",
+        partitions=table.raw_partitions,
         deps=deps,
         checks={"arrival": "Every requested day has landed, and every file could be read."},
         judge=judge,
         owners=table.owners,
         tags=table.tags,
         kinds=(_kind(source), "parquet"),
+        # A delivery of many days changes few of them: the days that it leaves as they were are not out of date.
+        pointer=table.splits,
         code_version=declared_code_version(project, "raw", table.name),
     )
 
@@ -111,7 +137,8 @@ def _kind(source: object) -> str:
 
 def _table_plan(project: Project, table: Table) -> AssetPlan:
     raw = dg.AssetKey([project.name, "raw", table.name])
-    return _checked_plan(project, table, (Dep(raw),), follows_its_day())
+    # Which days a delivery of many has changed is known when it is opened: the landing sensor asks for them.
+    return _checked_plan(project, table, (Dep(raw),), None if table.splits else follows_its_day())
 
 
 def _derived_plan(project: Project, table: Table) -> AssetPlan:
@@ -122,7 +149,7 @@ def _derived_plan(project: Project, table: Table) -> AssetPlan:
         )
         for read, back in table.reads.items()
     )
-    condition = follows_landed_days(raw_keys(project, [table.name])) if table.partitions else follows_its_day()
+    condition = follows_days_of(project, [table.name]) if table.partitions else follows_its_day()
 
     def waits(workspace, days):
         from ml_platform.pipeline.derived import Inputs
@@ -134,7 +161,7 @@ def _derived_plan(project: Project, table: Table) -> AssetPlan:
 
 
 def _checked_plan(
-    project: Project, table: Table, deps: tuple[Dep, ...], condition: dg.AutomationCondition, waits: Waits | None = None
+    project: Project, table: Table, deps: tuple[Dep, ...], condition: dg.AutomationCondition | None, waits: Waits | None = None
 ) -> AssetPlan:
     def run(workspace, keys):
         from ml_platform.pipeline.table import materialize_table
@@ -155,7 +182,7 @@ def _checked_plan(
         description=f"{table.description or table.name}{key} Rows that break the contract stand in quarantine with the rules they broke.",
         partitions=table.partitions,
         deps=deps,
-        checks=CONTRACT_CHECKS | (DECLARED if not table.is_derived and table.availability and table.partitions else {}),
+        checks=CONTRACT_CHECKS | (DECLARED if not table.is_derived and table.availability and table.raw_partitions else {}),
         judge=judge,
         owners=table.owners,
         tags=table.tags,

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 # Scoring reads the champion by pointer: a promotion must not make a year of predictions stale.
 POINTER_VERSION = "pointer"
+# Metadata of the assets that are read by pointer: their data version stays the same whatever they hold.
+POINTER_METADATA = "lake/pointer"
 # Metadata of assets and materializations, and a tag of runs: nothing of it on `main`.
 BRANCH_METADATA = "lake/branch"
 # Which version of the lake an event tells of.

@@ -98,13 +98,23 @@ def _stopped(workspace: Workspace, table: Table, partition: str | None, where: s
         told = f" It was stopped because: {newest.properties['reason']}" if newest is not None and newest.kind == REJECTED else ""
         raise ContractBrokenError(f"{where} was not stopped for losing rows, so there is nothing to accept.{told}")
     loss = newest.properties["loss"]
-    raw = workspace.lake.resolve(workspace.table("raw", table.name), partitions=[partition])
-    if not table.is_derived and (not raw or content_of(workspace, table, raw) != loss["content"]):
+    if not table.is_derived and _delivered_now(workspace, table, partition) != loss["content"]:
         raise ContractBrokenError(f"{where} was delivered again since it was stopped. Materialize it again, then decide.")
     readable = workspace.lake.resolve(name, partitions=[partition])
     if not readable or readable[0].data_hash != loss["replaces"]:
         raise ContractBrokenError(f"What is readable of {where} has changed since it was stopped. Materialize it again, then decide.")
     return newest
+
+
+def _delivered_now(workspace: Workspace, table: Table, partition: str | None) -> str | None:
+    """Return what identifies what is delivered of a partition now; None for nothing."""
+    if table.splits:
+        from ml_platform.pipeline.split import raw_head, split
+
+        head = raw_head(workspace, table)
+        return None if head is None else split(workspace, table, head).digest(partition)
+    raw = workspace.lake.resolve(workspace.table("raw", table.name), partitions=[partition])
+    return content_of(workspace, table, raw) if raw else None
 
 
 def _rows(decisions: list[dict[str, Any]]) -> pa.Table:

@@ -15,6 +15,7 @@ from ml_platform.pipeline.feature_table import DEFINITIONS
 from ml_platform.pipeline.feature_values import resolve_features
 from ml_platform.pipeline.layer_code import ENGINE, layer_code
 from ml_platform.pipeline.layers import RECORDED_LAYERS, TRAINED_LAYERS, layer_of
+from ml_platform.pipeline.split_table import spoken_days
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem
 from ml_platform.tables.types import stored_schema
@@ -168,6 +169,8 @@ def _new(workspace: Workspace, heads: dict[str, dict[str | None, Version]]) -> l
             layer, name = layer_of(table), parse_table(table).name
             daily = project.tables[name].partitions is not None if layer == "tables" else project.partitions is not None
             keys = {key for one in above for key in days.get(one, ()) if (key is not None) == daily}
+            if layer == "tables" and project.tables[name].splits and days.get(above[0]):
+                keys = set(spoken_days(workspace, project.tables[name]) or ())
             # What stands on another new table is built for the same days.
             days[table] = keys
             found.append(Recomputed(table, NEW, "", tuple(sorted(keys, key=lambda k: k or "")), 0, 0))

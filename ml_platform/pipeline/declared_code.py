@@ -71,6 +71,8 @@ def raw_code_version(table: Table, root: Path) -> str:
         source = {"pattern": table.source.pattern}
     elif isinstance(table.source, PythonSource):
         source = {"function": table.source.function, "code": source_hash(root, table.source.file)}
+    if table.splits:
+        source["whole"] = True
     return content_hash((layer_code("raw"), source))
 
 

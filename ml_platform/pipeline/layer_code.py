@@ -23,13 +23,13 @@ _PRESENTATION = (
     "core.errors", "features.explain", "features.explain_code", "pipeline.feature_figures", "pipeline.table_report",
     "tables.infer", "tables.pandera_schema", "tables.profile", "models.card",
 )  # fmt: skip
-_TABLES = ("core", "tables", "pipeline.declared_availability", "pipeline.derived", "pipeline.raw_rows")
+_TABLES = ("core", "tables", "pipeline.declared_availability", "pipeline.derived", "pipeline.raw_rows", "pipeline.split", "pipeline.split_table")
 _FEATURES = ("core", "tables", "features", "pipeline.feature_events", "pipeline.feature_jobs", "pipeline.feature_table")
 _DAYS = ("pipeline.coverage", "pipeline.presence", "pipeline.problem_reach")
 _VALUES = ("pipeline.expression_values", "pipeline.feature_values", "pipeline.nested_values")
 _ROWS = ("training", "pipeline.population", "pipeline.problem_rows", "pipeline.spine_row", "pipeline.training_rows")
 _CODE = {
-    "raw": _Code(("pipeline.raw",), ("core", "tables", "pipeline.deliveries")),
+    "raw": _Code(("pipeline.raw",), ("core", "tables", "pipeline.deliveries", "pipeline.row_history")),
     "tables": _Code(("pipeline.table",), _TABLES),
     "features": _Code(("pipeline.feature_table",), _FEATURES),
     "training": _Code(("pipeline.training_set",), (*_FEATURES, *_VALUES, *_ROWS, *_DAYS)),

@@ -120,11 +120,29 @@ class Presence:
             return self._derived(key)
         if self.workspace.lake.scope.pinned is not None:
             return Missing(NOT_DELIVERED)
+        if self.table.splits:
+            return self._split(key)
         if key in self._raw:
             return Missing(NOT_MADE, "it has landed and its table was not materialized")
         if key in self._landed:
             return Missing(NOT_MADE, "its file lies in the landing zone and was not materialized, or could not be read")
         return Missing(NOT_DELIVERED, "" if self.there else "nothing of it was ever materialized")
+
+    def _split(self, key: str) -> Missing:
+        """A day of a delivery of many is what the delivery says: it speaks of the days from its first row to its last."""
+        if self._spoken is None:
+            landed = "its file lies in the landing zone and was not materialized, or could not be read"
+            return Missing(NOT_MADE, landed) if self._landed else Missing(NOT_DELIVERED, "nothing of it was ever materialized")
+        if key in self._spoken:
+            return Missing(NOT_MADE, "it has landed and its table was not materialized")
+        return Missing(NOT_DELIVERED, f"its rows go from {min(self._spoken)} to {max(self._spoken)}" if self._spoken else "it has no rows")
+
+    @cached_property
+    def _spoken(self) -> frozenset[str] | None:
+        """The days that a delivery of many speaks of; None if there is none that can be cut into days."""
+        from ml_platform.pipeline.split_table import spoken_days
+
+        return spoken_days(self.workspace, self.table)
 
     def _derived(self, key: str) -> Missing:
         """A derived day is what the days are that it is made from."""

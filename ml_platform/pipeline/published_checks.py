@@ -86,14 +86,15 @@ def judge_tables(workspace: Workspace, table_name: str, which: Which) -> Judged:
     table = workspace.project.table(table_name)
     here = workspace.table("tables", table_name)
     heads = {v.partition: v for v in workspace.lake.resolve(here)}
-    made_from = {} if table.is_derived else {v.partition: v for v in workspace.lake.resolve(workspace.table("raw", table_name))}
+    made_from = {} if table.is_derived or table.splits else {v.partition: v for v in workspace.lake.resolve(workspace.table("raw", table_name))}
     known = {**heads, **made_from}
     keys = [key for key in which.of(known) if key in known]
     if not keys:
         return _nothing(("contract", "contract_warnings", *(["declared_availability"] if _says_when_known(table) else [])), here)
     verdicts = Verdicts(is_published=False)
-    for start in range(0, len(keys), AT_ONCE):
-        piece = keys[start : start + AT_ONCE]
+    at_once = len(keys) if table.splits else AT_ONCE
+    for start in range(0, len(keys), at_once):
+        piece = keys[start : start + at_once]
         workspace.say(f"checks of table {table_name}: {start + len(piece)} of {len(keys)} partitions")
         judge_partitions(workspace, table, piece, verdicts)
     checks: tuple[CheckOutcome, ...] = contract_checks(verdicts.judgements, verdicts.stopped, len(keys))
@@ -245,7 +246,7 @@ def _without_gaps(keys: Sequence[str | None]) -> list[str | None]:
 
 
 def _says_when_known(table: Table) -> bool:
-    return bool(not table.is_derived and table.availability and table.partitions is not None)
+    return bool(not table.is_derived and table.availability and table.raw_partitions is not None)
 
 
 def _nothing(names: Iterable[str], table: str) -> Judged:

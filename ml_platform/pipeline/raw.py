@@ -15,6 +15,7 @@ from ml_platform.lake.version import Staged, Version
 from ml_platform.pipeline.declared_code import raw_code_version
 from ml_platform.pipeline.deliveries import ARROW, Delivery, delivered_format, deliveries_of, recorded_files, with_times
 from ml_platform.pipeline.outcome import CheckOutcome, Outcome, PartitionOutcome, told_reasons
+from ml_platform.pipeline.row_history import WITHDRAWN_AT, add_delivery, first_delivery
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.structure import kind_of
 from ml_platform.tables.table import Table
@@ -49,7 +50,7 @@ def materialize_raw(workspace: Workspace, table_name: str, partitions: Sequence[
     table_name : str
         A table with files, another asset's output or a Python function as its source.
     partitions : sequence of str or None
-        File days; ``[None]`` for a table without partitions.
+        File days; ``[None]`` for a table without partitions, and for one of which a delivery holds many days.
 
     Returns
     -------
@@ -62,6 +63,8 @@ def materialize_raw(workspace: Workspace, table_name: str, partitions: Sequence[
     Notes
     -----
     A file with the name and content that the partition's last version had keeps the time of delivery that was recorded then.
+    Where a delivery holds many days, this goes for each of its rows, and the version also holds what is not delivered any more, with
+    ``_withdrawn_at`` (:mod:`ml_platform.pipeline.row_history`).
     """
     table = workspace.project.table(table_name)
     raw_table = workspace.table("raw", table.name)
@@ -126,6 +129,8 @@ def _raw_partition(
         timed = with_times(deliveries, head)
         rows = [one.rows() for one, _ in timed]
         joined = joined_rows(timed, rows)
+        if table.splits:
+            joined = _with_history(workspace, joined, head)
     except SourceError as error:
         return _Raw(partition, stopped=str(error))
     staged = workspace.lake.stage(
@@ -136,6 +141,16 @@ def _raw_partition(
         properties=_properties(table, timed, rows, head),
     )
     return _Raw(partition, staged=staged)
+
+
+def _with_history(workspace: Workspace, delivered: pa.Table, head: Version | None) -> pa.Table:
+    """Return the rows of a delivery of many days with what the deliveries before it said."""
+    if head is None or WITHDRAWN_AT not in head.schema.names:
+        return first_delivery(delivered)
+    kept = workspace.lake.read_versions([head]).arrow()
+    aligned = _joined([kept.drop_columns([WITHDRAWN_AT]), delivered])
+    before = aligned.slice(0, kept.num_rows).append_column(WITHDRAWN_AT, kept[WITHDRAWN_AT])
+    return add_delivery(before, aligned.slice(kept.num_rows), workspace.clock.now())
 
 
 def joined_rows(timed: Sequence[tuple[Delivery, datetime]], rows: Sequence[pa.Table]) -> pa.Table:
@@ -194,7 +209,8 @@ def _properties(table: Table, timed: Sequence[tuple[Delivery, datetime]], rows: 
 
 def _replaced(timed: Sequence[tuple[Delivery, datetime]], head: Version | None) -> list[dict[str, Any]]:
     """Return the earlier deliveries under the names that are here now, whose rows only earlier versions hold."""
-    if head is None:
+    if head is None or WITHDRAWN_AT in head.schema.names:
+        # Where a delivery holds many days, the rows that it does not hold any more are in the version itself.
         return []
     now = {one.name: one.sha256 for one, _ in timed}
     replaced = [r for r in head.properties["replaced"] if r["name"] in now]

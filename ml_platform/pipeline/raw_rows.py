@@ -88,7 +88,7 @@ def read_group(lake: Lake, table: Table, group: RawGroup) -> tuple[pa.Table, dic
     """
     import pyarrow as pa
 
-    parts = [_read(lake, table, same) for same in _by_schema(group.versions)]
+    parts = [read_declared(lake, table, same) for same in _by_schema(group.versions)]
     sources: dict[str | None, list[Version]] = {v.partition: [v] for v in group.versions}
     if any(v.properties["replaced"] for v in group.versions):
         parts = [p.append_column("_current", pa.repeat(pa.scalar(True), p.num_rows)) for p in parts]
@@ -125,14 +125,14 @@ def _kinds(table: Table, version: Version) -> dict[str, str]:
     return found
 
 
-def _read(lake: Lake, table: Table, versions: Sequence[Version]) -> pa.Table:
-    """Return the rows of versions of one schema with the declared columns, by whatever names they were delivered."""
+def read_declared(lake: Lake, table: Table, versions: Sequence[Version], extra: Sequence[str] = ()) -> pa.Table:
+    """Return the rows of versions of one schema with the declared columns, by whatever names they were delivered, and ``extra`` ones."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     delivered = _delivered_names(table, versions[0].schema.names)
     every = list(dict.fromkeys(n for names in delivered.values() for n in names))
-    rows = lake.read_versions(versions, columns=[*every, *_ORIGIN], partition_column="_partition").arrow()
+    rows = lake.read_versions(versions, columns=[*every, *_ORIGIN, *extra], partition_column="_partition").arrow()
     columns = {}
     for name, names in delivered.items():
         parts = [rows.column(n) for n in names]
@@ -140,7 +140,7 @@ def _read(lake: Lake, table: Table, versions: Sequence[Version]) -> pa.Table:
             parts = [part.cast(pa.string()) for part in parts]
         # A file has one of the names: where the one is null, the other may have the value.
         columns[name] = parts[0] if len(parts) == 1 else pc.coalesce(*parts)  # pyright: ignore[reportAttributeAccessIssue]
-    rows = pa.table({**columns, **{n: rows.column(n) for n in (*_ORIGIN, "_partition")}})
+    rows = pa.table({**columns, **{n: rows.column(n) for n in (*_ORIGIN, *extra, "_partition")}})
     at = rows.schema.get_field_index("_partition")
     return rows.set_column(at, "_partition", pc.fill_null(rows.column(at), ""))  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -157,7 +157,7 @@ def _replaced_rows(lake: Lake, table: Table, group: RawGroup, version: Version) 
             continue
         if not group.takes(is_text(source), _kinds(table, source)):
             continue
-        rows = _read(lake, table, [source])
+        rows = read_declared(lake, table, [source])
         time = pa.scalar(datetime.fromisoformat(replaced["delivered_at"]), pa.timestamp("us", tz="UTC"))
         mine = pc.and_(pc.equal(rows["_file"], replaced["name"]), pc.equal(rows["_delivered_at"], time))  # pyright: ignore[reportAttributeAccessIssue]
         rows = rows.filter(mine)

@@ -134,7 +134,8 @@ class Rerun:
     def _landed(self, step: Step) -> Made:
         """Read raw partitions again whose files all lie in the landing zone as they were; of the others the kept rows are read."""
         table = self.plan.project.table(step.name)
-        if not isinstance(table.source, FileSource | AssetSource):
+        if not isinstance(table.source, FileSource | AssetSource) or table.splits:
+            # Of a source that is delivered whole, earlier deliveries are not there any more.
             return {}
         workspace = replace(self.workspace, project=self.plan.project)
         opened = deliveries_of(workspace, table, [version.partition for version in step.versions])

@@ -49,7 +49,12 @@ class Loss:
 
 
 def find_losses(
-    workspace: Workspace, table: Table, sources: Mapping[str | None, Sequence[Version]], rows: pa.Table, code_version: str
+    workspace: Workspace,
+    table: Table,
+    sources: Mapping[str | None, Sequence[Version]],
+    rows: pa.Table,
+    code_version: str,
+    contents: Mapping[str | None, str] | None = None,
 ) -> dict[str | None, Loss]:
     """Return the partitions that would lose more than the table allows, and that nobody has accepted.
 
@@ -65,6 +70,8 @@ def find_losses(
         The rows that would be published, with ``_partition``.
     code_version : str
         Of what makes them.
+    contents : mapping of partition to str, optional
+        What identifies the delivery of each partition, where one delivery holds many.
 
     Returns
     -------
@@ -81,7 +88,7 @@ def find_losses(
         if head.rows and _delivers_otherwise(workspace, table, head, sources[head.partition], code_version)
     }
     found = {}
-    for partition, loss in _losses(workspace, table, heads, sources, rows).items():
+    for partition, loss in _losses(workspace, table, heads, sources, rows, contents or {}).items():
         is_too_much = loss.lost > max(allowed * loss.before, FEW_ROWS) or (not loss.rows_after and loss.lost)
         if is_too_much and (loss.content, loss.replaces) not in accepted_contents(workspace, table.name, partition):
             found[partition] = loss
@@ -108,6 +115,7 @@ def _losses(
     heads: Mapping[str | None, Version],
     sources: Mapping[str | None, Sequence[Version]],
     rows: pa.Table,
+    contents: Mapping[str | None, str],
 ) -> dict[str | None, Loss]:
     by_key = [h for h in heads.values() if table.key and h.gone is None and set(table.key) <= set(h.schema.names)]
     keys = _lost_keys(workspace, table, by_key, rows) if by_key else {}
@@ -119,8 +127,9 @@ def _losses(
         after = counts.get(partition or "", 0)
         unit = "keys" if head in by_key else "rows"
         lost = keys.get(partition or "", 0) if head in by_key else max(0, head.rows - after)
+        content = contents.get(partition) or content_of(workspace, table, sources[partition])
         found[partition] = Loss(
-            content_of(workspace, table, sources[partition]), head.data_hash, head.id, head.rows, after, unit, head.rows, lost
+            content, head.data_hash, head.id, head.rows, after, unit, head.rows, lost
         )
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from ml_platform.pipeline.outcome import Outcome, PartitionOutcome
 from ml_platform.pipeline.raw import NOTHING_LANDED
 from ml_platform.pipeline.raw_rows import group_raw, null_values_of, read_group, structure_stop
 from ml_platform.pipeline.shrinking import as_properties, find_losses
+from ml_platform.pipeline.split import DELIVERED, Split
 from ml_platform.pipeline.table_report import contract_checks, partition_numbers, stop_reason, table_metadata
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.check import Judgement, judge, rejected_sql
@@ -37,6 +38,9 @@ class Verdicts:
     beside: list[Staged] = field(default_factory=list)  # quarantine, and partitions kept as rejected
     stopped: dict[str | None, str] = field(default_factory=dict)
     absent: dict[str | None, str] = field(default_factory=dict)
+    # Partitions that are what they were, and those of which there is nothing to make: why.
+    unchanged: dict[str | None, Version] = field(default_factory=dict)
+    waiting: dict[str | None, str] = field(default_factory=dict)
     judgements: list[Judgement] = field(default_factory=list)
     is_published: bool = True  # else it is only told of, and nothing is written
 
@@ -51,7 +55,7 @@ def materialize_table(workspace: Workspace, table_name: str, partitions: Sequenc
     table_name : str
         Any table of the project, derived ones included.
     partitions : sequence of str or None
-        File days; ``[None]`` for a table without partitions.
+        Days; ``[None]`` for a table without partitions.
 
     Returns
     -------
@@ -89,8 +93,12 @@ def judge_rows(
     code_version: str,
     is_text: bool = False,
     inputs_available_at: str | None = None,
+    cut: Split | None = None,
 ) -> None:
-    """Judge the rows of the relation ``raw`` on ``con``, and stage what becomes of each of the partitions in ``sources``."""
+    """Judge the rows of the relation ``raw`` on ``con``, and stage what becomes of each of the partitions in ``sources``.
+
+    Where a delivery was ``cut`` into days, the partition None holds the rows that have none: they can only be rejected.
+    """
     references, deciding = _references(workspace, table, con)
     sources = {partition: [*versions, *deciding] for partition, versions in sources.items()}
     declared = [*(rule.sql for rule in table.contract.rules), *(group.sql for group in table.availability)]
@@ -105,25 +113,29 @@ def judge_rows(
             inputs_available_at=inputs_available_at,
         )
     verdicts.judgements.append(judgement)
-    rows = con.sql(f"SELECT * EXCLUDE (_id) FROM ({accepted_sql(con, table)}) ORDER BY _id").to_arrow_table()
+    rows = con.sql(f"SELECT * EXCLUDE (_id) FROM ({accepted_sql(con, table, cut and cut.first_at)}) ORDER BY _id").to_arrow_table()
     kept = by_partition(rows)
     rejected = by_partition(con.sql(rejected_sql("raw", table, judgement)).to_arrow_table()) if any(judgement.rejected.values()) else {}
-    for partition in sources:
+    days = [partition for partition in sources if cut is None or partition is not None]
+    for partition in days:
         reason = stop_reason(table.contract, judgement, partition or "", kept, rejected)
         if reason is not None:
             verdicts.stopped[partition] = reason
-    unstopped = {partition: versions for partition, versions in sources.items() if partition not in verdicts.stopped}
-    losses = find_losses(workspace, table, unstopped, rows, code_version)
+    unstopped = {partition: sources[partition] for partition in days if partition not in verdicts.stopped}
+    contents = None if cut is None else {partition: cut.digest(partition) for partition in days}
+    losses = find_losses(workspace, table, unstopped, rows, code_version, contents)
     verdicts.stopped |= {partition: loss.describe(table, partition, table.max_shrink) for partition, loss in losses.items()}
     if not verdicts.is_published:
         return
     properties = _properties(table, judgement, rows, sources)
     for partition, loss in losses.items():
         properties[partition or ""] |= as_properties(loss)
+    for partition, content in (contents or {}).items():
+        properties[partition or ""][DELIVERED] = content
     stage = partial(workspace.lake.stage, code_version=code_version)
     here = workspace.table("tables", table.name)
     schema = stored_schema(table)
-    good = [p for p in sources if p not in verdicts.stopped]
+    good = [p for p in days if p not in verdicts.stopped]
 
     verdicts.kept += workspace.lake.stage_partitions(
         here,
@@ -134,7 +146,7 @@ def judge_rows(
         code_version=code_version,
         properties=lambda partition: properties[partition or ""],
     )
-    for partition in [p for p in sources if p in verdicts.stopped]:
+    for partition in [p for p in days if p in verdicts.stopped]:
         content = con.sql(
             "SELECT * EXCLUDE (_partition, _current) FROM raw WHERE _current AND _partition = $p", params={"p": partition or ""}
         )
@@ -158,8 +170,13 @@ def by_partition(rows: pa.Table) -> dict[str, pa.Table]:
 
 
 def _judge_delivered(workspace: Workspace, table: Table, keys: Sequence[str | None], verdicts: Verdicts) -> None:
-    heads = {v.partition: v for v in workspace.lake.resolve(workspace.table("raw", table.name), partitions=keys)}
     code_version = table_code_version(table, workspace.project.root)
+    if table.splits:
+        from ml_platform.pipeline.split_table import judge_split
+
+        judge_split(workspace, table, keys, verdicts, code_version)
+        return
+    heads = {v.partition: v for v in workspace.lake.resolve(workspace.table("raw", table.name), partitions=keys)}
     fit = []
     for key in keys:
         version = heads.get(key)
@@ -255,14 +272,19 @@ def _published(workspace: Workspace, table: Table, keys: Sequence[str | None], v
     if staged:
         commit = workspace.lake.publish(staged, run_id=workspace.run_id, message=f"table {table.name}", since=since)
     versions = {v.partition: v for v in commit.versions[: len(verdicts.kept)]} if commit else {}
+    versions |= {key: replace(version, reused=True) for key, version in verdicts.unchanged.items()}
     why = {**verdicts.absent, **verdicts.stopped}
+    # A delivery of many days that cannot be cut into them is stopped as a whole.
+    whole = [None] if None in why and None not in keys else []
     outcomes = tuple(
-        PartitionOutcome(key, versions.get(key), why.get(key), partition_numbers(verdicts.judgements, key, versions.get(key)))
-        for key in keys
+        PartitionOutcome(
+            key, versions.get(key), why.get(key), partition_numbers(verdicts.judgements, key, versions.get(key)), verdicts.waiting.get(key)
+        )
+        for key in (*keys, *whole)
     )
     workspace.say(f"table {table.name}: {sum(v.rows for v in versions.values()):,} rows in {len(versions)} of {len(keys)} partitions")
     checks = contract_checks(verdicts.judgements, verdicts.stopped, len(keys))
-    if not table.is_derived and table.availability and table.partitions is not None:
+    if not table.is_derived and table.availability and table.raw_partitions is not None:
         from ml_platform.pipeline.declared_availability import check_declared
 
         checks = (*checks, check_declared(workspace, table, [v for v in versions.values() if v is not None]))

@@ -18,6 +18,7 @@ from ml_platform.features.view import FeatureView
 from ml_platform.project.compile_problem import compile_problem
 from ml_platform.project.compile_retention import DeclaredRetention, compile_retention
 from ml_platform.project.project import CompiledProblem, Project
+from ml_platform.tables.days_of_rows import with_bounds
 from ml_platform.tables.derived import check_derived
 from ml_platform.tables.pattern import Pattern
 from ml_platform.tables.read_files import FORMATS
@@ -74,6 +75,8 @@ def compile_project(
     sound = {name: known_tables[name] for name in known.each(known_tables, lambda table: _check_table(table, named))}
     with known.faults.collected():
         _check_no_cycle(sound)
+        sound = known.each(sound, with_bounds)
+        known_tables, named = known_tables | sound, named | sound
         known.each(sound, lambda table: check_derived(table, named, root))
     others = known.each({n: v for n, v in known_views.items() if not v.is_expression}, lambda view: compile_view(view, named))
     # Views of expressions come last, because they name features of the others (and not of each other).
@@ -209,7 +212,7 @@ def _check_partitions(table: Table) -> None:
     if days is not None and days.end is not None and days.end <= days.start:
         raise DeclarationError(f"{table.where}: partitions.end {days.end} must come after partitions.start {days.start}.")
     if isinstance(source, FileSource | AssetSource):
-        Pattern.parse(source.pattern, table.where, daily=days is not None)
+        Pattern.parse(source.pattern, table.where, daily=None if table.splits else days is not None)
     if days is None and (table.lost_days or table.missing_days != "stop"):
         raise DeclarationError(f"{table.where}: missing_days and lost_days speak of a table's days, but {table.name!r} has no partitions.")
     outside = [day for day in sorted(table.lost_days) if days is not None and not days.start <= day < (days.end or date.max)]
@@ -221,17 +224,37 @@ def _check_partitions(table: Table) -> None:
         raise DeclarationError(f"{table.where}: partitions.start {days.start} lies beyond every calendar.")
 
 
+def _check_timed(table: Table, where: str, what: str) -> None:
+    """Refuse what is read by time of a table that has times and no days."""
+    if table.partitions is not None or table.event_time is None or table.timeless or table.is_derived:
+        return
+    raise DeclarationError(
+        f"{where}: {what} reads table {table.name!r} by time: it has the event_time {table.event_time!r}, but no `partitions`, so it has no "
+        f"days. Declare `partitions: {{start: YYYY-MM-DD}}` of {table.name!r} with the first day of its history: one file may hold all days, "
+        f"each row finds its own by {table.event_time!r}. Or leave `event_time` out, if its rows are looked up and not counted over time."
+    )
+
+
 def _check_days(tables: Mapping[str, Table], views: Mapping[str, CompiledView], problems: Mapping[str, CompiledProblem]) -> None:
-    """Refuse features and models of a project that has no days: they are made day by day."""
+    """Refuse features and models over tables that have times and no days, and those of a project that has none: they are made day by day."""
+    faults = Faults()
+    for name, view in views.items():
+        for read in view.reads:
+            with faults.collected():
+                _check_timed(tables[read], view.view.where, f"feature view {name!r}")
+    for name, one in problems.items():
+        for table in {t.name: t for t in (one.spine_table, one.label_table)}.values():
+            with faults.collected():
+                _check_timed(table, one.problem.where, f"problem {name!r}")
+    faults.raise_found()
     if any(table.partitions is not None for table in tables.values()):
         return
     stored = [(view.view.where, f"feature view {name!r} is") for name, view in views.items() if view.view.store]
     for where, what in (*stored, *((one.problem.where, f"problem {name!r} is") for name, one in problems.items())):
         raise DeclarationError(
-            f"{where}: {what} made day by day, but no table of the project has `partitions`, so it has no days. Deliver the rows of the "
-            "table that grows in files by day and declare `partitions: {start: YYYY-MM-DD}`. DuckDB splits one file that way: COPY (SELECT "
-            "*, date::DATE AS day FROM 'orders.csv') TO 'orders' (FORMAT csv, PARTITION_BY (day)), which `files: "
-            '"orders/day={day}/*.csv"` reads.'
+            f"{where}: {what} made day by day, but no table of the project has `partitions`, so it has no days. Of the table that grows "
+            "declare `partitions: {start: YYYY-MM-DD}`, the first day of its history, and `event_time: COLUMN`: one file may hold all days, "
+            "each row finds its own by its time. Where files come by day, write {day} into `files`, as in orders/{day}.csv."
         )
 
 

@@ -13,6 +13,7 @@ from ml_platform.core.errors import DeclarationError
 from ml_platform.lake.duck import quote_name, quote_text
 from ml_platform.tables.casts import Cast, cast_column
 from ml_platform.tables.contract import Reference
+from ml_platform.tables.days_of_rows import day_rules
 from ml_platform.tables.duplicates import duplicate_rules, mark_duplicates
 from ml_platform.tables.rules import AVAILABLE_AT_KNOWN, OTHER_DAY, Rule, row_rules, type_rule_name
 from ml_platform.tables.sql import bind_expression
@@ -175,6 +176,8 @@ def _time_rules(table: Table, bad: Mapping[str, str]) -> list[Rule]:
         unknown = " AND ".join([f"{time} IS NULL", *(f"NOT ({r})" for r in reported)])
         rules.append(Rule(AVAILABLE_AT_KNOWN, "", "reject", f"({unknown})", f"{table.availability[0].sql} is known"))
     days = table.partitions
+    if table.splits and table.event_time:
+        rules += day_rules(table, [bad[table.event_time]] if table.event_time in bad else [])
     if days is not None:
         times = [*([f"CAST({quote_name(table.event_time)} AS TIMESTAMPTZ)"] if table.event_time else []), *names]
         outside = [f"{t} < _day + INTERVAL ({days.first}) DAY OR {t} >= _day + INTERVAL ({days.after}) DAY" for t in times]
@@ -187,7 +190,7 @@ def _time_rules(table: Table, bad: Mapping[str, str]) -> list[Rule]:
 def _judged_sql(raw: str, table: Table, casts: Mapping[str, Cast], rules: Sequence[Rule], inputs_available_at: str | None) -> str:
     values = ", ".join(f"{c.value} AS {quote_name(n)}" for n, c in casts.items())
     flags = "".join(f", ({c.broken}) AS {_bad(n)}" for n, c in enumerate(casts.values()) if c.broken)
-    day = ", timezone('UTC', CAST(_partition AS TIMESTAMP)) AS _day" if table.partitions else ""
+    day = ", timezone('UTC', TRY_CAST(_partition AS TIMESTAMP)) AS _day" if table.partitions else ""
     inputs = f", {inputs_available_at} AS _inputs_at" if inputs_available_at else ""
     available = "".join(f", {sql} AS {name}" for name, sql in _availability(table, bool(inputs_available_at)))
     rejected = " OR ".join(r.broken for r in rules if r.severity == "reject") or "FALSE"

@@ -27,7 +27,9 @@ def mark_duplicates(con: duckdb.DuckDBPyConnection, table: Table, content: str) 
         SQL list of the columns that make two rows equal.
     """
     key = ", ".join(quote_name(k) for k in table.key)
-    delivery = "_partition, _file, _delivered_at, _current"
+    # Of a source that is delivered whole again and again, what stands in the newest delivery has the origin of the one that brought it.
+    when = "CASE WHEN NOT _current THEN _delivered_at END" if table.splits else "_delivered_at"
+    delivery = f"_partition, _file, {when}, _current"
     known = " AND ".join(f"{quote_name(k)} IS NOT NULL" for k in table.key)
     con.execute(
         f"CREATE OR REPLACE TEMP TABLE repeated AS SELECT _partition, {key} FROM judged WHERE {known} "
@@ -38,7 +40,7 @@ def mark_duplicates(con: duckdb.DuckDBPyConnection, table: Table, content: str) 
     con.execute(
         "CREATE OR REPLACE TEMP TABLE duplicates AS WITH again AS ("
         f"SELECT * FROM judged SEMI JOIN repeated USING (_partition, {key})), "
-        f"numbered AS (SELECT _id, {delivery}, {key}, row_number() OVER (PARTITION BY {delivery}, {content} ORDER BY _row) AS _copy "
+        f"numbered AS (SELECT *, row_number() OVER (PARTITION BY {delivery}, {content} ORDER BY _row) AS _copy "
         "FROM again) "
         f"SELECT _id, CASE WHEN count(*) FILTER (_copy = 1) OVER (PARTITION BY {delivery}, {key}) > 1 THEN '{KEY_UNIQUE}' "
         f"WHEN _copy > 1 THEN '{EXACT_DUPLICATE}' END AS _rule FROM numbered QUALIFY _rule IS NOT NULL"

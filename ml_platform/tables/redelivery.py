@@ -14,6 +14,7 @@ The first delivery keeps its declared times: a history that is loaded in bulk wa
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ml_platform.lake.duck import quote_name
@@ -27,7 +28,7 @@ _ACCEPTED = "NOT _rejected AND _duplicate IS NULL"
 _ORDER = "_delivered_at, _current, _file, _row"
 
 
-def accepted_sql(con: duckdb.DuckDBPyConnection, table: Table) -> str:
+def accepted_sql(con: duckdb.DuckDBPyConnection, table: Table, first_at: datetime | None = None) -> str:
     """Return the SELECT of the rows that count, from the temporary table ``judged`` of :func:`ml_platform.tables.check.judge`.
 
     Parameters
@@ -36,6 +37,9 @@ def accepted_sql(con: duckdb.DuckDBPyConnection, table: Table) -> str:
         Where ``judged`` is; receives temporary tables when a partition was delivered more than once.
     table : Table
         Its key, availability and ``late_after`` are applied.
+    first_at : datetime, optional
+        When the first of all deliveries came, where one holds many days: a day that came later is none that a history was loaded with. By
+        default each partition has its own.
 
     Returns
     -------
@@ -45,9 +49,13 @@ def accepted_sql(con: duckdb.DuckDBPyConnection, table: Table) -> str:
     """
     columns = ", ".join(quote_name(c) for c in table.contract.column_names)
     names = available_at_names(table)
+    first, several = "min(_delivered_at)", "count(DISTINCT (_file, _delivered_at, _current)) > 1"
+    if first_at is not None:
+        first = f"TIMESTAMPTZ '{first_at.isoformat()}'"
+        several = f"bool_or(_delivered_at > {first} OR NOT _current)"
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE deliveries AS SELECT _partition, min(_delivered_at) AS _first_at FROM judged "
-        "GROUP BY _partition HAVING count(DISTINCT (_file, _delivered_at, _current)) > 1"
+        f"CREATE OR REPLACE TEMP TABLE deliveries AS SELECT _partition, {first} AS _first_at FROM judged GROUP BY _partition "
+        f"HAVING {several}"
     )
     times = "".join(f", {n}" for n in names)
     once = f"SELECT _id, _partition, {columns}{times}, _file, _row FROM judged WHERE {_ACCEPTED} AND _current"
@@ -104,7 +112,9 @@ def _folded_sql(table: Table) -> str:
     runs = ", ".join(f"sum(_changed_{n}) {over} AS _run_{n}" for n in range(len(groups) + 1))
     times = "".join(f", {sql} AS {name}" for name, sql in _folded_times(table, key, groups))
     same = f"PARTITION BY {key}, _run_0 ORDER BY _n ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING"
-    source = "".join(f", first_value(CASE WHEN _current THEN {c} END IGNORE NULLS) OVER ({same}) AS {c}" for c in ("_file", "_row"))
+    # What a source said that is delivered whole stays in its raw rows; of files by day only those are there that lie there now.
+    there = "TRUE" if table.splits else "_current"
+    source = "".join(f", first_value(CASE WHEN {there} THEN {c} END IGNORE NULLS) OVER ({same}) AS {c}" for c in ("_file", "_row"))
     return (
         f"SELECT _id, _partition, {columns}{''.join(f', {n}' for n in available_at_names(table))}, _file, _row FROM ("
         f"SELECT _id, _n, _last, _partition, {columns}{times}{source} FROM ("

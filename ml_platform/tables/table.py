@@ -9,6 +9,7 @@ from typing import Literal
 
 from ml_platform.lake.retention import Retention
 from ml_platform.tables.contract import Contract
+from ml_platform.tables.pattern import Pattern
 
 Publish = Literal["last", "strict"]
 MissingDays = Literal["stop", "are_empty", "allowed"]
@@ -40,10 +41,14 @@ class AssetSource:
 
 @dataclass(frozen=True)
 class PythonSource:
-    """A function ``fetch(day: str | None) -> Arrow, Polars or pandas table`` in a file beside the declaration."""
+    """A function ``fetch(day: str | None) -> Arrow, Polars or pandas table`` in a file beside the declaration.
+
+    ``takes_day`` is false for one without parameters: a call gives the rows of all days.
+    """
 
     file: str
     function: str
+    takes_day: bool = True
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ Source = FileSource | AssetSource | PythonSource | SqlSource | DerivedPythonSour
 
 @dataclass(frozen=True)
 class DailyPartitions:
-    """One partition per day of the file (not of the event).
+    """One partition per day: of the file where its path says the day, else of the row's event time (see ``Table.splits``).
 
     ``first`` and ``after`` bound, in days from the partition's day, the UTC times of its rows:
     a row of day F has every event time and available-at in ``[F + first, F + after)``, or is rejected as another day's row.
@@ -130,6 +135,19 @@ class Table:
     def is_derived(self) -> bool:
         """Whether the rows come from other tables of the project."""
         return isinstance(self.source, SqlSource | DerivedPythonSource)
+
+    @property
+    def splits(self) -> bool:
+        """Whether a delivery holds many days, so that each row finds its day by its event time."""
+        if self.partitions is None or self.is_derived:
+            return False
+        source = self.source
+        return not source.takes_day if isinstance(source, PythonSource) else not Pattern(source.pattern).has_day  # pyright: ignore[reportAttributeAccessIssue]
+
+    @property
+    def raw_partitions(self) -> DailyPartitions | None:
+        """The partitions of what is delivered: none where a delivery holds many days."""
+        return None if self.splits else self.partitions
 
     @property
     def max_shrink(self) -> float:
