@@ -96,7 +96,7 @@ def _landing_sensor(project: Project) -> dg.SensorDefinition:
             context.log.error(said.strip())
         unfinished = {upstream[t].to_user_string() for t in upstream if t in problems or t in deliveries.later or early.get(t)}
         marks = followed | {key: newest[key] for key in ready - unfinished}
-        signatures = {
+        signatures: dict[str, Mapping[str, Any]] = {
             table: {key: signature for key, signature in keys.items() if key not in early.get(table, ())}
             for table, keys in deliveries.seen.items()
         }

@@ -1,6 +1,6 @@
 """The two assets of a table: ``raw`` is what was delivered, ``tables`` the rows that keep the contract."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import dagster as dg
 
@@ -46,7 +46,7 @@ def table_plan(project: Project, name: str) -> AssetPlan:
 
 
 def follows_days_of(
-    project: Project, names: Sequence[str], pointers: Sequence[dg.AssetKey] = (), awaited: Sequence[dg.AssetKey] = ()
+    project: Project, names: Iterable[str], pointers: Sequence[dg.AssetKey] = (), awaited: Sequence[dg.AssetKey] = ()
 ) -> dg.AutomationCondition:
     """Return the condition of what follows the landed days of the tables ``names``; through derived tables down to their sources.
 

@@ -168,9 +168,9 @@ def _new(workspace: Workspace, heads: dict[str, dict[str | None, Version]]) -> l
         if table not in heads:
             layer, name = layer_of(table), parse_table(table).name
             daily = project.tables[name].partitions is not None if layer == "tables" else project.partitions is not None
-            keys = {key for one in above for key in days.get(one, ()) if (key is not None) == daily}
+            keys: set[str | None] = {key for one in above for key in days.get(one, ()) if (key is not None) == daily}
             if layer == "tables" and project.tables[name].splits and days.get(above[0]):
-                keys = set(spoken_days(workspace, project.tables[name]) or ())
+                keys = {*(spoken_days(workspace, project.tables[name]) or ())}
             # What stands on another new table is built for the same days.
             days[table] = keys
             found.append(Recomputed(table, NEW, "", tuple(sorted(keys, key=lambda k: k or "")), 0, 0))

@@ -23,7 +23,15 @@ _PRESENTATION = (
     "core.errors", "features.explain", "features.explain_code", "pipeline.feature_figures", "pipeline.table_report",
     "tables.infer", "tables.pandera_schema", "tables.profile", "models.card",
 )  # fmt: skip
-_TABLES = ("core", "tables", "pipeline.declared_availability", "pipeline.derived", "pipeline.raw_rows", "pipeline.split", "pipeline.split_table")
+_TABLES = (
+    "core",
+    "tables",
+    "pipeline.declared_availability",
+    "pipeline.derived",
+    "pipeline.raw_rows",
+    "pipeline.split",
+    "pipeline.split_table",
+)
 _FEATURES = ("core", "tables", "features", "pipeline.feature_events", "pipeline.feature_jobs", "pipeline.feature_table")
 _DAYS = ("pipeline.coverage", "pipeline.presence", "pipeline.problem_reach")
 _VALUES = ("pipeline.expression_values", "pipeline.feature_values", "pipeline.nested_values")

@@ -86,7 +86,9 @@ def judge_tables(workspace: Workspace, table_name: str, which: Which) -> Judged:
     table = workspace.project.table(table_name)
     here = workspace.table("tables", table_name)
     heads = {v.partition: v for v in workspace.lake.resolve(here)}
-    made_from = {} if table.is_derived or table.splits else {v.partition: v for v in workspace.lake.resolve(workspace.table("raw", table_name))}
+    made_from = (
+        {} if table.is_derived or table.splits else {v.partition: v for v in workspace.lake.resolve(workspace.table("raw", table_name))}
+    )
     known = {**heads, **made_from}
     keys = [key for key in which.of(known) if key in known]
     if not keys:

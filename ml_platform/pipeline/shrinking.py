@@ -128,9 +128,7 @@ def _losses(
         unit = "keys" if head in by_key else "rows"
         lost = keys.get(partition or "", 0) if head in by_key else max(0, head.rows - after)
         content = contents.get(partition) or content_of(workspace, table, sources[partition])
-        found[partition] = Loss(
-            content, head.data_hash, head.id, head.rows, after, unit, head.rows, lost
-        )
+        found[partition] = Loss(content, head.data_hash, head.id, head.rows, after, unit, head.rows, lost)
     return found
 
 

@@ -107,7 +107,8 @@ def split(workspace: Workspace, table: Table, version: Version) -> Split:
         time = "NULL::TIMESTAMPTZ" if cast is None else cast.value
         said = " || ".join(f"coalesce(length({c}::VARCHAR) || ':' || {c}::VARCHAR, '-')" for c in map(quote_name, columns))
         cut = con.sql(
-            f"SELECT *, {partition_sql(table, '_time')} AS _partition, _time IS NULL AS _untimed FROM (SELECT *, {time} AS _time FROM whole)"
+            f"SELECT *, {partition_sql(table, '_time')} AS _partition, _time IS NULL AS _untimed "
+            f"FROM (SELECT *, {time} AS _time FROM whole)"
         )
         cut = cut.project("* EXCLUDE (_time)").to_arrow_table()
         con.register("cut", cut)

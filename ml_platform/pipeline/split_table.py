@@ -120,8 +120,8 @@ def _without_times(table: Table, cut: Split) -> str | None:
         return None
     return (
         f"{cut.untimed} of {rows} rows ({cut.untimed / rows:.1%}) have no {table.event_time} that can be read as a time, more than the "
-        f"{table.contract.max_rejected:.1%} that the contract allows, so they belong to no day. Nothing of this delivery is taken in. Correct "
-        f"the delivery, or how the contract reads {table.event_time} (its type, zone or format)."
+        f"{table.contract.max_rejected:.1%} that the contract allows, so they belong to no day. Nothing of this delivery is taken in. "
+        f"Correct the delivery, or how the contract reads {table.event_time} (its type, zone or format)."
     )
 
 

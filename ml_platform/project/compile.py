@@ -229,14 +229,14 @@ def _check_timed(table: Table, where: str, what: str) -> None:
     if table.partitions is not None or table.event_time is None or table.timeless or table.is_derived:
         return
     raise DeclarationError(
-        f"{where}: {what} reads table {table.name!r} by time: it has the event_time {table.event_time!r}, but no `partitions`, so it has no "
-        f"days. Declare `partitions: {{start: YYYY-MM-DD}}` of {table.name!r} with the first day of its history: one file may hold all days, "
-        f"each row finds its own by {table.event_time!r}. Or leave `event_time` out, if its rows are looked up and not counted over time."
+        f"{where}: {what} reads table {table.name!r} by time: it has the event_time {table.event_time!r}, but no `partitions`, so it has "
+        f"no days. Declare `partitions: {{start: YYYY-MM-DD}}` of {table.name!r} with the first day of its history: one file may hold all "
+        f"days, each row finds its own by {table.event_time!r}. Leave `event_time` out, if its rows are looked up and not counted over time."
     )
 
 
 def _check_days(tables: Mapping[str, Table], views: Mapping[str, CompiledView], problems: Mapping[str, CompiledProblem]) -> None:
-    """Refuse features and models over tables that have times and no days, and those of a project that has none: they are made day by day."""
+    """Refuse features and models over tables that have times and no days, or of a project without days: they are made day by day."""
     faults = Faults()
     for name, view in views.items():
         for read in view.reads:
@@ -253,8 +253,8 @@ def _check_days(tables: Mapping[str, Table], views: Mapping[str, CompiledView], 
     for where, what in (*stored, *((one.problem.where, f"problem {name!r} is") for name, one in problems.items())):
         raise DeclarationError(
             f"{where}: {what} made day by day, but no table of the project has `partitions`, so it has no days. Of the table that grows "
-            "declare `partitions: {start: YYYY-MM-DD}`, the first day of its history, and `event_time: COLUMN`: one file may hold all days, "
-            "each row finds its own by its time. Where files come by day, write {day} into `files`, as in orders/{day}.csv."
+            "declare `partitions: {start: YYYY-MM-DD}`, the first day of its history, and `event_time: COLUMN`: one file may hold all "
+            "days, each row finds its own by its time. Where files come by day, write {day} into `files`, as in orders/{day}.csv."
         )
 
 

@@ -53,7 +53,7 @@ def day_rules(table: Table, reported: Iterable[str]) -> list[Rule]:
     end = f" and before {days.end}" if days is not None and days.end is not None else ""
     start = days.start if days is not None else ""
     return [
-        Rule(DAY_KNOWN, table.event_time or "", "reject", f"({time} IS NULL AND {unread})", "is there: it says which day the row belongs to"),
+        Rule(DAY_KNOWN, table.event_time or "", "reject", f"({time} IS NULL AND {unread})", "is there: it says the row's day"),
         Rule(
             WITHIN_PARTITIONS, table.event_time or "", "reject", f"coalesce(NOT ({_is_within(days, day)}), FALSE)",
             f"lies in the table's partitions: not before {start}{end}",
@@ -87,7 +87,7 @@ def with_bounds(table: Table) -> Table:
 
 
 def _offsets(table: Table, sql: str) -> tuple[int, int] | None:
-    """Return the first day, and the one after the last, on which an availability can lie, counted from the event's; None if data says it."""
+    """Return the first day on which an availability can lie and the one after the last, from the event's; None if the data says it."""
     columns = contract_columns(table.contract)
     event = table.event_time
     if event not in columns or bind_expression(sql, columns, where=f"{table.where}, available_at").columns != {event}:
@@ -100,7 +100,9 @@ def _offsets(table: Table, sql: str) -> tuple[int, int] | None:
         for time in times
     )
     with session() as con:
-        low, high = con.execute(f"SELECT min(epoch_us(known) - epoch_us(day)), max(epoch_us(known) - epoch_us(day)) FROM ({found})").fetchall()[0]
+        low, high = con.execute(
+            f"SELECT min(epoch_us(known) - epoch_us(day)), max(epoch_us(known) - epoch_us(day)) FROM ({found})"
+        ).fetchall()[0]
     if low is None:
         return None
     day, delay = DAY // timedelta(microseconds=1), table.delay // timedelta(microseconds=1)

@@ -143,9 +143,11 @@ def test_what_a_delivery_says_of_days(loaded: MadeProject) -> None:
     workspace = loaded.open().workspace
     presence = Presence.of(workspace, "purchases")
     by_day = {day: presence.absent(pl.Series([day_number(day)]).to_numpy()).get(day) for day in (START, "2024-01-07", "2024-01-12")}
-    assert by_day["2024-01-07"] is None and by_day["2024-01-12"] is None
+    assert by_day["2024-01-07"] is None
+    assert by_day["2024-01-12"] is None
     before = by_day[START]
-    assert before is not None and (before.reason, before.says) == (NOT_DELIVERED, "its rows go from 2024-01-02 to 2024-01-12")
+    assert before is not None
+    assert (before.reason, before.says) == (NOT_DELIVERED, "its rows go from 2024-01-02 to 2024-01-12")
 
 
 def test_only_days_that_hold_something_else_are_made_again(again) -> None:
@@ -188,7 +190,8 @@ def test_an_export_of_the_last_days_withdraws_nothing_before_them(again) -> None
 def test_a_cut_file_stops_the_days_that_it_lost(again) -> None:
     rows = [row for row in history() if row[2] <= "2024-01-11"]
     workspace, found = again(rows, "2024-01-15")
-    assert "3 of 3 keys (100.0%)" in str(found["2024-01-12"]) and "made" not in found.values()
+    assert "3 of 3 keys (100.0%)" in str(found["2024-01-12"])
+    assert "made" not in found.values()
     assert "2024-01-12" in set(rows_of(workspace)["day"]), "what was readable stays so"
     _, found = again([*rows, ("70", "c0", "2024-01-10", "1")], "2024-01-16")
     assert "3 of 3 keys" in str(found["2024-01-12"]), "another export that has not the rows either is not news of that day"
@@ -202,7 +205,8 @@ def test_a_time_that_is_read_wrongly_stops_the_whole_delivery(again) -> None:
     unread = [(i, c, day if n < 23 else "the 5th", a) for n, (i, c, day, a) in enumerate(history())]
     workspace, found = again(unread, "2024-01-15")
     assert str(found["None"]).startswith("10 of 33 rows (30.3%) have no bought that can be read as a time")
-    assert "made" not in found.values() and rows_of(workspace).height == 3 * len(BOUGHT)
+    assert "made" not in found.values()
+    assert rows_of(workspace).height == 3 * len(BOUGHT)
 
 
 def test_a_table_without_a_key_knows_its_rows_again(loaded: MadeProject, tmp_path: Path) -> None:
@@ -262,7 +266,8 @@ def test_the_sensors_take_a_delivery_in_once_and_carry_what_it_changed(driven) -
     driver.live()
     assert runs[1] == (["features/recent__customer"], DAYS[1:7]), "the day that was corrected, and those whose windows reach it"
     made = driver.instance.fetch_materializations(dg.AssetKey(["shop", "tables", "purchases"]), limit=50).records
-    assert [r.partition_key for r in made].count("2024-01-02") == 2 and len(made) == len(DAYS[1:12]) + 1
+    assert [r.partition_key for r in made].count("2024-01-02") == 2
+    assert len(made) == len(DAYS[1:12]) + 1
     runs.clear()
     rows.append(("51", "c1", "2024-01-13", "5"))
     deliver(project, rows, "2024-01-15")
@@ -275,7 +280,11 @@ def test_the_sensors_take_a_delivery_in_once_and_carry_what_it_changed(driven) -
     ("old", "new", "told"),
     [
         ("  event_time: bought\n", "", "one delivery of table 'purchases' holds many days .* declare `event_time: COLUMN`"),
-        ('  partitions: {start: "2024-01-01", end: "2024-03-01"}\n', "", "feature view 'recent' reads table 'purchases' by time: .*no `partitions`"),
+        (
+            '  partitions: {start: "2024-01-01", end: "2024-03-01"}\n',
+            "",
+            "feature view 'recent' reads table 'purchases' by time: .*no `partitions`",
+        ),
     ],
 )
 def test_what_cannot_have_days_says_what_to_write(tmp_path: Path, old: str, new: str, told: str) -> None:
@@ -287,5 +296,6 @@ def test_what_cannot_have_days_says_what_to_write(tmp_path: Path, old: str, new:
 
 def test_the_days_on_which_a_row_can_be_known_are_read_off_the_declaration(loaded: MadeProject) -> None:
     days = loaded.open().workspace.project.table("purchases").partitions
-    assert days is not None and (days.first, days.after) == (0, 2)
+    assert days is not None
+    assert (days.first, days.after) == (0, 2)
     assert datetime(2024, 1, 2, tzinfo=UTC) == day_start("2024-01-02")
