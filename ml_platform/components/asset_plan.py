@@ -9,6 +9,7 @@ import dagster as dg
 from pydantic import Field
 
 from ml_platform.components.checks_alone import judge_alone
+from ml_platform.components.landed_runs import ONLY_LANDED
 from ml_platform.components.mappings import daily
 from ml_platform.components.publish import publish
 from ml_platform.components.ready import Ready, Waits
@@ -42,6 +43,7 @@ class AssetPlan:
     ``judge(workspace, which, names)`` runs its ``checks`` by themselves (`ml_platform.pipeline.published_checks`), of the ``newest`` of the
     published partitions, so many if nobody says how many.
     ``waits(workspace, days)`` names the days that automation does not ask for yet, each with the reason.
+    ``landed(workspace, days)`` returns those of which something has landed: a run over days with gaps speaks of no others.
     """
 
     project: Project
@@ -61,6 +63,7 @@ class AssetPlan:
     column_schema: dg.TableSchema | None = None
     automation: dg.AutomationCondition | None = None
     waits: Waits | None = None
+    landed: Callable[[Any, Sequence[str | None]], list[str | None]] | None = None
     pool: str | None = None
     pointer: bool = False
 
@@ -107,6 +110,10 @@ def asset_of(plan: AssetPlan) -> dg.AssetsDefinition:
             # A table without partitions may stand in the run of a day.
             keys: list[str | None] = [None] if plan.partitions is None else list(context.partition_keys)
             workspace = begin_step(context, context.resources.platform, plan.project)
+            if plan.landed is not None and ONLY_LANDED in context.run.tags:
+                keys = plan.landed(workspace, keys)
+            if not keys:
+                return
             outcome = plan.run(workspace, keys)
             # A check that this run was not asked for would fail it.
             left_out = plan.checks.keys() - names

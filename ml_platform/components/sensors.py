@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import dagster as dg
@@ -11,10 +11,10 @@ from ml_platform.components.branch_guard import check_history
 from ml_platform.components.crashed import ask_again
 from ml_platform.components.fetching import fetching_sensor
 from ml_platform.components.following import being_made, newest_events, upstream_of
+from ml_platform.components.landed_runs import days_between, request_days, stretches_of
 from ml_platform.components.mappings import daily
 from ml_platform.components.split_requests import LOOKED_AT, look_at_days, request_whole
 from ml_platform.components.step import release_ended
-from ml_platform.core.intervals import shift_day
 from ml_platform.core.names import PROBLEM_LAYERS, TABLE_LAYERS, TRAINED_LAYERS
 from ml_platform.lake.settings import branch_name
 from ml_platform.lake.version import MAIN
@@ -108,7 +108,7 @@ def _landing_sensor(project: Project) -> dg.SensorDefinition:
         if cut.looked_at:
             signatures[LOOKED_AT] = cut.looked_at
         cursor = json.dumps(signatures, separators=(",", ":"))
-        asked = [*requests_of(project, deliveries.changed), *cut.requests, *ask_again(context, f"{project.name}_landing")]
+        asked = [*requests_of(project, deliveries.changed, found), *cut.requests, *ask_again(context, f"{project.name}_landing")]
         if requests := asked:
             return dg.SensorResult(run_requests=requests, cursor=cursor)
         later = sum(deliveries.later.values())
@@ -126,9 +126,11 @@ def _not_yet(project: Project, table: str, keys: Iterable[str]) -> set[str]:
     return {key for key in keys if days is not None and not days.has_partition_key(key)}
 
 
-def requests_of(project: Project, changed: Mapping[str, list[str]]) -> Iterable[dg.RunRequest]:
+def requests_of(
+    project: Project, changed: Mapping[str, list[str]], landed: Mapping[str, Collection[str]] | None = None
+) -> Iterable[dg.RunRequest]:
     """Group what is new into runs: one for the tables without partitions, one per delivery of many days, one per stretch of days that the
-    same tables share.
+    same tables share. Days without files (of those that have ``landed``) end no stretch.
     """
     whole = sorted(t for t, keys in changed.items() if keys == [""])
     plain = [t for t in whole if not project.tables[t].splits]
@@ -140,16 +142,11 @@ def requests_of(project: Project, changed: Mapping[str, list[str]]) -> Iterable[
     stretches: dict[tuple[str, str], list[str]] = {}
     for table in sorted(set(changed) - set(whole)):
         days = daily(project.tables[table].partitions)  # type: ignore[arg-type]
-        for first, last in _stretches([k for k in changed[table] if days.has_partition_key(k)]):
+        for first, last in stretches_of([k for k in changed[table] if days.has_partition_key(k)], (landed or {}).get(table, ())):
             stretches.setdefault((first, last), []).append(table)
     for (first, last), tables in sorted(stretches.items()):
-        keys = _landed_assets(project, tables)
-        if first == last:
-            yield dg.RunRequest(asset_selection=keys, partition_key=first)
-        else:
-            yield dg.RunRequest(
-                asset_selection=keys, tags={"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
-            )
+        has_gaps = any(len([k for k in changed[t] if first <= k <= last]) <= days_between(first, last) for t in tables)
+        yield request_days(_landed_assets(project, tables), first, last, only_landed=has_gaps)
 
 
 def _landed_assets(project: Project, tables: Iterable[str]) -> list[dg.AssetKey]:
@@ -158,17 +155,6 @@ def _landed_assets(project: Project, tables: Iterable[str]) -> list[dg.AssetKey]
     Whether there is anything new is known when both are there: what stands on the tables is asked for if they hold something else.
     """
     return [dg.AssetKey([project.name, layer, table]) for layer in TABLE_LAYERS for table in tables]
-
-
-def _stretches(days: list[str]) -> list[tuple[str, str]]:
-    """Return the first and last day of each run of consecutive days."""
-    found: list[tuple[str, str]] = []
-    for day in sorted(days):
-        if found and shift_day(found[-1][1], 1) == day:
-            found[-1] = (found[-1][0], day)
-        else:
-            found.append((day, day))
-    return found
 
 
 def _automation_sensors(project: Project) -> list[dg.SensorDefinition]:

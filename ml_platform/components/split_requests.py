@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import dagster as dg
-from dagster._core.storage.tags import EXTERNALLY_MANAGED_ASSETS_TAG
 
 from ml_platform.components.following import being_made
+from ml_platform.components.landed_runs import request_days
 from ml_platform.components.mappings import daily
 from ml_platform.core.names import TABLE_LAYERS
 from ml_platform.project.project import Project
@@ -37,7 +37,7 @@ def request_whole(project: Project, table: Table) -> dg.RunRequest:
     last = _last_day(table)
     if last is None or table.partitions is None:
         return dg.RunRequest(asset_selection=keys[:1])
-    return _request(keys, table.partitions.start.isoformat(), last)
+    return request_days(keys, table.partitions.start.isoformat(), last, only_landed=True)
 
 
 def look_at_days(
@@ -74,24 +74,10 @@ def look_at_days(
             continue
         remembered[table.name] = (head.id, last)
         if head.rows > MOST_ROWS:
-            requests.append(_request(keys[1:], str(table.partitions and table.partitions.start), last))
+            requests.append(request_days(keys[1:], str(table.partitions and table.partitions.start), last, only_landed=True))
         elif days := [day for day in changed_days(workspace, table, head) if day <= last]:
-            requests.append(_request(keys[1:], days[0], days[-1]))
+            requests.append(request_days(keys[1:], days[0], days[-1], only_landed=True))
     return Look(tuple(requests), remembered)
-
-
-def _request(keys: list[dg.AssetKey], first: str, last: str) -> dg.RunRequest:
-    if first == last:
-        return dg.RunRequest(asset_selection=keys, partition_key=first)
-    return dg.RunRequest(
-        asset_selection=keys,
-        tags={
-            "dagster/asset_partition_range_start": first,
-            "dagster/asset_partition_range_end": last,
-            # The assets tell of the days that they make: Dagster need not announce every day of the calendar beforehand.
-            EXTERNALLY_MANAGED_ASSETS_TAG: "true",
-        },
-    )
 
 
 def _last_day(table: Table) -> str | None:

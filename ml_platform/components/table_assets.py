@@ -50,8 +50,8 @@ def follows_days_of(
 ) -> dg.AutomationCondition:
     """Return the condition of what follows the landed days of the tables ``names``; through derived tables down to their sources.
 
-    Where a delivery holds many days, its raw asset has none: a day has landed when the table has it. ``pointers`` and ``awaited`` are as of
-    :func:`ml_platform.components.automation.follows_landed_days`.
+    Where a delivery holds many days, its raw asset has none: days have landed when the table has them. ``pointers`` and ``awaited`` are
+    those of :func:`ml_platform.components.automation.follows_landed_days`.
     """
     found: dict[str, Table] = {}
     waiting = list(names)
@@ -61,15 +61,19 @@ def follows_days_of(
             waiting += list(table.reads)
         elif table.partitions is not None:
             found[table.name] = table
-    raw = [dg.AssetKey([project.name, "raw", name]) for name in sorted(found) if not found[name].splits]
+    # Of days without files that are empty by declaration none ever lands: they are there up to the last that has.
+    by_table = [name for name in sorted(found) if found[name].splits or found[name].missing_days == "are_empty"]
+    raw = [dg.AssetKey([project.name, "raw", name]) for name in sorted(found) if name not in by_table]
     condition = follows_landed_days(raw, pointers, awaited)
-    cut = [name for name in sorted(found) if found[name].splits]
-    if not cut:
+    if not by_table:
         return condition
 
     def waits(workspace, days):
-        heads = {name: workspace.lake.heads(workspace.table("tables", name)) for name in cut}
-        return {day: f"{name} has not landed" for name in cut for day in days if day not in heads[name]}
+        waiting = {}
+        for name in by_table:
+            there = sorted(day for day in workspace.lake.heads(workspace.table("tables", name)) if day is not None)
+            waiting |= {day: f"{name} has not landed" for day in days if not there or not there[0] <= day <= there[-1]}
+        return waiting
 
     return (condition & Ready(project, waits)).with_label(condition.get_label())
 
@@ -100,6 +104,11 @@ def _raw_plan(project: Project, table: Table) -> AssetPlan:
 
         return judge_raw(workspace, table.name, which)
 
+    def landed(workspace, keys):
+        from ml_platform.pipeline.landing import landed_days
+
+        return landed_days(workspace, table, keys)
+
     source = table.source
     told = f"from `{source.pattern}`" if isinstance(source, FileSource | AssetSource) else "from a function"
     deps = (Dep(dg.AssetKey(list(source.key))),) if isinstance(source, AssetSource) else ()
@@ -120,6 +129,7 @@ def _raw_plan(project: Project, table: Table) -> AssetPlan:
         kinds=(_kind(source), "parquet"),
         # A delivery of many days changes few of them: the days that it leaves as they were are not out of date.
         pointer=table.splits,
+        landed=None if table.splits else landed,
         code_version=declared_code_version(project, "raw", table.name),
     )
 
@@ -173,6 +183,10 @@ def _checked_plan(
 
         return judge_tables(workspace, table.name, which)
 
+    def landed(workspace, keys):
+        known = {version.partition for version in workspace.lake.resolve(workspace.table("raw", table.name), partitions=keys)}
+        return [key for key in keys if key in known]
+
     key = f" One row per {', '.join(table.key)}." if table.key else ""
     return AssetPlan(
         project=project,
@@ -191,4 +205,5 @@ def _checked_plan(
         column_schema=column_schema(table.contract),
         automation=condition,
         waits=waits,
+        landed=None if table.is_derived or table.splits else landed,
     )

@@ -73,6 +73,9 @@ def raw_code_version(table: Table, root: Path) -> str:
         source = {"function": table.source.function, "code": source_hash(root, table.source.file)}
     if table.splits:
         source["whole"] = True
+    said = [name for name in table.contract.column_names if f"{name}=" in source.get("pattern", "")]
+    if said:
+        source["path_values"] = said
     return content_hash((layer_code("raw"), source))
 
 

@@ -7,7 +7,6 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,7 +97,23 @@ def _opened(file: Found, table: Table) -> Delivery:
     except OSError as error:
         raise SourceError(f"{name} cannot be opened: {error.strerror or error}.") from None
     declared = table.source.format if isinstance(table.source, FileSource) else None
-    return Delivery(name, len(data), hashlib.sha256(data).hexdigest(), from_micros(changed), partial(parse_delivery, data, name, declared))
+
+    def rows() -> pa.Table:
+        return _with_path_values(parse_delivery(data, name, declared), table, name)
+
+    return Delivery(name, len(data), hashlib.sha256(data).hexdigest(), from_micros(changed), rows)
+
+
+def _with_path_values(rows: pa.Table, table: Table, name: str) -> pa.Table:
+    """Return the rows of a file with the declared columns that only its folders' names say (``shop=Berlin/``)."""
+    import pyarrow as pa
+
+    source = table.source
+    values = Pattern(source.pattern).path_values(name) if isinstance(source, FileSource | AssetSource) else {}
+    for column, value in values.items():
+        if table.contract.column(column) is not None and column not in rows.column_names:
+            rows = rows.append_column(column, pa.repeat(pa.scalar(value, pa.string()), rows.num_rows))
+    return rows
 
 
 def _fetcher(workspace: Workspace, table: Table, source: PythonSource) -> Callable[[str | None], list[Delivery]]:

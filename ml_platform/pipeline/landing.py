@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ml_platform.core.errors import SourceError
@@ -11,7 +11,7 @@ from ml_platform.core.hashing import content_hash
 from ml_platform.pipeline.taken_in import Comparison
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.pattern import Found, Pattern
-from ml_platform.tables.table import AssetSource, FileSource
+from ml_platform.tables.table import AssetSource, FileSource, Table
 
 # The key of what has no partitions in signatures and cursors, where None cannot be a key.
 NO_PARTITION = ""
@@ -57,6 +57,15 @@ def scan(workspace: Workspace, problems: dict[str, str] | None = None, leave_out
                 raise
             problems[table.name] = str(error)
     return found
+
+
+def landed_days(workspace: Workspace, table: Table, days: Sequence[str | None]) -> list[str | None]:
+    """Return those of some days of which files lie there; all of a table that is not delivered in files."""
+    source = table.source
+    if not isinstance(source, FileSource | AssetSource):
+        return list(days)
+    there = Pattern(source.pattern).find(workspace.zone, set(days))
+    return [day for day in days if day in there]
 
 
 @dataclass(frozen=True)

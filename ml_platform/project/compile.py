@@ -231,7 +231,7 @@ def _check_timed(table: Table, where: str, what: str) -> None:
     raise DeclarationError(
         f"{where}: {what} reads table {table.name!r} by time: it has the event_time {table.event_time!r}, but no `partitions`, so it has "
         f"no days. Declare `partitions: {{start: YYYY-MM-DD}}` of {table.name!r} with the first day of its history: one file may hold all "
-        f"days, each row finds its own by {table.event_time!r}. Leave `event_time` out, if its rows are looked up and not counted over time."
+        f"days, each row finds its own by {table.event_time!r}. Leave `event_time` out if rows are looked up, not counted over time."
     )
 
 

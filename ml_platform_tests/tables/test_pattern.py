@@ -51,8 +51,8 @@ def test_only_the_days_asked_for_are_found(landing):
     ("pattern", "daily", "message"),
     [
         ("orders.csv", True, "has no {day}: say where the day stands"),
-        ("orders/{day}.csv", False, "has a {day}; add partitions"),
-        ("orders/{date}.csv", True, "the only placeholder is {day}"),
+        ("orders/{day}.csv", False, "says the day of a file; add partitions"),
+        ("orders/{date}.csv", True, "the placeholders are {day}"),
         ("../orders/{day}.csv", True, "relative to the landing zone"),
         ("/orders/{day}.csv", True, "relative to the landing zone"),
         ("orders//{day}.csv", True, "part without a name"),
@@ -94,3 +94,42 @@ def test_what_lies_there_is_found_exactly_when_its_path_is_of_the_pattern(names,
         for day, files in found.items():
             assert {one.day_of(f.name) for f in files} == {day}
             assert one.find(LandingZone(Path(folder)), [day]) == {day: files}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "day"),
+    [
+        ("{hour}.csv", "2024-05-01T13.csv", "2024-05-01"),
+        ("{day}/{HH}.csv", "2024-05-01/7.csv", "2024-05-01"),
+        ("year={year}/month={MM}/day={DD}/*.parquet", "year=2024/month=5/day=03/part-0.parquet", "2024-05-03"),
+        ("{month}/{day}.csv", "2024-05/2024-05-01.csv", "2024-05-01"),
+    ],
+)
+def test_a_path_says_the_day_in_parts_too(pattern: str, name: str, day: str) -> None:
+    parsed = Pattern.parse(pattern, "orders.yaml", daily=True)
+    assert (parsed.has_day, parsed.day_of(name)) == (True, day)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name"),
+    [
+        ("{hour}.csv", "2024-05-01T24.csv"), ("{month}/{day}.csv", "2024-06/2024-05-01.csv"), ("{month}.csv", "2024-13.csv"),
+        ("{year}/{day}.csv", "2023/2024-05-01.csv"), ("{day}/{HH}.csv", "2024-05-01/25.csv"),
+    ],
+)  # fmt: skip
+def test_a_time_that_there_is_not_is_none_of_a_pattern(pattern: str, name: str) -> None:
+    assert not Pattern.parse(pattern, "orders.yaml").matches(name)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name"), [("{month}.csv", "2024-12.csv"), ("year={year}/month={MM}/*", "year=2024/month=12/a.parquet")]
+)
+def test_files_by_month_belong_to_no_one_day(pattern: str, name: str) -> None:
+    parsed = Pattern.parse(pattern, "orders.yaml")
+    assert (parsed.has_day, parsed.matches(name), parsed.day_of(name)) == (False, True, None)
+
+
+@pytest.mark.parametrize("pattern", ["{MM}.csv", "{year}/{DD}.csv", "{month}/{HH}.csv"])
+def test_a_part_of_a_time_adds_to_what_stands_before_it(pattern: str) -> None:
+    with pytest.raises(DeclarationError, match="adds to a time that stands before it"):
+        Pattern.parse(pattern, "orders.yaml")
