@@ -15,7 +15,7 @@ import dagster as dg
 from dagster._core.definitions.asset_daemon_cursor import AssetDaemonCursor
 from dagster_shared.serdes import deserialize_value, serialize_value
 
-from ml_platform.components.runs import Runs, by_stretch, days_of
+from ml_platform.components.runs import Runs, by_stretch, days_of, own_tags
 from ml_platform.core.errors import MlPlatformError
 
 # One landing moves down the graph in a few ticks; a graph that never comes to rest is a fault, not a reason to go on.
@@ -87,9 +87,7 @@ class Driver(Runs):
         self._cursors[name] = data.cursor
         requests = data.run_requests or ()
         for request in requests:
-            self.run(
-                request.asset_selection or (), days_of(request), {k: v for k, v in request.tags.items() if k.startswith("ml_platform/")}
-            )
+            self.run(request.asset_selection or (), days_of(request), own_tags(request))
         return len(requests)
 
     def _evaluate(self) -> dg.EvaluateAutomationConditionsResult:

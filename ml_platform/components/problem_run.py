@@ -13,11 +13,12 @@ from typing import Any
 import dagster as dg
 
 from ml_platform.components.run_result import broken_checks, failures, made_rows
-from ml_platform.components.runs import Runs, by_stretch, days_of
+from ml_platform.components.runs import Runs, by_stretch, days_of, own_tags
 from ml_platform.components.sensors import requests_of
 from ml_platform.components.time_left import Course
 from ml_platform.core.intervals import shift_day
 from ml_platform.core.names import RECORDED_LAYERS, TABLE_LAYERS, TRAINED_LAYERS
+from ml_platform.pipeline.landing import scan
 from ml_platform.pipeline.needed import Needed, needed
 from ml_platform.pipeline.problem_standing import last_partition_day, monitoring_standing, outcome_standing, prediction_standing
 from ml_platform.pipeline.standing import Standing, feature_standing, raw_standings, table_standing
@@ -35,6 +36,7 @@ class Step:
     keys: tuple[dg.AssetKey, ...]
     days: tuple[str, ...]
     why: str
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def what(self) -> str:
@@ -151,9 +153,10 @@ class ProblemRun:
         standings = raw_standings(self.workspace, self._delivered, until=self.until)
         changed = {one.name: [key or "" for key in one.due] for one in standings if one.due}
         whys = {one.name: why for one in standings for why in one.due.values()}
-        for request in requests_of(self._project, changed):
+        landed = scan(self.workspace, {}, leave_out=set(self._project.tables) - changed.keys()) if changed else {}
+        for request in requests_of(self._project, changed, landed):
             keys = tuple(request.asset_selection or ())
-            yield Step(keys, tuple(days_of(request)), _told(whys[key.path[-1]] for key in keys))
+            yield Step(keys, tuple(days_of(request)), _told(whys[key.path[-1]] for key in keys), own_tags(request))
 
     def _steps(self, standings: Sequence[Standing]) -> Iterator[Step]:
         """Yield the runs of some assets of one layer: those with the same days share one."""
@@ -185,7 +188,7 @@ class ProblemRun:
     def _run(self, step: Step) -> None:
         before, began = self.workspace.lake.head(), time.perf_counter()
         with self._course.step(step.keys, len(step.days), f"{step.what}{f' of {step.span}' if step.days else ''}"):
-            result = self.runs.run(step.keys, step.days)
+            result = self.runs.run(step.keys, step.days, dict(step.tags))
         rows = made_rows(result, step.keys, before)
         self.done.append(Done(step, time.perf_counter() - began, rows, failures(result), broken_checks(result)))
 

@@ -101,6 +101,11 @@ def days_of(request: dg.RunRequest) -> list[str]:
     return [request.partition_key] if request.partition_key else list(_days(first, last))
 
 
+def own_tags(request: dg.RunRequest) -> dict[str, str]:
+    """Return the platform's own tags of a request: its days are told by :func:`days_of`."""
+    return {name: value for name, value in request.tags.items() if name.startswith("ml_platform/")}
+
+
 def _days(first: str | None, last: str | None) -> Iterator[str]:
     while first and last and first <= last:
         yield first

@@ -121,7 +121,7 @@ def _landing_sensor(project: Project) -> dg.SensorDefinition:
 
 def _not_yet(project: Project, table: str, keys: Iterable[str]) -> set[str]:
     """Return which days of a table Dagster has no partition of, as of one that is not over: they are asked for when it has."""
-    partitions = project.tables[table].partitions
+    partitions = project.tables[table].raw_partitions
     days = None if partitions is None else daily(partitions)
     return {key for key in keys if days is not None and not days.has_partition_key(key)}
 

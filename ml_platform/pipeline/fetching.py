@@ -33,7 +33,7 @@ def days_to_fetch(workspace: Workspace, table: Table, now: datetime) -> list[str
         The newest day that is over, and every day since the newest one that was fetched; of the last week also those between fetched days
         that gave nothing. Where nothing was fetched yet the newest day alone: a history is loaded by a backfill.
     """
-    if table.partitions is None:
+    if table.partitions is None or table.splits:
         return [NO_PARTITION]
     newest = (now - timedelta(days=1)).date()
     if table.partitions.end is not None:

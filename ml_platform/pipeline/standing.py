@@ -109,6 +109,8 @@ def table_standing(workspace: Workspace, name: str, *, until: str | None = None)
     declared = declared_code_version(workspace.project, "tables", name)
     stopped = workspace.lake.rejected(lake_table)
     judged = [*heads.values(), *stopped.values()]
+    if table.splits:
+        return _split_standing(workspace, table, until)
     used = contents_of(workspace, judged)
     wanted, waiting = _derived_inputs(workspace, table, until) if table.is_derived else (_raw_inputs(workspace, name), {})
     seen = {table for contents in wanted.values() for table, _, _ in contents}
@@ -127,6 +129,27 @@ def table_standing(workspace: Workspace, name: str, *, until: str | None = None)
         elif newest.kind != "data":
             held[key] = str(newest.properties.get("reason", "its rows broke the contract"))
     return Standing(lake_table, heads, _until(due, until), held, waiting)
+
+
+def _split_standing(workspace: Workspace, table: Table, until: str | None) -> Standing:
+    """Compare the days of a table with what the newest delivery of many says of them."""
+    from ml_platform.pipeline.split import raw_head, today_of
+    from ml_platform.pipeline.split_table import changed_days
+
+    lake_table = workspace.table("tables", table.name)
+    heads, stopped = workspace.lake.heads(lake_table), workspace.lake.rejected(lake_table)
+    declared = declared_code_version(workspace.project, "tables", table.name)
+    delivered, today = raw_head(workspace, table), today_of(workspace)
+    due: dict[Key, str] = {key: DECLARED for key, head in heads.items() if head.code_version != declared}
+    changed = [] if delivered is None else changed_days(workspace, table, delivered)
+    # A day is a partition when it is over; rows that lie ahead wait.
+    due |= {day: OTHER if day in heads else NEW for day in changed if day < today}
+    held = {
+        key: str(one.properties.get("reason", "its rows broke the contract"))
+        for key, one in stopped.items()
+        if key not in due and (key not in heads or heads[key].id < one.id)
+    }
+    return Standing(lake_table, heads, _until(due, until), held, {day: f"{day} is not over" for day in changed if day >= today})
 
 
 def contents_of(workspace: Workspace, versions: Iterable[Version]) -> dict[int, set[Content]]:
