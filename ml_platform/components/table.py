@@ -17,6 +17,7 @@ from ml_platform.core.errors import DeclarationError, did_you_mean
 from ml_platform.tables import table as core
 from ml_platform.tables.contract import Contract
 from ml_platform.tables.parse import parse_contract
+from ml_platform.tables.python_file import takes_arguments
 from ml_platform.tables.sql import read_sql
 from ml_platform.tables.yaml_text import read_yaml
 
@@ -204,7 +205,9 @@ class Table(Declared):
             return core.SqlSource(read_sql(given.sql, self.folder, where=f"{where}, source.sql"), reads)
         file, function = split_python(given.python or "", where)
         path = self.beside(file)
-        return core.DerivedPythonSource(path, function, reads) if reads else core.PythonSource(path, function)
+        if reads:
+            return core.DerivedPythonSource(path, function, reads)
+        return core.PythonSource(path, function, takes_day=takes_arguments(self.folder / file, function))
 
     def _every(self, where: str) -> timedelta | None:
         if self.source.every is None:

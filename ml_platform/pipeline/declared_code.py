@@ -19,6 +19,7 @@ from ml_platform.features.compile import CompiledView
 from ml_platform.features.definition import FeatureDefinition, definition_hash
 from ml_platform.pipeline.layer_code import layer_code
 from ml_platform.project.project import CompiledProblem, Project
+from ml_platform.tables.contract import Column
 from ml_platform.tables.python_file import source_hash
 from ml_platform.tables.table import AssetSource, DerivedPythonSource, FileSource, PythonSource, SqlSource, Table
 from ml_platform.training.problem import Training
@@ -88,7 +89,7 @@ def table_code_version(table: Table, root: Path) -> str:
     return content_hash({
         "layer": layer_code("tables"),
         "columns": [
-            [c.name, c.type, c.nullable, c.minimum, c.maximum, _members(c.one_of), c.matches, c.zone, *([c.was] if c.was else [])]
+            [c.name, c.type, c.nullable, c.minimum, c.maximum, _members(c.one_of), c.matches, c.zone, *_reading(c)]
             for c in contract.columns
         ],
         "key": contract.key,
@@ -196,6 +197,12 @@ def _derivation(table: Table, root: Path) -> dict[str, str]:
 
 def _reads(reads: Mapping[str, timedelta]) -> str:
     return ", ".join(f"{name} {-(-back // DAY)}d" for name, back in sorted(reads.items()))
+
+
+def _reading(column: Column) -> list[object]:
+    """Return by what names and how a column's values are delivered, where that is declared."""
+    written = [{"format": column.format, "made_of": column.made_of}] if column.format or column.made_of else []
+    return [*([column.was] if column.was else []), *written]
 
 
 def _members(values: Iterable[object] | None) -> list[str] | None:

@@ -122,9 +122,9 @@ def _fetcher(workspace: Workspace, table: Table, source: PythonSource) -> Callab
     name = f"{Path(source.file).name}:{source.function}"
 
     def fetch(partition: str | None) -> list[Delivery]:
-        called = f"{name}({partition!r})"
+        called = f"{name}({partition!r})" if source.takes_day else f"{name}()"
         try:
-            rows = function(partition)
+            rows = function(partition) if source.takes_day else function()
         except Exception as error:
             # What clients of databases and services put into their errors holds passwords and tokens.
             workspace.say(mask(f"{called} failed:\n{traceback.format_exc()}"))

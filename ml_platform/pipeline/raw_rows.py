@@ -53,7 +53,7 @@ def structure_stop(table: Table, version: Version) -> str | None:
     for number, schema in enumerate(version.properties["schemas"]):
         delivered = _delivered_names(table, schema)
         now = {names[0]: column for column, names in delivered.items() if names}
-        declared = {now.get(str(name), str(name)): str(kind) for name, kind in schema.items()}
+        declared = _with_made({now.get(str(name), str(name)): str(kind) for name, kind in schema.items()}, table)
         problems = structure_problems(table.contract, declared, null_values, is_text=is_text(version))
         problems += [f"column {c!r} was delivered by {len(n)} names: {', '.join(n)}." for c, n in delivered.items() if len(n) > 1]
         if problems:
@@ -109,10 +109,24 @@ def _by_schema(versions: Sequence[Version]) -> list[list[Version]]:
     return list(found.values())
 
 
+def _with_made(delivered: dict[str, str], table: Table) -> dict[str, str]:
+    """Return delivered columns with those that are made of several, in the place of what only these are made of."""
+    made = {c.name: c.made_of for c in table.contract.columns if c.made_of}
+    if not made:
+        return delivered
+    own = {c.name for c in table.contract.columns if not c.made_of}
+    parts = {part for parts in made.values() for part in parts}
+    there = {name: kind for name, kind in delivered.items() if name in own or name not in parts}
+    return there | {name: "string" for name, parts in made.items() if set(parts) <= delivered.keys()}
+
+
 def _delivered_names(table: Table, delivered: Iterable[str]) -> dict[str, list[str]]:
     """Return by what names each declared column was delivered: its own, and those that it had before."""
     there = set(delivered)
-    return {c.name: [name for name in (c.name, *c.was) if name in there] for c in table.contract.columns}
+    return {
+        c.name: [c.name] * (set(c.made_of) <= there) if c.made_of else [name for name in (c.name, *c.was) if name in there]
+        for c in table.contract.columns
+    }
 
 
 def _kinds(table: Table, version: Version) -> dict[str, str]:
@@ -120,6 +134,9 @@ def _kinds(table: Table, version: Version) -> dict[str, str]:
     found = {}
     types = {field.name: str(field.type) for field in version.schema}
     for name, names in _delivered_names(table, types).items():
+        if table.contract.column(name).made_of:  # pyright: ignore[reportOptionalMemberAccess]
+            found[name] = "string"
+            continue
         kinds = {kind_of(types[n]) for n in names} - {"null"}
         found[name] = "null" if not kinds else kinds.pop() if len(kinds) == 1 else "string"
     return found
@@ -131,10 +148,14 @@ def read_declared(lake: Lake, table: Table, versions: Sequence[Version], extra: 
     import pyarrow.compute as pc
 
     delivered = _delivered_names(table, versions[0].schema.names)
-    every = list(dict.fromkeys(n for names in delivered.values() for n in names))
+    made = {c.name: c.made_of for c in table.contract.columns if c.made_of}
+    every = list(dict.fromkeys(n for name, names in delivered.items() for n in made.get(name, names)))
     rows = lake.read_versions(versions, columns=[*every, *_ORIGIN, *extra], partition_column="_partition").arrow()
     columns = {}
     for name, names in delivered.items():
+        if name in made:
+            columns[name] = _joined_text([rows.column(n) for n in made[name]], null_values_of(table))
+            continue
         parts = [rows.column(n) for n in names]
         if len({part.type for part in parts}) > 1:
             parts = [part.cast(pa.string()) for part in parts]
@@ -143,6 +164,17 @@ def read_declared(lake: Lake, table: Table, versions: Sequence[Version], extra: 
     rows = pa.table({**columns, **{n: rows.column(n) for n in (*_ORIGIN, *extra, "_partition")}})
     at = rows.schema.get_field_index("_partition")
     return rows.set_column(at, "_partition", pc.fill_null(rows.column(at), ""))  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _joined_text(parts: Sequence[pa.ChunkedArray], null_values: Sequence[str]) -> pa.ChunkedArray:
+    """Return the text of several columns, joined by a blank; null where one of them has no value."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    texts = [part.cast(pa.string()) for part in parts]
+    nulls = pa.array(list(null_values), pa.string())
+    said = [pc.if_else(pc.is_in(text, value_set=nulls), pa.scalar(None, pa.string()), text) for text in texts]  # pyright: ignore[reportAttributeAccessIssue]
+    return pc.binary_join_element_wise(*said, " ")  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _replaced_rows(lake: Lake, table: Table, group: RawGroup, version: Version) -> list[tuple[pa.Table, Version]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ml_platform.lake.duck import quote_name, quote_text
 from ml_platform.tables.contract import Column
+from ml_platform.tables.time_formats import formatted_time
 from ml_platform.tables.types import INTEGER_BITS, decimal_digits, duckdb_type
 
 _INTEGERS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"})
@@ -50,6 +51,8 @@ def cast_column(column: Column, delivered: str, null_values: Sequence[str] = (),
     Text can be read as any type; a time without zone is in ``column.zone``, else in UTC; other kinds do not turn into each other.
     """
     raw = quote_name(column.name)
+    if column.format is not None and delivered.strip('"') != "NULL":
+        return _formatted(column, delivered, raw, null_values)
     if delivered.strip('"') == "NULL":
         return Cast(f"NULL::{duckdb_type(column.type)}", None)
     if delivered.startswith("ENUM"):
@@ -68,6 +71,16 @@ def cast_column(column: Column, delivered: str, null_values: Sequence[str] = (),
         return None
     never_fails = value in (raw, f"CAST({raw} AS {duckdb_type(column.type)})")
     return Cast(value, None if never_fails else f"({raw}) IS NOT NULL AND ({value}) IS NULL")
+
+
+def _formatted(column: Column, delivered: str, raw: str, null_values: Sequence[str]) -> Cast | None:
+    """Return the cast of a time that is written as the column's ``format`` says; None for what is no text and no number."""
+    is_text = delivered == "VARCHAR" or delivered.startswith("ENUM")
+    if not is_text and delivered not in _INTEGERS | _FLOATS and not delivered.startswith("DECIMAL"):
+        return None
+    given = _with_nulls(raw, null_values) if is_text else f"CASE WHEN NOT isnan({raw}) THEN {raw} END" if delivered in _FLOATS else raw
+    value = formatted_time(str(column.format), column.type, column.zone, given, is_text=is_text)
+    return Cast(value, f"({given}) IS NOT NULL AND ({value}) IS NULL")
 
 
 def _with_nulls(raw: str, null_values: Sequence[str]) -> str:

@@ -18,6 +18,8 @@ class Column:
     ``type`` is one of ``bool, int8, int16, int32, int64, float32, float64, string, date, timestamp, decimal(p,s)``; a
     ``timestamp`` is stored in UTC with microseconds, and ``zone`` names the zone of values that are delivered without one.
     ``minimum`` and ``maximum`` are inclusive; ``one_of`` lists the only values; ``matches`` is a regular expression for the whole text.
+    ``format`` says how a time is written that is none by itself: ``epoch_s``, ``epoch_ms`` or ``epoch_us`` (counted from 1970), or a
+    pattern such as ``%Y%m%d`` or ``%d.%m.%Y %H:%M``. ``made_of`` names delivered columns whose values, joined by a blank, are the time.
     ``was`` lists the names that the column had before, latest first: older versions are read, and files delivered by those names
     are taken, as if they had the new one. A name that stands there is never given to another column.
     """
@@ -32,6 +34,8 @@ class Column:
     matches: str | None = None
     zone: str | None = None
     was: tuple[str, ...] = field(default=(), metadata={LATER: True})
+    format: str | None = field(default=None, metadata={LATER: True})
+    made_of: tuple[str, ...] = field(default=(), metadata={LATER: True})
 
 
 @dataclass(frozen=True)

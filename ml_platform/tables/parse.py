@@ -13,10 +13,11 @@ from ml_platform.core.names import check_name, is_pattern
 from ml_platform.core.unquoted import cut_at_a_comma, quote_it
 from ml_platform.tables.contract import Column, Contract, Reference, RowRule
 from ml_platform.tables.rules import check_contract
+from ml_platform.tables.time_formats import TIMED, check_format
 from ml_platform.tables.types import check_literal, check_type
 
 _CONTRACT_KEYS = ("columns", "rules", "references", "max_rejected", "min_rows", "max_shrink", "extra_columns")
-_COLUMN_KEYS = ("type", "nullable", "description", "min", "max", "one_of", "matches", "zone", "was")
+_COLUMN_KEYS = ("type", "nullable", "description", "min", "max", "one_of", "matches", "zone", "format", "made_of", "was")
 _RULE_KEYS = ("name", "sql", "severity", "description")
 _REFERENCE_KEYS = ("columns", "in", "to", "severity")
 
@@ -27,7 +28,8 @@ def parse_contract(mapping: object, *, key: Sequence[str] = (), where: str) -> C
     Parameters
     ----------
     mapping : mapping
-        ``columns`` (name to type or to ``{type, nullable, description, min, max, one_of, matches, zone, was}``), ``rules``
+        ``columns`` (name to type or to ``{type, nullable, description, min, max, one_of, matches, zone, format, made_of,
+        was}``), ``rules``
         (``name, sql, severity, description``), ``references`` (``columns, in, to, severity``), ``max_rejected`` (share),
         ``min_rows``, ``max_shrink`` (share, ``10%`` or 0.1), ``extra_columns`` (``stop`` or ``ignore``).
     key : sequence of str
@@ -97,7 +99,11 @@ def _column(name: object, body: object, where: str, is_key: bool) -> Column:
         matches=_optional_text(body.get("matches"), f"{where}: matches"),
         zone=check_zone(body.get("zone"), where),
         was=_former_names(body.get("was"), where),
+        format=check_format(body.get("format"), str(body["type"]), where),
+        made_of=_names(body.get("made_of"), f"{where}: made_of"),
     )
+    if column.made_of and (column.type not in TIMED or len(column.made_of) < 2):
+        raise DeclarationError(f"{where}: made_of joins two or more delivered columns to a date or timestamp, as in made_of: [date, time].")
     bounds = {f"{b}imum": check_literal(column, body[b], f"{where}, {b}") for b in ("min", "max") if body.get(b) is not None}
     one_of = None
     if body.get("one_of") is not None:
@@ -227,11 +233,19 @@ def _column_mapping(column: Column, is_key: bool) -> dict[str, Any]:
     body: dict[str, Any] = {"type": column.type}
     if column.nullable == is_key:
         body["nullable"] = column.nullable
-    for name, value in (("min", column.minimum), ("max", column.maximum), ("matches", column.matches), ("zone", column.zone)):
+    for name, value in (
+        ("min", column.minimum),
+        ("max", column.maximum),
+        ("matches", column.matches),
+        ("zone", column.zone),
+        ("format", column.format),
+    ):
         if value is not None:
             body[name] = _plain(value)
     if column.one_of is not None:
         body["one_of"] = [_plain(v) for v in column.one_of]
+    if column.made_of:
+        body["made_of"] = list(column.made_of)
     if column.was:
         body["was"] = column.was[0] if len(column.was) == 1 else list(column.was)
     if column.description:

@@ -40,6 +40,18 @@ def check_function(folder: Path, file: str, function: str, where: str) -> None:
         raise UnknownNameError(f"{where}: {path} defines no function {function!r}. {did_you_mean(function, names)}")
 
 
+def takes_arguments(path: Path, function: str) -> bool:
+    """Whether a function of a file takes any argument, as far as can be told without importing it: one that is not defined there may."""
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    except (OSError, SyntaxError, ValueError):
+        # What is wrong with the file is told when it is checked.
+        return True
+    found = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == function]
+    taken = found[-1].args if found else None
+    return taken is None or any((taken.posonlyargs, taken.args, taken.kwonlyargs, taken.vararg, taken.kwarg))
+
+
 def load_function(folder: Path, file: str, function: str, where: str) -> Callable[..., Any]:
     """Import the file and return the function.
 

@@ -66,6 +66,8 @@ COLUMN: dict[str, tuple[Any, str | None]] = {
     "matches": ("x.*", "tables"),
     "zone": ("Europe/Oslo", "tables"),
     "was": (("before",), "tables"),
+    "format": ("epoch_s", "tables"),
+    "made_of": (("day", "clock"), "tables"),
 }
 PROBLEM: dict[str, tuple[Any, str | None]] = {
     "name": (None, None),
@@ -177,8 +179,8 @@ def bent_tables() -> Iterator[tuple[str, tuple[Table, Table], str | None]]:
     for what, contract, layer in bent(arrivals.contract, CONTRACT, "contract"):
         yield what, (arrivals, replace(arrivals, contract=contract)), layer
     for what, column, layer in bent(Column("extra", "int32"), COLUMN, "column"):
-        # Only text is matched, and only a time has a zone.
-        kind = {"column.matches": "string", "column.zone": "timestamp"}.get(what)
+        # Only text is matched, and only a time has a zone, a format, or several columns that it is made of.
+        kind = {"column.matches": "string", **dict.fromkeys(("column.zone", "column.format", "column.made_of"), "timestamp")}.get(what)
         before = Column("extra", kind or "int32")
         after = replace(column, type=kind) if kind else column
         yield what, (_with_column(arrivals, before), _with_column(arrivals, after)), layer

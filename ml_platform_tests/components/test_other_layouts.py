@@ -87,6 +87,24 @@ def test_a_file_by_hour_adds_to_its_day(tmp_path: Path, pattern: str, name: str)
     assert made(project, [day], [day]).select("sale", "day").rows() == [(8, day), (9, day)]
 
 
+def test_a_function_without_parameters_gives_all_days_at_once(tmp_path: Path) -> None:
+    project = shop(tmp_path, "PATTERN")
+    folder = project.root / project.package / "defs" / "shop"
+    declared = TABLE.replace('{files: "PATTERN"}', "{python: feed.py:fetch}")
+    project.declare(declared, sales=CONTRACT)
+    fetch = "import polars as pl\n\n\ndef fetch():\n    times = pl.Series(TIMES).str.to_datetime(time_zone='UTC')\n"
+    fetch += "    return pl.DataFrame({'sale': range(len(TIMES)), 'sold_at': times})\n"
+    times = ["2024-01-05T08:00:00Z", "2024-01-05T09:00:00Z", "2024-01-08T08:00:00Z"]
+    (folder / "feed.py").write_text(f"TIMES = {times}\n{fetch}")
+    days = [shift_day("2024-01-01", n) for n in range(20)]
+    assert made(project, [None], days)["day"].to_list() == [time[:10] for time in times]
+    (folder / "feed.py").write_text(f"TIMES = {[*times, '2024-01-09T08:00:00Z']}\n{fetch}")
+    made(project, [None], days)
+    workspace = project.open().workspace
+    versions = {day: [v.id for v in workspace.lake.history(workspace.table("tables", "sales"), day)] for day in days}
+    assert {day: len(found) for day, found in versions.items() if found} == {shift_day("2024-01-05", n): 1 for n in range(5)}
+
+
 @pytest.mark.slow
 def test_a_table_with_gaps_between_its_days_lands_in_one_run(tmp_path: Path) -> None:
     project = shop(tmp_path, "sales/{day}.csv")
