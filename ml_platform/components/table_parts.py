@@ -15,8 +15,8 @@ class SourceModel(dg.Model, dg.Resolvable):
         str | None,
         Field(
             description="Files below the landing zone (data/landing). {day} stands for a day as YYYY-MM-DD, {hour} for one as "
-            "YYYY-MM-DDTHH, {month} and {year} for those, * for any text in a name. Without {day} or {hour} a file may hold many days: with "
-            "`partitions`, each row finds its day by its `event_time`.",
+            "YYYY-MM-DDTHH, {month} and {year} for those, * for any text in a name. Without {day} or {hour} a file may hold many days: "
+            "with `partitions`, each row finds its day by its `event_time`.",
             examples=["orders/{day}.csv", "purchases.csv"],
         ),
     ] = None
@@ -44,7 +44,7 @@ class SourceModel(dg.Model, dg.Resolvable):
     python: Annotated[
         str | None,
         Field(
-            description="A function that returns the rows: file.py:function, the file beside this one. It is called with a day (YYYY-MM-DD, or "
+            description="A function that returns the rows: file.py:function, the file beside this one. It is called with a day ("
             "None without partitions); one without parameters returns the rows of all days.",
             examples=["feed.py:orders"],
         ),
