@@ -9,11 +9,11 @@ from typing import Any
 import polars as pl
 
 from ml_platform.core.errors import MlPlatformError, ModelError
-from ml_platform.core.hashing import content_hash
 from ml_platform.features.definition import definition_hash
 from ml_platform.lake.version import ARTIFACT, Commit, Version
 from ml_platform.models.contender import Role
 from ml_platform.pipeline.feature_values import features_at, resolve_features
+from ml_platform.pipeline.layer_code import layer_code
 from ml_platform.pipeline.model import LoadedModel, load_model
 from ml_platform.pipeline.outcome import Markdown, Outcome, PartitionOutcome, Rows
 from ml_platform.pipeline.workspace import Workspace
@@ -26,8 +26,6 @@ from ml_platform.training.spine import CUTOFF
 from ml_platform.training.splits import SPLIT
 from ml_platform.training.target import Target
 
-# Part of the code version: raised when the rules of promotion change.
-RULES = 2
 # A text column with so few values names parts that a person cares about; with more it names single things.
 MAX_SLICES = 30
 SHOWN_JUDGEMENTS = 20
@@ -201,7 +199,7 @@ def append_judgement(
             to_arrow(rows),
             key=KEY,
             inputs=[*inputs, *([head] if head else [])],
-            code_version=content_hash(RULES),
+            code_version=layer_code("champion"),
             properties={"champion_version": promoted.model_version if promoted else None},
         )
         commit = workspace.lake.publish([staged], run_id=workspace.run_id, message=f"champion {problem_name}")

@@ -21,7 +21,7 @@ class _Code:
 # What is read from the lake and how it is stored is not among it: contents are compared by themselves. What only reports is left out.
 _PRESENTATION = (
     "core.errors", "features.explain", "features.explain_code", "pipeline.feature_figures", "pipeline.table_report",
-    "tables.infer", "tables.pandera_schema", "tables.profile", "models.card",
+    "tables.infer", "tables.pandera_schema", "tables.profile", "models.card", "monitoring.evidently_report",
 )  # fmt: skip
 _TABLES = (
     "core",
@@ -43,6 +43,12 @@ _CODE = {
     "training": _Code(("pipeline.training_set",), (*_FEATURES, *_VALUES, *_ROWS, *_DAYS)),
     "selected": _Code(("pipeline.selected",), ("core", "models", "selection", "training", "pipeline.kept_selection")),
     "models": _Code(("pipeline.model",), ("core", "models", "training", "pipeline.candidates")),
+    # Records, which are not made again: it says by which code a decision was taken and a day was judged.
+    "outcomes": _Code(
+        ("pipeline.outcomes",), ("core", "training", "pipeline.problem_rows", "pipeline.problem_reach", "pipeline.hindsight")
+    ),
+    "champion": _Code(("pipeline.champion",), ("core", "registry", "models", "training")),
+    "monitoring": _Code(("pipeline.monitoring",), ("core", "monitoring", "pipeline.monitored", "pipeline.watched", "pipeline.hindsight")),
 }
 
 
@@ -52,7 +58,8 @@ def layer_code(layer: str) -> str:
     Parameters
     ----------
     layer : str
-        One whose content can be made again: raw, tables, features, training, selected or models.
+        One whose content can be made again (raw, tables, features, training, selected or models), or one that records (outcomes, champion
+        or monitoring).
     """
     code = _CODE[layer]
     return code_hash(code.roots, code.within, _PRESENTATION)

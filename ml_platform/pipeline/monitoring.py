@@ -8,13 +8,13 @@ from dataclasses import asdict, replace
 from datetime import date
 from typing import TYPE_CHECKING, Literal
 
-from ml_platform.core.hashing import content_hash
 from ml_platform.core.intervals import DAY, shift_day
 from ml_platform.lake.version import Version
 from ml_platform.monitoring.decision import Decision, Policy, Record, decide
 from ml_platform.monitoring.incidents import Incident, follow
 from ml_platform.monitoring.monitored_day import MonitoredDay
 from ml_platform.pipeline.hindsight import has_unseen
+from ml_platform.pipeline.layer_code import layer_code
 from ml_platform.pipeline.outcome import Outcome, PartitionOutcome
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem
@@ -211,7 +211,7 @@ def _stage(workspace: Workspace, problem_name: str, found: Found) -> Staged:
         found.day,
         _table(found.verdicts),
         inputs=found.inputs,
-        code_version=_code_version(),
+        code_version=layer_code("monitoring"),
         properties=found.monitored.to_properties(),
     )
 
@@ -228,13 +228,6 @@ def _table(verdicts: Sequence[ColumnDrift]) -> pa.Table:
         ("importance", pa.float64()), ("words", pa.string()),
     )  # fmt: skip
     return pa.Table.from_pylist([asdict(v) for v in verdicts], schema=pa.schema(fields))
-
-
-def _code_version() -> str:
-    """Return what decides the numbers: the rules, so that a changed limit makes a new version."""
-    from ml_platform.monitoring import drift, error_test
-
-    return content_hash({"drift": drift.RULE, "strict": drift.STRICT, "error": error_test.RULE})
 
 
 def _publish_report(

@@ -11,6 +11,7 @@ from ml_platform.core.hashing import content_hash
 from ml_platform.core.intervals import DAY, day_interval, day_start, spanned
 from ml_platform.lake.version import Staged, Version
 from ml_platform.pipeline.hindsight import has_unseen
+from ml_platform.pipeline.layer_code import layer_code
 from ml_platform.pipeline.outcome import Outcome, PartitionOutcome
 from ml_platform.pipeline.predictions import IN_SAMPLE, MODEL_VERSION, SCORE, row_columns
 from ml_platform.pipeline.problem_reach import label_reach
@@ -174,7 +175,7 @@ def _stage(
         {day: shown(rows).to_arrow() for day, rows in days.items()},
         key=[CUTOFF, *problem.spine_key],
         inputs=inputs,
-        code_version=content_hash((label, problem.label_table.delay)),
+        code_version=content_hash((layer_code("outcomes"), label, problem.label_table.delay)),
     )
 
 

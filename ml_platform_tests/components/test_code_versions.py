@@ -16,6 +16,7 @@ from ml_platform.features.definition import definition_hash
 from ml_platform.features.view import Discover, FeatureColumn, FeatureView
 from ml_platform.lake.retention import Retention
 from ml_platform.pipeline.declared_code import declared_code_version
+from ml_platform.pipeline.layer_code import layer_code
 from ml_platform.project.project import Project
 from ml_platform.tables.contract import Column, Reference, RowRule
 from ml_platform.tables.table import Availability, DailyPartitions, FileSource, Table
@@ -259,3 +260,28 @@ def test_other_code_is_seen_by_all_and_only_where_it_computes(monkeypatch: pytes
     source_code._digest.cache_clear()
     source_code.code_hash.cache_clear()
     assert versions(like.project())[0] == before
+
+
+@pytest.mark.parametrize(
+    ("module", "layers"),
+    [
+        ("registry.promotion", {"champion"}),
+        ("monitoring.drift", {"monitoring"}),
+        ("monitoring.evidently_report", set()),
+        ("pipeline.hindsight", {"outcomes", "monitoring"}),
+        ("training.labels", {"outcomes", "champion"}),
+        ("lake.history", set()),
+    ],
+)
+def test_what_is_recorded_says_by_which_code(module: str, layers: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = ("outcomes", "champion", "monitoring")
+    before = {layer: layer_code(layer) for layer in recorded}
+    read = source_code._source
+    with monkeypatch.context() as changed:
+        changed.setattr(source_code, "_source", lambda name: read(name) + ("\nADDED = 1\n" if name == module else ""))
+        source_code._digest.cache_clear()
+        source_code.code_hash.cache_clear()
+        assert {layer for layer in recorded if layer_code(layer) != before[layer]} == layers
+    source_code._digest.cache_clear()
+    source_code.code_hash.cache_clear()
+    assert {layer: layer_code(layer) for layer in recorded} == before

@@ -9,6 +9,7 @@ from ml_platform.core.intervals import day_start
 from ml_platform.models.trainers import train
 from ml_platform.pipeline import champion as subject
 from ml_platform.pipeline.champion import champion_history, current_champion, materialize_champion
+from ml_platform.pipeline.layer_code import layer_code
 from ml_platform.pipeline.model import load_model, materialize_model
 from ml_platform.pipeline.monitoring import materialize_monitoring
 from ml_platform.pipeline.outcome import Markdown, Rows
@@ -48,6 +49,7 @@ def test_the_newest_model_becomes_the_first_champion(workspace):
     assert champion.version == model(workspace, SECOND)
     assert (champion.training_date, champion.since) == (SECOND, day_start("2013-03-18"))
     assert outcome.partitions[0].numbers["verdict"] == "promoted"
+    assert outcome.partitions[0].version.code_version == layer_code("champion")
     (row,) = champion_history(workspace, PROBLEM)
     assert row.champion_version == row.model_version == champion.version.id
     assert row.lower > 0  # type: ignore[operator]
