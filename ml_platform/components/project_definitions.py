@@ -1,6 +1,8 @@
 """From the declarations of one project to its definitions: compiled once, built component by component."""
 
+import logging
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ from ml_platform.components.resource import resources_at
 from ml_platform.core.errors import DeclarationError, Faults, MlPlatformError
 from ml_platform.core.names import check_name
 from ml_platform.project.compile import compile_project
+from ml_platform.project.doubts import doubts
 from ml_platform.project.project import Project
 
 if TYPE_CHECKING:
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
 # Components are built one by one and do not see each other: the first one of a tree compiles the projects for all, and leaves them there.
 _COMPILED = "_ml_platform_projects"
+_LOG = logging.getLogger(__name__)
 
 
 def definitions_of(component: "Declared", context: dg.ComponentLoadContext) -> dg.Definitions:
@@ -126,6 +130,8 @@ def _compile_one(name: str, tree: dg.ComponentTree, declared: "list[Declared]") 
         compiled = compile_project(name, folder, of(Table), of(FeatureView), of(Problem), rules, broken=broken)
     if faults.found:
         raise _pointed(faults, declared)
+    for doubt in doubts(compiled, datetime.now(UTC).date()):
+        _LOG.warning(doubt)
     return replace(compiled, home=Path(tree.project_root))
 
 

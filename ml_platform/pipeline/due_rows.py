@@ -148,13 +148,16 @@ def not_scored(problem: CompiledProblem, spine: SpineRows, day: str, now: dateti
         reason = f"The first of {ahead.height} cutoffs of {day} is {ahead[CUTOFF].min():%H:%M} UTC; it is {now:%Y-%m-%d %H:%M}."
         return PartitionOutcome(day, None, waiting=reason)
     if reason := _off_grid(problem, day):
-        return PartitionOutcome(day, None, waiting=reason)
+        return PartitionOutcome(day, None, stopped=reason)
     unknown = _within(spine.unknown, interval)
     table = problem.spine_table.name
     if unknown.height:
         reason = f"All {unknown.height} rows of {table!r} with a cutoff on {day} were first known at or after it: too late to be scored."
     else:
-        reason = f"No row of {table!r} has a cutoff on {day}. Land and materialize its files first."
+        reason = (
+            f"No row of {table!r} has a cutoff on {day}: its files are not landed and materialized yet, or nothing in them is predicted "
+            "then."
+        )
     return PartitionOutcome(day, None, stopped=reason)
 
 

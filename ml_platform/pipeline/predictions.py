@@ -59,8 +59,8 @@ def materialize_predictions(workspace: Workspace, problem_name: str, partitions:
         Table ``predictions/<problem>``: key and label match columns, ``_cutoff``, ``_score`` (of several classes or quantiles with
         columns of each, see `ml_platform.training.target`), ``_model_version``, ``_scored_at``, ``_in_sample`` (the model has learnt from
         this day: the score is no forecast, and is left out of outcomes and monitoring), and the features that the model saw. A day
-        without rows, and every day while there is no champion, is stopped with the reason; one whose cutoffs are still to come, or that
-        is none of the spine's grid, waits.
+        without rows, one that is none of the spine's grid, and every day while there is no champion, is stopped with the reason; one whose
+        cutoffs are still to come waits.
     """
     problem = workspace.project.problem(problem_name)
     champion = current_champion(workspace, problem)

@@ -17,6 +17,7 @@ from ml_platform.features.compile import CompiledView, compile_view
 from ml_platform.features.view import FeatureView
 from ml_platform.project.compile_problem import compile_problem
 from ml_platform.project.compile_retention import DeclaredRetention, compile_retention
+from ml_platform.project.doubts import check_table_times
 from ml_platform.project.project import CompiledProblem, Project
 from ml_platform.tables.days_of_rows import with_bounds
 from ml_platform.tables.derived import check_derived
@@ -157,6 +158,7 @@ def _check_table(table: Table, tables: Mapping[str, Table]) -> None:
     _check_columns(table)
     _check_references(table, tables)
     _check_partitions(table)
+    check_table_times(table)
 
 
 def _check_columns(table: Table) -> None:

@@ -11,8 +11,9 @@ from ml_platform.features.distinct_names import asked_definitions, with_distinct
 from ml_platform.features.functions import engine_type
 from ml_platform.features.inputs import request_columns
 from ml_platform.features.nested.schema import Schema, compile_schema
+from ml_platform.project.doubts import check_unknown_label
 from ml_platform.project.project import CompiledProblem, TableColumn
-from ml_platform.project.workable import check_lengths, check_steps, check_trainers
+from ml_platform.project.workable import check_clusters, check_history, check_lengths, check_steps, check_trainers
 from ml_platform.tables.sql import bind_expression
 from ml_platform.tables.table import Table
 from ml_platform.tables.types import contract_columns
@@ -36,7 +37,11 @@ def compile_problem(problem: Problem, tables: Mapping[str, Table], views: Mappin
     spine_key, joinable = _spine(problem, spine_table)
     _check_label(problem, label_table, joinable)
     check_lengths(problem)
-    check_trainers(problem, bind_label(problem, label_table).type)
+    label = bind_label(problem, label_table)
+    check_trainers(problem, label.type)
+    check_clusters(problem)
+    check_history(problem, label_table)
+    check_unknown_label(problem, label_table, label.columns)
     view_entities: list[tuple[str, tuple[str, ...]]] = []
     columns: list[TableColumn] = []
     only: set[str] = set()

@@ -7,7 +7,10 @@ from datetime import timedelta
 
 from ml_platform.core.durations import format_duration
 from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
+from ml_platform.core.intervals import DAY
 from ml_platform.models.known_trainers import TRAINERS, baseline_of
+from ml_platform.registry.promotion import MIN_DAYS, MIN_DAYS_FIRST, MIN_SPAN_DAYS
+from ml_platform.tables.table import Table
 from ml_platform.training.labels import Task
 from ml_platform.training.problem import GridSpine, Problem
 from ml_platform.training.steps import MAX_STEPS, STEP_TYPES, has_steps, step_features
@@ -77,3 +80,60 @@ def check_steps(problem: Problem, names: Collection[str]) -> None:
     taken += sorted({d.name for d in step_features(problem)} & set(names))
     if taken:
         raise DeclarationError(f"{where}: {taken[0]!r} is what a forecast in steps calls something of its own. Rename yours.")
+
+
+def check_clusters(problem: Problem) -> None:
+    """Refuse a test split whose rows are of too few days to judge a first champion, or a validation without a time of the grid.
+
+    Raises
+    ------
+    DeclarationError
+        With the days that there are, those that are needed, and what to write.
+    """
+    training, spine, where = problem.training, problem.spine, problem.where
+    every = max(spine.every, DAY) if isinstance(spine, GridSpine) else DAY
+    days = days_of(problem)
+    rows = f"a row every {format_duration(every)}" if isinstance(spine, GridSpine) else "rows on every day"
+    if days < MIN_DAYS_FIRST:
+        raise DeclarationError(
+            f"{where}: training.test is {format_duration(training.test)} and the spine has {rows}, so the test rows are of {days} "
+            f"day{'' if days == 1 else 's'}; a champion needs {MIN_DAYS_FIRST}, because rows of one day count once. Write at least test: "
+            f"{format_duration(MIN_DAYS_FIRST * every)} (a later model replaces a champion only on {MIN_DAYS} days: test: "
+            f"{format_duration(max(MIN_DAYS * every, MIN_SPAN_DAYS * DAY))})."
+        )
+    if training.validate < every and isinstance(spine, GridSpine):
+        raise DeclarationError(
+            f"{where}: training.validate is {format_duration(training.validate)} and the spine has {rows}, so the validation may have "
+            "no rows. "
+            f"Write at least validate: {format_duration(every)}."
+        )
+
+
+def check_history(problem: Problem, label_table: Table) -> None:
+    """Refuse lengths that a closed past cannot hold.
+
+    Raises
+    ------
+    DeclarationError
+        If validation, test and horizon are together as long as the label table's past.
+    """
+    days, training = label_table.partitions, problem.training
+    if days is None or days.end is None:
+        return
+    past, needed = days.end - days.start, training.validate + training.test + problem.reach
+    if needed >= past:
+        raise DeclarationError(
+            f"{problem.where}: training.validate, training.test and the label's horizon are together {format_duration(needed)}, and the "
+            "whole "
+            f"past of {label_table.name!r} ({days.start} to {days.end}) is {format_duration(past)}: nothing is left to learn from. Make "
+            "them "
+            "shorter, or declare an earlier start."
+        )
+
+
+def days_of(problem: Problem) -> int:
+    """Return of how many days test rows are: with a grid of days the cutoffs at both ends count."""
+    spine, test = problem.spine, problem.training.test
+    if isinstance(spine, GridSpine) and spine.every > DAY:
+        return test // spine.every
+    return test // DAY + 1

@@ -57,17 +57,53 @@ def is_never_known(spine: RowsSpine, available_at: str, types: Mapping[str, str]
     return cutoff is not None and known is not None and cutoff[1] <= known[0]
 
 
+def times_apart(later: str, earlier: str, types: Mapping[str, str]) -> tuple[timedelta, timedelta] | None:
+    """Tell how far apart two times of one row are, by their expressions alone.
+
+    Parameters
+    ----------
+    later, earlier : str
+        SQL over the row: a timestamp or a date, which is its midnight in UTC.
+    types : mapping of str to str
+        The columns that both read, with their DuckDB types.
+
+    Returns
+    -------
+    tuple of (timedelta, timedelta), or None
+        The least and the greatest ``later - earlier``; None where they read more than one column, so that only the rows can tell.
+    """
+    return _apart(later, earlier, tuple(types.items())) if len(types) == 1 else None
+
+
+@lru_cache(maxsize=256)
+def _apart(later: str, earlier: str, types: tuple[tuple[str, str], ...]) -> tuple[timedelta, timedelta] | None:
+    query = f"""
+        WITH probe AS ({_probe(types)}),
+             cut AS (SELECT epoch_us(({later})::TIMESTAMPTZ) - epoch_us(({earlier})::TIMESTAMPTZ) AS away FROM probe)
+        SELECT min(away), max(away), count(*) = count(away) FROM cut"""
+    return _ends(query, later)
+
+
 @lru_cache(maxsize=256)
 def _reach(cutoff: str, types: tuple[tuple[str, str], ...]) -> tuple[timedelta, timedelta] | None:
+    query = f"""
+        WITH probe AS ({_probe(types)}),
+             cut AS (SELECT epoch_us(({cutoff})::TIMESTAMPTZ) - epoch_us(t) AS away FROM probe)
+        SELECT min(away), max(away), count(*) = count(away) FROM cut"""
+    return _ends(query, cutoff)
+
+
+def _probe(types: tuple[tuple[str, str], ...]) -> str:
+    """Return a query of rows of which all times are the same, ``t``."""
     row = ", ".join(
         f"t::{kind} AS {quote_name(name)}" if kind.startswith(("TIMESTAMP", "DATE")) else f"NULL::{kind} AS {quote_name(name)}"
         for name, kind in types
     )
-    query = f"""
-        WITH times AS (SELECT unnest(range(TIMESTAMPTZ '2023-01-01', TIMESTAMPTZ '2024-03-01', INTERVAL 437 MINUTE)) AS t),
-             probe AS (SELECT t, {row} FROM times),
-             cut AS (SELECT epoch_us(({cutoff})::TIMESTAMPTZ) - epoch_us(t) AS away FROM probe)
-        SELECT min(away), max(away), count(*) = count(away) FROM cut"""
-    with session(threads=1) as con, declared_sql(con, f"The cutoff `{cutoff}`", cutoff):
+    return f"""
+        SELECT t, {row} FROM (SELECT unnest(range(TIMESTAMPTZ '2023-01-01', TIMESTAMPTZ '2024-03-01', INTERVAL 437 MINUTE)) AS t)"""
+
+
+def _ends(query: str, sql: str) -> tuple[timedelta, timedelta] | None:
+    with session(threads=1) as con, declared_sql(con, f"The cutoff `{sql}`", sql):
         least, most, always = con.sql(query).fetchall()[0]
     return (least * _MICROSECOND, most * _MICROSECOND) if always else None

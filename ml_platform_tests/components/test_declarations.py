@@ -34,7 +34,7 @@ OF_ROWS = """spine: {rows_of: orders, cutoff: ordered_at + interval 1 hour}
 PAID_LATER = DECLARATIONS.replace(
     "  available_at: ordered_at\n",
     "  available_at:\n    ordered_at: [order_id, customer, country, ordered_at]\n    ordered_at + interval 1 day: [amount]\n",
-)
+).replace('end: "2024-03-01"}', 'end: "2024-03-01", after: 2}')
 
 WRONG = [
     (

@@ -155,7 +155,7 @@ def test_outcomes_wait_for_the_last_step(workspace):
             ("name: weekend, sql: isodow(step_starts) >= 6", "name: step_weekday, sql: isodow(step_starts)"),
             "'step_weekday' is what a forecast in steps",
         ),
-        (("look_back: 60d", "look_back: 25d"), r"label's horizon \(25"),
+        (("look_back: 60d", "look_back: 25d"), "label's horizon take 25d of it"),
         (
             ("{each: store, every: 1d, steps: 3, active: {in: sales, within: 14d}}", "{rows_of: sales, cutoff: sold_at, steps: 3}"),
             "is for a grid",

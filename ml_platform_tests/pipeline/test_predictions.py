@@ -14,7 +14,7 @@ from ml_platform.lake.version import Version
 from ml_platform.pipeline import predictions
 from ml_platform.pipeline.feature_values import resolve_features
 from ml_platform.pipeline.predictions import materialize_predictions
-from ml_platform.training.problem import GridSpine, Label
+from ml_platform.training.problem import GridSpine, Label, Training
 from ml_platform.training.target import Target
 from ml_platform_tests import flights_like as like
 
@@ -171,7 +171,8 @@ def test_days_without_rows_say_why(stage):
     assert outcome.partitions[0].waiting.endswith("UTC; it is 2013-02-08 01:00.")
     assert outcome.partitions[0].waiting.startswith("The first of 24 cutoffs of 2013-02-08 is 0")
     assert outcome.partitions[1].stopped == (
-        "No row of 'schedule' has a cutoff on 2013-06-01. Land and materialize its files first."
+        "No row of 'schedule' has a cutoff on 2013-06-01: its files are not landed and materialized yet, or nothing in them is predicted "
+        "then."
     )  # fmt: skip
 
 
@@ -253,15 +254,17 @@ def test_a_grid_of_entities_is_scored_by_its_key(tmp_path, monkeypatch):
 def test_a_day_that_is_none_of_the_grid_names_the_next_that_is(tmp_path, monkeypatch):
     label = Label("arrivals", ("carrier",), "sum(arr_delay)", like.DAY, "zero")
     spine = GridSpine(("carrier",), "arrivals", 7 * like.DAY, 7 * like.DAY)
-    project = like.project(tmp_path, problem=replace(like.LATE_ARRIVAL, spine=spine, label=label, features=("delays",)))
+    lengths = Training(look_back=90 * like.DAY, validate=7 * like.DAY, test=21 * like.DAY)
+    declared = replace(like.LATE_ARRIVAL, spine=spine, label=label, features=("delays",), training=lengths)
+    project = like.project(tmp_path, problem=declared)
     stage = Stage(like.world(tmp_path, project_=project, landed=42), monkeypatch)
     stage.promote(["delays.carrier_arr_delay_mean_1d"])
     friday, thursday = stage.score("2013-02-10", DAY, "2013-02-07").partitions
-    assert friday.waiting == (
+    assert friday.stopped == (
         "'late_arrival' predicts every 7d, counted from 1970-01-01 (a Thursday), and 2013-02-08 is none of these days: "
         "the next is 2013-02-14."
     )
-    assert (friday.stopped, friday.version) == (None, None)
+    assert (friday.waiting, friday.version) == (None, None)
     assert thursday.version is not None
 
 
