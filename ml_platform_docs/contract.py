@@ -28,6 +28,9 @@ WORDS = {
         "one_of": "The only values there are.",
         "matches": "A regular expression for the whole text.",
         "zone": "The time zone of times that are delivered without one, `Europe/Oslo`. They are kept in UTC.",
+        "format": "How a time is written that is none by itself: `epoch_s`, `epoch_ms`, `epoch_us` (counted from 1970), or a pattern such "
+        "as `%Y%m%d`.",
+        "made_of": "Delivered columns whose values, joined by a blank, are the time: `[date, time]`.",
         "was": "Earlier names of the column, latest first: older versions and files are read as if they had the new one.",
     },
     "rule": {
