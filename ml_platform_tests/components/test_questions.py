@@ -23,6 +23,9 @@ from ml_platform.pipeline.training_set import materialize_training
 from ml_platform_tests.components import league as world
 from ml_platform_tests.components.made_project import copied
 
+# One world is trained, scored and observed for all of them.
+pytestmark = pytest.mark.slow
+
 CLASSES = ["away win", "draw", "home win"]
 COLUMNS = ["_score_away_win", "_score_draw", "_score_home_win"]
 SERVED = [shift_day(world.TRAINED, n) for n in range(10)]
@@ -107,7 +110,6 @@ def test_a_class_that_is_new_at_serving_counts_as_wrong_and_is_seen(workspace):
     assert performance["log_loss"]["value"] > new.height / outcomes.height * -np.log(1e-6)
 
 
-@pytest.mark.slow
 def test_a_class_first_seen_in_the_test_rows_is_named_on_the_card(made, tmp_path):
     project = copied(made, tmp_path)
     workspace = project.open().workspace
@@ -124,7 +126,6 @@ def test_a_class_first_seen_in_the_test_rows_is_named_on_the_card(made, tmp_path
     assert champion_history(workspace, "result")[-1].verdict in ("promoted", "refused", "held")
 
 
-@pytest.mark.slow
 def test_a_model_of_classes_is_made_again_bit_for_bit(workspace):
     version = workspace.lake.heads("league/models/result")[world.TRAINED]
     found = reproduce(workspace, plan_reproduction(workspace, "result", version))
@@ -164,3 +165,15 @@ def test_a_card_of_quantiles_says_how_often_the_interval_held(workspace):
     card = workspace.lake.artifact(version, "card.md").decode()
     assert "| within the interval |" in card
     assert json.loads(workspace.lake.artifact(version, "card.json"))["model"]["task"] == "quantiles"
+
+
+def test_the_page_of_a_model_of_classes_in_dagster(made, tmp_path):
+    project = copied(made, tmp_path)
+    result = project.run(["models/result"], [world.TRAINED])
+    assert result.success
+    (shown,) = [
+        e.materialization.metadata for e in result.get_asset_materialization_events() if e.materialization.asset_key.path[1] == "models"
+    ]
+    assert [record.data["class"] for record in shown["classes"].records] == CLASSES
+    assert "taken for draw" in shown["confusion"].records[0].data
+    assert shown["confusion_picture"].value.startswith("![confusion](<data:image/svg+xml,")

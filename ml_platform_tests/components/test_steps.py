@@ -98,6 +98,7 @@ def sold(workspace) -> pl.DataFrame:
     return rows.group_by("store", pl.col("sold_at").dt.truncate("1d").alias("step_starts")).agg(pl.col("amount").sum())
 
 
+@pytest.mark.slow
 def test_every_store_has_a_row_for_each_step_and_the_label_is_that_of_the_step(workspace):
     rows = workspace.lake.read("chain/training/turnover", [TRAINED]).pl()
     counts = rows.group_by("store", "_cutoff").agg(pl.col("step").sort())
@@ -111,12 +112,14 @@ def test_every_store_has_a_row_for_each_step_and_the_label_is_that_of_the_step(w
     assert joined["weekend"].to_list() == (joined["step_starts"].dt.weekday() >= 6).to_list()
 
 
+@pytest.mark.slow
 def test_the_page_of_the_model_says_how_good_each_step_is(stores):
     rows = stores[1]["by_step"].rows
     assert [row["step"] for row in rows] == [1, 2, 3]
     assert all(0 < row["RMSE"] < row["RMSE of the baseline"] for row in rows)
 
 
+@pytest.mark.slow
 def test_no_row_learns_from_what_the_next_split_judges(workspace):
     rows = workspace.lake.read("chain/training/turnover", [TRAINED]).pl()
     ends = rows.group_by("_split").agg((pl.col("_cutoff").max() + STEPS * DAY).alias("end"), pl.col("_cutoff").min().alias("start"))
@@ -127,6 +130,7 @@ def test_no_row_learns_from_what_the_next_split_judges(workspace):
     assert bounds["test"]["end"] <= day_start(TRAINED)
 
 
+@pytest.mark.slow
 def test_the_model_knows_the_day_that_it_speaks_of(workspace):
     assert champion_history(workspace, "turnover")[-1].verdict == "promoted"
     scored = workspace.lake.read("chain/predictions/turnover", DAYS).pl()
@@ -140,6 +144,7 @@ def test_the_model_knows_the_day_that_it_speaks_of(workspace):
     assert performance["error"]["value"] < 0.5
 
 
+@pytest.mark.slow
 def test_outcomes_wait_for_the_last_step(workspace):
     waiting = waiting_outcomes(workspace, "turnover", DAYS[-4:])
     # The clock stands at the end of the last day: of three days from the last three cutoffs on, none has passed.
