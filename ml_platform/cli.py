@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from ml_platform.commands.arguments import Parser, count
 from ml_platform.core.errors import MlPlatformError
 from ml_platform.core.machine_errors import describe_machine_error
 from ml_platform.core.masking import mask
@@ -67,7 +68,7 @@ def _leave(code: int) -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands; each names the function that does it as ``module:function`` below ``commands/``."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="ml-platform",
         description="Declare tables, feature views and a prediction problem; get a Dagster asset graph with history.",
     )
@@ -115,6 +116,7 @@ def _add_declaring(commands: argparse._SubParsersAction) -> None:
     init.add_argument("folder", metavar="DIR", help="the folder of data files")
     init.add_argument("--name", help="name of the project to declare (default: the folder's name)")
     init.add_argument("--into", metavar="DIR", help="where to write (default: the defs folder of the dg project around you)")
+    _add(commands, "check", "declaring:check", "check all declarations, as `dg check defs` does, also where a file is no YAML")
     contract = _group(commands, "contract", "contracts of tables")
     infer = _add(contract, "infer", "declaring:infer", "guess the contract of a table from its files and write it as YAML")
     infer.add_argument("files", nargs="+", metavar="FILE")
@@ -144,14 +146,14 @@ def _add_stored(commands: argparse._SubParsersAction) -> None:
     for command in (history, show, diff):
         command.add_argument("table", metavar="TABLE", help="arrivals, or layer/name: features/delays__origin, models/late_arrival")
     commits = _add(commands, "commits", "stored:commits", "what was published and deleted, newest first")
-    commits.add_argument("--limit", type=int, default=30, help="newest commits to show (default: 30)")
+    commits.add_argument("--limit", type=count, default=30, help="newest commits to show (default: 30)")
     commits.add_argument("--before", type=int, metavar="COMMIT", help="those before this one")
     history.add_argument("partition", nargs="?", metavar="PARTITION", help="YYYY-MM-DD")
-    history.add_argument("--limit", type=int, default=30, help="newest versions to show (default: 30)")
+    history.add_argument("--limit", type=count, default=30, help="newest versions to show (default: 30)")
     show.add_argument("--at", metavar="COMMIT|TIME|TAG", help=f"what could be read then (default: now); {_STATE}")
     show.add_argument("--partition", metavar="PARTITION", help="YYYY-MM-DD (default: all)")
     show.add_argument("--columns", nargs="+", metavar="COLUMN", help="only these")
-    show.add_argument("--limit", type=int, default=20, help="rows to show (default: 20)")
+    show.add_argument("--limit", type=count, default=20, help="rows to show (default: 20)")
     diff.add_argument("before", metavar="A", help=f"the state before; {_STATE}")
     diff.add_argument("after", metavar="B", help="the state after")
     diff.add_argument(
@@ -160,7 +162,7 @@ def _add_stored(commands: argparse._SubParsersAction) -> None:
     lake = _group(commands, "lake", "the lake as a whole")
     verify = _add(lake, "verify", "stored:verify", "recompute the chain of commits, every file and every content hash")
     verify.add_argument(
-        "--last", type=int, metavar="N", help="only the newest N commits and their files (default: all, which reads every file)"
+        "--last", type=count, metavar="N", help="only the newest N commits and their files (default: all, which reads every file)"
     )
     gc = _add(
         lake,
@@ -170,7 +172,7 @@ def _add_stored(commands: argparse._SubParsersAction) -> None:
     )
     gc.add_argument("--tables", metavar="PATTERN", default="*", help="of these tables, such as 'flights/features/*' (default: all)")
     gc.add_argument("--superseded-for", metavar="LENGTH", help="what has been superseded for so long, such as 30d")
-    gc.add_argument("--versions", type=int, metavar="N", help="what is not among the newest N of its partition")
+    gc.add_argument("--versions", type=count, metavar="N", help="what is not among the newest N of its partition")
     gc.add_argument("--grace", metavar="LENGTH", help="between marking and deleting (default: 1d)")
     gc.add_argument("--dry-run", action="store_true", help="show what goes and why, and change nothing")
     gc.add_argument(
@@ -294,7 +296,7 @@ def _add_lineage(commands: argparse._SubParsersAction) -> None:
     why.add_argument("problem", metavar="PROBLEM")
     why.add_argument("--row", required=True, metavar="KEY", help="key of the spine row; parts joined by a comma")
     why.add_argument("--feature", required=True, metavar="FEATURE")
-    why.add_argument("--limit", type=int, default=20, help="rows to show of each kind (default: 20; --json has them all)")
+    why.add_argument("--limit", type=count, default=20, help="rows to show of each kind (default: 20; --json has them all)")
     again = _add(commands, "reproduce", "reproducing:reproduce", "make a model again from exactly what it was made from, and compare")
     again.add_argument("model", metavar="MODEL[@VERSION]", help="late_arrival@812; without a version the champion")
     again.add_argument("--keep-branch", action="store_true", help="leave the branch on which it was made again")

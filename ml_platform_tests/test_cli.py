@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -186,7 +187,7 @@ def test_without_a_version_the_champion_is_explained(lake, capsys):
 def test_a_decision_about_a_held_model_needs_who_why_and_a_version(lake, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["approve", "churn@1"])
-    assert "the following arguments are required: --by, --reason" in capsys.readouterr().err
+    assert "--by, --reason are missing. Write ml-platform approve --by NAME" in capsys.readouterr().err
     code, _, err = run(capsys, "reject", "churn", "--by", "Ada", "--reason", "no")
     assert (code, err) == (
         2, "ml-platform: 'churn' names no version. Write PROBLEM@VERSION; see versions with: ml-platform history models/churn\n",
@@ -260,3 +261,54 @@ def test_the_command_line_imports_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
     assert "why a feature has its value" in " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["histroy", "orders"],
+            "there is no command 'histroy'. What exists: accept-delivery, .*Did you mean 'history'\\? See: ml-platform --help",
+        ),
+        (["lake", "verfy"], "there is no command 'verfy'. What exists: adopt, .*Did you mean 'verify'\\? See: ml-platform lake --help"),
+        (
+            ["history"],
+            "TABLE is missing. Write ml-platform history \\[--limit LIMIT\\] TABLE \\[PARTITION\\]. See: ml-platform history --help",
+        ),
+        (
+            ["show", "orders", "--colums", "a"],
+            "there is no option --colums. What exists: --at, .*Did you mean --columns\\? See: ml-platform show",
+        ),
+        (["lake", "gc", "--dry"], "there is no option --dry. .*Did you mean --dry-run\\?"),
+        (["show", "orders", "2013"], "'2013' is one word too many. Write ml-platform show "),
+        (["show", "orders", "--limit", "ten"], "--limit is 'ten'; it must be a whole number above zero"),
+        (["commits", "--limit", "-1"], "--limit is '-1'; it must be a whole number above zero"),
+        (["show", "orders", "--at"], "--at needs one value"),
+        (
+            ["approve", "m@1", "--by", "a", "--reason", "b", "--serve", "mdl"],
+            "--serve is 'mdl', which does not exist. .*Did you mean 'model'",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_arguments_that_cannot_be_read_are_told_like_all_other_errors(arguments, message, capsys):
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    assert left.value.code == 2
+    err = capsys.readouterr().err
+    assert re.match(f"ml-platform: {message}", err), err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["check", "--project", "shopp"], "--project 'shopp' is neither a folder nor a project of .*Did you mean 'shop'"),
+        (["lake", "gc", "--superseded-for", "30"], "--superseded-for '30' cannot be read"),
+    ],
+)
+def test_what_is_not_there_is_told_with_what_is(arguments, message, project, capsys):
+    (project / project.name / "defs" / "shop").mkdir(parents=True)
+    code, _, err = run(capsys, *arguments)
+    assert code == 2
+    assert re.search(message, err), err

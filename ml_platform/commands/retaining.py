@@ -28,7 +28,7 @@ def collect(args: Namespace) -> Answer:
     from ml_platform.lake.collecting import GRACE
 
     rules = _rules(args)
-    grace = _length(args.grace) or GRACE
+    grace = _length(args.grace, "--grace") or GRACE
     report = open_lake(args.project).collect(rules, dry_run=args.dry_run, grace=grace, accept_orphans=args.accept_orphans)
     would = "would be " if args.dry_run else ""
     swept = report.swept
@@ -83,7 +83,7 @@ def _rules(args: Namespace) -> Sequence[Rule]:
     from ml_platform.lake.retention import Rule
 
     if args.superseded_for or args.versions:
-        return [Rule(args.tables, _length(args.superseded_for), args.versions)]
+        return [Rule(args.tables, _length(args.superseded_for, "--superseded-for"), args.versions)]
     from ml_platform.components.opening import open_rules
 
     rules = open_rules(project_root(args.project))
@@ -186,8 +186,8 @@ def _lines(lines: tuple[Line, ...]) -> list[dict[str, Any]]:
     return [dataclasses.asdict(line) for line in lines]
 
 
-def _length(text: str | None) -> timedelta | None:
-    return parse_duration(text) if text else None
+def _length(text: str | None, what: str) -> timedelta | None:
+    return parse_duration(text, what=what) if text else None
 
 
 def _pair(text: str) -> tuple[str, str]:

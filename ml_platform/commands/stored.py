@@ -8,7 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.commands.answer import Answer, Sheet
-from ml_platform.commands.place import find_table, open_lake, parse_at, project_root
+from ml_platform.commands.place import check_partition, find_table, open_lake, parse_at, project_root
 from ml_platform.core.names import parse_table
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ def history(args: Namespace) -> Answer:
     """Tell every version of a table, or of one partition, newest first."""
     lake = open_lake(args.project)
     table = find_table(lake, args.table)
+    check_partition(lake, table, args.partition)
     of = (table, args.partition) if args.partition else (table,)
     rows = [_version_row(v) for v in lake.history(*of, limit=args.limit)]
     count = lake.count_history(*of)
@@ -41,6 +42,7 @@ def show(args: Namespace) -> Answer:
     """Show rows of a table as of a commit or time."""
     lake = open_lake(args.project)
     table = find_table(lake, args.table)
+    check_partition(lake, table, args.partition)
     partitions = [args.partition] if args.partition else None
     reading = lake.read(table, partitions, parse_at(args.at), args.columns, missing="raise")
     if any(v.kind == "artifact" for v in reading.versions):

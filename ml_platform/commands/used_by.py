@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.commands.answer import Answer, Sheet
-from ml_platform.commands.place import find_table, open_lake
-from ml_platform.core.errors import LakeError, UnknownPartitionError
+from ml_platform.commands.place import check_partition, find_table, open_lake
+from ml_platform.core.errors import LakeError
 from ml_platform.lineage.closure import layer_of
 from ml_platform.lineage.users import ModelUse, VersionUse, find_users
 
@@ -51,11 +51,8 @@ def used_by(args: Namespace) -> Answer:
 
 def _asked(lake: Lake, table: str, partition: str | None, version: int | None) -> list[Version]:
     """Return the versions that are meant: of a partition every one that ever was."""
+    check_partition(lake, table, partition)
     found = lake.history(table, partition) if partition else lake.history(table)
-    if not found:
-        keys = sorted({v.partition for v in lake.history(table) if v.partition is not None})
-        span = f"It has {len(keys)} from {keys[0]} to {keys[-1]}" if keys else "It has no partitions"
-        raise UnknownPartitionError(f"{table!r} never had a partition {partition!r}. {span}.")
     if version is None:
         return found
     chosen = [v for v in found if v.id == version]

@@ -128,7 +128,7 @@ class Declared(dg.Component, dg.Model, dg.Resolvable):
 
             @classmethod
             def __get_pydantic_json_schema__(cls, _core: Any, _handler: Any) -> dict[str, Any]:
-                return published_schema(declared.model())
+                return published_schema(declared)
 
         declared = cls
         return Written

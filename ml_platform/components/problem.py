@@ -72,7 +72,7 @@ class Problem(Declared):
     training: Annotated[
         TrainingModel,
         Field(
-            description="When and on which rows models are trained.",
+            description="When models are trained, and on which rows.",
             examples=[{"every": "7d", "look_back": "240d", "validate": "28d", "test": "28d"}],
         ),
     ] = TrainingModel()

@@ -1,4 +1,4 @@
-"""The JSON schema of a declaration, for ``dg check yaml`` and editors: of a wrong word it names the word, not everything around it."""
+"""The JSON schema of a declaration for editors: every field with what it means; of a wrong word it names the word, not all around it."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ from pydantic import BaseModel
 
 from ml_platform.core.unquoted import COMMA
 
+_ANNOTATIONS = ("title", "description", "examples", "default")
 _SCALARS = ("string", "integer", "number", "boolean", "null")
 
 
@@ -15,7 +16,7 @@ def published_schema(model: type[BaseModel]) -> dict[str, Any]:
     Parameters
     ----------
     model : type
-        The model that Dagster derives: every value of it may also be a text (a template), which JSON schema writes as a choice. Of a
+        The declaration's class. (The model that Dagster derives from it lacks the descriptions of all fields that have a default.) Of a
         choice a validator can only say that none of it fits, so the choices are written as conditions.
 
     Returns
@@ -36,12 +37,26 @@ def _precise(node: Any, definitions: dict[str, Any]) -> Any:
         rest = {name: value for name, value in node.items() if name != "$ref"}
         return _precise({**definitions[node["$ref"].rsplit("/", 1)[1]], **rest}, definitions)
     if "properties" in node:
-        known = {name: _precise(value, definitions) for name, value in node["properties"].items()}
+        known = {name: _or_template(_precise(value, definitions)) for name, value in node["properties"].items()}
         return {**node, "properties": known, **_names_of(known, node)}
     if "anyOf" in node:
         rest = {name: value for name, value in node.items() if name != "anyOf"}
         return {**rest, **_condition([_precise(part, definitions) for part in node["anyOf"]])}
     return {name: _precise(value, definitions) for name, value in node.items()}
+
+
+def _or_template(node: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a field that may also be a template, which becomes something else when it is loaded."""
+    about = {name: node[name] for name in _ANNOTATIONS if name in node}
+    must = {name: value for name, value in node.items() if name not in _ANNOTATIONS}
+    if not must or ("string" in _types(must) and "enum" not in must):
+        return node
+    return {**about, "if": {"type": "string", "pattern": r"\{[{%#]"}, "else": must}
+
+
+def _types(node: dict[str, Any]) -> list[str]:
+    given = node.get("type", node.get("if", {}).get("type", []))
+    return given if isinstance(given, list) else [given]
 
 
 def _names_of(known: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,9 @@ from ml_platform.project.compile_retention import DeclaredRetention
 class Retention(Declared):
     """What of the history of everything in the project stays besides what is held; at most one per project."""
 
-    name: Annotated[str, Field(description="Only for messages; it makes no asset.", examples=["retention"])] = "retention"
+    name: Annotated[str, Field(description="Only for messages; it makes no asset. Default: retention.", examples=["retention"])] = (
+        "retention"
+    )
     superseded_for: Annotated[
         str | None,
         Field(

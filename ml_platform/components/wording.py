@@ -144,7 +144,7 @@ def _instead(field: FieldInfo, name: str, error: Any, value: Any) -> str:
         return f', a number for YAML, but must be a text. Write {name}: "{value}"'
     if kind in ("list_type", "string_type") and (listed := _as_lists(field, value)) is not None:
         return f", but must be a list{' of lists' if listed.startswith('[[') else ''}. Write {name}: {listed}"
-    if kind in ("model_type", "model_attributes_type", "dict_type") and (model := _model_in(field.annotation)) is not None:
+    if kind in ("model_type", "model_attributes_type", "dict_type") and (model := model_in(field.annotation)) is not None:
         known = ", ".join(f.alias or n for n, f in model.model_fields.items())
         return f", but has fields of its own: {known}.{_example(field, name)}"
     must = _TYPES.get(kind) or ("a list" if kind == "list_type" else "a text" if kind == "string_type" else None)
@@ -171,7 +171,7 @@ def _as_lists(field: FieldInfo, value: Any) -> str | None:
     """Return a value in the brackets that the word needs; None if more is wrong than brackets that are missing."""
     depth = _depth(field.annotation)
     given = value if isinstance(value, list) else [value]
-    if not depth or _model_in(field.annotation) is not None:
+    if not depth or model_in(field.annotation) is not None:
         return None
     if depth == 1 and not isinstance(value, list):
         return _yaml(given)
@@ -190,7 +190,7 @@ def _list_around(declared: type[BaseModel], path: Path) -> Path:
     """Return the path of the whole list where an item of it is wrong that has no words of its own."""
     while path and isinstance(path[-1], int):
         field = _field_at(declared, path[:-1])
-        if field is not None and _model_in(field.annotation) is not None:
+        if field is not None and model_in(field.annotation) is not None:
             break
         path = path[:-1]
     return path
@@ -223,7 +223,7 @@ def _parts(declared: type[BaseModel], inside: str = "") -> Iterator[tuple[str, l
     """Yield every part of a declaration that has words: its place (empty for the declaration itself), and the words."""
     yield inside, [f.alias or name for name, f in declared.model_fields.items()]
     for name, field in declared.model_fields.items():
-        model = _model_in(field.annotation)
+        model = model_in(field.annotation)
         if model is not None:
             yield from _parts(model, f"{inside}.{field.alias or name}".removeprefix("."))
 
@@ -245,12 +245,12 @@ def _fields_at(declared: type[BaseModel], path: Iterable[str | int]) -> tuple[ty
         if isinstance(part, int):
             continue
         fields = {} if model is None else {f.alias or name: f for name, f in model.model_fields.items()}
-        model = _model_in(fields[part].annotation) if part in fields else None
+        model = model_in(fields[part].annotation) if part in fields else None
     return model, {} if model is None else {f.alias or name: f for name, f in model.model_fields.items()}
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def model_in(annotation: Any) -> type[BaseModel] | None:
     """Return the model that an annotation holds, however deep in lists and unions."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((found for part in typing.get_args(annotation) if (found := _model_in(part)) is not None), None)
+    return next((found for part in typing.get_args(annotation) if (found := model_in(part)) is not None), None)

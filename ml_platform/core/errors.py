@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 # How alike words must be that are taken for each other's typing errors, from 0 to 1.
 _NEAR = 0.65
+# Of more names than this only the nearest are told.
+_MOST_NAMES, _NEAR_NAMES = 40, 10
 # What other tools call a thing, and what it is called here.
 _ELSEWHERE = {
     "avg": ("mean",), "average": ("mean",), "stddev": ("std",), "stdev": ("std",), "variance": ("var",), "minimum": ("min",),
@@ -174,10 +176,13 @@ def did_you_mean(name: str, options: Iterable[str]) -> str:
     """
     known = sorted(set(options))
     if not known:
-        return "Nothing is declared there yet."
+        return "There is none yet."
     close = nearest(name, known)
     hint = f" Did you mean {close!r}?" if close else ""
-    return f"What exists: {', '.join(known)}.{hint}"
+    if len(known) <= _MOST_NAMES:
+        return f"What exists: {', '.join(known)}.{hint}"
+    near = sorted(difflib.get_close_matches(name, known, n=_NEAR_NAMES, cutoff=0.0))
+    return f"What exists: {', '.join(near)} and {len(known) - len(near)} more.{hint}"
 
 
 def nearest(name: str, options: Iterable[str]) -> str | None:
@@ -197,7 +202,10 @@ def nearest(name: str, options: Iterable[str]) -> str | None:
     elsewhere = next((one for one in _ELSEWHERE.get(name.lower(), ()) if one in known), None)
     if elsewhere is not None:
         return elsewhere
-    return next((one for one in difflib.get_close_matches(name, known, n=3, cutoff=0.6) if _is_near(name, one)), None)
+    close = next((one for one in difflib.get_close_matches(name, known, n=3, cutoff=0.6) if _is_near(name, one)), None)
+    # Of `models/late_arrival` the last part is what people write.
+    ends = {one.rpartition("/")[2]: one for one in reversed(known) if "/" in one} if close is None and "/" not in name else {}
+    return ends[end] if ends and (end := nearest(name, ends)) is not None else close
 
 
 def _letters(name: str) -> str:
@@ -207,4 +215,6 @@ def _letters(name: str) -> str:
 def _is_near(name: str, other: str) -> bool:
     mine, its = name.split("_"), other.split("_")
     rest, left = ("_".join(word for word in words if word not in both) for words, both in ((mine, its), (its, mine)))
-    return not rest or not left or difflib.SequenceMatcher(None, rest, left).ratio() >= _NEAR
+    if not rest or not left:
+        return abs(len(mine) - len(its)) <= 1
+    return difflib.SequenceMatcher(None, rest, left).ratio() >= _NEAR
