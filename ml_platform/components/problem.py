@@ -88,7 +88,12 @@ class Problem(Declared):
         Field(description="Numbers of features that the selection tries. Default: chosen from the data.", examples=[[8, 16, 32]]),
     ] = None
     model_: Annotated[
-        ModelModel, Field(description="What trains the models, and what they have to beat.", alias="model", examples=[{"trainer": "lightgbm", "baseline": "logistic"}])
+        ModelModel,
+        Field(
+            description="What trains the models, and what they have to beat.",
+            alias="model",
+            examples=[{"trainer": "lightgbm", "baseline": "logistic"}],
+        ),
     ] = ModelModel()
     monitor: Annotated[
         MonitorModel,
