@@ -10,6 +10,7 @@ import dagster as dg
 from ml_platform.components.branch_guard import check_history
 from ml_platform.components.crashed import ask_again
 from ml_platform.components.following import being_made
+from ml_platform.core.names import TABLE_LAYERS
 from ml_platform.project.project import Project
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def fetching_sensor(
     @dg.sensor(
         name=f"{project.name}_fetching",
         # What a fetch makes, as what a landing does: the rows and, in the same run, their table.
-        target=dg.AssetSelection.assets(*(dg.AssetKey([project.name, layer, name]) for layer in ("raw", "tables") for name in tables)),
+        target=dg.AssetSelection.assets(*(dg.AssetKey([project.name, layer, name]) for layer in TABLE_LAYERS for name in tables)),
         minimum_interval_seconds=FETCHING_SECONDS,
         default_status=status,
         required_resource_keys={"platform"},

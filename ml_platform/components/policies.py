@@ -5,9 +5,8 @@ from datetime import timedelta
 import dagster as dg
 
 from ml_platform.components.settings import executor_name
+from ml_platform.core.names import DAILY_LAYERS
 
-# Only what is expected to move every day can be late; a training set or a model moves when a decision asks for it.
-DAILY_LAYERS = ("raw", "tables", "features", "predictions", "monitoring")
 DEFAULT_OWNER = "team:data-platform"
 
 

@@ -15,7 +15,7 @@ from ml_platform.components.landed_runs import days_between, request_days, stret
 from ml_platform.components.mappings import daily
 from ml_platform.components.split_requests import LOOKED_AT, look_at_days, request_whole
 from ml_platform.components.step import release_ended
-from ml_platform.core.names import PROBLEM_LAYERS, TABLE_LAYERS, TRAINED_LAYERS
+from ml_platform.core.names import PROBLEM_LAYERS, RETRAINED_LAYERS, TABLE_LAYERS
 from ml_platform.lake.settings import branch_name
 from ml_platform.lake.version import MAIN
 from ml_platform.project.project import Project
@@ -27,7 +27,6 @@ RETRAINING_SECONDS = 30
 FOLLOWED = "@followed"
 # Dagster lets a sensor that is ticked where our code is judge 500 assets and checks.
 MOST_CONDITIONS = 450
-RETRAINED_LAYERS = (*TRAINED_LAYERS, "champion")
 
 
 def sensors_of(project: Project) -> list[dg.SensorDefinition]:

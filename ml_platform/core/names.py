@@ -17,6 +17,9 @@ TRAINED_LAYERS = ("training", "selected", "models")
 # What was decided, scored or observed happened once.
 RECORDED_LAYERS = ("champion", "predictions", "outcomes", "monitoring")
 PROBLEM_LAYERS = (*TRAINED_LAYERS, *RECORDED_LAYERS)
+# What one decision to train makes; what is expected to move every day, and can be late.
+RETRAINED_LAYERS = (*TRAINED_LAYERS, "champion")
+DAILY_LAYERS = (*TABLE_LAYERS, *VIEW_LAYERS, "predictions", "monitoring")
 LAYERS = (*TABLE_LAYERS, *VIEW_LAYERS, *PROBLEM_LAYERS)
 # Those whose content can be made again from what it was made from.
 REPEATABLE_LAYERS = (*TABLE_LAYERS, *VIEW_LAYERS, *TRAINED_LAYERS)

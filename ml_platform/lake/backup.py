@@ -108,18 +108,19 @@ def back_up(lake: Lake, to: str | Path, *, link: bool = False) -> Backup:
         If the folder is the lake's own, holds another lake, or cannot be written.
     """
     target = Path(to).expanduser().resolve()
-    own, place = lake._ledger.file, lake.root / LEDGER_FILE
-    # A file of that name may also be what is left of a ledger that was moved away.
-    if own is None or own.resolve() != place or not place.is_file():
+    ledger = lake._ledger.file
+    if ledger is None:
         raise LakeError(
             f"The lake at {lake.url} keeps its ledger in {lake.ledger_place}: back that up with its own means first (a server with "
             "pg_dump), then copy the folders data/ and identity/ of the lake, whose files never change."
         )
-    if target == lake.root or target.is_relative_to(lake.root):
+    if not ledger.is_file():
+        raise LakeError(f"There is nothing to back up: nothing was ever published in the lake at {lake.url} (it has no ledger {ledger}).")
+    if target == lake.root.resolve() or target.is_relative_to(lake.root.resolve()):
         raise LakeError(f"{target} lies in the lake that is to be backed up. Name a folder elsewhere, best on another disk.")
     check_own(lake._ledger, lake.store)
-    _check_same_lake(lake.root, target)
-    return _copy(lake.root, target, link=link)
+    _check_same_lake(lake.root, ledger, target)
+    return _copy(lake.root, ledger, target, link=link)
 
 
 def restore(backup: str | Path, to: str | Path) -> tuple[Backup, list[Problem]]:
@@ -151,8 +152,8 @@ def restore(backup: str | Path, to: str | Path) -> tuple[Backup, list[Problem]]:
         raise LakeError(f"{source} holds no backup: there is no {LEDGER_FILE}. Name the folder that `lake backup` wrote to.")
     if (target / LEDGER_FILE).exists():
         raise LakeError(f"There is a lake at {target} already. Move it away first, or restore to another folder; nothing was changed.")
-    _check_empty(source, target)
-    done = _copy(source, target, link=False)
+    _check_empty(source, source / LEDGER_FILE, target)
+    done = _copy(source, source / LEDGER_FILE, target, link=False)
     lake = Lake.open(target)
     # The same lake in another place, with a ledger of its own: neither may delete what the other has published since.
     adopt(lake._ledger, lake.store, is_new=True)
@@ -161,13 +162,14 @@ def restore(backup: str | Path, to: str | Path) -> tuple[Backup, list[Problem]]:
     return done, problems
 
 
-def _copy(source: Path, target: Path, *, link: bool) -> Backup:
+def _copy(source: Path, ledger: Path, target: Path, *, link: bool) -> Backup:
+    """Copy the folder ``source`` with the ledger ``ledger``, which may lie elsewhere; in the copy it lies in the folder."""
     try:
         target.mkdir(parents=True, exist_ok=True)
-        ledger = target / f".{LEDGER_FILE}.{secrets.token_hex(6)}"
+        copy = target / f".{LEDGER_FILE}.{secrets.token_hex(6)}"
         try:
             for left in range(_TRIES - 1, -1, -1):
-                commit, files = _copy_ledger(source / LEDGER_FILE, ledger)
+                commit, files = _copy_ledger(ledger, copy)
                 try:
                     with ThreadPoolExecutor(_THREADS) as pool:
                         copied = list(pool.map(lambda file: _bring(source, target, file, link=link), files))
@@ -175,10 +177,10 @@ def _copy(source: Path, target: Path, *, link: bool) -> Backup:
                 except _GoneError:
                     if not left:
                         raise
-            _put_in_place(ledger, target / LEDGER_FILE)
+            _put_in_place(copy, target / LEDGER_FILE)
             pruned = _prune(target, files)
         finally:
-            for left in target.glob(f"{ledger.name}*"):
+            for left in target.glob(f"{copy.name}*"):
                 left.unlink()
     except OSError as problem:
         raise LakeError(f"{source} cannot be copied to {target}: {problem.strerror} ({problem.filename}).") from problem
@@ -267,7 +269,7 @@ def _put_in_place(ledger: Path, place: Path) -> None:
     os.replace(ledger, place)
 
 
-def _check_empty(source: Path, target: Path) -> None:
+def _check_empty(source: Path, own: Path, target: Path) -> None:
     """Refuse to copy into the folder of a lake whose ledger is elsewhere; a copy that was interrupted may be taken up again."""
     owner = find_owner(LocalStore(target)) if target.is_dir() else None
     if owner is not None:
@@ -275,7 +277,7 @@ def _check_empty(source: Path, target: Path) -> None:
     there = {file.path for file in LocalStore(target).list(DATA_FOLDER) if file_time(file.path) is not None}
     if not there:
         return
-    with closing(sqlite3.connect(_to_read(source / LEDGER_FILE), uri=True)) as ledger:
+    with closing(sqlite3.connect(_to_read(own), uri=True)) as ledger:
         strange = there - {path for (path,) in ledger.execute("SELECT path FROM files")}
         if strange and ledger.execute("SELECT count(*) FROM sqlite_master WHERE name = 'replaced_files'").fetchone()[0]:
             strange -= {path for (path,) in ledger.execute("SELECT path FROM replaced_files")}
@@ -286,16 +288,16 @@ def _check_empty(source: Path, target: Path) -> None:
         )
 
 
-def _check_same_lake(root: Path, target: Path) -> None:
+def _check_same_lake(root: Path, own: Path, target: Path) -> None:
     """Refuse a folder with another lake: one that does not begin with the same commit, or knows commits that this one does not have."""
     if not (target / LEDGER_FILE).is_file():
-        _check_empty(root, target)
+        _check_empty(root, own, target)
         return
     with closing(sqlite3.connect(_to_read(target / LEDGER_FILE), uri=True)) as there:
         newest = there.execute("SELECT number, hash FROM commits ORDER BY number DESC LIMIT 1").fetchone()
     if newest is None:
         return
-    with closing(sqlite3.connect(_to_read(root / LEDGER_FILE), uri=True)) as here:
+    with closing(sqlite3.connect(_to_read(own), uri=True)) as here:
         same = here.execute("SELECT hash FROM commits WHERE number = ?", (newest[0],)).fetchone()
     if same is None or same[0] != newest[1]:
         raise LakeError(f"{target} holds a lake with a history of its own (commit {newest[0]} is not one of {root}). Name another folder.")

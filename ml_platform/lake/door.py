@@ -20,6 +20,8 @@ def open_views(con: duckdb.DuckDBPyConnection, lake: Lake, at: At = None, projec
 
     With one project (named, or the only one in the lake) a view is called ``layer.name``, such as ``tables.arrivals``.
     Without a name each is also called ``project_layer.name``, which stays the same when a second project moves in.
+    A table of your own whose name has not three parts is called by its last part, in a schema of those before it: ``finance/fx`` is
+    ``finance.fx``.
     A table without a readable partition at that commit is an empty view with the table's columns; artifacts have no view.
 
     Parameters
@@ -43,13 +45,15 @@ def open_views(con: duckdb.DuckDBPyConnection, lake: Lake, at: At = None, projec
     UnknownTableError
         If the lake has no table of that project.
     """
-    tables = [parts for table in lake.tables(DATA) if len(parts := table.split("/")) == 3]
-    projects = sorted({parts[0] for parts in tables})
+    found = [tuple(table.split("/")) for table in lake.tables(DATA)]
+    tables = [(parts[0], parts[1], parts[2]) for parts in found if len(parts) == 3]
+    projects = sorted({parts[0] for parts in found})
     if project is not None and project not in projects:
         raise UnknownTableError(f"The lake has no tables of a project {project!r}. {did_you_mean(project, projects)}")
     at = lake.head() if at is None else at
+    is_only = len({owner for owner, _, _ in tables}) == 1
     lake.attach(con)
-    names = []
+    names: list[str] = []
     for owner, layer, name in tables:
         if project not in (None, owner):
             continue
@@ -57,8 +61,14 @@ def open_views(con: duckdb.DuckDBPyConnection, lake: Lake, at: At = None, projec
         if project is None:
             names.append(_create_view(con, f"{owner}_{layer}", name, query))
             query = f"FROM {quote_name(f'{owner}_{layer}')}.{quote_name(name)}"
-        if project is not None or len(projects) == 1:
+        if project is not None or is_only:
             names.append(_create_view(con, layer, name, query))
+    for parts in (parts for parts in found if len(parts) != 3 and project in (None, parts[0])):
+        schema, name = "_".join(parts[:-1]) or "main", parts[-1]
+        if f"{schema}.{name}" in names:
+            # Parts joined by an underscore may be those of another table.
+            schema, name = "main", "/".join(parts)
+        names.append(_create_view(con, schema, name, lake.read("/".join(parts), at=at).sql()))
     return names
 
 

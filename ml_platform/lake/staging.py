@@ -108,7 +108,10 @@ def stage_tables(
 def _content(part: Part, key: Sequence[str], schema: pa.Schema | None) -> tuple[pa.Table, str]:
     """Return the rows of a part as they are stored, and their hash."""
     where = part.of.where
-    rows = _ordered(cast_table(part.rows(), schema, where), key, where)
+    given = part.rows()
+    if given.num_rows and not given.num_columns:
+        raise LakeError(f"The rows for {where} have no columns ({given.num_rows} rows): a file keeps no row without a value. Add a column.")
+    rows = _ordered(cast_table(given, schema, where), key, where)
     return rows, table_hash(rows)
 
 

@@ -56,7 +56,8 @@ class PartitionOutcome:
     """One partition: its readable version, why it was stopped, or why there is nothing to make; ``numbers`` are plotted over partitions.
 
     ``stopped`` names what is wrong, so that somebody has to do something. ``waiting`` names what is not: a time that has not come, a day
-    that the declaration leaves out.
+    that the declaration leaves out. ``absent`` says of a stopped partition that nothing is wrong with its content: there is none, or none
+    that was read.
     """
 
     partition: str | None
@@ -64,6 +65,7 @@ class PartitionOutcome:
     stopped: str | None = None
     numbers: Mapping[str, float | int | str] = field(default_factory=dict)
     waiting: str | None = None
+    absent: Literal["not landed", "not read"] | None = None
 
 
 @dataclass(frozen=True)

@@ -65,11 +65,11 @@ def judge_raw(workspace: Workspace, table_name: str, which: Which) -> Judged:
         keys = _without_gaps(keys)
     if not keys:
         return _nothing(("arrival",), workspace.table("raw", table_name))
-    why = _unread_delivery(workspace, table, [key for key in keys if key not in heads])
+    unread = _unread_delivery(workspace, table, [key for key in keys if key not in heads])
     outcomes = [
         PartitionOutcome(key, heads[key], numbers=raw_numbers(heads[key]))
         if key in heads
-        else not_landed(key, why.get(key), workspace.clock.now())
+        else unread.get(key) or not_landed(key, workspace.clock.now())
         for key in keys
     ]
     check = arrival_check(table, outcomes)
@@ -197,7 +197,7 @@ def judge_monitoring(workspace: Workspace, problem_name: str, which: Which) -> J
     return Judged(checks, tuple(days), len(past))
 
 
-def _unread_delivery(workspace: Workspace, table: Table, partitions: Sequence[str | None]) -> dict[str | None, str]:
+def _unread_delivery(workspace: Workspace, table: Table, partitions: Sequence[str | None]) -> dict[str | None, PartitionOutcome]:
     """Return why partitions without a version have none although files of theirs have landed; a function that fetches is not called."""
     from ml_platform.core.errors import SourceError
     from ml_platform.pipeline.deliveries import deliveries_of, with_times
@@ -207,16 +207,16 @@ def _unread_delivery(workspace: Workspace, table: Table, partitions: Sequence[st
     if not partitions or isinstance(table.source, PythonSource):
         return {}
     open_partition = deliveries_of(workspace, table, partitions)
-    why: dict[str | None, str] = {}
+    why: dict[str | None, PartitionOutcome] = {}
     for partition in partitions:
         try:
             deliveries = open_partition(partition)
             if deliveries:
                 timed = with_times(deliveries, None)
                 joined_rows(timed, [one.rows() for one, _ in timed])
-                why[partition] = f"{deliveries[0].name} {NOT_READ_YET}"
+                why[partition] = PartitionOutcome(partition, None, f"{deliveries[0].name} {NOT_READ_YET}", absent="not read")
         except SourceError as error:
-            why[partition] = str(error)
+            why[partition] = PartitionOutcome(partition, None, str(error))
     return why
 
 

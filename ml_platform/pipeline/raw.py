@@ -32,12 +32,13 @@ _SHOWN = 50
 
 @dataclass(frozen=True)
 class _Raw:
-    """One partition: staged, unchanged (its version), or stopped (why)."""
+    """One partition: staged, unchanged (its version), stopped (why), or absent: nothing of it has landed."""
 
     partition: str | None
     staged: Staged | None = None
     unchanged: Version | None = None
     stopped: str | None = None
+    is_absent: bool = False
 
 
 def materialize_raw(workspace: Workspace, table_name: str, partitions: Sequence[str | None]) -> Outcome:
@@ -89,8 +90,8 @@ def materialize_raw(workspace: Workspace, table_name: str, partitions: Sequence[
     outcomes = []
     for raw in done:
         version = next(published) if raw.staged is not None else raw.unchanged
-        if raw.stopped == NOTHING_LANDED:
-            outcomes.append(not_landed(raw.partition, None, now))
+        if raw.is_absent:
+            outcomes.append(not_landed(raw.partition, now))
         else:
             outcomes.append(PartitionOutcome(raw.partition, version, raw.stopped, raw_numbers(version)))
     files = sum(int(o.numbers["files"]) for o in outcomes if o.numbers)
@@ -98,11 +99,11 @@ def materialize_raw(workspace: Workspace, table_name: str, partitions: Sequence[
     return Outcome(commit, tuple(outcomes), (arrival_check(table, outcomes),))
 
 
-def not_landed(partition: str | None, why: str | None, now: datetime) -> PartitionOutcome:
-    """Return what becomes of a partition without a version: it waits while its day is not over, or is stopped (``why``: by a delivery)."""
-    if why is None and _is_open(partition, now):
+def not_landed(partition: str | None, now: datetime) -> PartitionOutcome:
+    """Return what becomes of a partition of which nothing has landed: it waits while its day is not over, or is stopped."""
+    if _is_open(partition, now):
         return PartitionOutcome(partition, None, waiting=f"{NOTHING_LANDED}, and the day is not over: it is {now:%Y-%m-%d %H:%M}")
-    return PartitionOutcome(partition, None, stopped=why or NOTHING_LANDED)
+    return PartitionOutcome(partition, None, stopped=NOTHING_LANDED, absent="not landed")
 
 
 def _is_open(partition: str | None, now: datetime) -> bool:
@@ -122,7 +123,7 @@ def _raw_partition(
     try:
         deliveries = open_partition(partition)
         if not deliveries:
-            return _Raw(partition, stopped=NOTHING_LANDED)
+            return _Raw(partition, is_absent=True)
         before = {name: file["sha256"] for name, file in recorded_files(head).items()}
         if head is not None and head.code_version == code_version and before == {d.name: d.sha256 for d in deliveries}:
             return _Raw(partition, unchanged=replace(head, reused=True))
@@ -236,10 +237,10 @@ def arrival_check(table: Table, outcomes: Sequence[PartitionOutcome]) -> CheckOu
         partition = outcome.partition
         if outcome.waiting:
             waiting += 1
-        elif outcome.stopped == NOTHING_LANDED:
+        elif outcome.absent == "not landed":
             missing += 1
             rows.append({"partition": partition, "file": "", "what": NOTHING_LANDED})
-        elif outcome.stopped and outcome.stopped.endswith(NOT_READ_YET):
+        elif outcome.stopped and outcome.absent == "not read":
             pending += 1
             rows.append({"partition": partition, "file": outcome.stopped.partition(" ")[0], "what": NOT_READ_YET})
         elif outcome.stopped:
@@ -259,9 +260,7 @@ def arrival_check(table: Table, outcomes: Sequence[PartitionOutcome]) -> CheckOu
     parts = [f"{count} {what}" for what, count in counted.items() if count]
     landed = sum(o.version is not None for o in outcomes)
     summary = f"{landed} of {len(outcomes)} partitions have landed" + (f"; {', '.join(parts)}." if parts else ".")
-    unread = {
-        o.partition: o.stopped for o in outcomes if o.stopped and o.stopped != NOTHING_LANDED and not o.stopped.endswith(NOT_READ_YET)
-    }
+    unread = {o.partition: o.stopped for o in outcomes if o.stopped and o.absent is None}
     return CheckOutcome(
         name="arrival",
         passed=not missing and not unreadable,

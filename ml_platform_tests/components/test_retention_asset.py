@@ -51,7 +51,7 @@ def clock(monkeypatch: pytest.MonkeyPatch, module: object, time: datetime) -> No
     monkeypatch.setattr(module, "datetime", Moved)
     if module is collecting:
         # The clock that dates the files is the same machine's.
-        monkeypatch.setattr(collecting, "store_time", lambda store: time)
+        monkeypatch.setattr(collecting, "store_time", lambda store, **_: time)
 
 
 def run(definitions: dg.Definitions, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:

@@ -42,7 +42,7 @@ def later(monkeypatch):
 
     def go(days):
         then = datetime.now(UTC) + timedelta(days=days)
-        monkeypatch.setattr(collecting, "store_time", lambda store: then)
+        monkeypatch.setattr(collecting, "store_time", lambda store, **_: then)
         return then
 
     return go
@@ -414,11 +414,24 @@ def test_a_sealed_ledger_is_not_backed_up(lake, other, tmp_path):
     lake.move_ledger(away)
     with pytest.raises(WrongLedgerError, match="was moved to"):
         back_up(lake, tmp_path / "backup")
-    # Nor is what is left of it taken for the ledger of the lake that goes on elsewhere.
-    with pytest.raises(LakeError, match=r"keeps its ledger in .*/elsewhere/ledger.sqlite: back that up"):
-        back_up(away, tmp_path / "backup")
     assert not (tmp_path / "backup").exists()
+    # Nor is what is left of it taken for the ledger of the lake that goes on elsewhere: that one is backed up, and lies in the copy.
+    put(away, 1)
+    assert back_up(away, tmp_path / "backup").commit == away.head() == 2
+    restored, problems = restore(tmp_path / "backup", tmp_path / "again")
+    assert (restored.commit, problems, Lake.open(tmp_path / "again").head()) == (2, [], 2)
+    back_up(away, tmp_path / "backup")
     away.close()
+
+
+def test_a_lake_is_backed_up_by_any_name_of_its_folder_and_an_empty_one_says_so(lake, tmp_path):
+    put(lake, 0)
+    (tmp_path / "link").symlink_to(lake.root)
+    assert back_up(Lake.open(tmp_path / "link"), tmp_path / "backup").commit == 1
+    with pytest.raises(LakeError, match=r"^There is nothing to back up: nothing was ever published in the lake at "):
+        back_up(Lake.open(tmp_path / "new"), tmp_path / "other")
+    with pytest.raises(LakeError, match="lies in the lake that is to be backed up"):
+        back_up(Lake.open(tmp_path / "link"), lake.root / "backup")
 
 
 # Too many orphans.
@@ -507,7 +520,7 @@ from ml_platform.lake.lake import Lake
 from ml_platform.lake.local_store import LocalStore
 from ml_platform.lake.retention import Rule
 now = datetime.now(UTC) + timedelta(days=4)
-collecting.store_time = lambda store: now
+collecting.store_time = lambda store, **_: now
 name = "move" if {at!r} == "put_aside" else "delete"
 done, calls = getattr(LocalStore, name), []
 def die(self, *paths):

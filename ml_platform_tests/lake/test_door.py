@@ -1,7 +1,7 @@
 import pyarrow as pa
 import pytest
 
-from ml_platform.core.errors import UnknownCommitError, UnknownTableError
+from ml_platform.core.errors import LakeError, UnknownCommitError, UnknownTableError
 from ml_platform.lake.door import open_views
 from ml_platform.lake.duck import connect
 
@@ -52,3 +52,25 @@ def test_views_do_not_move_while_others_publish(filled):
 def test_unknown_projects_are_named(filled):
     with connect() as con, pytest.raises(UnknownTableError, match=r"project 'flight'\. .*Did you mean 'flights'"):
         open_views(con, filled, project="flight")
+
+
+def test_tables_of_other_names_have_views_too(filled):
+    filled.publish(
+        [
+            filled.stage(name, None, rows(n))
+            for n, name in enumerate(("plain", "finance/fx", "flights/raw/new/arrivals", "flights_raw/arrivals"))
+        ]
+    )
+    with connect() as con:
+        names = open_views(con, filled)
+        assert names[:4] == ["flights_raw.arrivals", "raw.arrivals", "flights_tables.arrivals", "tables.arrivals"]
+        assert names[4:] == ["finance.fx", "flights_raw_new.arrivals", "main.flights_raw/arrivals", "main.plain"]
+        assert con.execute("SELECT (FROM plain), (FROM finance.fx), (FROM flights_raw_new.arrivals)").fetchall() == [(0, 1, 2)]
+        assert con.execute('FROM "flights_raw/arrivals"').fetchall() == [(3,)]
+        assert con.execute("SELECT count(*) FROM flights_raw.arrivals").fetchall() == [(2,)]
+        assert open_views(con, filled, project="finance") == ["finance.fx"]
+
+
+def test_rows_without_columns_are_refused(lake):
+    with pytest.raises(LakeError, match=r"The rows for 'p/tables/a'.* have no columns \(2 rows\)"):
+        lake.stage("p/tables/a", None, rows(1, 2).select([]))

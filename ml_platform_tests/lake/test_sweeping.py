@@ -24,7 +24,7 @@ def sweep(monkeypatch):
 
     def collect(lake, hours, rules=(), **more):
         with monkeypatch.context() as clocks:
-            clocks.setattr(collecting, "store_time", lambda store: later(hours))
+            clocks.setattr(collecting, "store_time", lambda store, **_: later(hours))
             return lake.collect(rules, now=later(hours), **more)
 
     return collect

@@ -101,7 +101,7 @@ def test_what_is_in_the_trash_is_told_apart(lake, monkeypatch):
     put(lake, "2024-01-01", 1)
     orphan = lake.stage(TABLE, "2024-01-02", pa.table({"x": [1]}))
     later = datetime.now(UTC) + timedelta(days=2)
-    monkeypatch.setattr(collecting, "store_time", lambda store: later)
+    monkeypatch.setattr(collecting, "store_time", lambda store, **_: later)
     lake.collect([], now=later)
     found = usage(lake)
     assert (found.trash_files, found.trash_bytes, found.young_files) == (1, orphan.bytes, 0)

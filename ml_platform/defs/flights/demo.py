@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.errors import MlPlatformError
 from ml_platform.core.intervals import DAY, day_key, shift_day
+from ml_platform.core.names import RETRAINED_LAYERS, TABLE_LAYERS, VIEW_LAYERS
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -28,8 +29,6 @@ FIRST_UNTIL = datetime(2013, 4, 1, tzinfo=UTC)
 BUILT_UNTIL = datetime(2013, 12, 1, tzinfo=UTC)
 # After the ninth day drift has lasted long enough for a retraining, and for a verdict on it.
 LIVED_UNTIL = datetime(2013, 12, 11, tzinfo=UTC)
-BUILT_LAYERS = ("raw", "tables", "features")
-TRAINED_LAYERS = ("training", "selected", "models", "champion")
 
 
 @dataclass
@@ -158,7 +157,7 @@ def _build(demo: Demo, driver: Driver, until: datetime, say: Callable[[str], Non
     """Run raw, tables and features for every landed day before a time, one run per layer, leaving out what is complete."""
     # The plan of a day is delivered the day before; what is derived from a day is built when the day is over.
     last = shift_day(day_key(until), -1)
-    for layer in BUILT_LAYERS:
+    for layer in (*TABLE_LAYERS, *VIEW_LAYERS):
         with demo.stage(f"Build {PROJECT}/{layer} until {last}", say):
             for keys, days in _missing(demo, driver, layer, last):
                 _must(driver.run(keys, days), layer)
@@ -191,7 +190,7 @@ def _train(demo: Demo, driver: Driver, training_date: str, say: Callable[[str], 
 
     if not _is_trained(driver, training_date):
         with demo.stage(f"Train, select and promote for {training_date}", say):
-            keys = [dg.AssetKey([PROJECT, layer, PROBLEM]) for layer in TRAINED_LAYERS]
+            keys = [dg.AssetKey([PROJECT, layer, PROBLEM]) for layer in RETRAINED_LAYERS]
             _must(driver.run(keys, [training_date]), "training")
 
 
