@@ -168,7 +168,7 @@ def _add_stored(commands: argparse._SubParsersAction) -> None:
         lake,
         "gc",
         "retaining:collect",
-        "let go of superseded versions by the declared retention, or by a rule given here",
+        "delete superseded versions by the declared retention, or by a rule given here",
     )
     gc.add_argument("--tables", metavar="PATTERN", default="*", help="of these tables, such as 'flights/features/*' (default: all)")
     gc.add_argument("--superseded-for", metavar="LENGTH", help="what has been superseded for so long, such as 30d")
@@ -228,7 +228,7 @@ def _add_branches(commands: argparse._SubParsersAction) -> None:
     _add(branch, "list", "branch:list_all", "all branches, what each has changed, and what it takes on the disk")
     diff = _add(branch, "diff", "branch:diff", "what a branch would change in its parent: rows, features, models, bytes")
     merge = _add(branch, "merge", "branch:merge", "publish in the parent what a branch has made; what was decided or scored stays on it")
-    drop = _add(branch, "drop", "branch:drop", "let go of a branch and its Dagster history")
+    drop = _add(branch, "drop", "branch:drop", "delete a branch and its Dagster history")
     run = _add(branch, "run", "branch_run:run", "materialize assets on a branch, in this process and without a UI")
     dev = _add(branch, "dev", "branch_run:dev", "open a branch in the Dagster UI, with a history of its own")
     for command in (create, diff, merge, drop, run):
@@ -256,7 +256,7 @@ def _add_tags(commands: argparse._SubParsersAction) -> None:
     tag = _group(commands, "tag", "names for commits that must stay readable")
     create = _add(tag, "create", "tag:create", "name a commit for good")
     _add(tag, "list", "tag:list_all", "all tags")
-    drop = _add(tag, "drop", "tag:drop", "let go of a tag; the commit stays")
+    drop = _add(tag, "drop", "tag:drop", "delete a tag; the commit stays")
     for command in (create, drop):
         command.add_argument("name", metavar="TAG", help="such as audit-2013")
     create.add_argument("--at", metavar="COMMIT|TIME|TAG", help=f"the commit to name (default: the newest); {_STATE}")
