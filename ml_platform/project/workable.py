@@ -101,11 +101,14 @@ def check_clusters(problem: Problem) -> None:
             f"{format_duration(MIN_DAYS_FIRST * every)} (a later model replaces a champion only on {MIN_DAYS} days: test: "
             f"{format_duration(max(MIN_DAYS * every, MIN_SPAN_DAYS * DAY))})."
         )
-    if training.validate < every and isinstance(spine, GridSpine):
+    # Of the validation's rows those stay whose answers are in before the test begins; on which days a wide grid falls, the date decides.
+    step = every if isinstance(spine, GridSpine) else timedelta(0)
+    needed = max(step, problem.reach + max(step - DAY, timedelta(0)))
+    if training.validate < needed:
         raise DeclarationError(
-            f"{where}: training.validate is {format_duration(training.validate)} and the spine has {rows}, so the validation may have "
-            "no rows. "
-            f"Write at least validate: {format_duration(every)}."
+            f"{where}: training.validate is {format_duration(training.validate)}, the spine has {rows}, and an answer is known "
+            f"{format_duration(problem.reach)} after its row: the validation may have no rows whose answers are in before the test begins. "
+            f"Write at least validate: {format_duration(needed)}."
         )
 
 

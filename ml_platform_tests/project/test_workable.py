@@ -30,7 +30,7 @@ def weekly(every: timedelta = 7 * DAY, **training) -> Project:
 def arrivals(**more) -> Project:
     """Return the project with another table of arrivals, and labels that are summed per carrier over a week."""
     table = replace(like.ARRIVALS, **more)
-    problem = replace(like.LATE_ARRIVAL, label=SUM)
+    problem = replace(like.LATE_ARRIVAL, label=SUM, training=replace(like.LATE_ARRIVAL.training, validate=7 * DAY))
     return compile_project("flights", Path(), [like.SCHEDULE, table], [like.DELAYS], [problem])
 
 
@@ -46,18 +46,21 @@ def test_a_weekly_spine_with_a_test_of_two_weeks_has_too_few_days_to_be_judged()
         like.project(problem=replace(like.LATE_ARRIVAL, training=Training(look_back=25 * DAY, validate=5 * DAY, test=DAY)))
 
 
-def test_a_validation_shorter_than_the_step_of_the_grid_may_have_no_rows():
-    with pytest.raises(DeclarationError, match=r"validate is 5d and the spine has a row every 7d.*Write at least validate: 7d"):
-        weekly(validate=5 * DAY)
+def test_a_validation_whose_answers_are_in_only_when_the_test_has_begun_may_have_no_rows():
+    for given, step, needed in ((5, 7, 13), (12, 7, 13), (6, 1, 7)):
+        said = rf"validate is {given}d, the spine has .*answer is known 7d after its row.*Write at least validate: {needed}d"
+        with pytest.raises(DeclarationError, match=said):
+            weekly(step * DAY, validate=given * DAY)
+        assert weekly(step * DAY, validate=needed * DAY).problems
 
 
 def test_lengths_that_a_closed_past_cannot_hold():
     days = DailyPartitions(like.START, like.START + timedelta(days=60), first=0, after=3)
-    lengths = Training(look_back=200 * DAY, validate=5 * DAY, test=5 * DAY)
+    lengths = Training(look_back=200 * DAY, validate=90 * DAY, test=5 * DAY)
     with pytest.raises(DeclarationError, match="horizon are together") as said:
         compile_project(
             "flights", Path(), [like.SCHEDULE, replace(like.ARRIVALS, partitions=days)], [like.DELAYS],
-            [replace(like.LATE_ARRIVAL, label=replace(SUM, horizon=90 * DAY), training=lengths)],
+            [replace(like.LATE_ARRIVAL, label=replace(SUM, horizon=5 * DAY), training=lengths)],
         )  # fmt: skip
     assert "together 100d, and the whole past of 'arrivals' (2013-01-01 to 2013-03-02) is 60d: nothing is left to learn from" in str(
         said.value
