@@ -1,6 +1,8 @@
 """How Dagster shows that declarations cannot be right: our message, and nothing around it."""
 
+import logging
 import os
+from functools import cache
 from typing import Any
 
 from dagster.components.core.component_tree import ComponentTreeException
@@ -30,9 +32,24 @@ class InvalidDeclarationsError(DeclarationError, ComponentTreeException, ToldErr
         if SerializableErrorInfo is None:
             super().__init__(message)
             return
+        if not wants_traceback():
+            _only_the_message()
         shown = SerializableErrorInfo(message=f"{message}\n", stack=[], cls_name=type(self).__name__)
         told: dict[str, Any] = {"user_code_process_error_infos": [] if wants_traceback() else [shown]}
         super().__init__(message, **told)
+
+
+@cache
+def _only_the_message() -> None:
+    """Let the code server, whose log is the terminal of ``dg dev``, write the message without the steps that led there."""
+    logging.getLogger("dagster.code_server").addFilter(_without_steps)
+
+
+def _without_steps(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, InvalidDeclarationsError) and not wants_traceback():
+        record.msg, record.args, record.exc_info = f"{record.getMessage()}:\n{error}", (), None
+    return True
 
 
 def wants_traceback() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
@@ -75,6 +76,17 @@ def test_dagster_shows_the_message_and_nothing_else(shop: Shop, monkeypatch: pyt
     monkeypatch.setenv(TRACEBACK, "1")
     assert "Stack Trace" in shown(shop)
     assert said in shown(shop)
+
+
+def test_the_code_server_writes_the_message_without_the_steps_that_led_there(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    """Its log is what stands on the terminal of ``dg dev``."""
+    said = shop.said_of(next(one for one in MISTAKES if one.title == "An unknown table in a view"))
+    try:
+        load_definitions(shop.root)
+    except InvalidDeclarationsError:
+        logging.getLogger("dagster.code_server").exception("Error while importing code")
+    assert caplog.messages[-1] == f"Error while importing code:\n{said}"
+    assert caplog.records[-1].exc_info is None
 
 
 def shown(shop: Shop) -> str:
