@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from ml_platform.lake.duck import quote_name, quote_text
 from ml_platform.tables.contract import Column
-from ml_platform.tables.time_formats import formatted_time
+from ml_platform.tables.number_formats import NumberFormat
+from ml_platform.tables.time_formats import TIMED, formatted_time
 from ml_platform.tables.types import INTEGER_BITS, decimal_digits, duckdb_type
 
 _INTEGERS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"})
@@ -51,7 +52,7 @@ def cast_column(column: Column, delivered: str, null_values: Sequence[str] = (),
     Text can be read as any type; a time without zone is in ``column.zone``, else in UTC; other kinds do not turn into each other.
     """
     raw = quote_name(column.name)
-    if column.format is not None and delivered.strip('"') != "NULL":
+    if column.format is not None and column.type in TIMED and delivered.strip('"') != "NULL":
         return _formatted(column, delivered, raw, null_values)
     if delivered.strip('"') == "NULL":
         return Cast(f"NULL::{duckdb_type(column.type)}", None)
@@ -61,7 +62,7 @@ def cast_column(column: Column, delivered: str, null_values: Sequence[str] = (),
         if column.type == "string":
             return Cast(_with_nulls(raw, null_values) if is_text else raw, None)
         text = _with_nulls(raw, null_values)
-        value = _from_text(column, text)
+        value = _from_text(column, NumberFormat.of(column.format).sql(text) if column.format else text)
         broken = f"({text}) IS NOT NULL AND ({value}) IS NULL"
         return Cast(f"CASE WHEN NOT isnan({value}) THEN {value} END" if column.type.startswith("float") else value, broken)
     if delivered in _FLOATS:

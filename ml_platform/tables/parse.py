@@ -12,8 +12,9 @@ from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_
 from ml_platform.core.names import check_name, is_pattern
 from ml_platform.core.unquoted import cut_at_a_comma, quote_it
 from ml_platform.tables.contract import Column, Contract, Reference, RowRule
+from ml_platform.tables.number_formats import check_number_format
 from ml_platform.tables.rules import check_contract
-from ml_platform.tables.time_formats import TIMED, check_format
+from ml_platform.tables.time_formats import TIMED, check_time_format
 from ml_platform.tables.types import check_literal, check_type
 
 _CONTRACT_KEYS = ("columns", "rules", "references", "max_rejected", "min_rows", "max_shrink", "extra_columns")
@@ -99,7 +100,7 @@ def _column(name: object, body: object, where: str, is_key: bool) -> Column:
         matches=_optional_text(body.get("matches"), f"{where}: matches"),
         zone=check_zone(body.get("zone"), where),
         was=_former_names(body.get("was"), where),
-        format=check_format(body.get("format"), str(body["type"]), where),
+        format=_format(body.get("format"), str(body["type"]), where),
         made_of=_names(body.get("made_of"), f"{where}: made_of"),
     )
     if column.made_of and (column.type not in TIMED or len(column.made_of) < 2):
@@ -109,6 +110,16 @@ def _column(name: object, body: object, where: str, is_key: bool) -> Column:
     if body.get("one_of") is not None:
         one_of = tuple(check_literal(column, v, f"{where}, one_of") for v in _list(body["one_of"], f"{where}: one_of"))
     return replace(column, one_of=one_of, **bounds)
+
+
+def _format(text: object, type_: str, where: str) -> str | None:
+    if text is None:
+        return None
+    if type_ in TIMED:
+        return check_time_format(text, where)
+    if type_ in ("string", "bool"):
+        raise DeclarationError(f"{where}: a format says how a number, a date or a timestamp is written, but the type is {type_!r}.")
+    return check_number_format(text, where)
 
 
 def check_column_name(name: object, where: str) -> str:

@@ -15,18 +15,14 @@ TIMED = ("date", "timestamp")
 _EPOCHS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
 
 
-def check_format(text: object, type_: str, where: str) -> str | None:
-    """Return the format of a column as declared.
+def check_time_format(text: object, where: str) -> str:
+    """Return the format of a column of times as declared.
 
     Raises
     ------
     DeclarationError
-        If the column holds no times, or it is neither one of the epochs nor a pattern that DuckDB reads.
+        If it is neither one of the epochs nor a pattern that DuckDB reads.
     """
-    if text is None:
-        return None
-    if type_ not in TIMED:
-        raise DeclarationError(f"{where}: a format says how a date or a timestamp is written, but the type is {type_!r}.")
     if isinstance(text, str) and text in _EPOCHS:
         return text
     if not isinstance(text, str) or "%" not in text:

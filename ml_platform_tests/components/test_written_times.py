@@ -113,7 +113,7 @@ def test_dates_since_1800_as_numbers_of_parquet_and_text(tmp_path: Path, type_: 
 @pytest.mark.parametrize(
     ("type_", "told"),
     [
-        ("string, format: '%Y'", "a format says how a date or a timestamp is written, but the type is 'string'"),
+        ("string, format: '%Y'", "a format says how a number, a date or a timestamp is written, but the type is 'string'"),
         ("timestamp, format: unix", "the format 'unix' is not known. Write a pattern in quotes, such as '%Y%m%d'"),
         ("timestamp, format: '%Q'", "the format '%Q' cannot be read: .*Unrecognized format"),
         ("timestamp, made_of: [day]", "made_of joins two or more delivered columns to a date or timestamp"),
