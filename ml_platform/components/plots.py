@@ -261,7 +261,7 @@ def _confusion(data: Mapping[str, Any], size: int) -> Picture:
     counts = data["counts"]
     places = sorted(range(len(counts)), key=lambda n: (-sum(counts[n]), n))[:size]
     shown = f", {size} of {len(counts)} classes" if len(counts) > size else ""
-    picture = _titled(f"What was (lines), taken for what (columns){shown}", FIRST_ROW + ROW * len(places))
+    picture = _titled(f"What was (lines), taken for what (columns, same order){shown}", FIRST_ROW + ROW * len(places))
     width = min(30, (WIDTH - BAR_X) // len(places))
     cells = {
         (line_, column): counts[a][b] / (sum(counts[a]) or 1) for line_, a in enumerate(places) for column, b in enumerate(places)

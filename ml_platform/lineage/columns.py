@@ -11,9 +11,9 @@ from ml_platform.features.definition import VALID_FROM, FeatureDefinition
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.version import ARTIFACT, Version
 from ml_platform.lineage.closure import layer_of
+from ml_platform.training.target import is_score_column
 
 DEFINITIONS_FILE = "definitions.json"
-SCORE = "_score"
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ def column_sources(
         found = {d.stored_name: _read_columns(d, inputs) for d in own} | _key_columns(own, inputs)
     elif layer in ("training", "predictions"):
         found = {d.name: _looked_up(d, inputs) for d in definitions}
-        if SCORE in names:
-            found[SCORE] = tuple(dict.fromkeys(source for d in definitions if d.name in names for source in found[d.name]))
+        of_scores = tuple(dict.fromkeys(source for d in definitions if d.name in names for source in found[d.name]))
+        found |= dict.fromkeys(filter(is_score_column, names), of_scores)
     else:
         found = {}
     return {name: found[name] for name in made.schema.names if found.get(name)}

@@ -12,6 +12,7 @@ from ml_platform.core.errors import ModelError
 from ml_platform.models.contender import Role
 from ml_platform.models.trained import Trained
 from ml_platform.models.trainers import load_trained
+from ml_platform.training.target import SCORE
 
 if TYPE_CHECKING:
     import polars as pl
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 GOLDEN_ROWS = 50
 REFERENCE_ROWS = 20_000
 REFERENCE = "reference.parquet"
-SCORE, BASELINE_SCORE = "_score", "_baseline_score"
 # Before the columns of the baseline's scores.
 BASELINE = "_baseline"
+BASELINE_SCORE = f"{BASELINE}{SCORE}"
 # Far below what any decision sees, above what another processor's exp may differ by.
 TOLERANCE = 1e-9
 CARD_PAGE = "card.md"

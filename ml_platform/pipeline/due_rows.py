@@ -21,8 +21,9 @@ from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem
 from ml_platform.training.problem import GridSpine
 from ml_platform.training.spine import CUTOFF, SpineRows
+from ml_platform.training.target import SCORE
 
-SCORE, MODEL_VERSION = "_score", "_model_version"
+MODEL_VERSION = "_model_version"
 PREDICTION_DAY = "_day"
 
 # A cutoff may lie so many days beside the times that its row's file is declared to hold.

@@ -10,6 +10,7 @@ import pytest
 from sklearn.metrics import log_loss, mean_pinball_loss
 
 from ml_platform.core.intervals import shift_day
+from ml_platform.lineage.columns import column_sources, known_definitions
 from ml_platform.pipeline.champion import champion_history, materialize_champion
 from ml_platform.pipeline.model import materialize_model
 from ml_platform.pipeline.monitoring import materialize_monitoring, monitored_days
@@ -177,3 +178,11 @@ def test_the_page_of_a_model_of_classes_in_dagster(made, tmp_path):
     assert [record.data["class"] for record in shown["classes"].records] == CLASSES
     assert "taken for draw" in shown["confusion"].records[0].data
     assert shown["confusion_picture"].value.startswith("![confusion](<data:image/svg+xml,")
+
+
+def test_the_parts_of_a_score_are_made_from_what_the_score_is(workspace):
+    head = workspace.lake.heads("league/predictions/result")[SERVED[1]]
+    inputs = {version.table: version for version in workspace.lake.inputs(head.id)}
+    found = column_sources(head, inputs, known_definitions(workspace.lake, workspace.lake.closure([head])))
+    assert found["_score"]
+    assert all(found[name] == found["_score"] for name in ("_class", *COLUMNS))
