@@ -154,6 +154,12 @@ def _names_in(declaration: Table | FeatureView | Problem) -> set[str]:
 
 
 def _check_table(table: Table, tables: Mapping[str, Table]) -> None:
+    made = next((column.name for column in table.contract.columns if column.made_of), None)
+    if table.is_derived and made is not None:
+        raise DeclarationError(
+            f"{table.where}: column {made!r} is made_of delivered columns, but table {table.name!r} is derived from other tables: compute "
+            "the column in its SQL or function."
+        )
     check_contract(table.contract, table.where)
     _check_columns(table)
     _check_references(table, tables)
