@@ -12,6 +12,11 @@ from dagster.components.definitions import LazyDefinitions
 from ml_platform.core.errors import DeclarationError
 
 
+# Folders of projects whose packages this process may have loaded; our own package is that of the example, wherever its lake is.
+_OPENED: set[str] = set()
+_OURS = __name__.partition(".")[0]
+
+
 def load_definitions(root: Path) -> dg.Definitions:
     """Load the code location of a dg project.
 
@@ -37,8 +42,23 @@ def load_definitions(root: Path) -> dg.Definitions:
 
 
 def make_importable(root: Path) -> None:
-    """Let the package of a dg project be imported from its folder: it need not be installed."""
+    """Let the package of a dg project be imported from its folder: it need not be installed.
+
+    Raises
+    ------
+    DeclarationError
+        If this process has loaded a package of that name from another project's folder: it would be taken for this one.
+    """
     folder = str(root / "src" if (root / "src").is_dir() else root)
+    package = definitions_module(root).partition(".")[0]
+    loaded = getattr(sys.modules.get(package), "__file__", None)
+    other = next((path for path in _OPENED if path != folder and loaded is not None and Path(loaded).is_relative_to(path)), None)
+    if other is not None and package != _OURS:
+        raise DeclarationError(
+            f"The package {package!r} of {root} was loaded from {other} already, and Python loads each name once. Start another process, or "
+            "give one of the two packages another name."
+        )
+    _OPENED.add(folder)
     if folder not in sys.path:
         sys.path.insert(0, folder)
 

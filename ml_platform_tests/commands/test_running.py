@@ -16,6 +16,8 @@ import pytest
 
 import ml_platform
 from ml_platform.cli import main
+from ml_platform.commands.new_project import new_project
+from ml_platform.core.errors import DeclarationError, UnknownNameError
 from ml_platform_tests.components.made_project import MadeProject, copied, make_project
 
 pytestmark = pytest.mark.slow
@@ -250,3 +252,12 @@ def test_one_that_is_stopped_is_gone_on_with(shop, tmp_path):
     code, plain = cli(stopped, "run", "buys_again", "--json")
     assert (code, json.loads(plain)["failed"]) == (0, [])
     assert sorted(ml_platform.open_project(stopped.root).lake.partitions("shop/predictions/buys_again")) == ["2024-02-19", "2024-02-20"]
+
+
+def test_two_projects_whose_package_is_called_alike_are_not_mixed_up(tmp_path):
+    for place in ("one", "two"):
+        new_project(tmp_path / place, "alike_platform")
+    with pytest.raises(UnknownNameError, match="none is declared there"):
+        ml_platform.open_project(tmp_path / "one")
+    with pytest.raises(DeclarationError, match=r"The package 'alike_platform' of .*two was loaded from .*one already"):
+        ml_platform.open_project(tmp_path / "two")
