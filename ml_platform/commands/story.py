@@ -21,7 +21,7 @@ def story(run: ProblemRun) -> list[str]:
     if not run.done:
         lines.append("  Nothing has changed since the last time: no new files, and everything stands on what its inputs hold now.")
     lines += _section("Taken in", _made(run, "tables"))
-    lines += _section("Stopped", run.failed)
+    lines += _section("Stopped, or found wrong", run.failed)
     lines += _section("Features", _made(run, "features"))
     lines += _section("Model", _model(run))
     lines += _section("Scores", _scores(run))

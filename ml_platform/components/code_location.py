@@ -11,7 +11,6 @@ from dagster.components.definitions import LazyDefinitions
 
 from ml_platform.core.errors import DeclarationError
 
-
 # Folders of projects whose packages this process may have loaded; our own package is that of the example, wherever its lake is.
 _OPENED: set[str] = set()
 _OURS = __name__.partition(".")[0]
@@ -55,8 +54,8 @@ def make_importable(root: Path) -> None:
     other = next((path for path in _OPENED if path != folder and loaded is not None and Path(loaded).is_relative_to(path)), None)
     if other is not None and package != _OURS:
         raise DeclarationError(
-            f"The package {package!r} of {root} was loaded from {other} already, and Python loads each name once. Start another process, or "
-            "give one of the two packages another name."
+            f"The package {package!r} of {root} was loaded from {other} already, and Python loads each name once. Start another process, "
+            "or give one of the two packages another name."
         )
     _OPENED.add(folder)
     if folder not in sys.path:

@@ -18,6 +18,7 @@ from ml_platform.components.sensors import requests_of
 from ml_platform.components.time_left import Course
 from ml_platform.core.intervals import shift_day
 from ml_platform.core.names import RECORDED_LAYERS, TABLE_LAYERS, TRAINED_LAYERS
+from ml_platform.pipeline.champion import champion_history
 from ml_platform.pipeline.landing import scan
 from ml_platform.pipeline.needed import Needed, needed
 from ml_platform.pipeline.problem_standing import last_partition_day, monitoring_standing, outcome_standing, prediction_standing
@@ -53,13 +54,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Done:
-    """A step that was run: what it wrote per asset, how long it took, what failed, and what its checks stopped."""
+    """A step that was run: what it wrote per asset, how long it took, what failed, and by layer what its checks found."""
 
     step: Step
     seconds: float
     rows: Sequence[Mapping[str, Any]]
     failed: Sequence[str]
-    stopped: Sequence[str]
+    checks: Mapping[str, Sequence[str]]
 
 
 @dataclass
@@ -125,8 +126,13 @@ class ProblemRun:
 
     @property
     def failed(self) -> list[str]:
-        """What could not be made, and what was stopped."""
-        return [told for one in self.done for told in (*one.failed, *one.stopped)]
+        """What could not be made, what was stopped, and what is wrong with a model that was not promoted for it."""
+        promoted = [j.training_date for j in champion_history(self.workspace, self.problem)[-1:] if j.verdict == "promoted"]
+        found: list[str] = []
+        for one in self.done:
+            excused = TRAINED_LAYERS if set(promoted) & set(one.step.days) else ()
+            found += [*one.failed, *(told for layer, told_of in one.checks.items() if layer not in excused for told in told_of)]
+        return found
 
     @property
     def last_day(self) -> str | None:
@@ -151,7 +157,10 @@ class ProblemRun:
 
     def _landing(self) -> Iterator[Step]:
         standings = raw_standings(self.workspace, self._delivered, until=self.until)
-        changed = {one.name: [key or "" for key in one.due] for one in standings if one.due}
+        # Of a delivery of many days it is known which of them it changes when it has been read.
+        whole = {one.name for one in standings if self._project.table(one.name).splits}
+        yield from self._steps([one for one in standings if one.name in whole])
+        changed = {one.name: [key or "" for key in one.due] for one in standings if one.due and one.name not in whole}
         whys = {one.name: why for one in standings for why in one.due.values()}
         landed = scan(self.workspace, {}, leave_out=set(self._project.tables) - changed.keys()) if changed else {}
         for request in requests_of(self._project, changed, landed):

@@ -58,10 +58,11 @@ def failures(result: dg.ExecuteInProcessResult) -> list[str]:
     return found or ([] if result.success else [f"run {result.run_id} failed before its first step; see it in the UI"])
 
 
-def broken_checks(result: dg.ExecuteInProcessResult) -> list[str]:
-    """Return what the checks of a run say that found an error: what was stopped, and what to do."""
-    return [
-        f"{'/'.join(check.asset_key.path[1:])}, check {check.check_name}: {check.description or 'did not pass'}"
-        for check in result.get_asset_check_evaluations()
-        if not check.passed and check.severity == dg.AssetCheckSeverity.ERROR
-    ]
+def broken_checks(result: dg.ExecuteInProcessResult) -> dict[str, list[str]]:
+    """Return by layer what the checks of a run say that found an error: what was stopped, and what to do."""
+    found: dict[str, list[str]] = {}
+    for check in result.get_asset_check_evaluations():
+        if not check.passed and check.severity == dg.AssetCheckSeverity.ERROR:
+            _, layer, name = check.asset_key.path
+            found.setdefault(layer, []).append(f"{layer}/{name}, check {check.check_name}: {check.description or 'did not pass'}")
+    return found

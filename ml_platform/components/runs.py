@@ -9,6 +9,7 @@ from dagster import DagsterExecutionInterruptedError
 
 from ml_platform.components.branch_guard import check_history
 from ml_platform.components.in_process import QUIET, execute_assets, keep_subsets
+from ml_platform.components.interrupts import noticing_interrupts
 from ml_platform.components.lake_pages import LakePages
 from ml_platform.components.run_result import failures
 from ml_platform.core.intervals import shift_day
@@ -42,11 +43,14 @@ class Runs:
         """Run assets for consecutive days (none: assets without partitions) as one run of the instance."""
         own = {**(tags or {}), DRIVEN: self.project}
         # All assets of a project report their own events.
-        try:
-            result = execute_assets(self._job, self.instance, keys, days, own, all_ours=True)
-        except (KeyboardInterrupt, DagsterExecutionInterruptedError):
-            self._cancel("Whoever drove this run stopped it.")
-            raise KeyboardInterrupt from None
+        with noticing_interrupts() as interrupted:
+            try:
+                result = execute_assets(self._job, self.instance, keys, days, own, all_ours=True)
+                if interrupted():
+                    raise KeyboardInterrupt
+            except (KeyboardInterrupt, DagsterExecutionInterruptedError):
+                self._cancel("Whoever drove this run stopped it.")
+                raise KeyboardInterrupt from None
         self._ended(result)
         return result
 
