@@ -105,7 +105,7 @@ def _add_example(commands: argparse._SubParsersAction) -> None:
     land.add_argument("--landing", metavar="DIR", help="the landing zone (default: the project's)")
     demo = _add(commands, "demo", "landing:demo", "build the whole example: tables, features, a champion, days of predictions")
     demo.add_argument(
-        "--first-until", metavar="DAY", default="2013-04-01", help="a first champion on the days before (default: %(default)s)"
+        "--first-until", metavar="DAY", default="2013-03-06", help="a first champion on the days before (default: %(default)s)"
     )
     demo.add_argument("--built-until", metavar="DAY", default="2013-12-01", help="landed and built at once (default: %(default)s)")
     demo.add_argument("--lived-until", metavar="DAY", default="2013-12-11", help="then lived through day by day (default: %(default)s)")

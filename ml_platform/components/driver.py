@@ -6,8 +6,9 @@ Nothing here decides what to run: the landing sensor, the automation conditions 
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import dagster as dg
 from dagster._core.definitions.asset_daemon_cursor import AssetDaemonCursor
 from dagster_shared.serdes import deserialize_value, serialize_value
 
-from ml_platform.components.runs import Runs, by_stretch, days_of, own_tags
+from ml_platform.components.runs import DRIVEN, Runs, by_stretch, days_of, own_tags
 from ml_platform.core.errors import MlPlatformError
 
 # One landing moves down the graph in a few ticks; a graph that never comes to rest is a fault, not a reason to go on.
@@ -43,6 +44,7 @@ class Driver(Runs):
             kept = json.loads(self.state.read_text(encoding="utf-8"))
             self._cursors = kept["sensors"]
             self._automation = deserialize_value(kept["automation"], AssetDaemonCursor) if kept["automation"] else None
+        self._left = list(self._broken_off()) if self.is_settled else []
 
     @property
     def is_settled(self) -> bool:
@@ -57,6 +59,8 @@ class Driver(Runs):
     def live(self) -> int:
         """Tick landing, automation and retraining until all is quiet; return how many runs that took."""
         before = len(self.runs)
+        while self._left:
+            self.run(*self._left.pop(0))
         for _ in range(MOST_TICKS):
             own = [sensor for sensor in ("fetching", "retraining") if self._has(sensor)]
             requested = self._sensor("landing") + self._flow() + sum(map(self._sensor, own))
@@ -64,6 +68,23 @@ class Driver(Runs):
                 self._keep()
                 return len(self.runs) - before
         raise MlPlatformError(f"Project {self.project!r} did not come to rest in {MOST_TICKS} ticks; see its newest runs.")
+
+    def _broken_off(self) -> Iterator[tuple[list[dg.AssetKey], list[str], dict[str, str]]]:
+        """Yield assets, days and tags of the runs that were broken off since the last quiet moment.
+
+        A daemon starts such a run again. Nothing else would ask for the rest of it: the sensor has its files in the lake, and conditions
+        take what it has made for made together with what it was still to make.
+        """
+        if self.state is None or not self.state.is_file():
+            return
+        quiet = datetime.fromtimestamp(self.state.stat().st_mtime, UTC)
+        called_off = dg.RunsFilter(tags={DRIVEN: self.project}, statuses=[dg.DagsterRunStatus.CANCELED], created_after=quiet)
+        seen = set()
+        for run in reversed(self.instance.get_runs(called_off)):
+            keys, days = sorted(run.asset_selection or ()), days_of(run)
+            if keys and (wanted := (tuple(keys), tuple(days))) not in seen:
+                seen.add(wanted)
+                yield keys, days, own_tags(run)
 
     def _keep(self) -> None:
         if self.state is None:

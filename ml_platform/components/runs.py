@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 from dagster import DagsterExecutionInterruptedError
+from dagster._core.storage.tags import PARTITION_NAME_TAG
 
 from ml_platform.components.branch_guard import check_history
 from ml_platform.components.in_process import QUIET, execute_assets, keep_subsets
@@ -99,15 +100,16 @@ def by_stretch(keys: Sequence[dg.AssetKey], days: Sequence[str]) -> Iterable[tup
     yield list(keys), stretch
 
 
-def days_of(request: dg.RunRequest) -> list[str]:
-    """Return the consecutive days that a request is for; none for assets without partitions."""
-    first, last = (request.tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end"))
-    return [request.partition_key] if request.partition_key else list(_days(first, last))
+def days_of(asked: dg.RunRequest | dg.DagsterRun) -> list[str]:
+    """Return the consecutive days that a request or a run is for; none for assets without partitions."""
+    day = asked.partition_key if isinstance(asked, dg.RunRequest) else asked.tags.get(PARTITION_NAME_TAG)
+    first, last = (asked.tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end"))
+    return [day] if day else list(_days(first, last))
 
 
-def own_tags(request: dg.RunRequest) -> dict[str, str]:
-    """Return the platform's own tags of a request: its days are told by :func:`days_of`."""
-    return {name: value for name, value in request.tags.items() if name.startswith("ml_platform/")}
+def own_tags(asked: dg.RunRequest | dg.DagsterRun) -> dict[str, str]:
+    """Return the platform's own tags of a request or a run: its days are told by :func:`days_of`."""
+    return {name: value for name, value in asked.tags.items() if name.startswith("ml_platform/")}
 
 
 def _days(first: str | None, last: str | None) -> Iterator[str]:
