@@ -3,6 +3,7 @@
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,7 +132,7 @@ def _compile_one(name: str, tree: dg.ComponentTree, declared: "list[Declared]") 
     if faults.found:
         raise _pointed(faults, declared)
     for doubt in doubts(compiled, datetime.now(UTC).date()):
-        _LOG.warning(doubt)
+        _tell(doubt)
     return replace(compiled, home=Path(tree.project_root))
 
 
@@ -150,6 +151,12 @@ def _place_of(message: str) -> tuple[str, int]:
     file, _, rest = message.partition(":")
     line = rest.partition(" ")[0].rstrip(":")
     return file, int(line) if line.isdecimal() else 0
+
+
+@cache
+def _tell(doubt: str) -> None:
+    """Write a doubt about the declarations to the log, once in a process: a command may load them several times."""
+    _LOG.warning(doubt)
 
 
 def _core_of(component: "Declared") -> Any:

@@ -174,3 +174,12 @@ def test_steps_that_cannot_be_are_refused_at_load(tmp_path, swap, says):
     project.declare(DECLARATIONS.replace(*swap), sales=SALES)
     with pytest.raises(DeclarationError, match=says):
         project.open()
+
+
+def test_what_works_but_hardly_as_it_is_meant_is_told_once(tmp_path, caplog):
+    project = make_project(tmp_path, "chain")
+    project.declare(DECLARATIONS.replace("windows: [14d]", "windows: [14d, 500d]"), sales=SALES)
+    for _ in range(2):
+        project.open()
+    (told,) = [record.message for record in caplog.records if "is longer than all data of 'sales'" in record.message]
+    assert told.startswith("defs/chain/defs.yaml:")
