@@ -257,7 +257,10 @@ def split_python(text: str, where: str) -> tuple[str, str]:
     """Split ``file.py:function``."""
     file, colon, function = text.partition(":")
     if not colon or not file.endswith(".py") or not function.isidentifier():
-        raise DeclarationError(f"{where}: python source {text!r} cannot be read. Write file.py:function, the file beside the declaration.")
+        raise DeclarationError(
+            f"{where}: the Python source {text!r} does not name a file and a function. Write file.py:function, such as feed.py:orders; the "
+            "file stands beside the declaration."
+        )
     return file, function
 
 

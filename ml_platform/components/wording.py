@@ -147,7 +147,12 @@ def _instead(field: FieldInfo, name: str, error: Any, value: Any) -> str:
     if kind in ("model_type", "model_attributes_type", "dict_type") and (model := model_in(field.annotation)) is not None:
         known = ", ".join(f.alias or n for n, f in model.model_fields.items())
         return f", but has fields of its own: {known}.{_example(field, name)}"
-    must = _TYPES.get(kind) or ("a list" if kind == "list_type" else "a text" if kind == "string_type" else None)
+    kinds = {part for part in typing.get_args(field.annotation) if isinstance(part, type)}
+    must = (
+        "a text or a mapping"
+        if kind == "dict_type" and str in kinds
+        else _TYPES.get(kind) or ("a list" if kind == "list_type" else "a text" if kind == "string_type" else None)
+    )
     said = f", but must be {must}." if must else f": {error['msg'][0].lower()}{error['msg'][1:]}."
     return f"{said}{_example(field, name)}"
 

@@ -196,7 +196,8 @@ def _check_references(table: Table, tables: Mapping[str, Table]) -> None:
         other = tables.get(reference.table)
         if other is None:
             raise UnknownNameError(
-                f"{table.where}: a reference of its contract names table {reference.table!r}. {did_you_mean(reference.table, tables)}"
+                f"{table.where}: a reference of its contract names table {reference.table!r}, which does not exist. "
+                f"{did_you_mean(reference.table, tables)}"
             )
         for column, contract in [*((c, table.contract) for c in reference.columns), *((c, other.contract) for c in reference.to_columns)]:
             if contract.column(column) is None:

@@ -96,7 +96,7 @@ def _discovery(problem: Problem, tables: Mapping[str, Table]) -> Schema | None:
 
 def _table(name: str, tables: Mapping[str, Table], problem: Problem, what: str) -> Table:
     if name not in tables:
-        raise UnknownNameError(f"{problem.where}: {what} names table {name!r}. {did_you_mean(name, tables)}")
+        raise UnknownNameError(f"{problem.where}: {what} names table {name!r}, which does not exist. {did_you_mean(name, tables)}")
     return tables[name]
 
 
@@ -127,7 +127,9 @@ def _spine(problem: Problem, table: Table) -> tuple[tuple[str, ...], tuple[str, 
         return table.key, joinable
     for column in problem.spine.key:
         if column not in types:
-            raise UnknownNameError(f"{problem.where}: spine.each names column {column!r}. {did_you_mean(column, types)}")
+            raise UnknownNameError(
+                f"{problem.where}: spine.each names column {column!r}, which {table.name!r} lacks. {did_you_mean(column, types)}"
+            )
     if not table.availability:
         raise DeclarationError(f"{problem.where}: nothing says when rows of table {table.name!r} are known. Declare its available_at.")
     return problem.spine.key, problem.spine.key

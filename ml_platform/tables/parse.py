@@ -194,7 +194,7 @@ def _mapping(value: object, where: str, known: Sequence[str], what: str) -> Mapp
     for name in value:
         if name not in known:
             trap = " (YAML reads on, no and y as True and False: quote them.)" if isinstance(name, bool) else ""
-            raise UnknownNameError(f"{where}: a {what} has no {name!r}.{trap} {did_you_mean(str(name), known)}")
+            raise UnknownNameError(f"{where}: a {what} has no field {name!r}.{trap} {did_you_mean(str(name), known)}")
     return value
 
 

@@ -81,7 +81,10 @@ class Pattern:
             raise DeclarationError(f"{where}: the pattern of files is text such as 'orders/{{day}}.csv', got {text!r}.")
         parts = text.split("/")
         if text.startswith(("/", "~")) or ".." in parts or "\\" in text:
-            raise DeclarationError(f"{where}: the pattern {text!r} must be relative to the landing zone, with '/' and without '..'.")
+            raise DeclarationError(
+                f"{where}: the pattern {text!r} must be relative to the landing zone (data/landing), with '/' and without '..', such as "
+                "orders.csv."
+            )
         if "" in parts or "." in parts or not text.isprintable():
             raise DeclarationError(f"{where}: the pattern {text!r} has a part without a name: write it as 'folder/file', one '/' between.")
         if "**" in text:

@@ -40,7 +40,7 @@ WRONG = [
     (
         "features of a table without days",
         ('"orders/{day}.csv"}\n  partitions: {start: "2024-01-01", end: "2024-03-01"}', "orders.csv}"),
-        r"defs\.yaml:\d+.*feature view 'spending' is made day by day, but no table of the project has `partitions`.*PARTITION_BY \(day\)",
+        r"defs\.yaml:\d+.*feature view 'spending' reads table 'orders' by time.*no `partitions`, so it has no days\. Declare",
     ),
     ("another word for days that are missing", ("  key: [order_id]", "  missing_days: empty\n  key: [order_id]"), r"'empty'.*'are_empty'"),
     (
@@ -155,7 +155,7 @@ WRONG = [
         ("key: [order_id]", "key: [order]"),
         r"defs\.yaml:8 .*'order', which .*orders\.contract\.yaml does not have.*Did you mean 'order_id'",
     ),
-    ("a pattern without its day", ("orders/{day}.csv", "orders/all.csv"), r"defs\.yaml:\d+.*no \{day\}"),
+    ("a pattern with another placeholder", ("orders/{day}.csv", "orders/{date}.csv"), r"defs\.yaml:\d+.*\{date\}.*\{day\} \(YYYY-MM-DD\)"),
     (
         "two sources",
         ('source: {files: "orders/{day}.csv"}', 'source: {files: "orders/{day}.csv", sql: select 1}'),
