@@ -14,7 +14,7 @@ from ml_platform.pipeline.monitoring import materialize_monitoring, monitored_da
 from ml_platform.pipeline.outcomes import materialize_outcomes, waiting_outcomes
 from ml_platform.pipeline.predictions import materialize_predictions
 from ml_platform_tests.components.league import trained
-from ml_platform_tests.components.made_project import make_project
+from ml_platform_tests.components.made_project import copied, make_project
 
 DAYS = [shift_day("2024-01-01", n) for n in range(80)]
 TRAINED = DAYS[66]
@@ -174,6 +174,16 @@ def test_steps_that_cannot_be_are_refused_at_load(tmp_path, swap, says):
     project.declare(DECLARATIONS.replace(*swap), sales=SALES)
     with pytest.raises(DeclarationError, match=says):
         project.open()
+
+
+@pytest.mark.slow
+def test_a_day_that_is_none_of_the_grid_ends_red_and_names_the_next(stores, tmp_path):
+    project = copied(stores[0], tmp_path)
+    weekly = DECLARATIONS.replace("every: 1d, steps", "every: 7d, steps").replace("validate: 7d, test: 15d", "validate: 14d, test: 28d")
+    project.declare(weekly, sales=SALES)
+    result = project.run(["predictions/turnover"], ["2024-03-05"])
+    assert not result.success
+    assert any("2024-03-05 is none of these days: the next is 2024-03-07" in line for line in project.log)
 
 
 def test_what_works_but_hardly_as_it_is_meant_is_told_once(tmp_path, caplog):
