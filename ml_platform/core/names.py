@@ -23,6 +23,8 @@ DAILY_LAYERS = (*TABLE_LAYERS, *VIEW_LAYERS, "predictions", "monitoring")
 LAYERS = (*TABLE_LAYERS, *VIEW_LAYERS, *PROBLEM_LAYERS)
 # Those whose content can be made again from what it was made from.
 REPEATABLE_LAYERS = (*TABLE_LAYERS, *VIEW_LAYERS, *TRAINED_LAYERS)
+# Columns of a raw row that say where it came from: its file, its place in that, and when it was delivered.
+ORIGIN = ("_file", "_row", "_delivered_at")
 # Tables that are written beside those of a layer, without an asset of their own. Of a table whose loss of rows was accepted, one row per
 # acceptance stands in ``accepted``, partitioned as the table.
 QUARANTINE, REPORTS, ACCEPTED = "quarantine", "reports", "accepted"

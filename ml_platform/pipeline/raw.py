@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ml_platform.core.durations import format_duration
 from ml_platform.core.errors import SourceError
 from ml_platform.core.intervals import DAY, day_start
+from ml_platform.core.names import ORIGIN
 from ml_platform.lake.version import Staged, Version
 from ml_platform.pipeline.declared_code import raw_code_version
 from ml_platform.pipeline.deliveries import ARROW, Delivery, delivered_format, deliveries_of, recorded_files, with_times
@@ -189,9 +190,8 @@ def _joined(tables: Sequence[pa.Table]) -> pa.Table:
         ]
     except pa.ArrowException as error:
         raise SourceError(f"The files of this partition do not fit together: {', '.join(sorted(mixed))} ({error}).") from None
-    platform = ["_file", "_row", "_delivered_at"]
     joined = pa.concat_tables(aligned, promote_options="permissive")
-    return joined.select([n for n in joined.column_names if n not in platform] + platform)
+    return joined.select([n for n in joined.column_names if n not in ORIGIN] + list(ORIGIN))
 
 
 def _properties(table: Table, timed: Sequence[tuple[Delivery, datetime]], rows: Sequence[pa.Table], head: Version | None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ml_platform.core.names import ORIGIN
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.version import Version
 from ml_platform.tables.structure import kind_of, structure_problems
@@ -14,8 +15,6 @@ from ml_platform.tables.table import FileSource, Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-_ORIGIN = ("_file", "_row", "_delivered_at")
 
 
 @dataclass
@@ -150,7 +149,7 @@ def read_declared(lake: Lake, table: Table, versions: Sequence[Version], extra: 
     delivered = _delivered_names(table, versions[0].schema.names)
     made = {c.name: c.made_of for c in table.contract.columns if c.made_of}
     every = list(dict.fromkeys(n for name, names in delivered.items() for n in made.get(name, names)))
-    rows = lake.read_versions(versions, columns=[*every, *_ORIGIN, *extra], partition_column="_partition").arrow()
+    rows = lake.read_versions(versions, columns=[*every, *ORIGIN, *extra], partition_column="_partition").arrow()
     columns = {}
     for name, names in delivered.items():
         if name in made:
@@ -161,7 +160,7 @@ def read_declared(lake: Lake, table: Table, versions: Sequence[Version], extra: 
             parts = [part.cast(pa.string()) for part in parts]
         # A file has one of the names: where the one is null, the other may have the value.
         columns[name] = parts[0] if len(parts) == 1 else pc.coalesce(*parts)  # pyright: ignore[reportAttributeAccessIssue]
-    rows = pa.table({**columns, **{n: rows.column(n) for n in (*_ORIGIN, *extra, "_partition")}})
+    rows = pa.table({**columns, **{n: rows.column(n) for n in (*ORIGIN, *extra, "_partition")}})
     at = rows.schema.get_field_index("_partition")
     return rows.set_column(at, "_partition", pc.fill_null(rows.column(at), ""))  # pyright: ignore[reportAttributeAccessIssue]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ml_platform.core.names import ORIGIN
 from ml_platform.lake.duck import quote_name, session
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ORIGIN = ("_file", "_row", "_delivered_at")
 # NULL: the newest delivery holds the row.
 WITHDRAWN_AT = "_withdrawn_at"
 

@@ -13,10 +13,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ml_platform.core.intervals import shift_day
+from ml_platform.core.names import ORIGIN
 from ml_platform.lake.duck import quote_name, session
 from ml_platform.lake.version import Version
 from ml_platform.pipeline.raw_rows import is_text, null_values_of, read_declared
-from ml_platform.pipeline.row_history import ORIGIN, WITHDRAWN_AT
+from ml_platform.pipeline.row_history import WITHDRAWN_AT
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.casts import cast_column
 from ml_platform.tables.days_of_rows import NO_DAY, partition_sql

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ml_platform.core.errors import DeclarationError
+from ml_platform.core.names import ORIGIN
 from ml_platform.lake.duck import quote_name, quote_text
 from ml_platform.tables.casts import Cast, cast_column
 from ml_platform.tables.contract import Reference
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     import duckdb
 
 # Columns that rows to be judged bring along; an unpartitioned table has '' as its partition here.
-PLATFORM_COLUMNS = ("_partition", "_file", "_row", "_delivered_at", "_current")
+PLATFORM_COLUMNS = ("_partition", *ORIGIN, "_current")
 _SAMPLES = 5
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.errors import DeclarationError, SourceError, did_you_mean
+from ml_platform.core.names import ORIGIN
 from ml_platform.tables.frames import plain_types
 from ml_platform.tables.limits import UNREADABLE, Limits
 from ml_platform.tables.read_parquet import read_parquet
@@ -133,7 +134,7 @@ def _check_names(names: Sequence[str], file: str) -> None:
     twice = [n for n, count in Counter(n.lower() for n in names).items() if count > 1]
     if twice:
         raise SourceError(f"{file} has two columns called {twice[0]!r} (letter case does not tell columns apart).")
-    ours = {"_file", "_row", "_delivered_at", "_partition"} & {n.lower() for n in names}
+    ours = {*ORIGIN, "_partition"} & {n.lower() for n in names}
     if ours:
         raise SourceError(f"{file} has a column {min(ours)!r}, a name that the platform uses for its own. Rename it.")
 
