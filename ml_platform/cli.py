@@ -112,8 +112,10 @@ def _add_example(commands: argparse._SubParsersAction) -> None:
 
 
 def _add_declaring(commands: argparse._SubParsersAction) -> None:
-    init = _add(commands, "init", "declaring:init", "look at a folder of CSV, Parquet or JSON lines and write declarations that load")
-    init.add_argument("folder", metavar="DIR", help="the folder of data files")
+    init = _add(
+        commands, "init", "starting:init", "look at CSV, Parquet or JSON lines files and write a project that loads and can be asked"
+    )
+    init.add_argument("folder", metavar="PATH", help="the folder of data files, or one file")
     init.add_argument("--name", help="name of the project to declare (default: the folder's name)")
     init.add_argument("--into", metavar="DIR", help="where to write (default: the defs folder of the dg project around you)")
     _add(commands, "check", "declaring:check", "check all declarations, as `dg check defs` does, also where a file is no YAML")

@@ -1,69 +1,14 @@
-"""``ml-platform init | contract infer | features explain``: from files to declarations, and declarations in words."""
+"""``ml-platform contract infer | features explain``: from files to declarations, and declarations in words."""
 
 from __future__ import annotations
 
 import difflib
-import re
 from argparse import Namespace
 from pathlib import Path
 
 from ml_platform.commands.answer import Answer, Sheet
-from ml_platform.commands.place import UsageError, find_root, project_root
-from ml_platform.components.settings import allow_link, landing_root
-from ml_platform.core.errors import SourceError, UnknownNameError
-from ml_platform.core.names import check_name
-
-
-def init(args: Namespace) -> Answer:
-    """Look at a folder of files and write declarations that load and run; nothing that is there is written over."""
-    from ml_platform.commands.drafts import contract_text, declarations_text, references_of
-    from ml_platform.commands.new_project import defs_folder, new_project, settle_in, write_new
-    from ml_platform.tables.file_names import group_files
-    from ml_platform.tables.infer import infer_table
-
-    folder = Path(args.folder).resolve()
-    if not folder.is_dir():
-        raise UsageError(f"{args.folder!r} is no folder. Name the folder that holds your files.")
-    tables, left_out = {}, []
-    for paths in group_files(folder).values():
-        try:
-            table = infer_table(paths, folder)
-            tables[table.name] = table
-        except SourceError as error:
-            left_out.append(str(error))
-    if not tables:
-        raise UsageError(" ".join([f"{folder} holds no CSV, Parquet or JSON lines files that can be read.", *left_out]))
-    name = check_name(args.name or re.sub(r"[^a-z0-9]+", "_", folder.name.lower()).strip("_"), "project")
-    found = find_root(args.project)
-    root, new = found or Path.cwd(), found is None
-    written = new_project(root, f"{name}_platform") if new else []
-    place = _in_landing(folder, root, name)
-    target = Path(args.into) if args.into else defs_folder(root) / name
-    written += [write_new(target / f"{t.name}.contract.yaml", contract_text(t, references_of(t, tables))) for t in tables.values()]
-    written.append(write_new(target / "defs.yaml", declarations_text(tables, place)))
-    written += [] if new else settle_in(root)
-    rows = [
-        {
-            "table": t.name,
-            "files": t.pattern,
-            "rows seen": t.rows,
-            "key": ", ".join(t.key),
-            "event time": t.event_time,
-            "by day": bool(t.partitions),
-            "questions": len(t.questions) + 1,
-        }
-        for t in tables.values()
-    ]
-    paths = [p.relative_to(root) if p.is_relative_to(root) else p for p in written]
-    data = {"project": name, "written": paths, "tables": rows, "left_out": left_out}
-    install = "pip install -e .; " if new else ""
-    then = (
-        *(f"left out: {reason}" for reason in left_out),
-        *(f"wrote {p}" for p in paths),
-        "",
-        f"Answer the lines with # ? in {target / 'defs.yaml'}, then: {install}dg check defs; dagster dev",
-    )
-    return Answer(data, sheets=(Sheet(f"What {folder.name}/ seems to hold", rows),), then=then)
+from ml_platform.commands.place import UsageError, project_root
+from ml_platform.core.errors import UnknownNameError
 
 
 def check(args: Namespace) -> Answer:
@@ -80,7 +25,7 @@ def check(args: Namespace) -> Answer:
 
 def infer(args: Namespace) -> Answer:
     """Write the contract of one table, guessed from its files."""
-    from ml_platform.commands.drafts import contract_text
+    from ml_platform.commands.draft.text import contract_text
     from ml_platform.tables.infer import infer_table
 
     missing = [f for f in args.files if not Path(f).is_file()]
@@ -97,29 +42,7 @@ def infer(args: Namespace) -> Answer:
         "partitions": table.partitions,
         "contract": table.contract,
     }
-    return Answer(data, (*head, *contract_text(table).splitlines()))
-
-
-def _in_landing(folder: Path, root: Path, name: str) -> str:
-    """Return where a folder lies below the landing zone; one from elsewhere becomes part of it by a link, so no data is copied."""
-    landing = landing_root(root).resolve()
-    if folder.is_relative_to(landing):
-        place = folder.relative_to(landing).as_posix()
-        return "" if place == "." else place
-    allow_link(root, folder)
-    link = landing / name
-    if link.is_symlink() and link.resolve() == folder:
-        return name
-    landing.mkdir(parents=True, exist_ok=True)
-    try:
-        link.symlink_to(folder, target_is_directory=True)
-    except FileExistsError:
-        raise UsageError(f"{link} is there already and is another folder. Choose another name with --name.") from None
-    except OSError as error:
-        raise UsageError(
-            f"{folder} cannot be linked into the landing zone {landing} ({error}). Copy your files there and name that."
-        ) from None
-    return name
+    return Answer(data, (*head, *contract_text(table.contract, table.comments).splitlines()))
 
 
 def explain_feature(args: Namespace) -> Answer:

@@ -108,7 +108,7 @@ def problems_of(projects: Mapping[str, Project], wanted: str | None, folder: str
     if not known:
         raise UnknownNameError(
             f"No problem is declared in {folder}/, so there is nothing to train and to score. Declare one (type: ml_platform.Problem); "
-            "a draft by `ml-platform init` has some, commented out."
+            "`ml-platform init` drafts those that your files can answer, and says what is missing where it drafts none."
         )
     if wanted is None:
         return known

@@ -16,6 +16,7 @@ from ml_platform.core.names import layer_of, parse_table
 from ml_platform.features.change_points import longest_reach
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.inputs import leaves
+from ml_platform.lake.duck import quote_name
 from ml_platform.lake.version import Version
 from ml_platform.pipeline.feature_events import TableHeads, heads_of, read_rows
 from ml_platform.pipeline.workspace import Workspace
@@ -55,7 +56,7 @@ class LabelRows:
         """Observe the labels of spine rows that are mature at ``observed_at``; see `ml_platform.training.labels`."""
         table, declared = self.problem.label_table, self.problem.problem
         return observe_labels(
-            spine, self.rows, declared.label, event_time=str(table.event_time), known_by=self.known_by, observed_at=observed_at,
+            spine, self.rows, declared.label, event_time=quote_name(str(table.event_time)), known_by=self.known_by, observed_at=observed_at,
             classes=declared.task == "multiclass",
         )  # fmt: skip
 
@@ -144,9 +145,8 @@ def read_label_rows(workspace: Workspace, problem: CompiledProblem, cutoffs: Int
         With the columns that the label reads.
     """
     table, label = problem.label_table, problem.problem.label
-    types = contract_columns(table.contract)
-    used = bind_label(problem.problem, table).columns
-    used |= bind_expression(str(table.event_time), types, where=f"{table.where}, event_time").columns
+    # A column, whatever SQL would take its name for.
+    used = bind_label(problem.problem, table).columns | {str(table.event_time)}
     known_by = sorted({by for column in used if (by := table.available_at_column(column))}) or list(available_at_names(table))
     wanted = dict.fromkeys([*label.match, *sorted(used), *known_by])
     rows, versions = _read(workspace, table, label_times(problem, cutoffs), list(wanted), at)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ml_platform.core.errors import SourceError
-from ml_platform.lake.duck import connect, quote_name
+from ml_platform.core.errors import DeclarationError, SourceError
+from ml_platform.lake.duck import quote_name, session
 from ml_platform.tables.casts import cast_column
 from ml_platform.tables.contract import Column
-from ml_platform.tables.file_names import guess_pattern, table_name
+from ml_platform.tables.file_names import guess_pattern, has_other_days, table_name, without_days
+from ml_platform.tables.inference.keys import guess_key
+from ml_platform.tables.inference.time_formats import clock_beside, format_of_numbers, format_of_texts
+from ml_platform.tables.inference.times import TimeColumn, time_columns
+from ml_platform.tables.inference.types import NO_ZONE, type_of_text
+from ml_platform.tables.inference.words import is_counted_off, plain_name
 from ml_platform.tables.parse import check_column_name
 from ml_platform.tables.pattern import Pattern
 from ml_platform.tables.read_files import file_format, read_delivery
@@ -28,11 +32,13 @@ if TYPE_CHECKING:
 _NULL_VALUES = FileSource("").null_values
 # So many bytes are read to guess from; of more, files spread evenly over the days.
 _SAMPLE_BYTES = 64 << 20
-_DAY_MICROS = 86_400_000_000
+# Of a table with more rows these first ones are looked at; only the days that it spans are read off all of them.
+_MOST_ROWS = 1_000_000
 # A set is guessed only from enough rows, and few values that each come often.
 _SET_VALUES, _SET_ROWS, _ROWS_PER_VALUE = 12, 200, 20
-_ID = re.compile(r"(^|_)(id|key|code|number|no|uuid)$|id$", re.IGNORECASE)
-_TIME_WORDS = ("event", "occur", "happen", "observed", "order", "created", "start", "time", "date", "_at")
+# A file of one day whose rows are of so many days is no day's file, but an export of all that there was.
+_DAYS_OF_AN_EXPORT = 32
+_IS_VALUE = re.compile(r"[+-]?\d+([.,]\d+)?|\d{4}-\d{2}-\d{2}.*|")
 
 
 @dataclass(frozen=True)
@@ -40,8 +46,10 @@ class Inferred:
     """What files say of their table, and what they cannot say.
 
     ``contract`` is what ``parse_contract`` reads (together with ``key``); ``pattern`` is relative to the folder that was looked at;
-    ``partitions`` has ``start`` and, where rows lie outside of their file's UTC day, ``first`` and ``after``. ``comments`` are for
-    single columns, ``questions`` for the whole table: sentences for the person who reviews the draft.
+    ``partitions`` has ``start`` and, where rows lie outside of their file's UTC day, ``first`` and ``after``; it is there for files by day,
+    and for any others whose rows have a time. ``comments`` are for single columns, ``questions`` for the whole table: sentences for the
+    person who reviews the draft. ``times`` are the columns that may be the event time, best first. ``gaps`` are days without a file
+    between the first and the last. ``sample`` holds the rows that were looked at, typed; ``distinct`` counts their values.
     """
 
     name: str
@@ -53,6 +61,31 @@ class Inferred:
     comments: dict[str, str] = field(default_factory=dict)
     questions: tuple[str, ...] = ()
     rows: int = 0
+    times: tuple[TimeColumn, ...] = ()
+    gaps: int = 0
+    distinct: Mapping[str, int] = field(default_factory=dict)
+    sample: pa.Table | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def types(self) -> dict[str, str]:
+        """The contract's type of each column."""
+        return {name: body["type"] for name, body in self.contract["columns"].items()}
+
+    @property
+    def time(self) -> TimeColumn | None:
+        """The event time, with the days that it spans."""
+        return next((t for t in self.times if t.name == self.event_time), None)
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Rows to guess from, with the file's day as ``_day``, by names that need no quotes."""
+
+    rows: pa.Table
+    is_text: bool
+    was: Mapping[str, str]
+    left_out: tuple[str, ...]
+    unreadable: tuple[str, ...]
 
 
 def infer_table(paths: Sequence[Path], folder: Path | None = None) -> Inferred:
@@ -79,51 +112,79 @@ def infer_table(paths: Sequence[Path], folder: Path | None = None) -> Inferred:
     if not paths:
         raise SourceError("There are no files to look at: name a folder with CSV, Parquet or JSON lines files.")
     folder = folder or paths[0].parent
-    pattern, questions = guess_pattern([p.relative_to(folder).as_posix() for p in paths])
+    names = [p.relative_to(folder).as_posix() for p in paths]
+    pattern, questions = guess_pattern(names)
     # Guessed from what the table will be made of: files that its pattern does not find are none of it.
     found = [p for p in paths if Pattern(pattern).matches(p.relative_to(folder).as_posix())] or list(paths)
-    rows, is_text, unreadable = _sample(found, folder, Pattern(pattern))
-    questions += [f"Nothing was guessed from a file that cannot be read: {reason}" for reason in unreadable]
-    with connect() as con:
-        con.register("delivered", rows)
-        types, comments = _types(con, rows, is_text)
-        cells = ", ".join(f"{_cast(con, n, t, is_text)} AS {quote_name(n)}" for n, t in types.items())
+    sample = _sample(found, folder, Pattern(pattern))
+    questions += [f"Nothing was guessed from a file that cannot be read: {reason}" for reason in sample.unreadable]
+    with session() as con:
+        con.register("delivered", sample.rows.slice(0, _MOST_ROWS))
+        con.register("everything", sample.rows)
+        types, comments, formats = _types(con, sample)
+        apart = clock_beside(con, types) if sample.is_text else None
+        cells = ", ".join(f"{_cast(con, n, t, formats.get(n), sample.is_text)} AS {quote_name(n)}" for n, t in types.items())
+        if apart:
+            joined = _joined_name(apart, types)
+            types[joined] = "timestamp"
+            comments[joined] = NO_ZONE
+            cells += f", {_joined_cell(apart)} AS {quote_name(joined)}"
+        con.execute(f"CREATE TEMP VIEW whole AS SELECT _day, {cells} FROM everything")
         con.execute(f"CREATE TEMP TABLE typed AS SELECT _day, {cells} FROM delivered")
-        facts = _facts(con, types)
-        key = _key(con, types, facts, rows.num_rows)
-        event_time, partitions = _times(con, types, facts, Pattern(pattern).has_day)
-        columns = {n: _column(con, n, t, facts[n], rows.num_rows, n in key) for n, t in types.items()}
-    left_out = [n for n in rows.column_names if n not in types and n != "_day"]
-    contract: dict[str, Any] = {"columns": columns}
+        there, distinct = _counts(con, types)
+        key, repeated = guess_key(con, types, there, distinct)
+        daily = Pattern(pattern).has_day
+        # Where a clock stands beside a date, only the two together are a time.
+        timed = {n: t for n, t in types.items() if apart is None or n != apart[0]}
+        times, others = time_columns(con, timed, distinct, daily=daily)
+        columns = {
+            n: _column(con, n, t, (there[n], distinct[n]), min(sample.rows.num_rows, _MOST_ROWS), n in key) for n, t in types.items()
+        }
+        typed = con.sql("SELECT * EXCLUDE (_day) FROM typed").to_arrow_table()
+    if daily and times and _is_export(times[0]):
+        pattern, daily = without_days(pattern), False
+        questions.append(f"Each file holds rows of many days, so a row finds its day by {times[0].name}, whatever its file is called.")
+    for name, format_ in formats.items():
+        columns[name]["format"] = format_
+    if apart:
+        columns[joined]["made_of"] = [sample.was.get(n, n) for n in apart]
+    contract: dict[str, Any] = {"columns": {n: body | _former(sample.was, n) for n, body in columns.items()}}
+    left_out = [*sample.left_out, *(n for n in sample.rows.column_names if n not in types and n != "_day")]
     if left_out:
         contract["extra_columns"] = "ignore"
         questions.append(f"Left out, because no column of a contract can hold them: {', '.join(left_out)}.")
+    if repeated:
+        questions.append(f"{repeated} of {sample.rows.num_rows} rows repeat the key ({', '.join(key)}): they will stand in quarantine.")
     if not key:
-        questions.append("No column or pair of columns is unique: name the key, or rows that are delivered again count twice.")
-    if event_time is None:
-        questions.append("No column is a time: without one the table can only be read as of its delivery.")
+        questions.append("No columns are unique together: name the key, or rows that are delivered again count twice.")
+    if has_other_days(names) and not times:
+        questions.append("The files' days are not written as YYYY-MM-DD: rename the files, so that a pattern with {day} finds them.")
+    questions += _told_times(times, others)
+    partitions, gaps = _partitions(names, Pattern(pattern), times, daily=daily)
     return Inferred(
-        table_name(paths[0].relative_to(folder)), pattern, contract, key, event_time, partitions, comments, tuple(questions), rows.num_rows
-    )
+        table_name(paths[0].relative_to(folder)), pattern, contract, key, times[0].name if times else None, partitions, comments,
+        tuple(questions), sample.rows.num_rows, tuple(times), gaps, distinct, typed,
+    )  # fmt: skip
 
 
-def _sample(paths: Sequence[Path], folder: Path, pattern: Pattern) -> tuple[pa.Table, bool, list[str]]:
-    """Return rows to guess from, with the file's day as ``_day``, whether they are text only, and what is wrong with files left out."""
+def _sample(paths: Sequence[Path], folder: Path, pattern: Pattern) -> _Sample:
     import pyarrow as pa
 
     total = sum(p.stat().st_size for p in paths)
     step = max(1, -(-total // _SAMPLE_BYTES))
     parts: list[pa.Table] = []
     unreadable: list[SourceError] = []
+    is_text = file_format(paths[0].name) == "csv"
     for path in sorted(paths)[::step]:
         day = pattern.day_of(path.relative_to(folder).as_posix())
         try:
             rows = read_delivery(path)
+            _check_table(rows, path.name, is_text=is_text)
         except SourceError as error:
             unreadable.append(error)
             continue
-        if "_day" in rows.column_names:
-            check_column_name("_day", "the files")
+        rows = rows.rename_columns([f"_{n}" if n == "_day" else n for n in rows.column_names])
+        rows = _with_path_values(rows, pattern.path_values(path.relative_to(folder).as_posix()))
         parts.append(rows.append_column("_day", pa.repeat(pa.scalar(day, pa.string()), rows.num_rows)))
     if not parts:
         raise unreadable[0]
@@ -131,124 +192,147 @@ def _sample(paths: Sequence[Path], folder: Path, pattern: Pattern) -> tuple[pa.T
         joined = pa.concat_tables(parts, promote_options="permissive")
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise SourceError(f"The files {paths[0].name}... do not hold the same columns: {error}. Look at one table at a time.") from None
-    return joined, file_format(paths[0].name) == "csv", [str(error) for error in unreadable]
+    return _named(joined, is_text, [str(error) for error in unreadable])
 
 
-def _types(con: duckdb.DuckDBPyConnection, rows: pa.Table, is_text: bool) -> tuple[dict[str, str], dict[str, str]]:
-    types: dict[str, str] = {}
-    comments: dict[str, str] = {}
-    described = {r[0]: r[1] for r in con.execute("DESCRIBE delivered").fetchall()}
-    for name in rows.column_names:
+def _with_path_values(rows: pa.Table, values: Mapping[str, str | None]) -> pa.Table:
+    """Add what the folders of a path say of its rows, but for the parts of a date, which the rows' times say better."""
+    import pyarrow as pa
+
+    for name, value in values.items():
+        if name not in rows.column_names and not (is_counted_off(name) and (value or "").isdigit()):
+            rows = rows.append_column(name, pa.repeat(pa.scalar(value, pa.string()), rows.num_rows))
+    return rows
+
+
+def _named(rows: pa.Table, is_text: bool, unreadable: Sequence[str]) -> _Sample:
+    """Give columns names that need no quotes, and leave out those that no column of a contract can have."""
+    left_out: list[str] = []
+    names: dict[str, str] = {}
+    for number, name in enumerate(rows.column_names, start=1):
         if name == "_day":
             continue
-        check_column_name(name, "the files")
+        try:
+            check_column_name(name, "the files")
+        except DeclarationError:
+            left_out.append(name.removeprefix("_") if name == "__day" else name)
+            continue
+        names[name] = plain_name(name, [*names.values(), *(n for n in rows.column_names if n != name)], number)
+    if not names:
+        raise SourceError(f"No column can be declared by its name ({', '.join(left_out)}): rename the columns, letters first.")
+    kept = rows.select([*names, "_day"]).rename_columns([*names.values(), "_day"])
+    was = {new: old for old, new in names.items() if new != old}
+    return _Sample(kept, is_text, was, tuple(left_out), tuple(unreadable))
+
+
+def _check_table(rows: pa.Table, file: str, *, is_text: bool) -> None:
+    """Refuse text that is no table, and one whose first line holds values and no names."""
+    names = rows.column_names
+    if is_text and len(names) == 1 and len(names[0].split()) > 2:
+        raise SourceError(
+            f"{file} holds no table: its first line is one value, {names[0][:60].strip()!r}. Part the values of each line by one of "
+            ", ; | or a tab (blanks part nothing), with the columns' names in the first line."
+        )
+    values = [n for n in names if _IS_VALUE.fullmatch(n)]
+    if is_text and len(values) * 2 >= len(names) and values:
+        raise SourceError(
+            f"{file} has no line with the names of its columns: it begins with {', '.join(names[:4])[:60]}. Write the names into the first "
+            "line."
+        )
+    if not rows.num_rows:
+        raise SourceError(f"{file} has names of columns and no rows: nothing can be guessed from it.")
+
+
+def _types(con: duckdb.DuckDBPyConnection, sample: _Sample) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+    """Return by column its type, a comment for the reviewer, and how its times are written, where they are none by themselves."""
+    types: dict[str, str] = {}
+    formats: dict[str, str] = {}
+    comments: dict[str, str] = {}
+    described = {r[0]: r[1] for r in con.execute("DESCRIBE delivered").fetchall()}
+    for name in sample.rows.column_names:
+        if name == "_day":
+            continue
         if described[name] == "VARCHAR":
-            types[name], comment = _type_of_text(con, name, is_text)
+            types[name], comment = type_of_text(con, name, _NULL_VALUES, is_text=sample.is_text)
         else:
             found = type_of(described[name]) or ("string" if described[name].strip('"') == "NULL" else None)
             if found is None:
                 continue
             types[name] = found
-            comment = "no zone in the files: UTC is assumed, or say 'zone:'" if described[name].startswith("TIMESTAMP") else ""
+            comment = NO_ZONE if described[name].startswith("TIMESTAMP") else ""
             comment = "" if "ZONE" in described[name] or "TZ" in described[name] else comment
+        if types[name] == "int64" and (told := format_of_numbers(con, name, described[name], is_text=sample.is_text)):
+            types[name], formats[name] = told
+        elif types[name] == "string" and described[name] == "VARCHAR":
+            written = format_of_texts(con, name, _NULL_VALUES, is_text=sample.is_text)
+            if written:
+                types[name], formats[name], comment = written
         if comment:
             comments[name] = comment
-    return types, comments
+    return types, comments, formats
 
 
-def _type_of_text(con: duckdb.DuckDBPyConnection, name: str, is_text: bool) -> tuple[str, str]:
-    """Return the narrowest type that holds every value of a text column, and a comment for the reviewer."""
-    column = quote_name(name)
-    there = f"{column} IS NOT NULL AND {column} NOT IN ({', '.join(repr(v) for v in _NULL_VALUES)})"
-    candidates = ("int64", "float64", "date", "timestamp")
-    casts = [cast_column(Column(name, t), "VARCHAR", _NULL_VALUES, is_text=is_text) for t in candidates]
-    broken = ", ".join(f"count(*) FILTER ({c.broken})" for c in casts if c is not None)
-    count, words, codes, zoned, clock, *bad = con.execute(
-        f"SELECT count(*) FILTER ({there}), count(*) FILTER (lower({column}) IN ('true', 'false')), "
-        f"count(*) FILTER (regexp_full_match({column}, '0[0-9]+')), "
-        f"count(*) FILTER (regexp_matches({column}, ':[0-9]{{2}}.*([zZ]|[+-][0-9]{{2}}(:?[0-9]{{2}})?)$')), "
-        f"count(*) FILTER ({there} AND contains({column}, ':')), {broken} FROM delivered"
-    ).fetchall()[0]
-    if not count:
-        return "string", "no value was there: check the type"
-    if words == count:
-        return "bool", ""
-    fitting = [t for t, b in zip(candidates, bad, strict=True) if not b]
-    if not fitting or (codes and fitting[0] in ("int64", "float64")):
-        return "string", "digits with leading zeros: kept as text" if codes and fitting else ""
-    if fitting[0] in ("date", "timestamp") and clock and not zoned:
-        return "timestamp", "no zone in the files: UTC is assumed, or say 'zone:'"
-    if fitting[0] == "timestamp" and zoned < clock:
-        return "timestamp", "some values have no zone: UTC is assumed for them, or say 'zone:'"
-    return fitting[0], ""
+def _joined_name(apart: tuple[str, str], types: Mapping[str, str]) -> str:
+    """Return a name for the time that a date and a clock are together: ``order_date`` and ``order_time`` are ``order_date_time``."""
+    return plain_name(f"{apart[0]} time", types, 0)
 
 
-def _cast(con: duckdb.DuckDBPyConnection, name: str, type_: str, is_text: bool) -> str:
+def _joined_cell(apart: tuple[str, str]) -> str:
+    date_, clock = (quote_name(n) for n in apart)
+    return f"try_cast(CAST({date_} AS VARCHAR) || ' ' || {clock} AS TIMESTAMPTZ)"
+
+
+def _cast(con: duckdb.DuckDBPyConnection, name: str, type_: str, format_: str | None, is_text: bool) -> str:
     described = {r[0]: r[1] for r in con.execute("DESCRIBE delivered").fetchall()}
-    cast = cast_column(Column(name, type_), described[name], _NULL_VALUES, is_text=is_text)
+    cast = cast_column(Column(name, type_, format=format_), described[name], _NULL_VALUES, is_text=is_text)
     return quote_name(name) if cast is None else cast.value
 
 
-def _facts(con: duckdb.DuckDBPyConnection, types: dict[str, str]) -> dict[str, dict[str, int]]:
+def _counts(con: duckdb.DuckDBPyConnection, types: dict[str, str]) -> tuple[dict[str, int], dict[str, int]]:
     cells = ", ".join(f"count({quote_name(n)}), count(DISTINCT {quote_name(n)})" for n in types)
     row = con.execute(f"SELECT {cells} FROM typed").fetchall()[0]
-    return {n: {"there": row[2 * i], "distinct": row[2 * i + 1]} for i, n in enumerate(types)}
+    return {n: row[2 * i] for i, n in enumerate(types)}, {n: row[2 * i + 1] for i, n in enumerate(types)}
 
 
-def _key(con: duckdb.DuckDBPyConnection, types: dict[str, str], facts: dict[str, dict[str, int]], rows: int) -> tuple[str, ...]:
-    """Return the first column, by how much its name looks like a key, that is unique; else the first such pair."""
-    able = [n for n, t in types.items() if facts[n]["there"] == rows and not t.startswith("float") and t != "bool"]
-    able.sort(key=lambda n: (_ID.search(n) is None, types[n] in ("date", "timestamp")))
-    if rows < 2:
-        return ()
-    for name in able:
-        if facts[name]["distinct"] == rows and types[name] not in ("date", "timestamp"):
-            return (name,)
-    for pair in combinations(able[:8], 2):
-        if facts[pair[0]]["distinct"] * facts[pair[1]]["distinct"] < rows:
-            continue
-        names = ", ".join(quote_name(n) for n in pair)
-        if con.execute(f"SELECT count(*) FROM (SELECT DISTINCT {names} FROM typed)").fetchall()[0][0] == rows:
-            return tuple(n for n in types if n in pair)
-    return ()
+def _is_export(time: TimeColumn) -> bool:
+    low, high = time.spread or (0, 0)
+    return high - low > _DAYS_OF_AN_EXPORT
 
 
-def _times(
-    con: duckdb.DuckDBPyConnection, types: dict[str, str], facts: dict[str, dict[str, int]], daily: bool
-) -> tuple[str | None, dict[str, Any] | None]:
-    """Return the event time, and the partitions of a daily table with the bounds that its rows keep."""
-    # A day without a clock says when something happened only in files of days: elsewhere it may be anybody's birthday.
-    times = [n for n, t in types.items() if facts[n]["there"] and (t == "timestamp" or (t == "date" and daily))]
-    spread: dict[str, tuple[int, int]] = {}
-    if daily:
-        for name in times:
-            since = f"epoch_us(CAST({quote_name(name)} AS TIMESTAMPTZ)) - epoch_us(CAST(_day AS TIMESTAMP))"
-            low, high = con.execute(f"SELECT min(d), max(d) FROM (SELECT floor(({since}) / {_DAY_MICROS}) AS d FROM typed)").fetchall()[0]
-            spread[name] = (int(low), int(high))
+def _told_times(times: Sequence[TimeColumn], others: Sequence[TimeColumn]) -> list[str]:
+    told = []
+    if not times:
+        told.append("No column is a time: without one the table can only be read as of its delivery.")
+    if len(times) > 1:
+        rest = ", ".join(t.evidence for t in times[1:])
+        told.append(
+            f"Several columns are times. Taken as when it happened: {times[0].evidence}; not: {rest}. A column that is filled in later "
+            "than the row (a return, a result) must not be known earlier: available_at: {first_time: [], later_time: [its, columns]}."
+        )
+    told += [f"{t.evidence} was not taken as the time of the row: it is a date of something else." for t in others]
+    return told
 
-    def rank(name: str) -> tuple[int, bool, int]:
-        low, high = spread.get(name, (0, 0))
-        words = [i for i, w in enumerate(_TIME_WORDS) if w in name.lower()]
-        return (max(abs(low), abs(high)), types[name] == "date", min(words, default=len(_TIME_WORDS)))
 
-    event_time = min(times, key=rank) if times else None
+def _partitions(names: Sequence[str], pattern: Pattern, times: Sequence[TimeColumn], *, daily: bool) -> tuple[dict[str, Any] | None, int]:
+    """Return the days of the table, and how many between the first and the last have no file."""
     if not daily:
-        return event_time, None
-    start = con.execute("SELECT min(_day) FROM typed").fetchall()[0][0]
-    partitions: dict[str, Any] = {"start": date.fromisoformat(start)} if start else {}
-    low, high = spread.get(event_time or "", (0, 0))
+        return ({"start": times[0].first} if times else None), 0
+    days = sorted({date.fromisoformat(day) for name in names if (day := pattern.day_of(name))})
+    partitions: dict[str, Any] = {"start": days[0]} if days else {}
+    low, high = (times[0].spread if times else None) or (0, 0)
     if low < 0:
         partitions["first"] = low
     if high > 0:
         partitions["after"] = high + 1
-    return event_time, partitions
+    return partitions, (days[-1] - days[0]).days + 1 - len(days) if days else 0
 
 
-def _column(con: duckdb.DuckDBPyConnection, name: str, type_: str, facts: dict[str, int], rows: int, is_key: bool) -> dict[str, Any]:
+def _column(con: duckdb.DuckDBPyConnection, name: str, type_: str, counts: tuple[int, int], rows: int, is_key: bool) -> dict[str, Any]:
+    there, distinct = counts
     body: dict[str, Any] = {"type": type_}
-    if not is_key and rows >= _SET_ROWS and facts["there"] == rows:
+    if not is_key and rows >= _SET_ROWS and there == rows:
         body["nullable"] = False
-    few = 2 <= facts["distinct"] <= _SET_VALUES and facts["there"] >= max(_SET_ROWS, _ROWS_PER_VALUE * facts["distinct"])
+    few = 2 <= distinct <= _SET_VALUES and there >= max(_SET_ROWS, _ROWS_PER_VALUE * distinct)
     if type_ == "string" and few and not is_key:
         column = quote_name(name)
         values = [r[0] for r in con.execute(f"SELECT DISTINCT {column} FROM typed WHERE {column} IS NOT NULL ORDER BY 1").fetchall()]
@@ -256,3 +340,7 @@ def _column(con: duckdb.DuckDBPyConnection, name: str, type_: str, facts: dict[s
         if not any(any(c.isdigit() for c in v) for v in values):
             body["one_of"] = values
     return body
+
+
+def _former(was: Mapping[str, str], name: str) -> dict[str, str]:
+    return {"was": was[name]} if name in was else {}

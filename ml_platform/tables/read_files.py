@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -99,6 +100,8 @@ def parse_delivery(data: bytes, name: str, format: str | None = None, null_value
             data = limits.unpack(name, data)
         except UNREADABLE as error:
             raise _unreadable(name, "a gzip file", error) from None
+    if kind != "parquet":
+        data = _as_utf8(data)
     if kind != "parquet" and (kind == "jsonl" or b'"' not in data):
         # Before it is parsed, which takes many times as long and as much memory; within quotes a line's end is none.
         limits.check_rows(name, data.count(b"\n"))
@@ -117,6 +120,16 @@ def parse_delivery(data: bytes, name: str, format: str | None = None, null_value
     limits.check_rows(name, table.num_rows)
     _check_names(table.column_names, name)
     return table
+
+
+def _as_utf8(data: bytes) -> bytes:
+    """Return text as UTF-8 where its first bytes say that it is UTF-16 (as Excel's *Unicode text* is), and as it is elsewhere."""
+    if not data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data
+    try:
+        return data.decode("utf-16").encode()
+    except UnicodeDecodeError:
+        return data
 
 
 def _unreadable(name: str, what: str, error: Exception) -> SourceError:
@@ -152,8 +165,8 @@ def _read_csv(data: bytes, name: str, null_values: Sequence[str]) -> pa.Table:
     if data.count(b'"') % 2:
         _check_closed_quotes(data, delimiter)
     columns = next(csv.reader(io.StringIO(first), delimiter=delimiter))
-    _check_names(columns, name)
-    return pc.read_csv(
+    _check_names([c.strip() for c in columns], name)
+    rows = pc.read_csv(
         pa.BufferReader(data),
         read_options=pc.ReadOptions(use_threads=len(data) > _SMALL_BYTES),
         parse_options=pc.ParseOptions(delimiter=delimiter, newlines_in_values=b'"' in data),
@@ -164,6 +177,8 @@ def _read_csv(data: bytes, name: str, null_values: Sequence[str]) -> pa.Table:
             quoted_strings_can_be_null=bool(null_values),
         ),
     )
+    # A blank behind the separator is no part of a name.
+    return rows.rename_columns([c.strip() for c in rows.column_names])
 
 
 def _check_closed_quotes(data: bytes, delimiter: str) -> None:
@@ -180,6 +195,8 @@ def _read_json_lines(data: bytes, name: str) -> pa.Table:
     import pyarrow as pa
     import pyarrow.json as pj
 
+    if data.lstrip()[:1] == b"[":
+        data = _lines_of_array(data, name)
     options = pj.ReadOptions(use_threads=len(data) > _SMALL_BYTES)
     try:
         table = pj.read_json(pa.BufferReader(data), read_options=options)
@@ -193,6 +210,18 @@ def _read_json_lines(data: bytes, name: str) -> pa.Table:
         text = pa.schema([pa.field(f.name, pa.string() if pa.types.is_timestamp(f.type) else f.type) for f in table.schema])
         table = pj.read_json(pa.BufferReader(data), read_options=options, parse_options=pj.ParseOptions(explicit_schema=text))
     return table
+
+
+def _lines_of_array(data: bytes, name: str) -> bytes:
+    """Return the objects of one JSON array, one a line, each as it is written."""
+    try:
+        rows = json.loads(data)
+    except ValueError as error:
+        raise SourceError(f"{name} cannot be read as a JSON array: {error}. It is truncated. Deliver it again.") from None
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, dict):
+            raise SourceError(f"{name} cannot be read as a JSON array: value {number} is a {type(row).__name__}, not an object.")
+    return "\n".join(json.dumps(row, ensure_ascii=False) for row in rows).encode()
 
 
 def _read_mixed_json(data: bytes, name: str) -> pa.Table:

@@ -44,14 +44,18 @@ def home(tmp_path, monkeypatch) -> Path:
 def test_a_folder_becomes_a_project_that_loads_and_runs(files, home, capsys):
     code, out, err = run(capsys, "init", str(files))
     assert (code, err) == (0, "")
-    assert "pip install -e .; dg check defs" in out
+    assert [line.split("#")[0].strip() for line in out.splitlines()[-4:]] == [
+        "pip install -e .", "dg check defs", "ml-platform run PROBLEM", "dg dev",
+    ]  # fmt: skip
     folder = home / "my_sales_platform" / "defs" / "my_sales"
     tables = {d["attributes"]["name"]: d["attributes"] for d in yaml.safe_load_all((folder / "defs.yaml").read_text())}
     assert set(tables) == {"customers", "orders", "visits", "orders_recent", "visits_recent"}
     assert tables["orders"]["source"] == {"files": "my_sales/orders_{day}.csv"}
     assert (tables["orders"]["key"], tables["orders"]["available_at"]) == (["order_id"], "ordered_at")
-    # A date is known when its day is over, which is one day further than its file's.
-    assert (tables["visits"]["available_at"], tables["visits"]["partitions"]["after"]) == ("day + interval 1 day", 2)
+    # A date is known at the end of its day, before the next midnight at which it can be asked for.
+    assert (tables["visits"]["available_at"], tables["visits"]["partitions"]) == (
+        '"day" + interval 1 day - interval 1 second', {"start": "2024-01-01"},
+    )  # fmt: skip
     assert tables["orders_recent"]["entities"] == [["customer_id"]]
     contract = yaml.safe_load((folder / "orders.contract.yaml").read_text())
     assert contract["columns"]["country"]["one_of"] == ["NO", "SE", "on"]
@@ -109,16 +113,55 @@ def test_files_that_cannot_be_read_are_left_out_and_the_others_declared(files, h
     assert "that can be read. a.csv is empty" in run(capsys, "init", str(nothing))[2]
 
 
-def test_the_problem_that_is_drafted_is_about_rows_that_are_known(files, home, capsys):
-    run(capsys, "init", str(files), "--name", "sales")
+def test_what_is_found_is_told_and_what_is_missing_for_a_question(files, home, capsys):
+    _, out, _ = run(capsys, "init", str(files), "--name", "sales")
+    assert "data/landing/sales is a link to" in out
+    assert "No question was drafted. orders spans 10 days, the longest of all tables: a model needs about 25 days" in out
     drafted = next(home.rglob("defs.yaml")).read_text()
-    assert "#   spine: {rows_of: orders, cutoff: ordered_at + interval 1 second}  # one prediction per row, once it is known" in drafted
+    assert "# ? orders spans 10 days" in drafted
+    # What names things is no amount, and what other tables name is looked up.
+    assert "about" in out
+    assert "- {column: amount, functions: [mean, sum, last]}" in drafted
+
+
+@pytest.mark.slow
+def test_what_a_person_has_edited_stays_and_new_tables_are_added(files, home, capsys):
+    run(capsys, "init", str(files), "--name", "sales")
+    defs = next(home.rglob("defs.yaml"))
+    edited = defs.read_text().replace("name: visits_recent", "name: what_they_look_at")
+    defs.write_text(edited)
+    code, _, err = run(capsys, "init", str(files), "--name", "sales")
+    assert (code, defs.read_text()) == (2, edited)
+    assert "is there already and was left as it is" in err
+    (files / "returns.csv").write_text(
+        "return_id,customer_id,returned_at\n" + "".join(f"{i},c{i % 5},2024-01-0{i % 9 + 1}T10:00:00Z\n" for i in range(40))
+    )
+    code, out, _ = run(capsys, "init", str(files), "--name", "sales", "--json")
+    assert (code, defs.read_text().startswith(edited)) == (0, True)
+    assert [Path(p).name for p in json.loads(out)["written"]] == ["returns.contract.yaml", "defs.yaml"]
+    from ml_platform.components.opening import open_project
+
+    assert set(open_project("sales").project.tables) == {"customers", "orders", "visits", "returns"}
+
+
+def test_one_file_is_a_project_too(files, home, capsys):
+    code, _, err = run(capsys, "init", str(files / "orders_2024-01-03.csv"), "--name", "orders")
+    assert (code, err) == (0, "")
+    assert (home / "data" / "landing" / "orders" / "orders_2024-01-03.csv").resolve() == files / "orders_2024-01-03.csv"
+    assert "orders/orders_{day}.csv" in next(home.rglob("defs.yaml")).read_text()
+    assert not (home / "data" / "landing" / "orders" / "customers.csv").exists()
+
+
+def test_a_project_is_not_written_among_the_files(files, monkeypatch, capsys):
+    monkeypatch.chdir(files)
+    assert "would hold the project among your files. Go to an empty folder" in run(capsys, "init", ".")[2]
+    assert not (files / "pyproject.toml").exists()
 
 
 def test_what_cannot_be_started_says_so_and_writes_nothing(files, home, tmp_path, capsys):
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert "is no folder" in run(capsys, "init", "nowhere")[2]
+    assert "is no folder and no file" in run(capsys, "init", "nowhere")[2]
     assert "holds no CSV, Parquet or JSON lines files" in run(capsys, "init", str(empty))[2]
     assert "cannot be the name of a project" in run(capsys, "init", str(files), "--name", "2024")[2]
     assert list(home.iterdir()) == []

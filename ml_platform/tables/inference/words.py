@@ -1,0 +1,154 @@
+"""What the name of a column says about its values: that they name something, that they are a date of birth, that they are an outcome."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+_BREAK = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[\W_]+")
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_IDS = frozenset({"id", "ids", "key", "uuid", "guid", "pk", "fk", "hash"})
+_CODES = frozenset({
+    "account", "barcode", "code", "ean", "fips", "gtin", "iban", "imei", "ip", "isbn", "isin", "nbr", "no", "nr", "num", "number", "phone",
+    "pin", "postal", "postcode", "sku", "ssn", "tel", "upc", "vat", "vin", "zip", "zipcode",
+})  # fmt: skip
+_PLACES = frozenset({"lat", "latitude", "lon", "lng", "long", "longitude", "index", "idx", "row", "seq", "sequence", "version"})
+_CALENDAR = frozenset({
+    "day", "days", "dayofweek", "dow", "doy", "hour", "minute", "month", "quarter", "season", "second", "week", "weekday",
+    "weekofyear", "year",
+})  # fmt: skip
+_OWNERS = (
+    "user",
+    "cust",
+    "customer",
+    "client",
+    "order",
+    "item",
+    "product",
+    "prod",
+    "store",
+    "emp",
+    "acct",
+    "session",
+    "device",
+    "trans",
+    "tx",
+)
+_BIRTHS = frozenset({"birth", "birthday", "birthdate", "born", "dob", "geburtsdatum", "death", "died"})
+_LATER = frozenset({
+    "cancelled", "canceled", "close", "closed", "completed", "deadline", "deleted", "delivered", "due", "end", "ended", "ends", "estimated",
+    "expected", "expiration", "expire", "expires", "expiry", "finish", "finished", "last", "modified", "paid", "resolved", "returned",
+    "shipped", "until", "updated", "valid",
+})  # fmt: skip
+_PEOPLE = frozenset({
+    "account", "buyer", "card", "client", "contact", "customer", "cust", "device", "donor", "driver", "employee", "guest", "household",
+    "member", "passenger", "patient", "person", "player", "seller", "student", "subscriber", "team", "user", "visitor", "worker",
+})  # fmt: skip
+_OUTCOMES = frozenset({
+    "approved", "cancelled", "canceled", "cancellation", "churn", "churned", "class", "clicked", "complaint", "converted", "default",
+    "defaulted", "delayed", "died", "failed", "failure", "fraud", "grade", "label", "late", "outcome", "passed", "purchased", "quality",
+    "response", "result", "returned", "risk", "satisfaction", "status", "success", "survived", "target", "verdict", "win", "winner", "won",
+})  # fmt: skip
+_RESULTS = frozenset({"score", "scores", "rating", "grade", "delay", "duration", "points", "goals", "loss", "yield", "rank"})
+_AMOUNTS = (
+    "sales", "revenue", "amount", "value", "total", "price", "cost", "spend", "quantity", "qty", "demand", "units", "count", "sum",
+    "profit",
+    "fare", "score", "rating", "duration", "delay", "load", "power", "consumption", "volume", "traffic", "visits",
+)  # fmt: skip
+
+
+def words_of(name: str) -> tuple[str, ...]:
+    """Return the words of a name in lower case.
+
+    Examples
+    --------
+    >>> words_of("OrderID"), words_of("home team.id")
+    (('order', 'id'), ('home', 'team', 'id'))
+    """
+    return tuple(word.lower() for word in _BREAK.split(name) if word)
+
+
+def is_id(name: str) -> bool:
+    """Whether a column is called like an identifier: ``customer_id``, ``OrderKey``, ``userid``; ``humid`` is none.
+
+    Examples
+    --------
+    >>> [is_id(name) for name in ("customer_id", "custid", "humid", "paid")]
+    [True, True, False, False]
+    """
+    last = words_of(name)[-1:] or ("",)
+    return last[0] in _IDS or last[0].removesuffix("id") in _OWNERS
+
+
+def is_code(name: str) -> bool:
+    """Whether a column is called like a number that names something (a zip code, a barcode), which nobody adds up."""
+    return any(word in _CODES for word in words_of(name)[-1:])
+
+
+def is_counted_off(name: str) -> bool:
+    """Whether a column is called like a part of a date, a place on the earth or in a list: numbers of which a mean says little."""
+    return any(word in _CALENDAR | _PLACES for word in words_of(name)[-1:])
+
+
+def is_birth(name: str) -> bool:
+    """Whether a column is called like a date in somebody's life, which is not when the row came about."""
+    return bool(_BIRTHS.intersection(words_of(name)))
+
+
+def is_later(name: str) -> bool:
+    """Whether a column is called like a time at which something ends or is changed, after the row came about."""
+    return bool(_LATER.intersection(words_of(name)))
+
+
+def is_outcome(name: str) -> bool:
+    """Whether a column is called like the answer to a question: ``status``, ``is_late``, ``result``."""
+    return bool(_OUTCOMES.intersection(words_of(name)))
+
+
+def is_result(name: str) -> bool:
+    """Whether a number is called like how something turned out: ``home_score``, ``delay``."""
+    return bool(_RESULTS.intersection(words_of(name)))
+
+
+def is_someone(name: str) -> bool:
+    """Whether a column is called like somebody or something that acts: ``customer_id``, ``device``."""
+    words = words_of(name)
+    return bool(_PEOPLE.intersection(words)) or any(word.removesuffix("id") in _PEOPLE for word in words[-1:])
+
+
+def is_question(name: str) -> bool:
+    """Whether a column is called like a yes or no about its row: ``is_late``, ``has_paid``."""
+    return words_of(name)[:1] in {("is",), ("has",), ("was",), ("will",), ("did",)}
+
+
+def amount_rank(name: str) -> int:
+    """Return how little a name sounds like an amount that somebody wants to know beforehand; 0 is best."""
+    words = words_of(name)
+    return min((n for n, amount in enumerate(_AMOUNTS) if amount in words), default=len(_AMOUNTS))
+
+
+def plain_name(name: str, taken: Iterable[str], number: int) -> str:
+    """Return a name for a column that needs no quotes anywhere: the delivered one if it is such, else letters, digits and underscores.
+
+    Parameters
+    ----------
+    name : str
+        As delivered.
+    taken : iterable of str
+        Names that other columns have, in any letter case.
+    number : int
+        The column's position, which names it where no letter is left.
+
+    Examples
+    --------
+    >>> plain_name("Unit Price (EUR)", [], 3), plain_name("größe", [], 4), plain_name("2024", [], 5)
+    ('unit_price_eur', 'grosse', 'column_2024')
+    """
+    if _PLAIN.fullmatch(name):
+        return name
+    letters = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
+    plain = re.sub(r"[^a-z0-9]+", "_", letters).strip("_") or str(number)
+    plain = plain if plain[0].isalpha() else f"column_{plain}"
+    used = {other.lower() for other in taken}
+    return next(n for n in (plain, *(f"{plain}_{i}" for i in range(2, 10_000))) if n not in used)

@@ -1,0 +1,405 @@
+"""Folders as others have them, each of another kind: small, seeded, and with a signal that a model can learn where it holds a question.
+
+A folder is a function that writes it. ``MISSING`` says of those that no question can be drafted from, or of which files are left out, what
+the one sentence has to say.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+START = date(2024, 1, 1)
+FOLDERS: dict[str, Callable[[Path], None]] = {}
+MISSING: dict[str, str] = {}
+
+
+def folder(write: Callable[[Path], None]) -> Callable[[Path], None]:
+    """Put a folder into the corpus under the name of its function."""
+    FOLDERS[write.__name__] = write
+    return write
+
+
+def missing(sentence: str) -> Callable[[Callable[[Path], None]], Callable[[Path], None]]:
+    """Put a folder into the corpus of which something is missing."""
+
+    def put(write: Callable[[Path], None]) -> Callable[[Path], None]:
+        MISSING[write.__name__] = sentence
+        return folder(write)
+
+    return put
+
+
+def purchases(days: int = 120, customers: int = 24, seed: int = 1) -> Iterator[tuple[int, str, float, datetime]]:
+    """Yield (number, customer, amount, time): every third customer comes every other day, the others now and then."""
+    draw = random.Random(seed)
+    number = 0
+    for n in range(days):
+        for customer in range(customers):
+            if draw.random() < (0.5 if customer % 3 == 0 else 0.05):
+                number += 1
+                time = datetime.combine(START, datetime.min.time()) + timedelta(
+                    days=n, hours=draw.randrange(8, 20), minutes=draw.randrange(60)
+                )
+                yield number, f"c{customer:02d}", round(draw.lognormvariate(3, 0.5), 2), time
+
+
+def write(path: Path, header: str, rows: Sequence[Sequence[object]], by: str = ",", encoding: str = "utf-8") -> None:
+    """Write a file of lines."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [header, *(by.join(str(v) for v in row) for row in rows)]
+    path.write_text("\n".join(lines) + "\n", encoding=encoding)
+
+
+def orders(path: Path, by: str = ",", encoding: str = "utf-8", header: str = "order_id,customer_id,amount,ordered_at") -> None:
+    write(path, header.replace(",", by), [(n, c, a, f"{t:%Y-%m-%dT%H:%M:%SZ}") for n, c, a, t in purchases()], by, encoding)
+
+
+@folder
+def one_csv(to: Path) -> None:
+    orders(to / "orders.csv")
+
+
+@folder
+def tabs(to: Path) -> None:
+    orders(to / "orders.tsv", "\t")
+
+
+@folder
+def pipes(to: Path) -> None:
+    orders(to / "orders.txt", "|")
+
+
+@folder
+def byte_order_mark(to: Path) -> None:
+    orders(to / "orders.csv", encoding="utf-8-sig")
+
+
+@folder
+def decimal_commas(to: Path) -> None:
+    rows = [(n, c, f"{a:.2f}".replace(".", ","), f"{t:%Y-%m-%d %H:%M:%S}") for n, c, a, t in purchases()]
+    write(to / "Umsätze.csv", "Beleg Nr.;Kunde;Betrag (EUR);Zeitstempel date", rows, ";")
+
+
+@folder
+def quoted(to: Path) -> None:
+    rows = [(n, f'"{c}, ""the {c}"""', a, f'"{t:%Y-%m-%d %H:%M:%S}"', '"two\nlines"') for n, c, a, t in purchases()]
+    write(to / "orders.csv", '"order_id","customer","amount","ordered_at","note, if any"', rows)
+
+
+@folder
+def odd_headers(to: Path) -> None:
+    rows = [(n, c, a, f"{t:%Y-%m-%d %H:%M:%S}", a, 1) for n, c, a, t in purchases()]
+    write(to / "Order Lines (all).csv", "Order ID, Customer.Name,Unit Price [€],Ordered At,größe,2024", rows)
+
+
+@folder
+def reserved_words(to: Path) -> None:
+    rows = [(n, c, a, n % 5, "x" if n % 3 else "y", f"{t:%Y-%m-%d %H:%M:%S}") for n, c, a, t in purchases()]
+    write(to / "table.csv", "order,group,select,count,from,at", rows)
+
+
+@folder
+def mixed_types(to: Path) -> None:
+    rows = [(n, c, "unknown" if n % 9 == 0 else a, f"{t:%Y-%m-%d %H:%M:%S}") for n, c, a, t in purchases()]
+    write(to / "orders.csv", "order_id,customer_id,amount,ordered_at", rows)
+
+
+@folder
+def empty_columns(to: Path) -> None:
+    rows = [(n, c, "", a, "NA", f"{t:%Y-%m-%d %H:%M:%S}") for n, c, a, t in purchases()]
+    write(to / "orders.csv", "order_id,customer_id,discount,amount,coupon,ordered_at", rows)
+
+
+@folder
+def codes(to: Path) -> None:
+    rows = [(n, c, f"0{n % 9}210", 4000000000000 + n % 30, n % 52 + 1, a, f"{t:%Y-%m-%d %H:%M:%S}") for n, c, a, t in purchases()]
+    write(to / "orders.csv", "order_id,customer_id,zip,product_upc,week,amount,ordered_at", rows)
+
+
+@folder
+def panel(to: Path) -> None:
+    draw = random.Random(3)
+    rows = [
+        (s, i, START + timedelta(days=d), int(20 * (1 + s % 3) + 12 * (d % 7 > 4) + draw.gauss(0, 3)))
+        for s in (1, 2, 3) for i in ("tea", "milk") for d in range(100)
+    ]  # fmt: skip
+    write(to / "sales.csv", "store_nbr,item,date,units", rows)
+
+
+@folder
+def forecast(to: Path) -> None:
+    draw = random.Random(4)
+    rows = [
+        (f"s{s}", START + timedelta(days=d), round(100 * s + 60 * (d % 7 > 4) + draw.gauss(0, 9), 2))
+        for d in range(150)
+        for s in range(1, 7)
+    ]
+    write(to / "stores.csv", "store,day,sales", rows)
+
+
+@folder
+def part_of_a_key(to: Path) -> None:
+    write(to / "campaigns.csv", "campaign_id,household_id", [(k, h) for k in range(6) for h in range(12) if (k + h) % 3])
+    write(to / "campaign_descriptions.csv", "campaign_id,kind", [(k, "AB"[k % 2]) for k in range(6)])
+    rows = [(int(c[1:]), 40000 + n % 7, n % 6, t.date()) for n, c, _, t in purchases()]
+    write(to / "redemptions.csv", "household_id,coupon_upc,campaign_id,redeemed_on", [*rows])
+
+
+@folder
+def two_roles(to: Path) -> None:
+    draw = random.Random(5)
+    teams = [f"team {t}" for t in range(12)]
+    write(to / "teams.csv", "team,city", [(t, t[::-1]) for t in teams])
+    rows = []
+    for n in range(400):
+        home, away = draw.sample(range(12), 2)
+        rows.append(
+            (START + timedelta(days=n // 3), teams[home], teams[away], draw.randrange(0, 2 + home // 3), draw.randrange(0, 2 + away // 3))
+        )
+    write(to / "games.csv", "date,home_team,away_team,home_score,away_score", rows)
+
+
+@folder
+def nested_json(to: Path) -> None:
+    rows = [
+        {"_id": n, "event": "visit", "user_id": c, "at": f"{t:%Y-%m-%dT%H:%M:%SZ}", "spent": a, "tags": [1], "from": {"city": "B"}}
+        for n, c, a, t in purchases()
+    ]
+    to.mkdir(exist_ok=True)
+    (to / "events.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+@folder
+def json_array(to: Path) -> None:
+    rows = [{"visit_id": n, "user_id": c, "spent": a, "visited_at": f"{t:%Y-%m-%dT%H:%M:%SZ}"} for n, c, a, t in purchases()]
+    to.mkdir(exist_ok=True)
+    (to / "visits.json").write_text(json.dumps(rows, indent=1))
+
+
+@folder
+def births(to: Path) -> None:
+    write(to / "patients.csv", "patient_id,date_of_birth,sex", [(f"c{n:02d}", date(1950 + n, 3, 2), "fm"[n % 2]) for n in range(24)])
+    rows = [(n, c, a, t.date(), date(1950 + int(c[1:]), 3, 2)) for n, c, a, t in purchases()]
+    write(to / "visits.csv", "visit_id,patient_id,charge,visit_date,birthdate", rows)
+
+
+@folder
+def two_times(to: Path) -> None:
+    rows = [
+        (
+            n,
+            c,
+            a,
+            f"{t:%Y-%m-%d %H:%M:%S}",
+            "" if n % 10 == 0 else f"{t + timedelta(hours=30):%Y-%m-%d %H:%M:%S}",
+            "true" if a > 20 else "false",
+        )
+        for n, c, a, t in purchases()
+    ]
+    write(to / "orders.csv", "order_id,customer_id,amount,ordered_at,delivered_at,is_returned", rows)
+
+
+@folder
+def hive(to: Path) -> None:
+    import polars as pl
+
+    rows = pl.DataFrame([*purchases()], schema=["order_id", "customer_id", "amount", "ordered_at"], orient="row")
+    for (year, month), part in rows.group_by(
+        pl.col("ordered_at").dt.year().alias("year"), pl.col("ordered_at").dt.month().alias("month"), maintain_order=True
+    ):
+        path = to / "orders" / f"year={year}" / f"month={month:02d}"
+        path.mkdir(parents=True)
+        part.write_parquet(path / "part-0.parquet")
+
+
+def by_file(to: Path, name: Callable[[datetime], str]) -> None:
+    files: dict[str, list[Sequence[object]]] = {}
+    for n, c, a, t in purchases():
+        files.setdefault(name(t), []).append((n, c, a, f"{t:%Y-%m-%dT%H:%M:%SZ}"))
+    for file, rows in files.items():
+        write(to / file, "order_id,customer_id,amount,ordered_at", rows)
+
+
+@folder
+def days_with_gaps(to: Path) -> None:
+    by_file(to, lambda t: f"orders/{t:%Y-%m-%d}.csv")
+    for n in (3, 4, 30, 77):
+        (to / "orders" / f"{START + timedelta(days=n)}.csv").unlink(missing_ok=True)
+
+
+@folder
+def months(to: Path) -> None:
+    by_file(to, lambda t: f"orders_{t:%Y-%m}.csv")
+
+
+@folder
+def hours(to: Path) -> None:
+    by_file(to, lambda t: f"orders/{t:%Y-%m-%dT%H}.csv")
+
+
+@folder
+def compact_days(to: Path) -> None:
+    by_file(to, lambda t: f"export/orders_{t:%Y%m%d}.csv")
+
+
+@folder
+def exported_each_day(to: Path) -> None:
+    rows = [(n, c, a, f"{t:%Y-%m-%dT%H:%M:%SZ}") for n, c, a, t in purchases()]
+    for last in (100, 110, 120):
+        until = [r for r in rows if str(r[3]) < str(START + timedelta(days=last))]
+        write(to / f"orders_{START + timedelta(days=last)}.csv", "order_id,customer_id,amount,ordered_at", until)
+
+
+@folder
+def huge_numbers(to: Path) -> None:
+    rows = [(98765432109876543210 + n, c, 2**62 + n, a, f"{t:%Y-%m-%d %H:%M:%S}") for n, c, a, t in purchases()]
+    write(to / "orders.csv", "order_id,customer_id,serial,amount,ordered_at", rows)
+
+
+@folder
+def date_and_time_apart(to: Path) -> None:
+    rows = [(n, c, a, f"{t:%Y-%m-%d}", f"{t:%H:%M}") for n, c, a, t in purchases()]
+    write(to / "orders.csv", "order_id,customer_id,amount,order_date,order_time", rows)
+
+
+@folder
+def local_times(to: Path) -> None:
+    rows = [(n, c, a, f"{t:%Y-%m-%d %H:%M:%S}+02:00") for n, c, a, t in purchases()]
+    write(to / "orders.csv", "order_id,customer_id,amount,ordered_at", rows)
+
+
+@folder
+def three_classes(to: Path) -> None:
+    draw = random.Random(6)
+    rows = []
+    for n, c, a, t in purchases():
+        channel = draw.choice(("web", "shop", "phone"))
+        usual = {"web": "good", "shop": "fair", "phone": "poor"}[channel]
+        rows.append((n, c, channel, a, usual if draw.random() < 0.8 else draw.choice(("good", "fair", "poor")), f"{t:%Y-%m-%d %H:%M:%S}"))
+    write(to / "tickets.csv", "ticket_id,customer_id,channel,amount,outcome,opened_at", rows)
+
+
+@folder
+def yes_and_no(to: Path) -> None:
+    rows = [
+        (n, c, "mobile" if int(c[1:]) % 3 else "fixed", "Yes" if int(c[1:]) % 3 == 0 and n % 5 else "No", f"{t:%Y-%m-%d}")
+        for n, c, _, t in purchases()
+    ]
+    write(to / "contracts.csv", "contract_id,customer_id,product,churned,day", rows)
+
+
+@folder
+def database_export(to: Path) -> None:
+    write(to / "customers.csv", "id,name,created_at", [(n + 1, f"n{n}", f"2023-0{n % 9 + 1}-01 10:00:00") for n in range(24)])
+    write(to / "products.csv", "id,price", [(n + 1, n * 2.5) for n in range(10)])
+    rows = [(n, int(c[1:]) + 1, f"{t:%Y-%m-%d %H:%M:%S}", "paid") for n, c, _, t in purchases()]
+    write(to / "orders.csv", "id,customer_id,created_at,state", rows)
+    write(to / "order_items.csv", "id,order_id,product_id,quantity", [(n, n, n % 10 + 1, n % 4 + 1) for n, _, _, _ in rows])
+
+
+@folder
+def capitals(to: Path) -> None:
+    orders(to / "ORDERS.CSV", header="OrderID,CustomerID,Amount,OrderedAt")
+
+
+@folder
+def old_times(to: Path) -> None:
+    rows = [(n, c, a, date(1872, 11, 30) + (t.date() - START)) for n, c, a, t in purchases()]
+    write(to / "matches.csv", "match_id,player,gain,played_on", rows)
+
+
+@missing("Excel is not read")
+def excel_beside(to: Path) -> None:
+    orders(to / "orders.csv")
+    (to / "orders.xlsx").write_bytes(b"PK\x03\x04")
+
+
+@missing("is empty (0 bytes)")
+def empty_beside(to: Path) -> None:
+    orders(to / "orders.csv")
+    (to / "nothing.csv").touch()
+
+
+@missing("has names of columns and no rows")
+def names_only_beside(to: Path) -> None:
+    orders(to / "orders.csv")
+    write(to / "refunds.csv", "refund_id,customer_id,refunded_at", [])
+
+
+@missing("holds no table")
+def prose_beside(to: Path) -> None:
+    orders(to / "orders.csv")
+    (to / "readme.txt").write_text("This folder holds what the shop has sold\nsince it was opened.\n")
+
+
+@missing("has two columns called 'amount'")
+def same_header_twice(to: Path) -> None:
+    orders(to / "refunds.csv")
+    orders(to / "orders.csv", header="order_id,amount,amount,ordered_at")
+
+
+@missing("has no line with the names of its columns")
+def no_header(to: Path) -> None:
+    orders(to / "refunds.csv")
+    write(to / "orders.csv", "1,c01,20.5,2024-01-01", [(n, c, a, t.date()) for n, c, a, t in purchases()])
+
+
+@missing("column 1 has no name")
+def index_without_a_name(to: Path) -> None:
+    orders(to / "refunds.csv")
+    orders(to / "orders.csv", header=",customer_id,amount,ordered_at")
+
+
+@missing("blanks part nothing")
+def blanks(to: Path) -> None:
+    orders(to / "refunds.csv")
+    write(to / "cdnow.txt", " customer_id   date   number  dollars", [(f"  {c}", f"{t:%Y%m%d}", n, a) for n, c, a, t in purchases()], "   ")
+
+
+@missing("it is not written in UTF-8")
+def latin_1(to: Path) -> None:
+    orders(to / "refunds.csv")
+    write(to / "kunden.csv", "kunde,größe", [("Müller", 3)], encoding="latin-1")
+
+
+@folder
+def utf_16(to: Path) -> None:
+    orders(to / "orders.csv", encoding="utf-16")
+
+
+@missing("a model needs about 25 days")
+def short_history(to: Path) -> None:
+    write(to / "orders.csv", "order_id,customer_id,ordered_at", [(n, c, f"{t:%Y-%m-%d %H:%M:%S}") for n, c, _, t in purchases(days=6)])
+
+
+@missing("No column of readings names a thing that comes again")
+def nothing_comes_again(to: Path) -> None:
+    write(
+        to / "readings.csv",
+        "measured_at,temperature",
+        [(f"{datetime(2024, 1, 1) + timedelta(hours=h):%Y-%m-%d %H:%M:%S}", h % 24) for h in range(1500)],
+    )
+
+
+@missing("No table has a time in its rows")
+def without_times(to: Path) -> None:
+    write(to / "irises.csv", "length,width,species", [(n % 7 / 2, n % 5 / 2, "abc"[n % 3]) for n in range(90)])
+
+
+@folder
+def epoch_numbers(to: Path) -> None:
+    write(to / "clicks.csv", "click_id,user_id,ts", [(n, c, int(t.timestamp())) for n, c, _, t in purchases()])
+
+
+@folder
+def compact_dates(to: Path) -> None:
+    write(to / "sales.csv", "sale_id,customer_id,date", [(n, c, f"{t:%Y%m%d}") for n, c, _, t in purchases()])
+
+
+@folder
+def day_first(to: Path) -> None:
+    write(to / "sales.csv", "sale_id,customer_id,sold", [(n, c, f"{t:%d.%m.%Y %H:%M}") for n, c, _, t in purchases()])

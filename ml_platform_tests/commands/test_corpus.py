@@ -1,0 +1,172 @@
+"""Whatever a folder holds, `ml-platform init` writes what loads, or says in a sentence what is missing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ml_platform.cli import main
+from ml_platform_tests.commands.corpus import FOLDERS, MISSING
+
+
+@pytest.fixture(scope="module")
+def drafted(tmp_path_factory) -> Iterator[tuple[Path, dict[str, dict]]]:
+    """Every folder of the corpus, drafted as a project of its own in one code location; what the command told of each."""
+    base = tmp_path_factory.mktemp("corpus")
+    home = base / "home"
+    home.mkdir()
+    told = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        patch.syspath_prepend(str(home))
+        for name, write in FOLDERS.items():
+            (base / name).mkdir()
+            write(base / name)
+            told[name] = _told(["init", str(base / name), "--name", name, "--json"])
+        yield home, told
+
+
+def _told(arguments: list[str]) -> dict:
+    from contextlib import redirect_stderr, redirect_stdout
+    from io import StringIO
+
+    with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:
+        code = main(arguments)
+    assert code == 0, err.getvalue()
+    return json.loads(out.getvalue())
+
+
+def test_all_of_it_compiles(drafted):
+    from dagster.components.core.component_tree import ComponentTree
+
+    from ml_platform.components.project_definitions import projects_of
+
+    home, told = drafted
+    projects = {name: project for name, (project, _) in projects_of(ComponentTree.for_project(home)).items()}
+    assert set(projects) == set(FOLDERS)
+    assert {n: set(p.problems) for n, p in projects.items()} == {n: {q["problem"] for q in t["questions"]} for n, t in told.items()}
+
+
+@pytest.mark.slow
+def test_all_of_it_loads(drafted):
+    from ml_platform.components.code_location import load_definitions
+
+    home, told = drafted
+    keys = {tuple(key.path[:2]) for key in load_definitions(home).resolve_asset_graph().get_all_asset_keys()}
+    assert {name for name, _ in keys} == set(FOLDERS)
+    assert {name for name, layer in keys if layer == "models"} == {name for name, answer in told.items() if answer["questions"]}
+
+
+@pytest.mark.parametrize("name", [n for n in FOLDERS if n not in MISSING])
+def test_a_question_is_drafted(drafted, name):
+    home, told = drafted
+    assert told[name]["left_out"] == []
+    assert told[name]["questions"], declarations(home, name)
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_what_is_missing_is_said_in_a_sentence(drafted, name):
+    home, told = drafted
+    text = " ".join(line.strip().removeprefix("#").strip() for line in declarations(home, name).splitlines())
+    assert MISSING[name] in " ".join([*told[name]["left_out"], text])
+
+
+def declarations(home: Path, name: str) -> str:
+    (file,) = home.glob(f"*/defs/{name}/defs.yaml")
+    return file.read_text()
+
+
+def declared(home: Path, name: str) -> dict[str, dict]:
+    return {d["attributes"]["name"]: d["attributes"] for d in yaml.safe_load_all(declarations(home, name))}
+
+
+def contract(home: Path, name: str, table: str) -> dict:
+    (file,) = home.glob(f"*/defs/{name}/{table}.contract.yaml")
+    return yaml.safe_load(file.read_text())
+
+
+def test_what_names_something_is_text_and_never_averaged(drafted):
+    home, _ = drafted
+    columns = contract(home, "codes", "orders")["columns"]
+    assert (columns["zip"]["type"], columns["product_upc"]["type"]) == ("string", "string")
+    features = declared(home, "codes")["orders_recent"]["features"]
+    assert [f.get("column") for f in features] == ["amount", None]
+
+
+def test_references_are_those_that_the_values_bear_out(drafted):
+    home, _ = drafted
+    found = {(*r["columns"], r["in"]) for r in contract(home, "two_roles", "games")["references"]}
+    assert found == {("home_team", "teams"), ("away_team", "teams")}
+    found = {(*r["columns"], r["in"]) for r in contract(home, "part_of_a_key", "redemptions")["references"]}
+    assert found == {("campaign_id", "campaign_descriptions")}  # not every household was in every campaign
+    found = {(*r["columns"], r["in"], *r["to"]) for r in contract(home, "database_export", "order_items")["references"]}
+    assert found == {("order_id", "orders", "id"), ("product_id", "products", "id")}
+
+
+def test_rows_find_their_day_by_the_time_at_which_they_came_about(drafted):
+    home, _ = drafted
+    visits, patients = (declared(home, "births")[name] for name in ("visits", "patients"))
+    assert (visits["event_time"], "partitions" in patients) == ("visit_date", False)
+    # A date is known when its day is over: the next midnight sees it.
+    assert visits["available_at"] == "visit_date + interval 1 day - interval 1 second"
+    assert "birthdate (1950-03-02 to 1973-03-02) was not taken as the time of the row" in declarations(home, "births")
+    orders = declared(home, "two_times")["orders"]
+    assert orders["event_time"] == "ordered_at"
+    assert "delivered_at" in orders["available_at"]["ordered_at"]
+    assert "Several columns are times. Taken as when it happened: ordered_at" in declarations(home, "two_times")
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "pattern", "start"),
+    [
+        ("one_csv", "orders", "orders.csv", "2024-01-01"),
+        ("hive", "orders", "orders/year=*/month=*/*.parquet", "2024-01-01"),
+        ("months", "orders", "orders_*.csv", "2024-01-01"),
+        ("hours", "orders", "orders/{day}*.csv", "2024-01-01"),
+        ("days_with_gaps", "orders", "orders/{day}.csv", "2024-01-01"),
+        ("compact_days", "orders", "export/orders_*.csv", "2024-01-01"),
+        ("exported_each_day", "orders", "orders_*.csv", "2024-01-01"),
+        ("old_times", "matches", "matches.csv", "1872-11-30"),
+    ],
+)
+def test_files_are_found_whatever_their_names_say_of_days(drafted, name, table, pattern, start):
+    attributes = declared(drafted[0], name)[table]
+    assert (attributes["source"]["files"], attributes["partitions"]["start"]) == (f"{name}/{pattern}", start)
+    assert ("missing_days" in attributes) == (name == "days_with_gaps")
+
+
+def test_times_are_read_as_they_are_written(drafted):
+    home, _ = drafted
+    assert contract(home, "epoch_numbers", "clicks")["columns"]["ts"]["format"] == "epoch_s"
+    assert contract(home, "compact_dates", "sales")["columns"]["date"] | {"nullable": 0} == {
+        "type": "date",
+        "format": "%Y%m%d",
+        "nullable": 0,
+    }
+    assert contract(home, "day_first", "sales")["columns"]["sold"]["format"] == "%d.%m.%Y %H:%M"
+    assert contract(home, "date_and_time_apart", "orders")["columns"]["order_date_time"]["made_of"] == ["order_date", "order_time"]
+    assert declared(home, "date_and_time_apart")["orders"]["event_time"] == "order_date_time"
+
+
+def test_columns_get_names_that_need_no_quotes(drafted):
+    columns = contract(drafted[0], "odd_headers", "order_lines_all")["columns"]
+    assert {n: c.get("was") for n, c in columns.items()} == {
+        "order_id": "Order ID", "customer_name": "Customer.Name", "unit_price": "Unit Price [€]", "ordered_at": "Ordered At",
+        "grosse": "größe", "column_2024": "2024",
+    }  # fmt: skip
+
+
+def test_a_series_is_asked_for_its_next_values_and_an_outcome_for_its_classes(drafted):
+    home, _ = drafted
+    problem = declared(home, "forecast")["store_sales_next_7d"]
+    assert problem["spine"] == {"each": "store", "every": "1d", "steps": 7, "active": {"in": "stores", "within": "4d"}}
+    assert declared(home, "panel")["store_nbr_item_units_next_7d"]["spine"]["each"] == ["store_nbr", "item"]
+    problem = declared(home, "three_classes")["outcome_of_tickets"]
+    assert (problem["task"], problem["label"]["sql"]) == ("multiclass", "max(outcome)")
+    tickets = declared(home, "three_classes")["tickets"]["available_at"]
+    assert tickets == {"opened_at - interval 1 hour": [], "opened_at": ["amount", "outcome"]}
+    assert declared(home, "yes_and_no")["churned_of_contracts"]["label"]["sql"] == "max(churned) = 'Yes'"
