@@ -93,7 +93,8 @@ def asset_of(plan: AssetPlan) -> dg.AssetsDefinition:
         specs=[_spec(plan, partitions_def)],
         check_specs=[dg.AssetCheckSpec(name, asset=plan.key, description=text) for name, text in plan.checks.items()],
         partitions_def=partitions_def,
-        backfill_policy=None if partitions_def is None else dg.BackfillPolicy.single_run(),
+        # Also of one without partitions, which may stand in a run of days: Dagster's command line takes a range of no others.
+        backfill_policy=dg.BackfillPolicy.single_run(),
         retry_policy=RETRIES,
         pool=plan.pool,
         required_resource_keys={"platform"},

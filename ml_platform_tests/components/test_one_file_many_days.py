@@ -231,6 +231,12 @@ def test_rows_ahead_of_the_clock_wait_and_say_nothing_of_the_days_between(again)
     assert workspace.lake.read(workspace.table("raw", "purchases")).pl().height == len(history()) + 1
 
 
+def test_dagster_s_command_line_takes_a_range_of_both_assets(empty: MadeProject) -> None:
+    graph = empty.definitions().resolve_asset_graph()
+    policies = {key.path[1]: graph.get(key).backfill_policy for key in graph.materializable_asset_keys}
+    assert policies["raw"] == policies["tables"] == dg.BackfillPolicy.single_run()
+
+
 @pytest.fixture
 def driven(empty: MadeProject, tmp_path: Path) -> Iterator[tuple[MadeProject, Driver, list[tuple[list[str], list[str]]]]]:
     """A copy of the shop under its own sensors, and the runs that they have asked for: assets and days."""
