@@ -20,7 +20,7 @@ from ml_platform.pipeline.raw_rows import is_text, null_values_of, read_declared
 from ml_platform.pipeline.row_history import WITHDRAWN_AT
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.casts import cast_column
-from ml_platform.tables.days_of_rows import NO_DAY, partition_sql
+from ml_platform.tables.days_of_rows import NO_DAY, is_before_sql, partition_sql
 from ml_platform.tables.table import Table
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ class Split:
     """A raw version cut into days.
 
     ``digests`` has the days that any row ever had, ``delivered`` how many rows of each are delivered now, both with ``''`` for rows without
-    a day; ``untimed`` of them have no time at all. ``first_at`` is when the first of all deliveries came.
+    a day; ``untimed`` of them have no time at all. ``first_at`` is when the first of all deliveries came. ``start`` is the first declared
+    day if rows that are delivered lie before it: then the delivery speaks of the days from there on.
     """
 
     version: Version
@@ -43,6 +44,7 @@ class Split:
     delivered: Mapping[str, int]
     untimed: int
     first_at: datetime
+    start: str | None
     rows: pa.Table = field(repr=False)
 
     @property
@@ -56,7 +58,7 @@ class Split:
 
     def days(self, today: str) -> list[str]:
         """Return every day that the delivery speaks of: from the first row to the last, with those between that have none."""
-        first, last = self.first, self.last(today)
+        first, last = self.start or self.first, self.last(today)
         found = {day for day, rows in self.delivered.items() if rows and day != NO_DAY}
         if first is not None and last is not None:
             day = first
@@ -108,15 +110,16 @@ def split(workspace: Workspace, table: Table, version: Version) -> Split:
         time = "NULL::TIMESTAMPTZ" if cast is None else cast.value
         said = " || ".join(f"coalesce(length({c}::VARCHAR) || ':' || {c}::VARCHAR, '-')" for c in map(quote_name, columns))
         cut = con.sql(
-            f"SELECT *, {partition_sql(table, '_time')} AS _partition, _time IS NULL AS _untimed "
+            f"SELECT *, {partition_sql(table, '_time')} AS _partition, _time IS NULL AS _untimed, "
+            f"{is_before_sql(table, '_time')} AS _is_before "
             f"FROM (SELECT *, {time} AS _time FROM whole)"
         )
         cut = cut.project("* EXCLUDE (_time)").to_arrow_table()
         con.register("cut", cut)
         found = con.execute(
             f"SELECT _partition, md5(string_agg(md5({said}), '' ORDER BY _delivered_at, _file, _row, {WITHDRAWN_AT})), "
-            f"count(*) FILTER ({WITHDRAWN_AT} IS NULL), count(*) FILTER (_untimed AND {WITHDRAWN_AT} IS NULL), min(_delivered_at) "
-            "FROM cut GROUP BY _partition"
+            f"count(*) FILTER ({WITHDRAWN_AT} IS NULL), count(*) FILTER (_untimed AND {WITHDRAWN_AT} IS NULL), min(_delivered_at), "
+            f"count(*) FILTER (_is_before AND {WITHDRAWN_AT} IS NULL) FROM cut GROUP BY _partition"
         ).fetchall()
     return Split(
         version,
@@ -124,7 +127,8 @@ def split(workspace: Workspace, table: Table, version: Version) -> Split:
         {day: count for day, _, count, *_ in found},
         sum(row[3] for row in found),
         min((row[4] for row in found), default=version.created),
-        cut.drop_columns(["_untimed"]),
+        table.partitions.start.isoformat() if table.partitions and any(row[5] for row in found) else None,
+        cut.drop_columns(["_untimed", "_is_before"]),
     )
 
 

@@ -68,6 +68,8 @@ def changed_days(workspace: Workspace, table: Table, head: Version) -> list[str]
     changed = []
     for day in sorted(spoken):
         newest = max((v for v in (heads.get(day), rejected.get(day)) if v is not None), key=lambda v: v.id, default=None)
+        if _lies_before(heads.get(day), cut, day):
+            continue
         if newest is None or newest.properties.get(DELIVERED) != cut.digest(day):
             changed.append(day)
     return changed
@@ -83,11 +85,15 @@ def _changed(workspace: Workspace, table: Table, cut: Split, keys: Sequence[str]
     changed = []
     for key in keys:
         head, stopped = heads.get(key), rejected.get(key)
-        if key not in spoken and (head is None or first is None or key < first):
+        if head is not None and _lies_before(head, cut, key):
+            verdicts.unchanged[key] = head
+        elif key not in spoken and (head is None or first is None or key < first):
             if head is not None:
                 verdicts.unchanged[key] = head
             else:
-                told = f"the rows that are delivered go from {first} to {last}" if first else "no row that is delivered has a day"
+                told = (
+                    f"the rows that are delivered go from {cut.start or first} to {last}" if first else "no row that is delivered has a day"
+                )
                 verdicts.waiting[key] = f"It is not delivered: {told}."
         elif not verdicts.is_published or _decides_by_others(table):
             changed.append(key)
@@ -102,6 +108,11 @@ def _changed(workspace: Workspace, table: Table, cut: Split, keys: Sequence[str]
         else:
             changed.append(key)
     return changed
+
+
+def _lies_before(head: Version | None, cut: Split, day: str) -> bool:
+    """Whether a day with rows lies before all that is delivered: an export of the last months does not withdraw it."""
+    return head is not None and head.rows > 0 and cut.first is not None and day < cut.first
 
 
 def _decides_by_others(table: Table) -> bool:

@@ -44,6 +44,13 @@ def partition_sql(table: Table, event_time: str) -> str:
     return f"CASE WHEN {_is_within(table.partitions, day)} THEN CAST({day} AS VARCHAR) ELSE '{NO_DAY}' END"
 
 
+def is_before_sql(table: Table, event_time: str) -> str:
+    """Return the SQL of whether a row lies before the first declared day; ``event_time`` is the SQL of its typed event time."""
+    days = table.partitions
+    start = "FALSE" if days is None else f"CAST({event_time} AS TIMESTAMPTZ) < TIMESTAMPTZ {quote_text(days.start.isoformat())}"
+    return f"coalesce({start}, FALSE)"
+
+
 def day_rules(table: Table, reported: Iterable[str]) -> list[Rule]:
     """Return the rules by which a row without a day is rejected; ``reported`` are SQL flags of values that other rules report."""
     time = quote_name(table.event_time or "")

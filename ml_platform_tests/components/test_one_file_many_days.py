@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
+import numpy as np
 import polars as pl
 import pytest
 
 from ml_platform.components.driver import Driver
+from ml_platform.core.clock import FixedClock
 from ml_platform.core.errors import DeclarationError
 from ml_platform.core.intervals import day_start, shift_day
 from ml_platform.pipeline.acceptance import accept_delivery
@@ -125,8 +128,8 @@ def again(loaded: MadeProject, tmp_path: Path) -> Callable[[list[Row], str], tup
 def test_a_history_is_cut_into_days(loaded: MadeProject) -> None:
     workspace = loaded.open().workspace
     heads = workspace.lake.heads(workspace.table("tables", "purchases"))
-    assert sorted(map(str, heads)) == DAYS[1:12], "every day from the first row to the last, that without rows too"
-    assert {day: heads[day].rows for day in DAYS[1:12]} == {day: 3 * (day in BOUGHT) for day in DAYS[1:12]}
+    assert sorted(map(str, heads)) == DAYS[:12], "every day from the first row (before the start) to the last, those without rows too"
+    assert {day: heads[day].rows for day in DAYS[:12]} == {day: 3 * (day in BOUGHT) for day in DAYS[:12]}
     rows = rows_of(workspace)
     assert (rows["day"] == rows["bought"].cast(pl.String)).all()
     assert rows["_available_at"].to_list() == [day_start(shift_day(day, 1)) for day in rows["day"]]
@@ -140,14 +143,22 @@ def test_a_history_is_cut_into_days(loaded: MadeProject) -> None:
 
 
 def test_what_a_delivery_says_of_days(loaded: MadeProject) -> None:
-    workspace = loaded.open().workspace
+    workspace = replace(loaded.open().workspace, clock=FixedClock(day_start("2024-01-20")))
     presence = Presence.of(workspace, "purchases")
-    by_day = {day: presence.absent(pl.Series([day_number(day)]).to_numpy()).get(day) for day in (START, "2024-01-07", "2024-01-12")}
+    by_day = {day: presence.absent(np.array([day_number(day)])).get(day) for day in ("2024-01-07", "2024-01-12", "2024-01-13")}
     assert by_day["2024-01-07"] is None
     assert by_day["2024-01-12"] is None
-    before = by_day[START]
-    assert before is not None
-    assert (before.reason, before.says) == (NOT_DELIVERED, "its rows go from 2024-01-02 to 2024-01-12")
+    after = by_day["2024-01-13"]
+    assert after is not None
+    assert (after.reason, after.says) == (NOT_DELIVERED, "its rows go from 2024-01-01 to 2024-01-12")
+
+
+def test_rows_before_the_start_say_that_the_first_days_were_without_any(empty: MadeProject, tmp_path: Path) -> None:
+    project = copied(empty, tmp_path)
+    deliver(project, [("1", "c0", "2023-06-01", "1"), ("2", "c0", "2024-01-03", "1")], LOADED)
+    workspace, found = take_in(project)
+    assert [day for day, what in found.items() if what == "made"] == DAYS[:3]
+    assert rows_of(workspace)["id"].to_list() == [2]
 
 
 def test_only_days_that_hold_something_else_are_made_again(again) -> None:
@@ -155,8 +166,7 @@ def test_only_days_that_hold_something_else_are_made_again(again) -> None:
     rows[0] = (*rows[0][:3], "99")
     rows.append(("50", "c1", "2024-01-13", "5"))
     workspace, found = again(list(reversed(rows)), "2024-01-15")
-    told = found.pop(START)
-    assert told == "It is not delivered: the rows that are delivered go from 2024-01-02 to 2024-01-13."
+    assert found["2024-01-14"] == "It is not delivered: the rows that are delivered go from 2024-01-01 to 2024-01-13."
     assert {day for day, what in found.items() if what == "made"} == {"2024-01-02", "2024-01-13"}
     rows_now = rows_of(workspace)
     corrected, new = (rows_now.filter(pl.col("id") == n).row(0, named=True) for n in (0, 50))
@@ -262,7 +272,7 @@ def test_the_sensors_take_a_delivery_in_once_and_carry_what_it_changed(driven) -
     deliver(project, history(), LOADED)
     driver.live()
     assert [assets for assets, _ in runs] == [["raw/purchases", "tables/purchases"], ["features/recent__customer"]]
-    assert runs[1][1] == DAYS[1:12]
+    assert runs[1][1] == DAYS[:12]
     runs.clear()
     driver.live()
     assert not runs
@@ -273,7 +283,7 @@ def test_the_sensors_take_a_delivery_in_once_and_carry_what_it_changed(driven) -
     assert runs[1] == (["features/recent__customer"], DAYS[1:7]), "the day that was corrected, and those whose windows reach it"
     made = driver.instance.fetch_materializations(dg.AssetKey(["shop", "tables", "purchases"]), limit=50).records
     assert [r.partition_key for r in made].count("2024-01-02") == 2
-    assert len(made) == len(DAYS[1:12]) + 1
+    assert len(made) == len(DAYS[:12]) + 1
     runs.clear()
     rows.append(("51", "c1", "2024-01-13", "5"))
     deliver(project, rows, "2024-01-15")
