@@ -21,8 +21,8 @@ from ml_platform_tests.site.built_shop import DAYS, PACKAGE, build_shop, forget_
 
 # Tests of their own follow these, here or elsewhere.
 ELSEWHERE = {
-    "README.md": "names only, test_blocks.py",
-    "docs/ten_minutes.md": "names only, test_blocks.py",
+    "README.md": "test_first_hour.py",
+    "docs/ten_minutes.md": "test_first_hour.py",
     "docs/tutorial/flights.md": "defs/test_demo.py",
     "docs/how_to/scale_out.md": "needs a cluster; features/test_dask_engine.py starts one",
     "docs/how_to/branches.md": "test_the_recipe_of_a_pull_request",
