@@ -51,12 +51,17 @@ def settings_for(days: int, step: int = 1) -> list[Settings]:
     --------
     >>> [(s.every, s.horizon, s.validate, s.test) for s in settings_for(365)][:2], settings_for(8)
     ([(7, 28, 35, 70), (7, 14, 35, 70)], [])
+
+    Answers of the validation are in before the test begins, however far they lie ahead.
+
+    >>> all(s.validate >= s.horizon + s.every for days in range(20, 900) for step in (1, 7, 30) for s in settings_for(days, step))
+    True
     """
     found = []
     for every, horizons in ((7, (28, 14, 7, 56)), (1, (7, 3, 1))) if step == 1 else ((step, (step, 4 * step)),):
         for judged in (_FREELY, _JUDGED):
             for horizon in horizons:
-                test, validate = max(judged * every, 14 if judged == _FREELY else 0), max(_JUDGED * every, 7)
+                test, validate = max(judged * every, 14 if judged == _FREELY else 0), max(_JUDGED * every, horizon + every)
                 within = max(every, min(28 if step == 1 else 4 * step, days // 4))
                 if days - test - validate - 3 * horizon - within >= _JUDGED * every:
                     found.append(Settings(every, horizon, within, min(days, _LONGEST_LOOK_BACK), validate, test))
