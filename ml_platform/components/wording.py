@@ -58,7 +58,7 @@ def is_template(value: Any) -> bool:
 
 def _cut_text(declared: type[BaseModel], path: Path, error: Any, values: Any) -> tuple[Path, str] | None:
     """Return the fault of a text that YAML has cut at its commas; None if the unknown word is not a piece of one."""
-    if error["type"] != "extra_forbidden":
+    if error["type"] not in ("extra_forbidden", "invalid_key"):
         return None
     inside = value_at(values, path[:-1])
     inner, fields = _fields_at(declared, path[:-1])

@@ -16,6 +16,8 @@ _UNQUOTED = [
     re.compile(rf"\b({words}): (?![\"'{{\[])([^{{}}]*?[,:'\"()\[\]][^{{}}]*?)(?=, [a-z_]+: |\}}+\s*$)")
     for words in ("sql|where|cutoff|available_at", "(?!name)[a-z_]+")
 ]
+# Quotes of SQL at the beginning of a text, which YAML takes for its own.
+_QUOTED_AT_FIRST = re.compile(r"\b(\w+): ((?:'[^']*'|\"[^\"]*\")[^{}]*?)(?=, [a-z_]+: |\}+\s*$|$)")
 _LEVEL = "Words of one level begin in the same column, each level two spaces further in"
 
 
@@ -129,7 +131,7 @@ def _opened(error: yaml.MarkedYAMLError, lines: list[str], begun: yaml.Mark) -> 
         return "a quote is opened in this line and never closed. Close it where the text ends."
     if error.context in ("while parsing a flow mapping", "while parsing a flow sequence"):
         is_here = error.problem_mark is not None and error.problem_mark.line == begun.line
-        return _in_braces(lines[begun.line]) if is_here else _not_closed(error.context)
+        return _in_braces(lines[begun.line]) if is_here else _not_closed(error.context, lines[begun.line])
     return _without_colon(lines[begun.line].strip()) if error.problem == "could not find expected ':'" else None
 
 
@@ -138,6 +140,9 @@ def _at_the_problem(problem: str, lines: list[str], at: yaml.Mark, begun: yaml.M
     if "'\\t'" in problem:
         return "a tab stands where YAML wants spaces. Indent with two spaces for each level."
     if problem.startswith(("found character", "expected alphabetic", "found undefined alias")):
+        quoted = _QUOTED_AT_FIRST.search(line)
+        if quoted is not None and quoted.start(2) < begun.column:
+            return f"a text goes on after its closing quote. Put the whole of it in quotes. Write {quoted[1]}: {in_quotes(quoted[2])}"
         sign = lines[begun.line][begun.column : begun.column + 1]
         return f"a text cannot begin with {sign} because that is a sign of YAML. Put the whole text in quotes."
     if problem == "mapping values are not allowed here":
@@ -157,9 +162,10 @@ def _unquoted(line: str) -> re.Match[str] | None:
     return next((found for pattern in _UNQUOTED if (found := pattern.search(line)) is not None), None)
 
 
-def _not_closed(context: str) -> str:
+def _not_closed(context: str, line: str) -> str:
     opened, closing = ("{", "}") if "mapping" in context else ("[", "]")
-    return f"a {opened} is opened in this line and never closed. Write {closing} where it ends."
+    comment = " What follows ` #` is a comment: put a text that holds it in quotes." if " #" in line and closing in line else ""
+    return f"a {opened} is opened in this line and never closed. Write {closing} where it ends.{comment}"
 
 
 def _without_colon(line: str) -> str:
