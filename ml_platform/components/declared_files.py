@@ -49,6 +49,8 @@ def _faults_of(file: Path) -> list[str]:
         text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError as problem:
         return [f"{place}: the file holds what is no text in UTF-8 (byte {problem.start}). Save it as UTF-8."]
+    if not text.strip():
+        return [f"{place}: the file is empty. Write type: ml_platform.Table, then attributes:, or remove it."]
     found = yaml_faults(text, place)
     return found or [told(place, text, number, what) for node in documents(text) for number, what in _faults_at_top(node)]
 
@@ -64,10 +66,11 @@ def _faults_at_top(node: yaml.Node) -> Iterator[tuple[int, str]]:
         return
     words = {key.value: (key.start_mark.line + 1, value) for key, value in node.value}
     known = component_types()
-    if "type" not in words:
+    written = words["type"][1] if "type" in words else None
+    kind = written.value if isinstance(written, yaml.ScalarNode) else ""
+    if not kind:
         yield number, f"the declaration has no type. Write type: ml_platform.Table above attributes:. {did_you_mean('', known)}"
-    kind = words["type"][1].value if "type" in words else ""
-    wrong = _wrong_type(str(kind), known) if kind else None
+    wrong = _wrong_type(kind, known) if kind else None
     if wrong is not None:
         yield words["type"][0], wrong
     for word, (line, _) in words.items():
@@ -91,12 +94,19 @@ def _wrong_type(kind: str, known: dict[str, type[Declared]]) -> str | None:
         meant = f"Did you mean '{same}'?" if same else did_you_mean(f"{_OURS}{kind}", known)
         return f"the type '{kind}' names no package. {meant}"
     if kind.startswith(_OURS):
-        return None if len(parts) > 2 or kind in known else f"there is no type '{kind}'. {did_you_mean(kind, known)}"
-    try:
-        exists = not parts[0] or importlib.util.find_spec(parts[0]) is not None
-    except (ImportError, ValueError):
-        exists = False
-    if exists:
+        return (
+            None
+            if kind in known or (_is_module(".".join(parts[:-1])) and len(parts) > 2)
+            else f"there is no type '{kind}'. {did_you_mean(kind, known)}"
+        )
+    if not parts[0] or _is_module(parts[0]):
         return None
     meant = f" Did you mean '{same}'?" if same else ""
     return f"the type '{kind}' is of a package {parts[0]} that is not installed here.{meant}"
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False

@@ -105,6 +105,10 @@ def _told(declared: type[BaseModel], path: Path, error: Any, values: Any) -> tup
         return path, _unknown(declared, path)
     whole = _list_around(declared, path)
     field, value = _field_at(declared, whole), value_at(values, whole)
+    around = _field_at(declared, path[:-1])
+    if field is None and around is not None and error["type"] == "string_type":
+        # A mapping of names that are the user's own.
+        return path, f"{_written(path)} is {_yaml(value)}, but must be a text.{_example(around, _words(path[:-1]).rpartition('.')[2])}"
     if field is None:
         return path, f"{_written(path)} is {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}."
     return whole, f"{_written(whole)} is {_yaml(value)}{_instead(field, str(_words(whole)).rpartition('.')[2], error, value)}"

@@ -48,8 +48,8 @@ class TableName:
         return f"{self.layer}/{self.name}" if self.layer else self.name
 
 
-def check_name(name: object, what: str) -> str:
-    """Return ``name`` if it can name a thing in the graph, the lake and SQL alike.
+def check_name(name: object, what: str, where: str = "") -> str:
+    """Return ``name`` if it can name a thing in the graph, the lake and SQL alike; ``where`` begins the message of an error.
 
     Raises
     ------
@@ -58,8 +58,8 @@ def check_name(name: object, what: str) -> str:
     """
     if not is_name(name):
         raise DeclarationError(
-            f"{name!r} cannot be the name of a {what}: use lower-case letters, digits and single underscores, "
-            f"start with a letter, at most 63 characters. {_better(name)}"
+            f"{where}{': ' if where else ''}{name!r} cannot be the name of a {what}: use lower-case letters, digits and single "
+            f"underscores, start with a letter, at most 63 characters. {_better(name)}"
         )
     return str(name)
 

@@ -151,7 +151,7 @@ def column_value(column: str, types: Mapping[str, str]) -> Value:
 def _read_value(view: FeatureView, source: Table, column: FeatureColumn, types: Mapping[str, str]) -> Value:
     if column.where is None:
         return _read_column(view, source, column, types)
-    check_name(column.name, "feature")
+    check_name(column.name, "feature", view.where)
     if column.name in types or column.name == ROWS:
         raise DeclarationError(
             f"{view.where}: the features of {column.name!r} with `where: {column.where}` need a `name` of their own, or they "
@@ -175,7 +175,7 @@ def _read_column(view: FeatureView, source: Table, column: FeatureColumn, types:
             return Value(None, None, "BOOLEAN", ())
         _check_column(view, source, column.name, types)
         return column_value(column.name, types)
-    check_name(column.name, "feature")
+    check_name(column.name, "feature", view.where)
     if column.name in types and column.sql.strip() != column.name:
         raise DeclarationError(
             f"{view.where}: the expression {column.name!r} is named like a column of table {source.name!r}. Give it another `name`."

@@ -166,7 +166,7 @@ def _rule(body: object, where: str) -> RowRule:
     if not isinstance(body.get("sql"), str):
         raise DeclarationError(f"{where} needs 'sql:', a condition that good rows fulfil, as text; got {body.get('sql')!r}.")
     return RowRule(
-        name=check_name(body.get("name"), "rule"),
+        name=check_name(body.get("name"), "rule", where),
         sql=body["sql"].strip(),
         severity=_choice(body.get("severity", "reject"), ("reject", "warn"), f"{where}: severity"),
         description=_optional_text(body.get("description", ""), f"{where}: description") or "",

@@ -18,6 +18,7 @@ _UNQUOTED = [
 ]
 # Quotes of SQL at the beginning of a text, which YAML takes for its own.
 _QUOTED_AT_FIRST = re.compile(r"\b(\w+): ((?:'[^']*'|\"[^\"]*\")[^{}]*?)(?=, [a-z_]+: |\}+\s*$|$)")
+_NO_NAMES = {"tag:yaml.org,2002:bool": "true or false", "tag:yaml.org,2002:null": "nothing"}
 _LEVEL = "Words of one level begin in the same column, each level two spaces further in"
 
 
@@ -94,6 +95,8 @@ def _misread(node: yaml.Node, lines: list[str]) -> Iterator[tuple[int, str]]:
         if not isinstance(key, yaml.ScalarNode):
             yield number, 'a template needs quotes around it, such as source: "{{ env.SOURCE }}".'
             continue
+        if key.tag in _NO_NAMES:
+            yield number, f"YAML reads {key.value or 'nothing'} as {_NO_NAMES[key.tag]}, not as a name. Put it in quotes, or take it out."
         if key.value in seen and key.value != "<<":
             yield number, _twice(key.value, seen[key.value], value, lines)
             if key.value == "type" and key.start_mark.column == 0:
