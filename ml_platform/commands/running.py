@@ -77,7 +77,6 @@ def opened_runs(root: Path, say: Callable[[str], None], *, locked: bool = True) 
     from ml_platform.components.history import open_history
     from ml_platform.components.opening import open_projects
     from ml_platform.components.problem_run import ProblemRun
-    from ml_platform.components.resource import Platform
     from ml_platform.components.runs import Runs
     from ml_platform.lake.settings import branch_name
 
@@ -90,7 +89,8 @@ def opened_runs(root: Path, say: Callable[[str], None], *, locked: bool = True) 
         with alone(root, "ml-platform run") if locked else nullcontext(), open_history(root, branch_name()) as instance:
 
             def make(project: str, problem: str, **options: Any) -> ProblemRun:
-                workspace = Platform(root=str(root)).workspace(projects[project])
+                # The definitions' own: what is asked of the lake is asked where the runs write.
+                workspace = (definitions.resources or {})["platform"].workspace(projects[project])
                 return ProblemRun(workspace, Runs(definitions, instance, project, say), problem, say=say, **options)
 
             yield projects, make
