@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ml_platform.commands.quickstart import quickstart
     from ml_platform.components.feature_view import FeatureView
     from ml_platform.components.load_folder import load_from_defs_folder
     from ml_platform.components.opening import open_project
@@ -23,8 +24,9 @@ _HOMES = {
     "Retention": "ml_platform.components.retention",
     "load_from_defs_folder": "ml_platform.components.load_folder",
     "open_project": "ml_platform.components.opening",
+    "quickstart": "ml_platform.commands.quickstart",
 }
-__all__ = ["FeatureView", "Problem", "Retention", "Table", "load_from_defs_folder", "open_project"]
+__all__ = ["FeatureView", "Problem", "Retention", "Table", "load_from_defs_folder", "open_project", "quickstart"]
 
 
 def __getattr__(name: str) -> Any:

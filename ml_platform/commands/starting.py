@@ -30,7 +30,7 @@ def init(args: Namespace) -> Answer:
     given = Path(args.folder).resolve()
     if not given.exists():
         raise UsageError(f"{args.folder!r} is no folder and no file. Name the folder that holds your files, or one of them.")
-    found, left_out = _look_at(given)
+    found, left_out = look_at(given)
     if not found:
         raise UsageError(" ".join([f"{given} holds no CSV, Parquet or JSON lines files that can be read.", *left_out]))
     stem = given.name if given.is_dir() else given.name.split(".")[0]
@@ -49,13 +49,13 @@ def init(args: Namespace) -> Answer:
         raise UsageError(f"{target / 'defs.yaml'} is there already and was left as it is. Remove it, or choose another name with --name.")
     questions = [] if declared else questions_of(tables)
     written = new_project(root, f"{name}_platform") if new else []
-    place, linked = _in_landing(given, root, name)
-    written += _write(target, fresh, questions, place, name)
+    place, linked = in_landing(given, root, name)
+    written += write_drafts(target, fresh, questions, place, name)
     written += [] if new else settle_in(root)
     return _told(tables, questions, left_out, _relative(written, root), _relative([target], root)[0], linked, name, new=new)
 
 
-def _look_at(given: Path) -> tuple[dict[str, Inferred], list[str]]:
+def look_at(given: Path) -> tuple[dict[str, Inferred], list[str]]:
     """Return what the files seem to hold, by table, and a sentence for each that is left out."""
     from ml_platform.tables.file_names import group_files, table_name, unread_files
     from ml_platform.tables.infer import infer_table
@@ -82,7 +82,7 @@ def _declared_in(target: Path) -> set[str]:
     }
 
 
-def _write(target: Path, tables: Mapping[str, Drafted], questions: Sequence[Question], place: str, name: str) -> list[Path]:
+def write_drafts(target: Path, tables: Mapping[str, Drafted], questions: Sequence[Question], place: str, name: str) -> list[Path]:
     """Write contracts and declarations; to declarations that are there those of new tables are added, and nothing of them is changed."""
     from ml_platform.commands.draft.declarations import declarations_text
     from ml_platform.commands.draft.text import contract_text
@@ -104,7 +104,7 @@ def _write(target: Path, tables: Mapping[str, Drafted], questions: Sequence[Ques
     return [*written, defs]
 
 
-def _in_landing(given: Path, root: Path, name: str) -> tuple[str, Path | None]:
+def in_landing(given: Path, root: Path, name: str) -> tuple[str, Path | None]:
     """Return where files lie below the landing zone, and the link that was made to them, if they lie elsewhere: no data is copied."""
     landing = landing_root(root).resolve()
     folder = given if given.is_dir() else given.parent

@@ -41,8 +41,8 @@ def declarations_text(
     added : bool
         Whether they are added to others.
     """
-    later = {q.table: q.known_later for q in questions if q.known_later}
-    parts = [_table_text(table, folder, team, later.get(table.name, ()), today) for table in tables.values()]
+    asked = {q.table: q for q in questions if q.known_later}
+    parts = [_table_text(table, folder, team, asked.get(table.name), today) for table in tables.values()]
     parts += [_view_text(table, team) for table in tables.values() if table.is_log and table.entities]
     parts += [f"# {question.asks}\n{_owned(question.text, team)}" for question in questions]
     if added:
@@ -51,8 +51,8 @@ def declarations_text(
     return _HEAD + "---\n".join(parts) + end
 
 
-def _table_text(table: Drafted, folder: str, team: str, later: tuple[str, ...], today: date) -> str:
-    found = table.found
+def _table_text(table: Drafted, folder: str, team: str, question: Question | None, today: date) -> str:
+    found, later = table.found, question.known_later if question else ()
     pattern = f"{folder}/{found.pattern}" if folder else found.pattern
     fields: list[tuple[str, Any] | str] = [("name", found.name), *(f"? {q}" for q in found.questions), ("source", {"files": pattern})]
     if found.partitions:
@@ -66,7 +66,7 @@ def _table_text(table: Drafted, folder: str, team: str, later: tuple[str, ...], 
     fields.append(("contract", f"{found.name}.contract.yaml"))
     if found.key:
         fields.append(("key", list(found.key)))
-    fields += _times(table, later)
+    fields += _times(table, question)
     fields.append(("owners", [f"team:{team}"]))
     time = found.time
     if table.is_log and time is not None:
@@ -86,7 +86,7 @@ def _partitions(table: Drafted, later: tuple[str, ...]) -> dict[str, Any]:
     return {k: days[k] for k in ("start", "first", "after") if k in days}
 
 
-def _times(table: Drafted, later: tuple[str, ...]) -> list[tuple[str, Any] | str]:
+def _times(table: Drafted, question: Question | None) -> list[tuple[str, Any] | str]:
     found = table.found
     if found.event_time is None:
         return [
@@ -96,13 +96,14 @@ def _times(table: Drafted, later: tuple[str, ...]) -> list[tuple[str, Any] | str
     time = sql_name(found.event_time)
     known = f"{time} + interval 1 day - interval 1 second" if table.is_of_dates else time
     fields: list[tuple[str, Any] | str] = [("event_time", found.event_time)]
-    if later:
-        before = f"{time} - interval 1 {'day' if table.is_of_dates else 'hour'}"
+    if question is not None:
+        before = f"{time} - interval {question.known_before or ('1 day' if table.is_of_dates else '1 hour')}"
+        after = f"{known} + interval {question.known_after}" if question.known_after else known
         return [
             *fields,
             "? Which columns are known before it happened, and which only afterwards? As it stands: what names or sorts the row before, "
             "what is measured or is an outcome afterwards. Move columns between the two: one that is known too early spoils every model.",
-            ("available_at", {before: [], known: list(later)}),
+            ("available_at", {before: [], after: list(question.known_later)}),
         ]
     asked = "? When could a row first have been read? As it stands: when "
     asked += "its day was over." if table.is_of_dates else "it happened. Often it is later: when it was reported."

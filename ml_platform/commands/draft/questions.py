@@ -23,13 +23,19 @@ _MOST_COLUMNS = 6
 
 @dataclass(frozen=True)
 class Question:
-    """A problem: its declaration, the question in words, and of which table which columns are known only when the answer is."""
+    """A problem: its declaration, the question in words, and of which table which columns are known only when the answer is.
+
+    ``known_after`` is how long after the row that is, such as ``1 day``, and ``known_before`` how long before it all else is; empty: at
+    once, and a safe while before.
+    """
 
     name: str
     asks: str
     text: str
     table: str
     known_later: tuple[str, ...] = ()
+    known_after: str = ""
+    known_before: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,12 +95,12 @@ def _outcome(log: Drafted, tables: Mapping[str, Drafted], *, anything: bool = Fa
     seen = [n for n in context if 2 <= log.found.distinct.get(n, 0) <= 50][:_MOST_COLUMNS]
     time = log.found.event_time or ""
     fields: list[tuple[str, Any] | str] = [
-        ("name", _name(f"{column}_of_{log.name}")),
+        ("name", name_of(f"{column}_of_{log.name}")),
         ("description", f"{words}? Asked when a row of {log.name} is known, before its outcome is."),
         ("spine", {"rows_of": log.name, "cutoff": sql_name(time)}),
         ("label", {"from": log.name, "match": list(log.found.key), "sql": sql, "horizon": "1d", "without_rows": "exclude"}),
         *([("task", task)] if task else []),
-        ("features", [*_views(tables, set(log.found.types) - set(later)), *(f"{log.name}.{n}" for n in seen)]),
+        ("features", [*views_of(tables, set(log.found.types) - set(later)), *(f"{log.name}.{n}" for n in seen)]),
         ("training", settings.training(log.found.rows)),
     ]
     return Question(str(fields[0][1]), f"{words}?", block("Problem", fields), log.name, later)
@@ -149,8 +155,8 @@ def _comes_back(log: Drafted, tables: Mapping[str, Drafted]) -> Question | None:
     if best is None:
         return None
     share, entity, settings, rows = best
-    asks = f"Will a {_thing(entity)} that was in {log.name} lately be there again within {settings.horizon} days?"
-    wanted = _Wanted(_name(f"{_thing(entity, '_')}_comes_back"), f"{asks} So far {share:.0%} were.", "count(*) > 0")
+    asks = f"Will a {thing_of(entity)} that was in {log.name} lately be there again within {settings.horizon} days?"
+    wanted = _Wanted(name_of(f"{thing_of(entity, '_')}_comes_back"), f"{asks} So far {share:.0%} were.", "count(*) > 0")
     return _grid_question(log, tables, entity, settings, wanted, rows)
 
 
@@ -167,9 +173,9 @@ def _how_much(log: Drafted, tables: Mapping[str, Drafted]) -> Question | None:
     span = settings.horizon * settings.steps
     when = f"in the next {span} days" if span > 1 else "on the next day"
     when += f", {'day by day' if log.step == 1 else f'each {log.step} days'}" if settings.steps > 1 else ""
-    name = _name(f"{_thing(entity, '_')}_{'_'.join(words_of(measure)) if measure else log.name}_next_{span}d")
+    name = name_of(f"{thing_of(entity, '_')}_{'_'.join(words_of(measure)) if measure else log.name}_next_{span}d")
     wanted = _Wanted(
-        name, f"How {what} will a {_thing(entity)} of {log.name} have {when}?", f"sum({sql_name(measure)})" if measure else "count(*)",
+        name, f"How {what} will a {thing_of(entity)} of {log.name} have {when}?", f"sum({sql_name(measure)})" if measure else "count(*)",
         "regression",
     )  # fmt: skip
     return _grid_question(log, tables, entity, settings, wanted, coming_back(log, entity, settings)[0])
@@ -187,13 +193,14 @@ def _grid_question(
         ("spine", {"each": each, "every": f"{settings.every}d", **steps, **active}),
         ("label", {"from": log.name, "match": list(entity), "sql": wanted.sql, "horizon": f"{settings.horizon}d", "without_rows": "zero"}),
         *([("task", wanted.task)] if wanted.task else []),
-        ("features", _views(tables, set(entity))),
+        ("features", views_of(tables, set(entity))),
         ("training", settings.training(rows)),
     ]
     return Question(wanted.name, wanted.asks, block("Problem", fields), log.name)
 
 
-def _views(tables: Mapping[str, Drafted], columns: set[str]) -> list[str]:
+def views_of(tables: Mapping[str, Drafted], columns: set[str]) -> list[str]:
+    """Return the views with an entity that can be found by some columns."""
     return [view_name(t.name) for t in tables.values() if t.is_log and any(set(e) <= columns for e in t.entities)]
 
 
@@ -202,11 +209,13 @@ def view_name(table: str) -> str:
     return f"{table[:56]}_recent"
 
 
-def _thing(entity: Sequence[str], joint: str = " ") -> str:
+def thing_of(entity: Sequence[str], joint: str = " ") -> str:
+    """Return what an entity is called in words: its columns without "id" and the like."""
     words = [w for column in entity for w in words_of(column) if w not in ("id", "key", "code", "no", "number")]
     return joint.join(words) or joint.join(w for c in entity for w in words_of(c))
 
 
-def _name(wish: str) -> str:
+def name_of(wish: str) -> str:
+    """Return a name for a problem that is near to a wish."""
     name = re.sub(r"_+", "_", re.sub(r"[^a-z0-9]+", "_", wish.lower())).strip("_")
     return (name if name[:1].isalpha() else f"ask_{name}")[:60].rstrip("_")
