@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ml_platform.tables import parse
 from ml_platform.tables.contract import Contract
+from ml_platform.tables.number_formats import NUMBER_FORMATS
 from ml_platform_docs.declarations import _as_yaml
 from ml_platform_docs.markdown import code, fence, page, table
 
@@ -29,7 +30,7 @@ WORDS = {
         "matches": "A regular expression for the whole text.",
         "zone": "The time zone of times that are delivered without one, `Europe/Oslo`. They are kept in UTC.",
         "format": "How a time is written that is none by itself: `epoch_s`, `epoch_ms`, `epoch_us` (counted from 1970), or a pattern such "
-        "as `%Y%m%d`.",
+        f"as `%Y%m%d`. Of a number what parts its digits, by example: {', '.join(map(code, NUMBER_FORMATS))}.",
         "made_of": "Delivered columns whose values, joined by a blank, are the time: `[date, time]`.",
         "was": "Earlier names of the column, latest first: older versions and files are read as if they had the new one.",
     },
