@@ -17,7 +17,7 @@ from ml_platform.tables.file_names import guess_pattern, has_other_days, table_n
 from ml_platform.tables.inference.keys import guess_key
 from ml_platform.tables.inference.time_formats import clock_beside, format_of_numbers, format_of_texts
 from ml_platform.tables.inference.times import TimeColumn, time_columns
-from ml_platform.tables.inference.types import NO_ZONE, type_of_text
+from ml_platform.tables.inference.types import NO_ZONE, format_of_written_numbers, type_of_text
 from ml_platform.tables.inference.words import is_counted_off, plain_name
 from ml_platform.tables.parse import check_column_name
 from ml_platform.tables.pattern import Pattern
@@ -265,8 +265,11 @@ def _types(con: duckdb.DuckDBPyConnection, sample: _Sample) -> tuple[dict[str, s
             types[name], formats[name] = told
         elif types[name] == "string" and described[name] == "VARCHAR":
             written = format_of_texts(con, name, _NULL_VALUES, is_text=sample.is_text)
+            number = None if written or comment else format_of_written_numbers(con, name, _NULL_VALUES, is_text=sample.is_text)
             if written:
                 types[name], formats[name], comment = written
+            elif number:
+                types[name], formats[name] = "float64", number
         if comment:
             comments[name] = comment
     return types, comments, formats

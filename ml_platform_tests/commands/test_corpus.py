@@ -152,6 +152,12 @@ def test_times_are_read_as_they_are_written(drafted):
     assert declared(home, "date_and_time_apart")["orders"]["event_time"] == "order_date_time"
 
 
+def test_numbers_with_a_decimal_comma_are_numbers(drafted):
+    columns = contract(drafted[0], "decimal_commas", "ums_tze")["columns"]
+    assert (columns["betrag_eur"]["type"], columns["betrag_eur"]["format"]) == ("float64", "1.234,5")
+    assert contract(drafted[0], "mixed_types", "orders")["columns"]["amount"]["type"] == "string"
+
+
 def test_columns_get_names_that_need_no_quotes(drafted):
     columns = contract(drafted[0], "odd_headers", "order_lines_all")["columns"]
     assert {n: c.get("was") for n, c in columns.items()} == {

@@ -17,14 +17,36 @@ _CANDIDATES = ("int64", "float64", "date", "timestamp")
 NO_ZONE = "no zone in the files: UTC is assumed, or say 'zone:'"
 # What a column of text would have to be to be a number written another way, each with what a reviewer is told.
 _WRITTEN_OTHERWISE = (
-    (r"[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+", "numbers with a decimal comma: kept as text; written with a point they are numbers"),
-    (r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", "numbers with commas between thousands: kept as text; without them they are numbers"),
     (
         r"[+-]?\s*[$€£¥]\s*[\d.,]+|[+-]?[\d.,]+\s*[$€£¥%]",
         "numbers with a sign of money or percent: kept as text; without it they are numbers",
     ),
     (r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?", "a time of day of its own: kept as text"),
 )
+
+
+# How a contract says that text writes a number, and what all of a column has to be for it to be believed; of two the first.
+_NUMBERS = {
+    "1,234.5": r"[+-]?(\d{1,3}(,\d{3})+(\.\d+)?|\d{1,3}(\.\d+)?)",
+    "1.234,5": r"[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?",
+}
+
+
+def format_of_written_numbers(con: duckdb.DuckDBPyConnection, name: str, null_values: Sequence[str], *, is_text: bool) -> str | None:
+    """Return how a text column writes its numbers, with a decimal comma or parted thousands; None if it holds anything else."""
+    column = quote_name(name)
+    there = f"{column} IS NOT NULL AND trim({column}) NOT IN ({', '.join(quote_text(v) for v in null_values)})"
+    for format_, pattern in _NUMBERS.items():
+        cast = cast_column(Column(name, "float64", format=format_), "VARCHAR", null_values, is_text=is_text)
+        if cast is None:
+            continue
+        count, written, bad = con.execute(
+            f"SELECT count(*) FILTER ({there}), count(*) FILTER ({there} AND regexp_full_match(trim({column}), {quote_text(pattern)})), "
+            f"count(*) FILTER ({cast.broken or 'FALSE'}) FROM delivered"
+        ).fetchall()[0]
+        if count and written == count and not bad:
+            return format_
+    return None
 
 
 def type_of_text(con: duckdb.DuckDBPyConnection, name: str, null_values: Sequence[str], *, is_text: bool) -> tuple[str, str]:
