@@ -201,7 +201,7 @@ def _live(root: Path, session: Session, driver: Driver) -> December:
 
 def _another(driver: Driver) -> Driver:
     """Return the driver of a new process: what it knows is in the instance, and in the file of its cursors if that is there."""
-    return Driver(driver.definitions, driver.instance, driver.project, driver.say, driver.state)
+    return Driver(driver.definitions, driver.instance, driver.project, driver.say, state=driver.state)
 
 
 def _die(driver: Driver, today: Day, layer: str) -> Driver:
