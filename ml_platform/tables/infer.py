@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ml_platform.core.errors import DeclarationError, SourceError
+from ml_platform.core.errors import SourceError
 from ml_platform.lake.duck import quote_name, session
 from ml_platform.tables.casts import cast_column
 from ml_platform.tables.contract import Column
 from ml_platform.tables.file_names import guess_pattern, has_other_days, table_name, without_days
 from ml_platform.tables.inference.keys import guess_key
+from ml_platform.tables.inference.sample import Sample, sample_files
 from ml_platform.tables.inference.time_formats import clock_beside, format_of_numbers, format_of_texts
 from ml_platform.tables.inference.times import TimeColumn, time_columns
 from ml_platform.tables.inference.types import NO_ZONE, format_of_written_numbers, type_of_text
-from ml_platform.tables.inference.words import is_counted_off, plain_name
-from ml_platform.tables.parse import check_column_name
+from ml_platform.tables.inference.words import plain_name
 from ml_platform.tables.pattern import Pattern
-from ml_platform.tables.read_files import file_format, read_delivery
 from ml_platform.tables.table import FileSource
 from ml_platform.tables.types import type_of
 
@@ -30,15 +28,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _NULL_VALUES = FileSource("").null_values
-# So many bytes are read to guess from; of more, files spread evenly over the days.
-_SAMPLE_BYTES = 64 << 20
 # Of a table with more rows these first ones are looked at; only the days that it spans are read off all of them.
 _MOST_ROWS = 1_000_000
 # A set is guessed only from enough rows, and few values that each come often.
 _SET_VALUES, _SET_ROWS, _ROWS_PER_VALUE = 12, 200, 20
 # A file of one day whose rows are of so many days is no day's file, but an export of all that there was.
 _DAYS_OF_AN_EXPORT = 32
-_IS_VALUE = re.compile(r"[+-]?\d+([.,]\d+)?|\d{4}-\d{2}-\d{2}.*|")
 
 
 @dataclass(frozen=True)
@@ -77,17 +72,6 @@ class Inferred:
         return next((t for t in self.times if t.name == self.event_time), None)
 
 
-@dataclass(frozen=True)
-class _Sample:
-    """Rows to guess from, with the file's day as ``_day``, by names that need no quotes."""
-
-    rows: pa.Table
-    is_text: bool
-    was: Mapping[str, str]
-    left_out: tuple[str, ...]
-    unreadable: tuple[str, ...]
-
-
 def infer_table(paths: Sequence[Path], folder: Path | None = None) -> Inferred:
     """Guess the declaration of one table from its files.
 
@@ -116,7 +100,7 @@ def infer_table(paths: Sequence[Path], folder: Path | None = None) -> Inferred:
     pattern, questions = guess_pattern(names)
     # Guessed from what the table will be made of: files that its pattern does not find are none of it.
     found = [p for p in paths if Pattern(pattern).matches(p.relative_to(folder).as_posix())] or list(paths)
-    sample = _sample(found, folder, Pattern(pattern))
+    sample = sample_files(found, folder, Pattern(pattern))
     questions += [f"Nothing was guessed from a file that cannot be read: {reason}" for reason in sample.unreadable]
     with session() as con:
         con.register("delivered", sample.rows.slice(0, _MOST_ROWS))
@@ -167,83 +151,7 @@ def infer_table(paths: Sequence[Path], folder: Path | None = None) -> Inferred:
     )  # fmt: skip
 
 
-def _sample(paths: Sequence[Path], folder: Path, pattern: Pattern) -> _Sample:
-    import pyarrow as pa
-
-    total = sum(p.stat().st_size for p in paths)
-    step = max(1, -(-total // _SAMPLE_BYTES))
-    parts: list[pa.Table] = []
-    unreadable: list[SourceError] = []
-    is_text = file_format(paths[0].name) == "csv"
-    for path in sorted(paths)[::step]:
-        day = pattern.day_of(path.relative_to(folder).as_posix())
-        try:
-            rows = read_delivery(path)
-            _check_table(rows, path.name, is_text=is_text)
-        except SourceError as error:
-            unreadable.append(error)
-            continue
-        rows = rows.rename_columns([f"_{n}" if n == "_day" else n for n in rows.column_names])
-        rows = _with_path_values(rows, pattern.path_values(path.relative_to(folder).as_posix()))
-        parts.append(rows.append_column("_day", pa.repeat(pa.scalar(day, pa.string()), rows.num_rows)))
-    if not parts:
-        raise unreadable[0]
-    try:
-        joined = pa.concat_tables(parts, promote_options="permissive")
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise SourceError(f"The files {paths[0].name}... do not hold the same columns: {error}. Look at one table at a time.") from None
-    return _named(joined, is_text, [str(error) for error in unreadable])
-
-
-def _with_path_values(rows: pa.Table, values: Mapping[str, str | None]) -> pa.Table:
-    """Add what the folders of a path say of its rows, but for the parts of a date, which the rows' times say better."""
-    import pyarrow as pa
-
-    for name, value in values.items():
-        if name not in rows.column_names and not (is_counted_off(name) and (value or "").isdigit()):
-            rows = rows.append_column(name, pa.repeat(pa.scalar(value, pa.string()), rows.num_rows))
-    return rows
-
-
-def _named(rows: pa.Table, is_text: bool, unreadable: Sequence[str]) -> _Sample:
-    """Give columns names that need no quotes, and leave out those that no column of a contract can have."""
-    left_out: list[str] = []
-    names: dict[str, str] = {}
-    for number, name in enumerate(rows.column_names, start=1):
-        if name == "_day":
-            continue
-        try:
-            check_column_name(name, "the files")
-        except DeclarationError:
-            left_out.append(name.removeprefix("_") if name == "__day" else name)
-            continue
-        names[name] = plain_name(name, [*names.values(), *(n for n in rows.column_names if n != name)], number)
-    if not names:
-        raise SourceError(f"No column can be declared by its name ({', '.join(left_out)}): rename the columns, letters first.")
-    kept = rows.select([*names, "_day"]).rename_columns([*names.values(), "_day"])
-    was = {new: old for old, new in names.items() if new != old}
-    return _Sample(kept, is_text, was, tuple(left_out), tuple(unreadable))
-
-
-def _check_table(rows: pa.Table, file: str, *, is_text: bool) -> None:
-    """Refuse text that is no table, and one whose first line holds values and no names."""
-    names = rows.column_names
-    if is_text and len(names) == 1 and len(names[0].split()) > 2:
-        raise SourceError(
-            f"{file} holds no table: its first line is one value, {names[0][:60].strip()!r}. Part the values of each line by one of "
-            ", ; | or a tab (blanks part nothing), with the columns' names in the first line."
-        )
-    values = [n for n in names if _IS_VALUE.fullmatch(n)]
-    if is_text and len(values) * 2 >= len(names) and values:
-        raise SourceError(
-            f"{file} has no line with the names of its columns: it begins with {', '.join(names[:4])[:60]}. Write the names into the first "
-            "line."
-        )
-    if not rows.num_rows:
-        raise SourceError(f"{file} has names of columns and no rows: nothing can be guessed from it.")
-
-
-def _types(con: duckdb.DuckDBPyConnection, sample: _Sample) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+def _types(con: duckdb.DuckDBPyConnection, sample: Sample) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
     """Return by column its type, a comment for the reviewer, and how its times are written, where they are none by themselves."""
     types: dict[str, str] = {}
     formats: dict[str, str] = {}
