@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from ml_platform.features.definition import CUTOFF
 from ml_platform.tables.sql import Bound, bind_expression
 from ml_platform.tables.table import Table
 from ml_platform.tables.types import contract_columns
 from ml_platform.training.problem import Problem
-from ml_platform.training.spine import CUTOFF
 
 _OF_SPINE = {CUTOFF: "TIMESTAMP WITH TIME ZONE"}
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
-
-import polars as pl
+from typing import TYPE_CHECKING
 
 from ml_platform.core.durations import format_duration
 from ml_platform.core.intervals import DAY
-from ml_platform.features.definition import FeatureDefinition
+from ml_platform.features.definition import CUTOFF, FeatureDefinition
 from ml_platform.training.problem import GridSpine, Problem
-from ml_platform.training.spine import CUTOFF
+
+if TYPE_CHECKING:
+    import polars as pl
 
 # Columns of a spine with steps: which step a row is of, from 1 on, and when it begins.
 STEP, STARTS = "step", "step_starts"
@@ -40,6 +41,8 @@ def with_steps(rows: pl.DataFrame, steps: int, length: timedelta) -> pl.DataFram
     DataFrame
         The rows in their order, those of one row by rising ``step``, with ``step_starts``.
     """
+    import polars as pl
+
     if steps <= 1:
         return rows
     made = rows.with_columns(pl.lit(list(range(1, steps + 1)), dtype=pl.List(pl.Int64)).alias(STEP)).explode(STEP)
@@ -48,6 +51,8 @@ def with_steps(rows: pl.DataFrame, steps: int, length: timedelta) -> pl.DataFram
 
 def starts_of(length: timedelta) -> pl.Expr:
     """Return when the step of a row begins."""
+    import polars as pl
+
     return pl.col(CUTOFF) + (pl.col(STEP) - 1) * length
 
 

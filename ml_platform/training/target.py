@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from ml_platform.core.errors import EmptySampleError
-from ml_platform.training.labels import Task
 
 if TYPE_CHECKING:
     import numpy as np
+    import polars as pl
+
+    from ml_platform.training.labels import Task
 
 SCORE, CLASS = "_score", "_class"
 # With more classes than this nearly all are rare, and a table of their probabilities is read by nobody.
@@ -40,6 +40,7 @@ class Target:
             Texts of several classes, else numbers.
         """
         import numpy as np
+        import polars as pl
 
         if self.task != "multiclass":
             return labels.cast(pl.Float64).to_numpy()
@@ -73,6 +74,7 @@ class Target:
             several answers one column each: ``_score_<class>`` or ``_score_q<percent>``.
         """
         import numpy as np
+        import polars as pl
 
         if self.task == "multiclass":
             likeliest = scores.argmax(axis=1) if scores.size else np.empty(0, dtype=np.int64)
@@ -104,6 +106,8 @@ def learn_target(task: Task, labels: pl.Series, quantiles: Sequence[float] = ())
     EmptySampleError
         If there are more than 100 classes, or two of them would have one column.
     """
+    import polars as pl
+
     if task != "multiclass":
         return Target(task, quantiles=tuple(quantiles) if task == "quantiles" else ())
     classes = tuple(sorted(labels.cast(pl.String).unique().drop_nulls()))
