@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import os
 import shlex
 import subprocess
@@ -16,6 +18,17 @@ from ml_platform_tests.site.blocks import REPOSITORY, blocks_of, reason_not_run
 PAGE = "docs/ten_minutes.md"
 # Fewer customers over fewer days than the page makes: enough for a champion.
 SMALLER = ("DAYS, CUSTOMERS = 180, 150", "DAYS, CUSTOMERS = 120, 90")
+
+
+def test_the_call_from_python_names_the_file_and_columns_that_the_page_makes() -> None:
+    """What it does, test_quickstart.py runs."""
+    import ml_platform
+
+    maker, call = [block for block in blocks_of(PAGE) if block.language == "python"]
+    (node,) = [n for n in ast.walk(ast.parse(call.text)) if isinstance(n, ast.Call)]
+    given = {str(k.arg): ast.literal_eval(k.value) for k in node.keywords}
+    inspect.signature(ml_platform.quickstart).bind(ast.literal_eval(node.args[0]), **given)
+    assert all(repr(name)[1:-1] in maker.text for name in (ast.literal_eval(node.args[0]), given["time"], given["entity"]))
 
 
 @pytest.mark.slow
