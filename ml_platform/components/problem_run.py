@@ -12,6 +12,7 @@ from typing import Any
 
 import dagster as dg
 
+from ml_platform.components.landed_runs import request_days
 from ml_platform.components.run_result import broken_checks, failures, made_rows
 from ml_platform.components.runs import Runs, by_stretch, days_of, own_tags
 from ml_platform.components.sensors import requests_of
@@ -169,13 +170,19 @@ class ProblemRun:
 
     def _steps(self, standings: Sequence[Standing]) -> Iterator[Step]:
         """Yield the runs of some assets of one layer: those with the same days share one."""
-        groups: dict[tuple[str, ...], list[Standing]] = {}
+        groups: dict[tuple[bool, tuple[str, ...]], list[Standing]] = {}
         for one in standings:
             if one.due:
-                groups.setdefault(tuple(sorted(day for day in one.due if day is not None)), []).append(one)
-        for days, found in groups.items():
+                whole = one.layer == "tables" and self._project.table(one.name).splits
+                groups.setdefault((whole, tuple(sorted(day for day in one.due if day is not None))), []).append(one)
+        for (whole, days), found in groups.items():
             keys = [dg.AssetKey(one.table.split("/")) for one in found]
             why = _told(why for one in found for why in one.due.values())
+            if whole and days:
+                # The delivery is read once, however far its days lie apart; the days between that it does not change stay what they are.
+                request = request_days(keys, days[0], days[-1], only_landed=True)
+                yield Step(tuple(keys), tuple(days_of(request)), why, own_tags(request))
+                continue
             bridged = _bridged(days) if found[0].layer == "features" else days
             for some, stretch in by_stretch(keys, bridged):
                 yield Step(tuple(some), tuple(stretch), why)

@@ -170,7 +170,8 @@ def _new(workspace: Workspace, heads: dict[str, dict[str | None, Version]]) -> l
             daily = project.tables[name].partitions is not None if layer == "tables" else project.partitions is not None
             keys: set[str | None] = {key for one in above for key in days.get(one, ()) if (key is not None) == daily}
             if layer == "tables" and project.tables[name].splits and days.get(above[0]):
-                keys = {*(spoken_days(workspace, project.tables[name]) or ())}
+                spoken = spoken_days(workspace, project.tables[name])
+                keys = {*(spoken.filled if spoken else ())}
             # What stands on another new table is built for the same days.
             days[table] = keys
             found.append(Recomputed(table, NEW, "", tuple(sorted(keys, key=lambda k: k or "")), 0, 0))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from ml_platform.lake.version import Version
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.pattern import Pattern
 from ml_platform.tables.table import AssetSource, FileSource, Table
+
+if TYPE_CHECKING:
+    from ml_platform.pipeline.split_table import Spoken
 
 # Why a day is not there. NOT_MADE: it has landed, or all that it is derived from is there, but the table holds nothing of it.
 Reason = Literal["not delivered", "stopped", "not made"]
@@ -133,13 +136,16 @@ class Presence:
         if self._spoken is None:
             landed = "its file lies in the landing zone and was not materialized, or could not be read"
             return Missing(NOT_MADE, landed) if self._landed else Missing(NOT_DELIVERED, "nothing of it was ever materialized")
-        if key in self._spoken:
+        spoken = self._spoken
+        if key in spoken.empty and self.there:
+            return Missing(NOT_DELIVERED, "the delivery has rows before and after it, and none of it", empty=True)
+        if key in spoken.days:
             return Missing(NOT_MADE, "it has landed and its table was not materialized")
-        return Missing(NOT_DELIVERED, f"its rows go from {min(self._spoken)} to {max(self._spoken)}" if self._spoken else "it has no rows")
+        return Missing(NOT_DELIVERED, f"its rows go from {min(spoken.days)} to {max(spoken.days)}" if spoken.days else "it has no rows")
 
     @cached_property
-    def _spoken(self) -> frozenset[str] | None:
-        """The days that a delivery of many speaks of; None if there is none that can be cut into days."""
+    def _spoken(self) -> Spoken | None:
+        """The days that a delivery of many speaks of, and those on which nothing happened; None if there is none that can be cut into days."""
         from ml_platform.pipeline.split_table import spoken_days
 
         return spoken_days(self.workspace, self.table)

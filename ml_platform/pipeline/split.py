@@ -7,7 +7,7 @@ the whole is delivered again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -26,6 +26,12 @@ from ml_platform.tables.table import Table
 if TYPE_CHECKING:
     import pyarrow as pa
 
+# Per delivery that brought or took away a row: the first and the last day of the rows that it had, and whether some lay before the start.
+_SPANS = f"""
+WITH rows AS (SELECT DISTINCT nullif(_partition, '{NO_DAY}') AS day, _is_before AS early, _delivered_at AS since, {WITHDRAWN_AT} AS until FROM cut),
+deliveries AS (SELECT since AS came FROM rows UNION SELECT until FROM rows WHERE until IS NOT NULL)
+SELECT min(day), max(day), bool_or(early) FROM deliveries JOIN rows ON since <= came AND (until IS NULL OR until > came) GROUP BY came
+"""
 # The property of a day's version that says what it was made of.
 DELIVERED = "delivered"
 
@@ -36,7 +42,8 @@ class Split:
 
     ``digests`` has the days that any row ever had, ``delivered`` how many rows of each are delivered now, both with ``''`` for rows without
     a day; ``untimed`` of them have no time at all. ``first_at`` is when the first of all deliveries came. ``start`` is the first declared
-    day if rows that are delivered lie before it: then the delivery speaks of the days from there on.
+    day if rows that are delivered lie before it: then the delivery speaks of the days from there on. ``spans`` has the first and the last day
+    of each delivery that ever came: an export of the last months does not take back what an earlier one said of the days before.
     """
 
     version: Version
@@ -45,6 +52,7 @@ class Split:
     untimed: int
     first_at: datetime
     start: str | None
+    spans: Sequence[tuple[str, str]]
     rows: pa.Table = field(repr=False)
 
     @property
@@ -61,11 +69,18 @@ class Split:
         first, last = self.start or self.first, self.last(today)
         found = {day for day, rows in self.delivered.items() if rows and day != NO_DAY}
         if first is not None and last is not None:
-            day = first
-            while day <= last:
-                found.add(day)
-                day = shift_day(day, 1)
+            found.update(_days(first, last))
         return sorted(found)
+
+    def empty_days(self, today: str) -> frozenset[str]:
+        """Return the days, none after ``today``, that some delivery spoke of and none had a row of: nothing happened on them."""
+        last = self.last(today) or ""
+        found = {day for first, end in self.spans for day in _days(first, min(end, last))}
+        return frozenset(day for day in found if not self.has_rows(day))
+
+    def has_rows(self, day: str) -> bool:
+        """Whether a row was ever delivered of a day; one that was withdrawn counts too."""
+        return day in self.digests
 
     def digest(self, day: str | None) -> str:
         """Return what the rows of a day say; a day without any says that nothing happened."""
@@ -121,15 +136,26 @@ def split(workspace: Workspace, table: Table, version: Version) -> Split:
             f"count(*) FILTER ({WITHDRAWN_AT} IS NULL), count(*) FILTER (_untimed AND {WITHDRAWN_AT} IS NULL), min(_delivered_at), "
             f"count(*) FILTER (_is_before AND {WITHDRAWN_AT} IS NULL) FROM cut GROUP BY _partition"
         ).fetchall()
+        spans = con.execute(_SPANS).fetchall()
+    start = table.partitions.start.isoformat() if table.partitions else ""
     return Split(
         version,
         {day: digest for day, digest, *_ in found},
         {day: count for day, _, count, *_ in found},
         sum(row[3] for row in found),
         min((row[4] for row in found), default=version.created),
-        table.partitions.start.isoformat() if table.partitions and any(row[5] for row in found) else None,
+        start if table.partitions and any(row[5] for row in found) else None,
+        [(start if is_before else first, last) for first, last, is_before in spans if last is not None],
         cut.drop_columns(["_untimed", "_is_before"]),
     )
+
+
+def _days(first: str, last: str) -> Iterator[str]:
+    """Yield the days from one to another, both among them; none if the last lies before the first."""
+    day = first
+    while day <= last:
+        yield day
+        day = shift_day(day, 1)
 
 
 def today_of(workspace: Workspace) -> str:

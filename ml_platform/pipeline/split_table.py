@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ml_platform.lake.duck import session
 from ml_platform.lake.version import Version
@@ -19,8 +20,8 @@ from ml_platform.tables.table import Table
 def judge_split(workspace: Workspace, table: Table, keys: Sequence[str | None], verdicts: Verdicts, code_version: str) -> None:
     """Judge days of a table whose deliveries hold many, in one pass over the newest; add to ``verdicts`` what became of them.
 
-    A day between the first and the last of the delivery's rows that has none is made without rows: the delivery says that nothing happened.
-    A day after the last is not delivered. One before the first that is there stays: an export of the last months does not withdraw what
+    A day between the first and the last of the delivery's rows that never had one waits: the delivery says that nothing happened, and a
+    history of thirty years need not be ten thousand versions without rows. A day after the last is not delivered. One before the first that is there stays: an export of the last months does not withdraw what
     came before them. What cannot be cut into days at all stops the whole (partition None).
     """
     head = raw_head(workspace, table)
@@ -44,12 +45,27 @@ def judge_split(workspace: Workspace, table: Table, keys: Sequence[str | None], 
         judge_rows(workspace, table, con, sources, verdicts, code_version=code_version, is_text=is_text(head), cut=cut)
 
 
-def spoken_days(workspace: Workspace, table: Table) -> frozenset[str] | None:
+@dataclass(frozen=True)
+class Spoken:
+    """The days that a delivery speaks of, and those among them that it never had a row of: on these nothing happened."""
+
+    days: frozenset[str]
+    empty: frozenset[str]
+
+    @property
+    def filled(self) -> frozenset[str]:
+        """The days that are made."""
+        return self.days - self.empty
+
+
+def spoken_days(workspace: Workspace, table: Table) -> Spoken | None:
     """Return the days that the newest delivery speaks of; None if there is none, or none that can be cut into days."""
     head = raw_head(workspace, table)
     if head is None or structure_stop(table, head) is not None:
         return None
-    return frozenset(split(workspace, table, head).days(today_of(workspace)))
+    cut, today = split(workspace, table, head), today_of(workspace)
+    empty = cut.empty_days(today)
+    return Spoken(frozenset(cut.days(today)) | empty, empty)
 
 
 def changed_days(workspace: Workspace, table: Table, head: Version) -> list[str]:
@@ -68,7 +84,7 @@ def changed_days(workspace: Workspace, table: Table, head: Version) -> list[str]
     changed = []
     for day in sorted(spoken):
         newest = max((v for v in (heads.get(day), rejected.get(day)) if v is not None), key=lambda v: v.id, default=None)
-        if _lies_before(heads.get(day), cut, day):
+        if _lies_before(heads.get(day), cut, day) or (newest is None and not cut.has_rows(day)):
             continue
         if newest is None or newest.properties.get(DELIVERED) != cut.digest(day):
             changed.append(day)
@@ -81,12 +97,14 @@ def _changed(workspace: Workspace, table: Table, cut: Split, keys: Sequence[str]
     heads, rejected = workspace.lake.heads(here), workspace.lake.rejected(here)
     today = today_of(workspace)
     first, last = cut.first, cut.last(today)
-    spoken = set(cut.days(today))
+    spoken, empty = set(cut.days(today)), cut.empty_days(today)
     changed = []
     for key in keys:
         head, stopped = heads.get(key), rejected.get(key)
         if head is not None and _lies_before(head, cut, key):
             verdicts.unchanged[key] = head
+        elif head is None and stopped is None and key in empty:
+            verdicts.waiting[key] = "Nothing happened on it: what is delivered has rows before and after it, and none of it."
         elif key not in spoken and (head is None or first is None or key < first):
             if head is not None:
                 verdicts.unchanged[key] = head
