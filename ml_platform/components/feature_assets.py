@@ -11,6 +11,7 @@ from ml_platform.components.table_assets import follows_days_of
 from ml_platform.core.durations import format_duration
 from ml_platform.features.compile import CompiledView
 from ml_platform.features.compile_windows import as_window
+from ml_platform.features.definition import feature_table_name
 from ml_platform.features.window_spec import FOREVER
 from ml_platform.pipeline.declared_code import declared_code_version
 from ml_platform.project.project import Project
@@ -22,7 +23,7 @@ MOST_DAYS = 1_100
 
 def feature_key(project: Project, view: str, entity: tuple[str, ...]) -> dg.AssetKey:
     """Return the asset key of one feature table."""
-    return dg.AssetKey([project.name, "features", f"{view}__{'_'.join(entity)}"])
+    return dg.AssetKey([project.name, "features", feature_table_name(view, entity)])
 
 
 def assets_of(project: Project, view: CompiledView) -> list[dg.AssetsDefinition]:
@@ -75,7 +76,7 @@ def _plan(project: Project, view: CompiledView, entity: tuple[str, ...]) -> Asse
     return AssetPlan(
         project=project,
         layer="features",
-        name=f"{view.view.name}__{'_'.join(entity)}",
+        name=feature_table_name(view.view.name, entity),
         run=run,
         description=f"{view.view.description or view.view.name} per **{', '.join(entity)}**"
         f"{f', over windows of {told}' if told else ''}, refreshed {refresh}. A row holds from its `valid_from` until the next row of "

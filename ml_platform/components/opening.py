@@ -169,10 +169,12 @@ class OpenView:
         """Return the newest ``rows`` change points of every entity of the view."""
         import polars as pl
 
+        from ml_platform.features.definition import feature_table_name
+
         view = self.workspace.project.view(self.name).view
         frames = []
         for entity in view.entities:
-            table = self.workspace.table("features", f"{self.name}__{'_'.join(entity)}")
+            table = self.workspace.table("features", feature_table_name(self.name, entity))
             days = sorted(k for k in self.workspace.lake.partitions(table) if k is not None)[-2:]
             frames.append(self.workspace.lake.read(table, days, missing="raise").pl().sort("valid_from").tail(rows))
         return pl.concat(frames, how="diagonal")

@@ -177,7 +177,7 @@ def _check_entities(view: FeatureView) -> None:
     for entity in view.entities:
         if len(set(entity)) != len(entity) or view.entities.count(entity) > 1:
             raise DeclarationError(f"{view.where}: the entity {list(entity)} names a column twice, or stands twice in the view.")
-    if len({"_".join(e) for e in view.entities}) != len(view.entities):
+    if len({feature_table_name(view.name, e) for e in view.entities}) != len(view.entities):
         raise DeclarationError(f"{view.where}: two of the entities {[list(e) for e in view.entities]} give one feature table name.")
 
 

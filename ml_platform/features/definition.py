@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -161,8 +162,25 @@ class FeatureDefinition:
 
 
 def feature_table_name(view: str, entity: Iterable[str]) -> str:
-    """Return the name of a view's feature table for one entity: ``delays__origin_dest``."""
-    return f"{view}__{'_'.join(entity)}"
+    """Return the name of a view's feature table for one entity: ``delays__origin_dest``.
+
+    Columns may be called anything, tables of the lake may not: ``raceId`` becomes ``raceid``, and what is no letter, digit or underscore
+    becomes one, with a mark of the real name behind it.
+
+    Examples
+    --------
+    >>> feature_table_name("results", ["raceId", "driver"])
+    'results__raceid_driver'
+    >>> feature_table_name("orders", ["kunden nr"])
+    'orders__kunden_nr_2857'
+    """
+    return f"{view}__{'_'.join(map(_in_a_name, entity))}"
+
+
+def _in_a_name(column: str) -> str:
+    lower = column.lower()
+    plain = re.sub(r"[^a-z0-9_]", "_", lower)
+    return plain if plain == lower else f"{plain}_{content_hash(column, length=4)}"
 
 
 def _without_descriptions(plain: dict[str, Any]) -> dict[str, Any]:

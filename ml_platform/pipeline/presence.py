@@ -145,7 +145,7 @@ class Presence:
 
     @cached_property
     def _spoken(self) -> Spoken | None:
-        """The days that a delivery of many speaks of, and those on which nothing happened; None if there is none that can be cut into days."""
+        """What a delivery of many says of days; None if there is none that can be cut into them."""
         from ml_platform.pipeline.split_table import spoken_days
 
         return spoken_days(self.workspace, self.table)

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 # Per delivery that brought or took away a row: the first and the last day of the rows that it had, and whether some lay before the start.
 _SPANS = f"""
-WITH rows AS (SELECT DISTINCT nullif(_partition, '{NO_DAY}') AS day, _is_before AS early, _delivered_at AS since, {WITHDRAWN_AT} AS until FROM cut),
-deliveries AS (SELECT since AS came FROM rows UNION SELECT until FROM rows WHERE until IS NOT NULL)
+WITH rows AS (
+  SELECT DISTINCT nullif(_partition, '{NO_DAY}') AS day, _is_before AS early, _delivered_at AS since, {WITHDRAWN_AT} AS until FROM cut
+), deliveries AS (SELECT since AS came FROM rows UNION SELECT until FROM rows WHERE until IS NOT NULL)
 SELECT min(day), max(day), bool_or(early) FROM deliveries JOIN rows ON since <= came AND (until IS NULL OR until > came) GROUP BY came
 """
 # The property of a day's version that says what it was made of.
@@ -42,8 +43,8 @@ class Split:
 
     ``digests`` has the days that any row ever had, ``delivered`` how many rows of each are delivered now, both with ``''`` for rows without
     a day; ``untimed`` of them have no time at all. ``first_at`` is when the first of all deliveries came. ``start`` is the first declared
-    day if rows that are delivered lie before it: then the delivery speaks of the days from there on. ``spans`` has the first and the last day
-    of each delivery that ever came: an export of the last months does not take back what an earlier one said of the days before.
+    day if rows that are delivered lie before it: then the delivery speaks of the days from there on. ``spans`` has the first and the last
+    day of each delivery that ever came: an export of the last months does not take back what an earlier one said of the days before.
     """
 
     version: Version

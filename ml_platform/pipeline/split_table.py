@@ -21,8 +21,9 @@ def judge_split(workspace: Workspace, table: Table, keys: Sequence[str | None], 
     """Judge days of a table whose deliveries hold many, in one pass over the newest; add to ``verdicts`` what became of them.
 
     A day between the first and the last of the delivery's rows that never had one waits: the delivery says that nothing happened, and a
-    history of thirty years need not be ten thousand versions without rows. A day after the last is not delivered. One before the first that is there stays: an export of the last months does not withdraw what
-    came before them. What cannot be cut into days at all stops the whole (partition None).
+    history of thirty years need not be ten thousand versions without rows. A day after the last is not delivered. One before the first
+    that is there stays: an export of the last months does not withdraw what came before them. What cannot be cut into days at all stops
+    the whole (partition None).
     """
     head = raw_head(workspace, table)
     if head is None:

@@ -144,7 +144,7 @@ def test_a_history_is_cut_into_days(loaded: MadeProject) -> None:
 def test_what_a_delivery_says_of_days(loaded: MadeProject) -> None:
     workspace = replace(loaded.open().workspace, clock=FixedClock(day_start("2024-01-20")))
     presence = Presence.of(workspace, "purchases")
-    by_day = {day: presence.absent(np.array([day_number(day)])).get(day) for day in ("2024-01-01", "2024-01-07", "2024-01-12", "2024-01-13")}
+    by_day = {day: presence.absent(np.array([day_number(day)])).get(day) for day in DAYS[:13]}
     assert by_day["2024-01-12"] is None
     for day in ("2024-01-01", "2024-01-07"):
         assert by_day[day] is not None
@@ -159,7 +159,8 @@ def test_rows_before_the_start_say_that_the_first_days_were_without_any(empty: M
     deliver(project, [("1", "c0", "2023-06-01", "1"), ("2", "c0", "2024-01-03", "1")], LOADED)
     workspace, found = take_in(project)
     assert [day for day, what in found.items() if what == "made"] == DAYS[2:3]
-    assert [str(found[day]).split(":")[0] for day in DAYS[:4]] == ["Nothing happened on it", "Nothing happened on it", "made", "It is not delivered"]
+    nothing = "Nothing happened on it"
+    assert [str(found[day]).split(":")[0] for day in DAYS[:4]] == [nothing, nothing, "made", "It is not delivered"]
     assert rows_of(workspace)["id"].to_list() == [2]
 
 
