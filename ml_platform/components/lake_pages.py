@@ -35,8 +35,8 @@ _KEY_PARTS = 4
 class LakePages(LocalComputeLogManager):
     """Local logs of runs, and the lake's pages beside them; configured as Dagster's own: ``{base_dir: data/.dagster/compute_logs}``."""
 
+    # Whether what is printed is shown while it is printed, by four processes for each run, or when its run has ended.
     shows_at_once = True
-    """Whether what is printed is shown while it is printed, by four processes for each run, or when its run has ended."""
 
     @classmethod
     def from_config_value(cls, inst_data: Any, config_value: Mapping[str, Any]) -> LakePages:

@@ -5,7 +5,7 @@ changed since, and one that was killed is gone on with. The runs are runs of the
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -183,7 +183,9 @@ class ProblemRun:
                 request = request_days(keys, days[0], days[-1], only_landed=True)
                 yield Step(tuple(keys), tuple(days_of(request)), why, own_tags(request))
                 continue
-            bridged = _bridged(days) if found[0].layer == "features" else days
+            bridged = days
+            if found[0].layer == "features":
+                bridged = _bridged(days, set.intersection(*({day or "" for day in one.waiting} for one in found)))
             for some, stretch in by_stretch(keys, bridged):
                 yield Step(tuple(some), tuple(stretch), why)
 
@@ -219,12 +221,20 @@ def _told(whys: Iterable[str]) -> str:
     return "; ".join(dict.fromkeys(whys))
 
 
-def _bridged(days: Sequence[str]) -> list[str]:
-    """Return the days with short gaps between them filled."""
+def _bridged(days: Sequence[str], waiting: Collection[str]) -> list[str]:
+    """Return the days with the gaps between them filled that are short, or in which nothing but days without anything to make lie."""
     found: list[str] = []
     for day in days:
-        if found and shift_day(found[-1], _BRIDGED_DAYS) >= day:
-            while shift_day(found[-1], 1) < day:
-                found.append(shift_day(found[-1], 1))
+        between = _between(found[-1], day) if found else []
+        if len(between) < _BRIDGED_DAYS or all(one in waiting for one in between):
+            found += between
         found.append(day)
     return found
+
+
+def _between(first: str, last: str) -> list[str]:
+    """Return the days after the first and before the last."""
+    found = [shift_day(first, 1)]
+    while found[-1] < last:
+        found.append(shift_day(found[-1], 1))
+    return found[:-1]

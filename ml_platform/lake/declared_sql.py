@@ -15,8 +15,8 @@ from ml_platform.core.errors import SourceError
 from ml_platform.lake.duck import SQL_DISK, SQL_MEMORY
 
 SQL_TIME = "ML_PLATFORM_SQL_TIME"
+# So many values (characters, elements of a list) a function may make of one row.
 MOST_MADE = 100_000
-"""How many values (characters, elements of a list) a function may make of one row."""
 _MOST_TIMES_MADE = 1_000_000
 _SQL_TIME = "30m"
 # DuckDB looks at an interrupt, and at the memory that it uses, between blocks of 2,048 rows, never within the value that one call makes:

@@ -129,7 +129,7 @@ def selected_code_version(problem: CompiledProblem) -> str:
 
 def model_code_version(problem: CompiledProblem) -> str:
     """Return the hash of what makes a model of a training set and a selection."""
-    return content_hash((layer_code("models"), problem.problem.model))
+    return content_hash((layer_code("models"), problem.problem.model, problem.problem.quantiles))
 
 
 def _stored(project: Project, feature_table: str) -> tuple[CompiledView, tuple[str, ...]] | None:

@@ -46,6 +46,8 @@ def world(tmp_path_factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch) -
         made.made("champion/buys_again", ())
         made.promote()
         made.made("predictions/buys_again", SCORED)
+        # The first day that is ever monitored gets no page.
+        made.made("monitoring/buys_again", SCORED[:1])
         patch.setitem(sys.modules, "evidently", None)
         made.monitored = made.made("monitoring/buys_again", SCORED)
         yield made

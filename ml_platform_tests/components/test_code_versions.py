@@ -76,6 +76,7 @@ PROBLEM: dict[str, tuple[Any, str | None]] = {
     "label": (None, None),
     "features": (("delays",), "training"),
     "task": ("binary", "training"),
+    "quantiles": (None, None),
     "training": (None, None),
     "selection": (None, None),
     "model": (None, None),
@@ -111,8 +112,8 @@ SELECTION: dict[str, tuple[Any, str | None]] = {
     "every": (timedelta(days=30), None),
 }
 MODEL: dict[str, tuple[Any, str | None]] = {
-    "trainer": ("ridge", "models"),
-    "baseline": ("ridge", "models"),
+    "trainer": ("logistic", "models"),
+    "baseline": ("constant", "models"),
     "params": ({"num_leaves": 7}, "models"),
 }
 # `latest` has a time-to-live.
@@ -197,12 +198,15 @@ def bent_views() -> Iterator[tuple[str, FeatureView, str | None]]:
         yield what, replace(VIEW_BASE, features=(column, *VIEW_BASE.features[1:])), layer
 
 
-def bent_problems() -> Iterator[tuple[str, Problem, str | None]]:
+def bent_problems() -> Iterator[tuple[str, Problem | tuple[Problem, Problem], str | None]]:
     problem = like.LATE_ARRIVAL
     yield from bent(problem, PROBLEM, "problem")
     for part, fields in (("label", LABEL), ("training", TRAINING), ("selection", SELECTION), ("model", MODEL)):
         for what, inner, layer in bent(getattr(problem, part), fields, part):
             yield what, replace(problem, **{part: inner}), layer
+    label = replace(problem.label, sql="max(arr_delay)", without_rows="exclude")
+    number = replace(problem, label=label, task="quantiles", quantiles=(0.5,))
+    yield "problem.quantiles", (number, replace(number, quantiles=(0.1, 0.9))), "models"
 
 
 BENT = {"tables": bent_tables, "views": bent_views, "problems": bent_problems}

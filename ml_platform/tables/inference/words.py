@@ -50,6 +50,12 @@ _OUTCOMES = frozenset({
     "defaulted", "delayed", "died", "failed", "failure", "fraud", "grade", "label", "late", "outcome", "passed", "purchased", "quality",
     "response", "result", "returned", "risk", "satisfaction", "status", "success", "survived", "target", "verdict", "win", "winner", "won",
 })  # fmt: skip
+# Words on -ed that say what something is, and no outcome; shorter ones than six letters mostly are none of either.
+_STATES = frozenset({
+    "advanced", "based", "created", "estimated", "expected", "fixed", "hundred", "inserted", "limited", "mixed", "modified", "planned",
+    "recorded", "scheduled", "sacred", "united", "unlimited", "updated", "weighted",
+})  # fmt: skip
+_SHORTEST_HAPPENED = 6
 _RESULTS = frozenset({"score", "scores", "rating", "grade", "delay", "duration", "points", "goals", "loss", "yield", "rank"})
 _AMOUNTS = (
     "sales", "revenue", "amount", "value", "total", "price", "cost", "spend", "quantity", "qty", "demand", "units", "count", "sum",
@@ -102,8 +108,16 @@ def is_later(name: str) -> bool:
 
 
 def is_outcome(name: str) -> bool:
-    """Whether a column is called like the answer to a question: ``status``, ``is_late``, ``result``."""
-    return bool(_OUTCOMES.intersection(words_of(name)))
+    """Whether a column is called like the answer to a question: ``status``, ``is_late``, ``result``, ``escalated``.
+
+    Examples
+    --------
+    >>> [is_outcome(name) for name in ("is_late", "escalated", "speed", "customer")]
+    [True, True, False, False]
+    """
+    words = words_of(name)
+    happened = [word for word in words[-1:] if len(word) >= _SHORTEST_HAPPENED and word.endswith("ed") and not word.endswith("eed")]
+    return bool(_OUTCOMES.intersection(words)) or bool(set(happened) - _STATES)
 
 
 def is_result(name: str) -> bool:
