@@ -92,7 +92,9 @@ def test_an_instance_without_our_logs_says_where_the_page_lies(lake, version):
     assert "](" not in told
 
 
-def test_what_runs_print_is_kept_at_once_and_shown_when_they_have_ended(tmp_path, capfd):
+def test_what_runs_print_is_kept_at_once_and_shown_when_they_have_ended(tmp_path, monkeypatch):
+    screen = tmp_path / "screen"
+    monkeypatch.setattr(sys, "stdout", screen.open("w"))
     logs, key = LakePages(base_dir=str(tmp_path)), ["a run", "compute_logs", "a step"]
     logs.shows_at_once = False
     with logs.capture_logs(key):
@@ -100,6 +102,7 @@ def test_what_runs_print_is_kept_at_once_and_shown_when_they_have_ended(tmp_path
         sys.stdout.flush()
         assert logs.get_log_data(key).stdout == b"by Python\n"
         assert not logs.is_capture_complete(key)
-        assert capfd.readouterr().out == ""
+        assert screen.read_text() == ""
     assert logs.is_capture_complete(key)
-    assert capfd.readouterr().out == "by Python\n"
+    sys.stdout.close()
+    assert screen.read_text() == "by Python\n"

@@ -23,11 +23,12 @@ from ml_platform.pipeline.predictions import materialize_predictions
 from ml_platform.pipeline.selected import materialize_selected
 from ml_platform.pipeline.training_set import materialize_training
 from ml_platform.pipeline.workspace import Workspace
+from ml_platform.project import compile_problem
 from ml_platform.tables.contract import Column
 from ml_platform_tests.flights_like import ARRIVALS, DAY, SCHEDULE, days, deliver, flights, project
 from ml_platform_tests.pipeline.modelled_world import DECLARED, FIRST, PROBLEM, SECOND, modelled
 
-# Test rows of one day and a half: too few to judge even a first champion.
+# Test rows of two days: too few to judge even a first champion. Today it is refused at load; where days are missing it happens still.
 SHORT = replace(DECLARED, training=replace(DECLARED.training, test=1.5 * DAY))
 NOON = FixedClock(day_start("2013-03-18") + DAY / 2)
 
@@ -46,6 +47,12 @@ def _held() -> Path:
 def _train(workspace: Workspace, day: str) -> None:
     for materialize in (materialize_training, materialize_selected, materialize_model):
         assert materialize(workspace, PROBLEM, [day]).partitions[0].stopped is None
+
+
+@pytest.fixture(autouse=True)
+def _as_declared_before(monkeypatch):
+    """Load a declaration that is older than the rule which refuses it."""
+    monkeypatch.setattr(compile_problem, "check_clusters", lambda _: None)
 
 
 @pytest.fixture
