@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from functools import cache
 from typing import TYPE_CHECKING
@@ -68,6 +69,10 @@ def session(threads: int | None = None) -> duckdb.DuckDBPyConnection:
 @cache
 def _kept(_pid: int, threads: int | None, _memory: str | None, _disk: str | None) -> duckdb.DuckDBPyConnection:
     return connect(threads)
+
+
+# DuckDB counts what is still there when Python has ended, and tells whoever ran a command of leaks.
+atexit.register(_kept.cache_clear)
 
 
 def quote_name(name: str) -> str:
