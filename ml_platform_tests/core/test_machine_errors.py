@@ -16,7 +16,8 @@ def test_what_a_machine_refuses_is_told_with_the_place_and_what_to_do(tmp_path: 
     assert describe_machine_error(full) == "/data/plots/a.png: No space left on device. Make room there, or choose another disk."
     without_place = OSError(errno.EMFILE, "Too many open files")
     assert "Too many open files. Raise the limit of open files (ulimit -n)" in str(describe_machine_error(without_place))
-    with pytest.raises(sqlite3.OperationalError) as caught, sqlite3.connect(tmp_path / "no" / "such.sqlite") as con:
+    absent = tmp_path / "no" / "such.sqlite"
+    with pytest.raises(sqlite3.OperationalError, match="unable to open") as caught, sqlite3.connect(absent) as con:
         con.execute("SELECT 1")
     assert "unable to open database file. Give this account the right" in str(describe_machine_error(caught.value))
     spilled = duckdb.IOException('IO Error: Could not write file "/tmp/x": No space left on device')
