@@ -202,7 +202,7 @@ def _reads(reads: Mapping[str, timedelta]) -> str:
 def _reading(column: Column) -> list[object]:
     """Return by what names and how a column's values are delivered, where that is declared."""
     written = [{"format": column.format, "made_of": column.made_of}] if column.format or column.made_of else []
-    return [*([column.was] if column.was else []), *written]
+    return [*([column.was] if column.was else []), *written, *(["optional"] if column.optional else [])]
 
 
 def _members(values: Iterable[object] | None) -> list[str] | None:

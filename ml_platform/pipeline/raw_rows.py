@@ -133,7 +133,7 @@ def _kinds(table: Table, version: Version) -> dict[str, str]:
     found = {}
     types = {field.name: str(field.type) for field in version.schema}
     for name, names in _delivered_names(table, types).items():
-        if table.contract.column(name).made_of:  # pyright: ignore[reportOptionalMemberAccess]
+        if names and table.contract.column(name).made_of:  # pyright: ignore[reportOptionalMemberAccess]
             found[name] = "string"
             continue
         kinds = {kind_of(types[n]) for n in names} - {"null"}
@@ -152,6 +152,9 @@ def read_declared(lake: Lake, table: Table, versions: Sequence[Version], extra: 
     rows = lake.read_versions(versions, columns=[*every, *ORIGIN, *extra], partition_column="_partition").arrow()
     columns = {}
     for name, names in delivered.items():
+        if not names:
+            columns[name] = pa.nulls(rows.num_rows)
+            continue
         if name in made:
             columns[name] = _joined_text([rows.column(n) for n in made[name]], null_values_of(table))
             continue

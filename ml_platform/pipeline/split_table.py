@@ -70,12 +70,13 @@ def spoken_days(workspace: Workspace, table: Table) -> Spoken | None:
 
 
 def changed_days(workspace: Workspace, table: Table, head: Version) -> list[str]:
-    """Return the days that a raw version says something else of than what was made of them."""
-    if structure_stop(table, head) is not None:
-        return []
-    cut = split(workspace, table, head)
-    if _without_times(table, cut) is not None:
-        return []
+    """Return the days that a raw version says something else of than what was made of them.
+
+    Of one that cannot be cut into days it is the table's first: whoever asks for it is told what stops the whole.
+    """
+    cut = None if structure_stop(table, head) is not None else split(workspace, table, head)
+    if cut is None or _without_times(table, cut) is not None:
+        return [] if table.partitions is None else [table.partitions.start.isoformat()]
     here = workspace.table("tables", table.name)
     heads = workspace.lake.heads(here)
     rejected = workspace.lake.rejected(here)

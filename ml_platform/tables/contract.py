@@ -23,6 +23,7 @@ class Column:
     ``made_of`` names delivered columns whose values, joined by a blank, are the time.
     ``was`` lists the names that the column had before, latest first: older versions are read, and files delivered by those names
     are taken, as if they had the new one. A name that stands there is never given to another column.
+    ``optional`` columns may be missing from a file, such as one of before the column was added: its rows have no value there.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Column:
     was: tuple[str, ...] = field(default=(), metadata={LATER: True})
     format: str | None = field(default=None, metadata={LATER: True})
     made_of: tuple[str, ...] = field(default=(), metadata={LATER: True})
+    optional: bool = field(default=False, metadata={LATER: True})
 
 
 @dataclass(frozen=True)

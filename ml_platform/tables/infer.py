@@ -130,6 +130,8 @@ def infer_table(paths: Sequence[Path], folder: Path | None = None) -> Inferred:
         questions.append(f"Each file holds rows of many days, so a row finds its day by {times[0].name}, whatever its file is called.")
     for name, format_ in formats.items():
         columns[name]["format"] = format_
+    for name in sample.optional & columns.keys() - set(key):
+        columns[name]["optional"] = True
     if apart:
         columns[joined]["made_of"] = [sample.was.get(n, n) for n in apart]
     contract: dict[str, Any] = {"columns": {n: body | _former(sample.was, n) for n, body in columns.items()}}

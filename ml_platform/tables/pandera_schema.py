@@ -91,10 +91,12 @@ def _column(pandera: Any, column: Column, is_key: bool, backend: Backend) -> Any
         for rule in column_rules(column, is_key)
         if not rule.name.startswith("not_null_")
     ]
-    nullable = column.nullable and not is_key
+    common = {
+        "nullable": column.nullable and not is_key, "required": not column.optional, "description": column.description or None,
+    }  # fmt: skip
     if backend == "polars":
-        return pandera.Column(polars_type(column.type), checks, nullable=nullable, description=column.description or None)
-    return pandera.Column(_pandas_type(column.type), checks, nullable=nullable, coerce=True, description=column.description or None)
+        return pandera.Column(polars_type(column.type), checks, **common)
+    return pandera.Column(_pandas_type(column.type), checks, coerce=True, **common)
 
 
 def _pandas_type(type_: str) -> Any:

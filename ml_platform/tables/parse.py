@@ -18,7 +18,7 @@ from ml_platform.tables.time_formats import TIMED, check_time_format
 from ml_platform.tables.types import check_literal, check_type
 
 _CONTRACT_KEYS = ("columns", "rules", "references", "max_rejected", "min_rows", "max_shrink", "extra_columns")
-_COLUMN_KEYS = ("type", "nullable", "description", "min", "max", "one_of", "matches", "zone", "format", "made_of", "was")
+_COLUMN_KEYS = ("type", "nullable", "optional", "description", "min", "max", "one_of", "matches", "zone", "format", "made_of", "was")
 _RULE_KEYS = ("name", "sql", "severity", "description")
 _REFERENCE_KEYS = ("columns", "in", "to", "severity")
 
@@ -29,8 +29,8 @@ def parse_contract(mapping: object, *, key: Sequence[str] = (), where: str) -> C
     Parameters
     ----------
     mapping : mapping
-        ``columns`` (name to type or to ``{type, nullable, description, min, max, one_of, matches, zone, format, made_of,
-        was}``), ``rules``
+        ``columns`` (name to type or to ``{type, nullable, optional, description, min, max, one_of, matches, zone,
+        format, made_of, was}``), ``rules``
         (``name, sql, severity, description``), ``references`` (``columns, in, to, severity``), ``max_rejected`` (share),
         ``min_rows``, ``max_shrink`` (share, ``10%`` or 0.1), ``extra_columns`` (``stop`` or ``ignore``).
     key : sequence of str
@@ -92,6 +92,14 @@ def _column(name: object, body: object, where: str, is_key: bool) -> Column:
         raise DeclarationError(f"{where}: nullable is true or false, got {nullable!r}.")
     if nullable and is_key:
         raise DeclarationError(f"{where} belongs to the key, so it cannot be nullable: leave 'nullable' out.")
+    optional = body.get("optional", False)
+    if not isinstance(optional, bool):
+        raise DeclarationError(f"{where}: optional is true or false, got {optional!r}.")
+    if optional and not nullable:
+        raise DeclarationError(
+            f"{where} is optional: rows of a file without it have no value there. "
+            f"{'It belongs to the key' if is_key else 'It is declared as never empty (nullable: false)'}: leave one of the two out."
+        )
     column = Column(
         name=str(name),
         type=check_type(body["type"], where),
@@ -102,6 +110,7 @@ def _column(name: object, body: object, where: str, is_key: bool) -> Column:
         was=_former_names(body.get("was"), where),
         format=_format(body.get("format"), str(body["type"]), where),
         made_of=_names(body.get("made_of"), f"{where}: made_of"),
+        optional=optional,
     )
     if column.made_of and (column.type not in TIMED or len(column.made_of) < 2):
         raise DeclarationError(f"{where}: made_of joins two or more delivered columns to a date or timestamp, as in made_of: [date, time].")
@@ -244,6 +253,8 @@ def _column_mapping(column: Column, is_key: bool) -> dict[str, Any]:
     body: dict[str, Any] = {"type": column.type}
     if column.nullable == is_key:
         body["nullable"] = column.nullable
+    if column.optional:
+        body["optional"] = True
     for name, value in (
         ("min", column.minimum),
         ("max", column.maximum),

@@ -33,9 +33,10 @@ def structure_problems(
         As of :func:`ml_platform.tables.casts.cast_column`.
     """
     problems = []
-    for name in contract.column_names:
-        if name not in delivered:
-            problems.append(f"column {name!r} is missing. {did_you_mean(name, delivered)}")
+    for column in contract.columns:
+        if column.name not in delivered and not column.optional:
+            may = "" if column.name in contract.key or not column.nullable else " If files may lack it, say 'optional: true'."
+            problems.append(f"column {column.name!r} is missing. {did_you_mean(column.name, delivered)}{may}")
     declared = set(contract.column_names)
     extra = [name for name in delivered if name not in declared]
     if extra and contract.extra_columns == "stop":

@@ -59,6 +59,19 @@ def orders(path: Path, by: str = ",", encoding: str = "utf-8", header: str = "or
 
 
 @folder
+def column_added(folder: Path) -> None:
+    """A file a day, with days missing, whose header gains a column at half time."""
+    by_day: dict[date, list[tuple[int, str, float, datetime]]] = {}
+    for row in purchases():
+        by_day.setdefault(row[3].date(), []).append(row)
+    for day, rows in by_day.items():
+        late = (day - START).days >= 60
+        if day.day % 11:
+            lines = [(n, c, a, f"{t:%Y-%m-%d %H:%M:%S}", *(["Y" if n % 2 else "N"] if late else [])) for n, c, a, t in rows]
+            write(folder / f"sales_{day:%Y%m%d}.csv", "receipt,customer,amount,sold_at" + ",card" * late, lines)
+
+
+@folder
 def one_csv(to: Path) -> None:
     orders(to / "orders.csv")
 

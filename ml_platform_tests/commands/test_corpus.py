@@ -97,6 +97,12 @@ def test_what_names_something_is_text_and_never_averaged(drafted):
     assert [f.get("column") for f in features] == ["amount", None]
 
 
+def test_a_column_that_some_files_lack_is_optional(drafted):
+    home, _ = drafted
+    columns = contract(home, "column_added", "sales")["columns"]
+    assert [name for name, body in columns.items() if body.get("optional")] == ["card"]
+
+
 def test_references_are_those_that_the_values_bear_out(drafted):
     home, _ = drafted
     found = {(*r["columns"], r["in"]) for r in contract(home, "two_roles", "games")["references"]}

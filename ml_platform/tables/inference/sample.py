@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +26,8 @@ _IS_VALUE = re.compile(r"[+-]?\d+([.,]\d+)?|\d{4}-\d{2}-\d{2}.*|")
 class Sample:
     """Rows to guess from, with the file's day as ``_day``, by names that need no quotes.
 
-    ``was`` maps them to the delivered names where these differ; ``left_out`` are columns that no contract can name.
+    ``was`` maps them to the delivered names where these differ; ``left_out`` are columns that no contract can name,
+    and ``optional`` those that some of the files lack.
     """
 
     rows: pa.Table
@@ -34,6 +35,7 @@ class Sample:
     was: Mapping[str, str]
     left_out: tuple[str, ...]
     unreadable: tuple[str, ...]
+    optional: frozenset[str] = frozenset()
 
 
 def sample_files(paths: Sequence[Path], folder: Path, pattern: Pattern) -> Sample:
@@ -77,7 +79,8 @@ def sample_files(paths: Sequence[Path], folder: Path, pattern: Pattern) -> Sampl
         joined = pa.concat_tables(parts, promote_options="permissive")
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise SourceError(f"The files {paths[0].name}... do not hold the same columns: {error}. Look at one table at a time.") from None
-    return _named(joined, is_text, [str(error) for error in unreadable])
+    lacked = {n for n in joined.column_names if any(n not in part.schema.names for part in parts)}
+    return _named(joined, is_text, [str(error) for error in unreadable], lacked)
 
 
 def _with_path_values(rows: pa.Table, values: Mapping[str, str | None]) -> pa.Table:
@@ -90,7 +93,7 @@ def _with_path_values(rows: pa.Table, values: Mapping[str, str | None]) -> pa.Ta
     return rows
 
 
-def _named(rows: pa.Table, is_text: bool, unreadable: Sequence[str]) -> Sample:
+def _named(rows: pa.Table, is_text: bool, unreadable: Sequence[str], lacked: Collection[str]) -> Sample:
     """Give columns names that need no quotes, and leave out those that no column of a contract can have."""
     left_out: list[str] = []
     names: dict[str, str] = {}
@@ -107,7 +110,8 @@ def _named(rows: pa.Table, is_text: bool, unreadable: Sequence[str]) -> Sample:
         raise SourceError(f"No column can be declared by its name ({', '.join(left_out)}): rename the columns, letters first.")
     kept = rows.select([*names, "_day"]).rename_columns([*names.values(), "_day"])
     was = {new: old for old, new in names.items() if new != old}
-    return Sample(kept, is_text, was, tuple(left_out), tuple(unreadable))
+    optional = frozenset(new for old, new in names.items() if old in lacked)
+    return Sample(kept, is_text, was, tuple(left_out), tuple(unreadable), optional)
 
 
 def _check_table(rows: pa.Table, file: str, *, is_text: bool) -> None:
