@@ -9,6 +9,7 @@ import dagster as dg
 from pydantic import Field
 
 from ml_platform.components.checks_alone import judge_alone
+from ml_platform.components.column_schemas import shown_columns
 from ml_platform.components.landed_runs import ONLY_LANDED
 from ml_platform.components.mappings import daily
 from ml_platform.components.publish import publish
@@ -135,7 +136,7 @@ def asset_of(plan: AssetPlan) -> dg.AssetsDefinition:
 def _spec(plan: AssetPlan, partitions_def: dg.PartitionsDefinition | None) -> dg.AssetSpec:
     metadata: dict[str, Any] = {"dagster/table_name": plan.project.lake_table(plan.layer, plan.name)}
     if plan.column_schema is not None:
-        metadata["dagster/column_schema"] = plan.column_schema
+        metadata |= shown_columns(plan.column_schema, is_table=plan.layer == "tables")
     if plan.pointer:
         metadata[POINTER_METADATA] = True
     description, branch = plan.description, branch_name()

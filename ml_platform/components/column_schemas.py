@@ -1,4 +1,6 @@
-"""The columns of feature tables and training sets as Dagster shows them: each feature with the sentence that says what it is."""
+"""The columns of tables, feature tables and training sets as Dagster shows them: each with the sentence that says what it is."""
+
+from typing import Any
 
 import dagster as dg
 
@@ -9,7 +11,28 @@ from ml_platform.tables.types import contract_columns
 from ml_platform.training.label_sql import bind_label
 from ml_platform.training.steps import STEP_TYPES, has_steps
 
+# Dagster opens a page with all columns under this key, before any metadata; under another name they are a link that opens them.
+IN_PLACE, BY_LINK = "dagster/column_schema", "columns"
+# So many lines of a table's own contract are what its reader came for.
+_MOST_IN_PLACE = 20
 _VALID_FROM = "The first cutoff for which the values of the row hold; they hold until the entity's next row."
+
+
+def shown_columns(schema: dg.TableSchema, *, is_table: bool) -> dict[str, Any]:
+    """Return columns as metadata of an asset.
+
+    The columns of a table stand on its page where they are few. A page whose reader comes for a plot or a verdict begins with that, and
+    has its columns, often hundreds, behind a link: none of them is left out.
+
+    Parameters
+    ----------
+    schema : TableSchema
+        The columns.
+    is_table : bool
+        Whether they are what the asset is about: the contract of a table.
+    """
+    in_place = is_table and len(schema.columns) <= _MOST_IN_PLACE
+    return {IN_PLACE: schema} if in_place else {BY_LINK: dg.MetadataValue.table_schema(schema)}
 
 
 def feature_columns(view: CompiledView, entity: tuple[str, ...]) -> dg.TableSchema | None:

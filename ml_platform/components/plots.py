@@ -8,7 +8,9 @@ None or not finite is not drawn:
 * ``roc``: curves, a list of {name, false_positive_rate, true_positive_rate, auc}, the model first; or one such curve by itself
 * ``size_curve``: sizes, quality (or auc), chosen (one of the sizes); error (of the quality), before_noise, baseline
 * ``drift``: columns, effects (as multiples of the size that matters), drifted (booleans), importance (shares or None)
-* ``scores``: edges (one more than bins), reference, current (shares of rows per bin)
+* ``scores``: edges (one more than bins), reference, current (shares of rows per bin); ``shown`` (what is current: a day, a window)
+* ``classes``: classes, reference, current (mean probability of each); ``shown``
+* ``bands``: at (names along the axis), reference and current ({low, middle, high}, each a list); ``along`` (the axis), ``shown``
 * ``rejected``: partitions, rows (delivered), rejected
 * ``confusion``: classes, counts (per class that was, how many rows were taken for each class)
 """
@@ -16,21 +18,33 @@ None or not finite is not drawn:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from ml_platform.components.axes import (
+    BAR_X,
+    BLUE,
+    BOTTOM,
+    FIRST_ROW,
+    LEFT,
+    ORANGE,
+    QUIET,
+    RIGHT,
+    ROW,
+    TOP,
+    Field,
+    number_of,
+    numbers_in,
+    or_zero,
+    short,
+    titled,
+)
 from ml_platform.components.inline_svg import INLINE_LIMIT, WIDTH, Picture, bars, dots, line, thinned
+from ml_platform.components.score_plots import draw_bands, draw_classes, draw_scores
 from ml_platform.core.errors import MlPlatformError, did_you_mean
 from ml_platform.pipeline.outcome import Plot
 
-LONGEST_NAME = 34
-# Where bars begin, beside their names; the rows of a bar chart, and its first row.
-BAR_X, ROW, FIRST_ROW = 200, 12, 22
-# The field of a plot with two axes, in picture units; y grows downwards.
-LEFT, RIGHT, TOP, BOTTOM = 30, WIDTH, 18, 130
-HEIGHT = 158
 MOST_DRIFT = 6.0
-BLUE, ORANGE, QUIET = "royalblue", "chocolate", "silver"
 
 Drawing = Callable[[Mapping[str, Any], int], Picture]
 
@@ -67,108 +81,51 @@ def draw(plot: Plot) -> str:
     return next(text for text in written if len(text) < INLINE_LIMIT)
 
 
-def _number(value: Any) -> float:
-    """Return a finite number, or NaN, which is not drawn."""
-    number = math.nan if value is None else float(value)
-    return number if math.isfinite(number) else math.nan
-
-
-def _numbers(values: Sequence[Any]) -> list[float]:
-    return [_number(value) for value in values]
-
-
-def _or_zero(value: float) -> float:
-    return 0.0 if math.isnan(value) else value
-
-
-def _short(name: Any, longest: int = LONGEST_NAME) -> str:
-    text = str(name)
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
-
-
-def _titled(title: str, height: int = HEIGHT) -> Picture:
-    picture = Picture(height)
-    picture.text(0, 11, title, font_weight="bold")
-    return picture
-
-
-class _Field:
-    """Where values of two axes lie in the picture."""
-
-    def __init__(self, xs: Iterable[float], ys: Iterable[float]) -> None:
-        self.x0, self.x1 = _ends(xs)
-        self.y0, self.y1 = _ends(ys)
-
-    def x(self, value: float) -> float:
-        return LEFT + (RIGHT - LEFT) * (value - self.x0) / (self.x1 - self.x0)
-
-    def y(self, value: float) -> float:
-        return BOTTOM - (BOTTOM - TOP) * (value - self.y0) / (self.y1 - self.y0)
-
-    def points(self, xs: Sequence[float], ys: Sequence[float]) -> list[tuple[float, float]]:
-        return [(self.x(x), self.y(y)) for x, y in zip(xs, ys, strict=True)]
-
-    def frame(self, picture: Picture, below: str, *, beside: str = "", form: str = ".3g") -> None:
-        """Draw the axes with their ends, and what lies on them."""
-        picture.curve(f"M{LEFT} {TOP}V{BOTTOM}H{RIGHT}", "black")
-        picture.text(0, TOP + 6, f"{self.y1:{form}}")
-        picture.text(0, BOTTOM, f"{self.y0:{form}}")
-        picture.text(LEFT, BOTTOM + 12, f"{self.x0:{form}}")
-        picture.text(RIGHT, BOTTOM + 12, f"{self.x1:{form}}", text_anchor="end")
-        picture.text(LEFT, BOTTOM + 24, f"{below}{f'; upwards: {beside}' if beside else ''}")
-
-
-def _ends(values: Iterable[float]) -> tuple[float, float]:
-    known = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
-    low, high = min(known), max(known)
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
-
-
 def _importance(data: Mapping[str, Any], rows: int) -> Picture:
-    values = [_or_zero(value) for value in _numbers(data["values"])]
+    values = [or_zero(value) for value in numbers_in(data["values"])]
     total = sum(values) or 1.0
     ranked = sorted(zip(data["features"], (value / total for value in values), strict=True), key=lambda pair: -pair[1])
     shown = ranked[:rows]
-    picture = _titled(f"Importance{f', {rows} of {len(ranked)} features' if len(ranked) > rows else ''}", FIRST_ROW + ROW * len(shown))
+    picture = titled(f"Importance{f', {rows} of {len(ranked)} features' if len(ranked) > rows else ''}", FIRST_ROW + ROW * len(shown))
     most = max(share for _, share in shown) or 1.0
     picture.path(
         bars([(WIDTH - BAR_X) * share / most for _, share in shown], x=BAR_X, first=FIRST_ROW, step=ROW), stroke=BLUE, stroke_width=8
     )
     for place, (name, share) in enumerate(shown):
-        picture.text(0, FIRST_ROW + 3 + ROW * place, f"{_short(name)} {share:.0%}")
+        picture.text(0, FIRST_ROW + 3 + ROW * place, f"{short(name)} {share:.0%}")
     return picture
 
 
 def _drift(data: Mapping[str, Any], rows: int) -> Picture:
-    found = list(zip(data["columns"], (_or_zero(e) for e in _numbers(data["effects"])), data["drifted"], data["importance"], strict=True))
+    found = list(zip(data["columns"], (or_zero(e) for e in numbers_in(data["effects"])), data["drifted"], data["importance"], strict=True))
     found.sort(key=lambda row: (not row[2], -(row[3] or 0.0), -row[1]))
     shown, moved = found[:rows], sum(bool(d) for d in data["drifted"])
-    picture = _titled(f"Drift: {moved} of {len(found)} columns; the line is what matters", FIRST_ROW + ROW * len(shown))
+    picture = titled(f"Drift: {moved} of {len(found)} columns; the line is what matters", FIRST_ROW + ROW * len(shown))
     unit = (WIDTH - BAR_X) / MOST_DRIFT
     for colour, is_moved in ((ORANGE, True), (BLUE, False)):
         lengths = [unit * min(effect, MOST_DRIFT) if bool(drifted) is is_moved else 0.0 for _, effect, drifted, _ in shown]
         picture.path(bars(lengths, x=BAR_X, first=FIRST_ROW, step=ROW), stroke=colour, stroke_width=8)
     picture.path(f"M{round(BAR_X + unit)} {FIRST_ROW - ROW // 2}v{ROW * len(shown)}", stroke="black")
     for place, (name, _, _, weight) in enumerate(shown):
-        picture.text(0, FIRST_ROW + 3 + ROW * place, _short(name) if weight is None else f"{_short(name)} {weight:.0%}")
+        picture.text(0, FIRST_ROW + 3 + ROW * place, short(name) if weight is None else f"{short(name)} {weight:.0%}")
     return picture
 
 
 def _calibration(data: Mapping[str, Any], points: int) -> Picture:
-    triples = list(zip(_numbers(data["predicted"]), _numbers(data["observed"]), _numbers(data["rows"]), strict=True))
+    triples = list(zip(numbers_in(data["predicted"]), numbers_in(data["observed"]), numbers_in(data["rows"]), strict=True))
     shown = thinned([t for t in triples if not any(map(math.isnan, t[:2]))], points)
     predicted, observed = [t[0] for t in shown], [t[1] for t in shown]
     known = [*predicted, *observed] or [0.0, 1.0]
     ends = [min(0.0, *known), max(known)]
-    field = _Field(ends, ends)
-    picture = _titled("Calibration: what was predicted, and what happened")
+    field = Field(ends, ends)
+    picture = titled("Calibration: what was predicted, and what happened")
     field.frame(picture, "mean prediction", beside="what happened", form=".2g")
     picture.path(line(field.points(ends, ends)), stroke=QUIET)
     placed = field.points(predicted, observed)
     picture.curve(line(placed), BLUE)
-    most = max((_or_zero(rows) for *_, rows in triples), default=0.0)
+    most = max((or_zero(rows) for *_, rows in triples), default=0.0)
     # Bins with less than a quarter of the largest one's rows are drawn smaller: they can lie off by chance.
-    few = [_or_zero(rows) < most / 4 for *_, rows in shown]
+    few = [or_zero(rows) < most / 4 for *_, rows in shown]
     for is_few, size in ((False, 7), (True, 4)):
         picture.path(
             dots(p for p, small in zip(placed, few, strict=True) if small is is_few), stroke=BLUE, stroke_width=size, stroke_linecap="round"
@@ -178,29 +135,29 @@ def _calibration(data: Mapping[str, Any], points: int) -> Picture:
 
 def _roc(data: Mapping[str, Any], points: int) -> Picture:
     curves = data.get("curves") or [data]
-    field = _Field([0, 1], [0, 1])
-    picture = _titled(f"ROC, area {', '.join(map(_area, curves))}")
+    field = Field([0, 1], [0, 1])
+    picture = titled(f"ROC, area {', '.join(map(_area, curves))}")
     field.frame(picture, "false positive rate", beside="true positive rate", form="g")
     picture.path(line(field.points([0, 1], [0, 1])), stroke=QUIET)
     for place, curve in reversed(list(enumerate(curves))):
-        pairs = thinned(list(zip(_numbers(curve["false_positive_rate"]), _numbers(curve["true_positive_rate"]), strict=True)), points)
+        pairs = thinned(list(zip(numbers_in(curve["false_positive_rate"]), numbers_in(curve["true_positive_rate"]), strict=True)), points)
         picture.curve(line(field.points([p[0] for p in pairs], [p[1] for p in pairs])), "gray" if place else BLUE)
     return picture
 
 
 def _area(curve: Mapping[str, Any]) -> str:
-    found = _number(curve["auc"])
-    name = f"{_short(curve['name'], 20)} " if "name" in curve else ""
+    found = number_of(curve["auc"])
+    name = f"{short(curve['name'], 20)} " if "name" in curve else ""
     return name + ("not known" if math.isnan(found) else f"{found:.3f}")
 
 
 def _size_curve(data: Mapping[str, Any], points: int) -> Picture:
-    sizes, quality = _numbers(data["sizes"]), _numbers(data["quality"] if "quality" in data else data["auc"])
-    errors = [_or_zero(e) for e in _numbers(data.get("error", [None] * len(sizes)))]
-    baseline, chosen, noise = (_number(data.get(key)) for key in ("baseline", "chosen", "before_noise"))
+    sizes, quality = numbers_in(data["sizes"]), numbers_in(data["quality"] if "quality" in data else data["auc"])
+    errors = [or_zero(e) for e in numbers_in(data.get("error", [None] * len(sizes)))]
+    baseline, chosen, noise = (number_of(data.get(key)) for key in ("baseline", "chosen", "before_noise"))
     spread = [q + sign * e for q, e in zip(quality, errors, strict=True) for sign in (-1, 1)]
-    field = _Field([*sizes, noise], [*spread, baseline])
-    picture = _titled(f"How many features are enough: {chosen:.0f}" if chosen in sizes else "How many features are enough")
+    field = Field([*sizes, noise], [*spread, baseline])
+    picture = titled(f"How many features are enough: {chosen:.0f}" if chosen in sizes else "How many features are enough")
     field.frame(picture, "features", beside="AUC on validation rows" if "auc" in data else "Gini or R² on validation rows")
     rows = thinned(list(zip(sizes, quality, errors, strict=True)), points)
     placed = field.points([r[0] for r in rows], [r[1] for r in rows])
@@ -217,31 +174,12 @@ def _size_curve(data: Mapping[str, Any], points: int) -> Picture:
     return picture
 
 
-def _scores(data: Mapping[str, Any], bins: int) -> Picture:
-    edges = _numbers(data["edges"])
-    sides = [[_or_zero(share) for share in _numbers(data[name])] for name in ("reference", "current")]
-    group = math.ceil(len(sides[0]) / bins)
-    sides = [[sum(side[n : n + group]) for n in range(0, len(side), group)] for side in sides]
-    starts = [*edges[:-1][::group], edges[-1]]
-    field = _Field(edges, [0.0, *(share for side in sides for share in side)])
-    picture = _titled("Scores: training rows (grey), this window (blue)")
-    field.frame(picture, "score", beside="share of rows", form=".2g")
-    for side, colour in zip(sides, (QUIET, BLUE), strict=True):
-        steps = "".join(f"V{round(field.y(share))}H{round(field.x(end))}" for share, end in zip(side, starts[1:], strict=True))
-        closed = f"M{LEFT} {BOTTOM}{steps}V{BOTTOM}"
-        if colour == QUIET:
-            picture.path(closed, fill="lightgray")
-        else:
-            picture.curve(closed, colour)
-    return picture
-
-
 def _rejected(data: Mapping[str, Any], columns: int) -> Picture:
-    delivered, rejected = ([_or_zero(value) for value in _numbers(data[name])] for name in ("rows", "rejected"))
+    delivered, rejected = ([or_zero(value) for value in numbers_in(data[name])] for name in ("rows", "rejected"))
     group = math.ceil(len(delivered) / columns)
     sums = [(sum(rejected[n : n + group]), sum(delivered[n : n + group])) for n in range(0, len(delivered), group)]
     shares = [bad / rows if rows else 0.0 for bad, rows in sums]
-    picture = _titled(f"Rejected: {sum(rejected):,.0f} rows of {sum(delivered):,.0f} delivered")
+    picture = titled(f"Rejected: {sum(rejected):,.0f} rows of {sum(delivered):,.0f} delivered")
     top = max(shares) or 0.01
     width = (RIGHT - LEFT) / len(shares)
     heights = [round((BOTTOM - TOP) * share / top) for share in shares]
@@ -261,7 +199,7 @@ def _confusion(data: Mapping[str, Any], size: int) -> Picture:
     counts = data["counts"]
     places = sorted(range(len(counts)), key=lambda n: (-sum(counts[n]), n))[:size]
     shown = f", {size} of {len(counts)} classes" if len(counts) > size else ""
-    picture = _titled(f"What was (lines), taken for what (columns, same order){shown}", FIRST_ROW + ROW * len(places))
+    picture = titled(f"What was (lines), taken for what (columns, same order){shown}", FIRST_ROW + ROW * len(places))
     width = min(30, (WIDTH - BAR_X) // len(places))
     cells = {
         (line_, column): counts[a][b] / (sum(counts[a]) or 1) for line_, a in enumerate(places) for column, b in enumerate(places)
@@ -270,7 +208,7 @@ def _confusion(data: Mapping[str, Any], size: int) -> Picture:
         d = "".join(f"M{BAR_X + width * x} {FIRST_ROW + ROW * y}h{width - 2}" for (y, x), share in cells.items() if low <= share < top)
         picture.path(d, stroke=BLUE, stroke_width=ROW - 2, opacity=opacity)
     for place, number in enumerate(places):
-        picture.text(0, FIRST_ROW + 3 + ROW * place, f"{_short(data['classes'][number], 24)} {cells[place, place]:.0%} right")
+        picture.text(0, FIRST_ROW + 3 + ROW * place, f"{short(data['classes'][number], 24)} {cells[place, place]:.0%} right")
     return picture
 
 
@@ -283,7 +221,9 @@ _DRAWINGS: dict[str, tuple[Any, ...]] = {
     "roc": (_roc, range(40, 1, -2), ("curves",), ("false_positive_rate", "true_positive_rate", "auc")),
     "size_curve": (_size_curve, range(20, 1, -1), ("sizes", "quality", "chosen"), ("sizes", "auc", "chosen")),
     "drift": (_drift, _ROWS, ("columns", "effects", "drifted", "importance")),
-    "scores": (_scores, range(24, 1, -1), ("edges", "reference", "current")),
+    "scores": (draw_scores, range(24, 1, -1), ("edges", "reference", "current")),
+    "classes": (draw_classes, _ROWS, ("classes", "reference", "current")),
+    "bands": (draw_bands, range(40, 1, -1), ("at", "reference", "current")),
     "confusion": (_confusion, range(8, 0, -1), ("classes", "counts")),
     "rejected": (_rejected, range(60, 1, -4), ("partitions", "rows", "rejected")),
 }

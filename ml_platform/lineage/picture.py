@@ -30,8 +30,8 @@ _TITLE, _TEXT = 12, 10.5
 _MARGIN, _HEADER, _PADDING, _LINE_HEIGHT = 18, 30, 9, 14
 # Mean widths in ems, bold names first, as DejaVu Sans (the widest of the usual fonts) has them for such text: it must not leave its box.
 _NAME_LETTER, _LETTER = 0.6, 0.56
-# Of a sketch: the width of a letter, and of the column in which the UI shows it on a window of 1,600 pixels.
-_LETTER_WIDTH, _WIDEST_SKETCH = 7, 590
+# Of a sketch: the width of a letter, the height of a row of boxes, and the width of the column in which a window of 1,500 pixels shows it.
+_LETTER_WIDTH, _ROW_HEIGHT, _WIDEST_SKETCH = 7, 46, 400
 _LONGEST_NAME = 34
 _IS_NAME = ' class="n"'
 
@@ -79,27 +79,39 @@ def draw(lineage: Lineage) -> str:
 
 
 def sketch(lineage: Lineage) -> str:
-    """Draw one box per layer, in as few characters as can be: the text is two lines of equally wide letters, padded to the boxes."""
+    """Draw one box per layer, in as few characters as can be: of each row of boxes two lines of equally wide letters, padded to the boxes.
+
+    What does not fit beside the others goes on in the next row: a page shows the picture in a column that is narrower than a window.
+    """
     layers = [_Layer.of(name, list(found)) for name, found in groupby(table_uses(lineage.versions), key=lambda use: layer_of(use.table))]
-    boxes = names = texts = ""
-    x = 0
-    for layer in layers:
-        letters = max(len(layer.name), len(layer.text)) + 1
-        width = letters * _LETTER_WIDTH
-        line = "" if layer is layers[-1] else f"m{width} 18h{_LETTER_WIDTH}"
-        boxes += f"M{x} 0h{width}v36h-{width}z{line}"
-        names += layer.name.ljust(letters + 1)
-        texts += layer.text.ljust(letters + 1)
-        x += width + _LETTER_WIDTH
-    width = x - _LETTER_WIDTH + 8
-    shown = min(width, _WIDEST_SKETCH)
-    shape = f"x='4' xml:space='preserve' textLength='{x}'"
+    rows = _rows(layers)
+    boxes = written = ""
+    for number, row in enumerate(rows):
+        x, y = 0, _ROW_HEIGHT * number
+        for layer in row:
+            into = f"M{x - _LETTER_WIDTH} {y + 18}h{_LETTER_WIDTH}" if layer is not layers[0] else ""
+            boxes += f"{into}M{x} {y}h{layer.width}v36h-{layer.width}z"
+            x += layer.width + _LETTER_WIDTH
+        for line, bold in ((0, " font-weight='700'"), (1, "")):
+            words = "".join((layer.text if line else layer.name).ljust(layer.letters + 1) for layer in row)
+            written += f"<text x='4' y='{y + 15 + 15 * line}' textLength='{x}'{bold}>{words}</text>"
+    width = max(sum(layer.width + _LETTER_WIDTH for layer in row) for row in rows) + _LETTER_WIDTH
+    height = _ROW_HEIGHT * len(rows)
     return (
-        f"<svg xmlns='http://www.w3.org/2000/svg' width='{shown}' height='{44 * shown // width}' viewBox='-4 -4 {width} 44' "
-        f"font-family='monospace' font-size='12'><path d='M-4-4H{x}v44H-4z' fill='{PAPER}'/>"
-        f"<path d='{boxes}' fill='#e8f1fb' stroke='{LINE}'/>"
-        f"<text y='15' {shape} font-weight='700'>{names}</text><text y='30' {shape}>{texts}</text></svg>"
+        f"<svg xmlns='http://www.w3.org/2000/svg' width='{width}' viewBox='-8 -4 {width} {height}' xml:space='preserve' "
+        f"style='background:{PAPER}' font-family='monospace' font-size='12'>"
+        f"<path d='{boxes}' fill='#e8f1fb' stroke='{LINE}'/>{written}</svg>"
     )
+
+
+def _rows(layers: Sequence[_Layer]) -> list[list[_Layer]]:
+    """Return the layers in rows that are no wider than a page shows."""
+    rows: list[list[_Layer]] = [[]]
+    for layer in layers:
+        if rows[-1] and sum(one.width + _LETTER_WIDTH for one in [*rows[-1], layer]) > _WIDEST_SKETCH:
+            rows.append([])
+        rows[-1].append(layer)
+    return rows
 
 
 def as_markdown(svg: str) -> str:
@@ -121,6 +133,16 @@ class _Layer:
 
     name: str
     text: str
+
+    @property
+    def letters(self) -> int:
+        """How many letters wide its box is."""
+        return max(len(self.name), len(self.text)) + 1
+
+    @property
+    def width(self) -> int:
+        """The width of its box."""
+        return self.letters * _LETTER_WIDTH
 
     @classmethod
     def of(cls, name: str, uses: Sequence[TableUse]) -> _Layer:

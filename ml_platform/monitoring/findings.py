@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ml_platform.monitoring.decision import Decision
 from ml_platform.monitoring.drift import ColumnDrift
 from ml_platform.monitoring.incidents import Incident
-
-SCORE_BINS = 20
 
 
 def drift_rows(verdicts: Sequence[ColumnDrift]) -> tuple[dict[str, Any], ...]:
@@ -44,29 +39,6 @@ def drift_figure(verdicts: Sequence[ColumnDrift], missing_limit: float) -> dict[
         "drifted": [v.drifted for v in verdicts],
         "importance": [v.importance for v in verdicts],
     }
-
-
-def score_figure(reference: NDArray[np.float64], current: NDArray[np.float64], *, bins: int = SCORE_BINS) -> dict[str, list[float]]:
-    """Return the data of the score plot: shares of rows in bins of equal width, over both samples.
-
-    Parameters
-    ----------
-    reference, current : ndarray of shape (rows,)
-        Scores; those that are not finite are left out.
-    bins : int
-        How many.
-
-    Returns
-    -------
-    dict
-        ``edges`` (bins + 1), ``reference`` and ``current`` (bins, each with sum 1); empty lists where a side has no score.
-    """
-    sides = [side[np.isfinite(side)] for side in (reference, current)]
-    if not all(side.size for side in sides):
-        return {"edges": [], "reference": [], "current": []}
-    edges = np.histogram_bin_edges(np.concatenate(sides), bins=bins)
-    before, now = (np.histogram(side, bins=edges)[0] / side.size for side in sides)
-    return {"edges": edges.tolist(), "reference": before.tolist(), "current": now.tolist()}
 
 
 def decision_text(decision: Decision, incident: Incident | None, performance: Mapping[str, Any] | None) -> str:

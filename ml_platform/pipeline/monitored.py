@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ml_platform.core.names import parse_table
 from ml_platform.lake.version import Version
 from ml_platform.monitoring.drift import RULE, ColumnDrift
-from ml_platform.monitoring.findings import decision_text, drift_figure, drift_rows, score_figure
+from ml_platform.monitoring.findings import decision_text, drift_figure, drift_rows
 from ml_platform.monitoring.monitored_day import MonitoredDay
+from ml_platform.monitoring.score_figures import plotted_columns
 from ml_platform.pipeline.champion import name_of
 from ml_platform.pipeline.outcome import CheckOutcome, Markdown, Plot, page_of
-from ml_platform.pipeline.predictions import SCORE
+from ml_platform.pipeline.score_plot import score_plot
 from ml_platform.pipeline.watched import Champion, Watched
 from ml_platform.pipeline.workspace import Workspace
+from ml_platform.training.steps import has_steps
 
 REPORT_FILE = "report.html"
 FIGURES = ("auc", "error", "log_loss", "coverage")
@@ -84,13 +87,14 @@ def metadata_of(workspace: Workspace, watched: Watched, newest: Found | None, pa
     if newest is None:
         return {}
     monitored, champion = newest.monitored, newest.champion
-    scores = watched.rows(newest.day, champion, [SCORE])[SCORE].to_numpy()
+    steps = has_steps(workspace.project.problem(parse_table(champion.version.table).name).problem)
+    scores = watched.rows(newest.day, champion, plotted_columns(champion.columns, steps=steps))
     metadata: dict[str, Any] = {
         "decision": Markdown(
             decision_text(monitored.record.decision, monitored.incident, monitored.performance) if monitored.record.decision else ""
         ),
         "drift": Plot("drift", drift_figure(newest.verdicts, RULE.missing_effect)),
-        "scores": Plot("scores", score_figure(champion.reference[SCORE].to_numpy(), scores)),
+        "scores": score_plot(champion.target, champion.reference, scores, "this window"),
         "champion_version": champion.version.id,
         "scored_by": name_of(champion.version, champion.role),
     }

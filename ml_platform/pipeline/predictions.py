@@ -30,6 +30,7 @@ from ml_platform.pipeline.model import load_model
 from ml_platform.pipeline.outcome import Outcome, PartitionOutcome
 from ml_platform.pipeline.problem_reach import active_reach
 from ml_platform.pipeline.problem_rows import feature_versions_of, spine_times, versions_of
+from ml_platform.pipeline.score_plot import plot_of_day
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem
 from ml_platform.training.spine import CUTOFF, TIME
@@ -93,7 +94,8 @@ def materialize_predictions(workspace: Workspace, problem_name: str, partitions:
     if held.rows:
         metadata["not scored"] = f"{sum(held.rows.values())} rows are not scored yet. {held.says}"
     if versions:
-        metadata |= lineage_metadata(workspace, versions[max(versions)])
+        newest = versions[max(versions)]
+        metadata = {"scores": plot_of_day(workspace, problem_name, newest), **metadata, **lineage_metadata(workspace, newest)}
     return Outcome(commit, outcomes, metadata=metadata)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -16,18 +15,17 @@ from ml_platform.core.intervals import DAY, shift_day
 from ml_platform.lake.duck import session
 from ml_platform.lake.version import Version
 from ml_platform.models.contender import Role
-from ml_platform.models.model_file import BASELINE, BASELINE_SCORE, REFERENCE
 from ml_platform.models.task import Task
 from ml_platform.monitoring.performance import Performance, realized, realized_classes
 from ml_platform.monitoring.profile import Layout, Profile, added, layout_of, profile_of, profiles_by
-from ml_platform.pipeline.champion import champion_history
 from ml_platform.pipeline.hindsight import CARD, first_unseen_day
 from ml_platform.pipeline.predictions import MODEL_VERSION, SCORE, SCORED_AT
+from ml_platform.pipeline.reference_rows import reference_rows, roles_of
 from ml_platform.pipeline.remembered import Remembered
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem
 from ml_platform.training.labels import LABEL
-from ml_platform.training.target import CLASS, class_column, is_score_column, quantile_column
+from ml_platform.training.target import CLASS, Target, class_column, is_score_column, quantile_column
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,6 +51,11 @@ class Champion:
     task: Task
     scale: float
     quantiles: tuple[float, ...] = ()
+
+    @property
+    def target(self) -> Target:
+        """What it answers."""
+        return Target(self.task, tuple(self.version.properties.get("classes", ())), self.quantiles)
 
     @property
     def columns(self) -> list[str]:
@@ -183,7 +186,7 @@ def read_watched(workspace: Workspace, problem: CompiledProblem, days: Sequence[
     predictions = _heads(workspace, "predictions", problem, shift_day(min(days), 1 - window_days), max(days), at)
     outcomes = _heads(workspace, "outcomes", problem, shift_day(min(days), 1 - outcome_days - maturity_days), max(days), at)
     holds, scored_by = _scored_by(workspace, predictions)
-    roles: dict[int, Role] = {j.model_version: j.role for j in champion_history(workspace, problem.name) if j.verdict == "promoted"}
+    roles = roles_of(workspace, problem.name)
     champions = {model: read_champion(workspace, model, roles.get(model, "model")) for model in holds}
     return Watched(
         workspace, window_days, outcome_days, maturity_days, predictions, scored_by, champions,
@@ -206,12 +209,11 @@ def read_champion(workspace: Workspace, version_id: int, role: Role = "model") -
 
 def _read_champion(workspace: Workspace, version: Version, role: Role) -> Champion:
     training_date = version.properties.get("training_date", version.partition)
-    if REFERENCE not in {file.name for file in version.files} or not training_date:
+    if not training_date:
         raise ModelError(
-            f"Model version {version.id} of {version.table!r} has no {REFERENCE} or no training date: its scores cannot be compared "
-            "with anything. Materialize the model's partition again, and promote that version."
+            f"Model version {version.id} of {version.table!r} has no training date. Materialize its partition again, and promote that version."
         )
-    reference = _scored_by_role(pl.read_parquet(io.BytesIO(workspace.lake.artifact(version, REFERENCE))), version, role)
+    reference = reference_rows(workspace, version, role)
     card = _card(workspace, version)
     task: Task = card["model"]["task"]
     with session() as con:
@@ -232,20 +234,6 @@ def _read_champion(workspace: Workspace, version: Version, role: Role) -> Champi
         scale=float(spread) if isinstance(spread, float) and spread > 0 else 1.0,
         quantiles=tuple(version.properties.get("quantiles", ())),
     )
-
-
-def _scored_by_role(reference: pl.DataFrame, version: Version, role: Role) -> pl.DataFrame:
-    """Return the reference rows with the scores of one of the version's two models as their only score."""
-    of_baseline = [name for name in reference.columns if name.startswith(BASELINE_SCORE) or name == f"{BASELINE}{CLASS}"]
-    if role == "model":
-        return reference.drop(of_baseline)
-    if BASELINE_SCORE not in reference.columns:
-        raise ModelError(
-            f"Model version {version.id} of {version.table!r} was made before its baseline could serve, and has no scores of it to compare "
-            "with. Materialize the model's partition again, and promote that version."
-        )
-    own = [name.removeprefix(BASELINE) for name in of_baseline]
-    return reference.drop(own).rename(dict(zip(of_baseline, own, strict=True)))
 
 
 def _card(workspace: Workspace, model: Version | int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from ml_platform.components.column_schemas import BY_LINK, IN_PLACE
 from ml_platform.definitions import defs
 
 GOLDEN = Path(__file__).with_name("asset_specs.golden.json")
@@ -27,7 +28,8 @@ def describe() -> dict[str, Any]:
 
 
 def _describe(spec: dg.AssetSpec, checks: list[str]) -> dict[str, Any]:
-    schema = spec.metadata.get("dagster/column_schema")
+    linked = spec.metadata.get(BY_LINK)
+    schema = spec.metadata.get(IN_PLACE) if linked is None else linked.schema
     return {
         "group": spec.group_name,
         "description": spec.description,
@@ -40,6 +42,7 @@ def _describe(spec: dg.AssetSpec, checks: list[str]) -> dict[str, Any]:
         "automation": None if spec.automation_condition is None else spec.automation_condition.get_label(),
         "fresh": spec.freshness_policy is not None,
         "columns": None if schema is None else [f"{c.name}: {c.type}" for c in schema.columns],
+        "columns are": None if schema is None else "a link" if linked is not None else "in place",
         "checks": checks,
     }
 

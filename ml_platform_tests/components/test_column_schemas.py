@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from ml_platform.components.column_schemas import feature_columns, training_columns
+from ml_platform.components.column_schemas import BY_LINK, IN_PLACE, feature_columns, shown_columns, training_columns
 from ml_platform.components.opening import open_project
 from ml_platform.pipeline.feature_values import resolve_features
 from ml_platform_tests.components.test_feature_view import write
@@ -46,5 +46,21 @@ def test_the_assets_carry_them(tmp_path, monkeypatch):
 
     graph = tree_of(write(tmp_path, monkeypatch)).build_defs().resolve_asset_graph()
     for name in (["features", "spending__customer"], ["training", "buys_again"]):
-        schema = graph.get(dg.AssetKey(["shop", *name])).metadata["dagster/column_schema"]
+        metadata = graph.get(dg.AssetKey(["shop", *name])).metadata
+        # Under Dagster's own key they would stand before the plots and verdicts that a reader comes for.
+        assert IN_PLACE not in metadata
+        schema = metadata[BY_LINK].schema
         assert any(c.description and "per customer" in c.description for c in schema.columns)
+
+
+def test_a_table_begins_with_its_columns_while_they_are_few(tmp_path, monkeypatch):
+    from ml_platform_tests.components.shop import tree_of
+
+    graph = tree_of(write(tmp_path, monkeypatch)).build_defs().resolve_asset_graph()
+    table = graph.get(dg.AssetKey(["shop", "tables", "orders"]))
+    assert IN_PLACE in table.metadata
+    columns = [dg.TableColumn(f"c{n}", "BIGINT") for n in range(21)]
+    assert list(shown_columns(dg.TableSchema(columns[:20]), is_table=True)) == [IN_PLACE]
+    wide = shown_columns(dg.TableSchema(columns), is_table=True)
+    assert list(wide) == [BY_LINK]
+    assert len(wide[BY_LINK].schema.columns) == 21

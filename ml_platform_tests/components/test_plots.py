@@ -28,6 +28,18 @@ DATA = {
         "importance": [1 / 70] * 70 + [None],
     },
     "scores": {"edges": [i / 20 for i in range(21)], "reference": [0.05] * 20, "current": [(20 - i) / 210 for i in range(20)]},
+    "classes": {
+        "classes": [f"a class with quite a long name {i}" for i in range(60)],
+        "reference": [1 / 60] * 60,
+        "current": [i / 1830 for i in range(60)],
+    },
+    "bands": {
+        "at": [str(i) for i in range(90)],
+        "along": "rows by tenth, from the lowest to the highest median",
+        "shown": "2024-02-29",
+        "reference": {end: [1e6 * (i % 7 + n) for i in range(90)] for n, end in enumerate(("low", "middle", "high"))},
+        "current": {end: [1e6 * (i % 5 + n) for i in range(90)] for n, end in enumerate(("low", "middle", "high"))},
+    },
     "confusion": {
         "classes": [f"a class with quite a long name {i}" for i in range(12)],
         "counts": [[90 if i == j else 10 * ((i + j) % 3) for j in range(12)] for i in range(12)],
@@ -41,6 +53,12 @@ HOLES = {
     "size_curve": {"sizes": [8], "auc": [math.nan], "chosen": 30, "baseline": None},
     "drift": {"columns": ["a"], "effects": [math.inf], "drifted": [True], "importance": [None]},
     "scores": {"edges": [0, 1], "reference": [1.0], "current": [None]},
+    "classes": {"classes": ["a", "b"], "reference": [1.0, None], "current": [None, None]},
+    "bands": {
+        "at": ["1", "2"],
+        "reference": {"low": [None, 1.0], "middle": [None, 2.0], "high": [None, math.inf]},
+        "current": {"low": [None, None], "middle": [1.0, None], "high": [None, None]},
+    },
     "confusion": {"classes": ["a", "b"], "counts": [[0, 0], [1, 0]]},
     "rejected": {"partitions": [None], "rows": [0], "rejected": [0]},
 }

@@ -1,10 +1,7 @@
 from datetime import UTC, datetime
 
-import numpy as np
-import pytest
-
 from ml_platform.monitoring.decision import Decision
-from ml_platform.monitoring.findings import decision_text, score_figure
+from ml_platform.monitoring.findings import decision_text
 from ml_platform.monitoring.incidents import Incident
 
 NOW = datetime(2013, 12, 2, tzinfo=UTC)
@@ -27,11 +24,3 @@ def test_a_decision_in_words():
 
 def test_no_retraining_in_words():
     assert decision_text(Decision("abc", False, (), ("quiet",), "2013-12-02", NOW), None, None).startswith("**No retraining**")
-
-
-def test_scores_are_shares_over_common_bins():
-    figure = score_figure(np.array([0.1, 0.2, np.nan]), np.array([0.9, 0.9]), bins=4)
-    assert figure["edges"] == pytest.approx([0.1, 0.3, 0.5, 0.7, 0.9])
-    assert figure["reference"] == [1, 0, 0, 0]
-    assert figure["current"] == [0, 0, 0, 1]
-    assert score_figure(np.array([np.nan]), np.array([0.9]))["edges"] == []

@@ -275,7 +275,7 @@ def test_a_model_without_its_training_rows_is_refused(world):
     staged = world.lake.stage_artifact("air/models/late", "2013-01-16", {"card.json": b"{}"}, properties={"training_date": "2013-01-16"})
     (model,) = world.lake.publish([staged]).versions
     world.score(["2013-01-16"], model)
-    with pytest.raises(ModelError, match=r"has no reference\.parquet or no training date"):
+    with pytest.raises(ModelError, match=r"has no reference\.parquet: its scores cannot be compared"):
         live(world, ["2013-01-16"])
 
 
