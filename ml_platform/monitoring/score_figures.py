@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_platform.training.steps import STEP
+from ml_platform.training.steps import STEP, STEPS_AHEAD
 from ml_platform.training.target import SCORE, Target, class_column, is_score_column, quantile_column
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ _BAND = (10, 90)
 
 
 def plotted_columns(columns: Sequence[str], *, steps: bool) -> list[str]:
-    """Return the columns that a plot of scores is made from, of those that are there; ``step`` is one only where a forecast has steps."""
-    return [name for name in columns if is_score_column(name) or (steps and name == STEP)]
+    """Return the columns that a plot of scores is made from, of those that are there; the step only where a forecast has steps."""
+    return [name for name in columns if is_score_column(name) or (steps and name in (STEP, STEPS_AHEAD))]
 
 
 def scores_by_question(target: Target, reference: pl.DataFrame, current: pl.DataFrame) -> tuple[str, dict[str, Any]]:
@@ -37,7 +37,7 @@ def scores_by_question(target: Target, reference: pl.DataFrame, current: pl.Data
     target : Target
         What the model answers.
     reference, current : DataFrame
-        Scores of the training rows and of the rows that are looked at: the columns of ``target`` and, of a forecast, ``step``.
+        Scores of the training rows and of the rows that are looked at: the columns of ``target``, and the step of a forecast.
 
     Returns
     -------
@@ -47,8 +47,8 @@ def scores_by_question(target: Target, reference: pl.DataFrame, current: pl.Data
     """
     if target.task == "multiclass":
         return "classes", class_figure(target.classes, reference, current)
-    if STEP in current.columns:
-        return "bands", _by_step(target, reference, current)
+    if step := _step(current):
+        return "bands", _by_step(target, reference, current, step)
     if target.task == "quantiles":
         return "bands", _by_tenth(target, reference, current)
     numbers = target.task == "regression"
@@ -94,14 +94,19 @@ def class_figure(classes: Sequence[str], reference: pl.DataFrame, current: pl.Da
     return {"classes": order, "reference": [before[name] for name in order], "current": [now[name] for name in order]}
 
 
-def _by_step(target: Target, reference: pl.DataFrame, current: pl.DataFrame) -> dict[str, Any]:
+def _step(rows: pl.DataFrame) -> str | None:
+    """Return the column that says which step a row is of: its key, or the feature of that."""
+    return next((name for name in (STEP, STEPS_AHEAD) if name in rows.columns), None)
+
+
+def _by_step(target: Target, reference: pl.DataFrame, current: pl.DataFrame, column: str) -> dict[str, Any]:
     import polars as pl
 
-    steps = current[STEP].unique().sort().to_list()
-    now = [_band(target, current.filter(pl.col(STEP) == step)) for step in steps]
+    steps = current[column].drop_nulls().unique().sort().to_list()
+    now = [_band(target, current.filter(pl.col(column) == step)) for step in steps]
     # A model that did not choose the step as a feature keeps no step of its training rows: they are one band.
-    known = STEP in reference.columns
-    before = [_band(target, reference.filter(pl.col(STEP) == step) if known else reference) for step in steps]
+    known = _step(reference)
+    before = [_band(target, reference.filter(pl.col(known) == step) if known else reference) for step in steps]
     return _bands("step", [str(step) for step in steps], before, now)
 
 

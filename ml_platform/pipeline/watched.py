@@ -211,7 +211,7 @@ def _read_champion(workspace: Workspace, version: Version, role: Role) -> Champi
     training_date = version.properties.get("training_date", version.partition)
     if not training_date:
         raise ModelError(
-            f"Model version {version.id} of {version.table!r} has no training date. Materialize its partition again, and promote that version."
+            f"Model version {version.id} of {version.table!r} has no training date. Materialize the model again, and promote that version."
         )
     reference = reference_rows(workspace, version, role)
     card = _card(workspace, version)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # Columns of a spine with steps: which step a row is of, from 1 on, and when it begins.
 STEP, STARTS = "step", "step_starts"
+# The feature that a model knows the step by.
+STEPS_AHEAD = "steps_ahead"
 STEP_TYPES = {STEP: "BIGINT", STARTS: "TIMESTAMP WITH TIME ZONE"}
 MAX_STEPS = 400
 
@@ -61,7 +63,7 @@ def step_features(problem: Problem) -> tuple[FeatureDefinition, ...]:
     if not has_steps(problem):
         return ()
     length, told = problem.label.horizon, format_duration(problem.label.horizon)
-    found = {"steps_ahead": ("BIGINT", STEP, f"Which of the next stretches of {told} the row is about, 1 for the first.")}
+    found = {STEPS_AHEAD: ("BIGINT", STEP, f"Which of the next stretches of {told} the row is about, 1 for the first.")}
     if length < 7 * DAY:
         found["step_weekday"] = ("BIGINT", f"isodow({STARTS})", "The day of the week on which the step begins, 1 for Monday (UTC).")
     if length < DAY:

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from sklearn.metrics import log_loss, mean_pinball_loss
 
+from ml_platform.components.plots import draw
 from ml_platform.core.intervals import shift_day
 from ml_platform.lineage.columns import column_sources, known_definitions
 from ml_platform.pipeline.champion import champion_history, materialize_champion
@@ -42,12 +43,13 @@ def made(tmp_path_factory):
     """The league with a model of its results and one of its goals, the days after it scored, observed and monitored."""
     project = world.league(tmp_path_factory.mktemp("league"), world.PROBLEM + GOALS)
     workspace = project.open().workspace
+    project.scored = {}
     for problem in ("result", "goals"):
         outcome = world.trained(workspace, problem)
         if problem == "result":
             project.shown = outcome.metadata
-        for materialize in (materialize_predictions, materialize_outcomes):
-            materialize(workspace, problem, SERVED)
+        project.scored[problem] = materialize_predictions(workspace, problem, SERVED).metadata
+        materialize_outcomes(workspace, problem, SERVED)
         materialize_monitoring(workspace, problem, SERVED[-1:], report="never")
     return project
 
@@ -178,6 +180,23 @@ def test_the_page_of_a_model_of_classes_in_dagster(made, tmp_path):
     assert [record.data["class"] for record in shown["classes"].records] == CLASSES
     assert "taken for draw" in shown["confusion"].records[0].data
     assert shown["confusion_picture"].value.startswith("![confusion](<data:image/svg+xml,")
+
+
+def test_the_page_of_the_predictions_begins_with_a_plot_that_fits_the_question(made, workspace):
+    for scored in made.scored.values():
+        assert next(iter(scored)) == "scores"
+    classes, tenths = (made.scored[problem]["scores"] for problem in ("result", "goals"))
+    assert (classes.kind, tenths.kind) == ("classes", "bands")
+    assert sorted(classes.data["classes"]) == CLASSES
+    newest = rows_of(workspace, "predictions", "result", SERVED[-1:])
+    for name, chance in zip(classes.data["classes"], classes.data["current"], strict=True):
+        assert chance == pytest.approx(newest[f"_score_{name.replace(' ', '_')}"].mean())
+    assert sum(classes.data["reference"]) == pytest.approx(1)
+    middle = tenths.data["reference"]["middle"]
+    assert middle == sorted(middle)
+    assert all(low <= high for low, high in zip(tenths.data["current"]["low"], tenths.data["current"]["high"], strict=True))
+    for plot in (classes, tenths):
+        assert draw(plot).startswith(f"![{plot.kind}](<data:image/svg+xml,")
 
 
 def test_the_parts_of_a_score_are_made_from_what_the_score_is(workspace):

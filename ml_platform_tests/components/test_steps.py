@@ -82,7 +82,7 @@ def stores(tmp_path_factory):
     materialize_features(workspace, "recent", ("store",), DAYS)
     shown = trained(workspace, "turnover", [TRAINED]).metadata
     served = [day for day in DAYS if day >= TRAINED]
-    materialize_predictions(workspace, "turnover", served)
+    project.scored = materialize_predictions(workspace, "turnover", served).metadata
     materialize_outcomes(workspace, "turnover", served)
     materialize_monitoring(workspace, "turnover", DAYS[-1:], report="never")
     return project, shown
@@ -117,6 +117,19 @@ def test_the_page_of_the_model_says_how_good_each_step_is(stores):
     rows = stores[1]["by_step"].rows
     assert [row["step"] for row in rows] == [1, 2, 3]
     assert all(0 < row["RMSE"] < row["RMSE of the baseline"] for row in rows)
+
+
+@pytest.mark.slow
+def test_the_page_of_the_predictions_shows_each_step_beside_that_of_the_training_rows(stores):
+    plot = stores[0].scored["scores"]
+    assert next(iter(stores[0].scored)) == "scores"
+    assert plot.kind == "bands"
+    assert plot.data["at"] == [str(n + 1) for n in range(STEPS)]
+    for side in ("reference", "current"):
+        low, middle, high = (np.array(plot.data[side][end]) for end in ("low", "middle", "high"))
+        assert (low < middle).all()
+        assert (middle < high).all()
+        assert len(set(middle)) == STEPS, "every step is that of its own rows"
 
 
 @pytest.mark.slow
