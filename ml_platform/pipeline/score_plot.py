@@ -42,7 +42,7 @@ def plot_of_day(workspace: Workspace, problem_name: str, day: Version) -> Plot |
     """
     steps = has_steps(workspace.project.problem(problem_name).problem)
     rows = workspace.lake.read_versions([day], columns=[*plotted_columns(day.schema.names, steps=steps), MODEL_VERSION]).pl()
-    model = workspace.lake.version(rows[MODEL_VERSION].mode().max())
+    model = workspace.lake.version(max(rows[MODEL_VERSION].mode().to_list()))
     role = roles_of(workspace, problem_name).get(model.id, "model")
     try:
         reference = _REFERENCES.get((model, role, steps), lambda: _scores_of(workspace, model, role, steps=steps))
