@@ -96,6 +96,15 @@ class Table(Declared):
             examples=["are_empty"],
         ),
     ] = "stop"
+    longest_silence: Annotated[
+        str | None,
+        Field(
+            description="For how long a feed with `missing_days: are_empty` can be silent while it is alive. A day behind its newest file "
+            "is not known yet until a later file comes; with this it counts as empty `late_after` (and `delay`) after it is over, if the "
+            "newest file lies at most so long before it.",
+            examples=["10d"],
+        ),
+    ] = None
     lost_days: Annotated[
         list[str],
         Field(
@@ -141,6 +150,7 @@ class Table(Declared):
             publish=publish,
             every=self._every(where),
             missing_days=self.missing_days,  # type: ignore[arg-type] - checked above
+            longest_silence=self.length_or_none(self.longest_silence, "longest_silence"),
             lost_days=frozenset(_day(day, where) for day in self.lost_days),
             owners=tuple(self.owners),
             tags=dict(self.tags),

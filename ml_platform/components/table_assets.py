@@ -61,7 +61,7 @@ def follows_days_of(
             waiting += list(table.reads)
         elif table.partitions is not None:
             found[table.name] = table
-    # Of days without files that are empty by declaration none ever lands: they are there up to the last that has.
+    # Of days without files that are empty by declaration none ever lands: they are there up to the last of which that is known.
     by_table = [name for name in sorted(found) if found[name].splits or found[name].missing_days == "are_empty"]
     raw = [dg.AssetKey([project.name, "raw", name]) for name in sorted(found) if name not in by_table]
     condition = follows_landed_days(raw, pointers, awaited)
@@ -69,10 +69,14 @@ def follows_days_of(
         return condition
 
     def waits(workspace, days):
+        from ml_platform.pipeline.presence import Presence, day_number
+
         waiting = {}
         for name in by_table:
-            there = sorted(day for day in workspace.lake.heads(workspace.table("tables", name)) if day is not None)
-            waiting |= {day: f"{name} has not landed" for day in days if not there or not there[0] <= day <= there[-1]}
+            presence = Presence.of(workspace, name)
+            there = presence.present
+            known = range(int(there[0]), presence.known_until) if there.size else range(0)
+            waiting |= {day: f"{name} has not landed" for day in days if day_number(day) not in known}
         return waiting
 
     return (condition & Ready(project, waits)).with_label(condition.get_label())

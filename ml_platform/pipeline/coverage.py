@@ -11,7 +11,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ml_platform.core.clock import FixedClock
 from ml_platform.core.errors import MissingDaysError
 from ml_platform.core.intervals import DAY
 from ml_platform.features.axis import floor_to_grid
@@ -19,7 +18,7 @@ from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.event_columns import to_micros
 from ml_platform.features.inputs import leaves
 from ml_platform.features.window_spec import FOREVER
-from ml_platform.pipeline.presence import DAY_MICROS, NOT_MADE, REASONS, STOPPED, Days, Missing, Presence, day_number
+from ml_platform.pipeline.presence import DAY_MICROS, NOT_KNOWN, NOT_MADE, REASONS, STOPPED, Days, Missing, Presence, day_number
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.table import Table
 
@@ -163,15 +162,14 @@ class Reached:
         self.reaches.append(Reach(table.name, by, first, np.where(known, last, _ALWAYS - 1), looked_up))
 
     def coverage(self, workspace: Workspace, at: int | None, rows: NDArray | None = None, *, until: datetime | None = None) -> Coverage:
-        """Judge what the rows (by number or mask; all by default) reach, as of now or of another time."""
+        """Judge what the rows (by number or mask; all by default) reach of the days that are over now, or were at another time."""
         found: dict[str, list[Reach]] = {}
         for reach in self.reaches:
             found.setdefault(reach.table, []).append(reach)
         if is_pinned(workspace):
             # Nothing was missing that nothing allowed, or it was gone on without: what is made again goes on as then.
             found = {name: kept for name, reaches in found.items() if (kept := [r for r in reaches if not r.looked_up])}
-        workspace = workspace if until is None else replace(workspace, clock=FixedClock(until))
-        judged = (_judged(Presence.of(workspace, name, at), reaches, rows) for name, reaches in sorted(found.items()))
+        judged = (_judged(Presence.of(workspace, name, at, until=until), reaches, rows) for name, reaches in sorted(found.items()))
         coverage = Coverage(tuple(one for one in judged if one.needed or one.missing or one.before_start))
         return coverage.gone_on_without() if is_pinned(workspace) else coverage
 
@@ -270,6 +268,8 @@ def _sentence(table: str, by: str, missing: Mapping[str, Missing], reason: str) 
         return f"{what} {is_are} stopped: {says}. Deliver {them} again, or name what will never come under `lost_days` of {table}."
     if reason == NOT_MADE:
         return f"{what} {is_are} not there: {says}. Materialize {table} for {them}."
+    if reason == NOT_KNOWN:
+        return f"{what} {is_are} not known yet: {says}. Land {them}, or wait."
     why = f" ({says})" if says else ""
     return (
         f"{what} {'were' if many else 'was'} not delivered{why}. Land {them}; or declare of {table} what is so: `missing_days: are_empty` "

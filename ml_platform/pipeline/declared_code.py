@@ -182,7 +182,7 @@ def _columns(table: Table) -> list[object]:
 
 def _times(table: Table) -> list[object]:
     days = [table.partitions.first, table.partitions.after] if table.partitions else None
-    gaps = [table.missing_days, sorted(table.lost_days)]
+    gaps = [table.missing_days, sorted(table.lost_days), *([table.longest_silence] if table.longest_silence else [])]
     return [table.event_time, table.availability, table.delay, table.late_after, table.timeless, days, gaps]
 
 

@@ -15,6 +15,7 @@ from ml_platform.core.intervals import DAY, Interval, day_start, to_micros
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.event_rows import stored_columns, to_events
 from ml_platform.lake.version import Version
+from ml_platform.pipeline.presence import Presence, day_key_of
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.table import AVAILABLE_AT, Table
 from ml_platform.tables.types import contract_columns, stored_schema
@@ -101,8 +102,24 @@ def last_landed_day(workspace: Workspace, names: Iterable[str], heads: Sequence[
             judged = read.get(table.name)
             judged = workspace.lake.resolve(workspace.table("tables", table.name)) if judged is None else judged
             landed = [*workspace.lake.partitions(workspace.table("raw", table.name)), *(v.partition for v in judged)]
-            last.append(max((day for day in landed if day is not None), default=""))
+            last.append(max((day for day in [*landed, last_known_day(workspace, table.name, judged)] if day is not None), default=""))
     return min(last, default=None)
+
+
+def last_known_day(workspace: Workspace, name: str, versions: Sequence[Version] | None = None) -> str | None:
+    """Return the newest day of a table that is there, or behind it and empty; None if there is none.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Project, lake and clock.
+    name : str
+        The table.
+    versions : sequence of Version, optional
+        Its readable versions, if they were read already.
+    """
+    presence = Presence.of(workspace, name, versions=versions)
+    return day_key_of(presence.known_until - 1) if presence.present.size else None
 
 
 def versions_within(heads: Sequence[TableHeads], interval: Interval) -> list[Version]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import polars as pl
@@ -10,10 +11,12 @@ import polars as pl
 from ml_platform.core.hashing import content_hash
 from ml_platform.core.intervals import DAY, day_interval, day_start, spanned
 from ml_platform.lake.version import Staged, Version
+from ml_platform.pipeline.coverage import Reached
 from ml_platform.pipeline.hindsight import has_unseen
 from ml_platform.pipeline.layer_code import layer_code
 from ml_platform.pipeline.outcome import Outcome, PartitionOutcome
 from ml_platform.pipeline.predictions import IN_SAMPLE, MODEL_VERSION, SCORE, row_columns
+from ml_platform.pipeline.presence import silence_of
 from ml_platform.pipeline.problem_reach import label_reach
 from ml_platform.pipeline.problem_rows import answers_until, label_times, read_label_rows, versions_of
 from ml_platform.pipeline.workspace import Workspace
@@ -74,7 +77,7 @@ def materialize_outcomes(workspace: Workspace, problem_name: str, partitions: Se
         if day in versions
         else PartitionOutcome(day, None, stopped=unknown[day])
         if day in unknown
-        else _nothing(problem, heads, scored, day, until, workspace.clock.now())
+        else _nothing(workspace, problem, heads, scored, day, until)
         for day in partitions
     )
     return Outcome(commit, outcomes)
@@ -122,16 +125,31 @@ def waiting_outcomes(workspace: Workspace, problem_name: str, days: Sequence[str
         elif not has_unseen(workspace, heads[day]):
             waiting[day] = _in_sample(day)
         elif until < begin:
-            waiting[day] = f"The labels of {day} are mature from {begin:%Y-%m-%d %H:%M} on, and are known up to {until:%Y-%m-%d %H:%M}."
+            waiting[day] = f"The labels of {day} are mature from {begin:%Y-%m-%d %H:%M} on{_known(workspace, problem, until)}"
         elif until < begin + DAY:
             between.append(day)
+    waiting |= _unobserved_days(workspace, problem, {d: heads[d] for d in days if d not in waiting and d not in between}, at)
     # Of days whose labels are mature in part the rows must be looked at.
     if between:
         scored = _scored(workspace, problem, {day: heads[day] for day in between})
         ripe = set(scored.filter(is_mature(problem.maturity, until))[_DAY])
-        now = workspace.clock.now()
-        waiting |= {day: str(_nothing(problem, heads, scored, day, until, now).waiting) for day in between if day not in ripe}
+        waiting |= {day: str(_nothing(workspace, problem, heads, scored, day, until).waiting) for day in between if day not in ripe}
     return waiting
+
+
+def _unobserved_days(workspace: Workspace, problem: CompiledProblem, heads: Mapping[str, Version], at: int) -> dict[str, str]:
+    """Return the days of which no row's label can be observed, because days of the label's table are not there, each with the reason."""
+    days = list(heads)
+    edges = [label_reach(problem, pl.Series(CUTOFF, [day_start(day) + n * DAY for day in days], TIME)) for n in (0, 1)]
+    # Whatever lies in a day reaches no further than its ends do: only where these reach a gap the rows are looked at.
+    reached = Reached([replace(one, last=other.last) for one, other in zip(*(edge.reaches for edge in edges), strict=True)])
+    blocked = reached.blocked(workspace, at, len(days), also_allowed=True)
+    doubtful = {day: heads[day] for day, is_blocked in zip(days, blocked, strict=True) if is_blocked}
+    if not doubtful:
+        return {}
+    scored = _scored(workspace, problem, doubtful)
+    known, why, _ = _observable(workspace, problem, scored, at)
+    return {day: said for day, said in why.items() if day not in set(known[_DAY])}
 
 
 def _heads(workspace: Workspace, problem: CompiledProblem, days: Sequence[str], at: int) -> dict[str, Version]:
@@ -193,7 +211,7 @@ def _numbers(mature: pl.DataFrame, kept: pl.DataFrame, waiting: int) -> dict[str
 
 
 def _nothing(
-    problem: CompiledProblem, heads: Mapping[str, Version], scored: pl.DataFrame, day: str, until: datetime, now: datetime
+    workspace: Workspace, problem: CompiledProblem, heads: Mapping[str, Version], scored: pl.DataFrame, day: str, until: datetime
 ) -> PartitionOutcome:
     """Return the outcome of a day of which there are no labels: why, and when there will be."""
     cutoffs = scored.filter(pl.col(_DAY) == day)[CUTOFF]
@@ -205,10 +223,18 @@ def _nothing(
     waiting = (
         f"The labels of {day} are mature from {first + problem.maturity:%Y-%m-%d %H:%M} to {last + problem.maturity:%Y-%m-%d %H:%M} UTC"
     )
-    if until < now:
-        reason = f"{waiting}, but {problem.label_table.name!r} has been delivered up to {until:%Y-%m-%d %H:%M} only: land its files."
-        return PartitionOutcome(day, None, waiting=reason)
-    return PartitionOutcome(day, None, waiting=f"{waiting}; it is {now:%Y-%m-%d %H:%M}.")
+    return PartitionOutcome(day, None, waiting=f"{waiting}{_known(workspace, problem, until)}")
+
+
+def _known(workspace: Workspace, problem: CompiledProblem, until: datetime) -> str:
+    """Say up to when labels are known, and of a feed that is behind the clock what brings it forward."""
+    table, now = problem.label_table, workspace.clock.now()
+    if until >= now:
+        return f"; it is {now:%Y-%m-%d %H:%M}."
+    known = f", but {table.name!r} is known up to {until:%Y-%m-%d %H:%M} only"
+    if table.missing_days == "are_empty":
+        return f"{known}: {silence_of(table)}."
+    return f"{known}: land its files."
 
 
 def _no_scores(problem: CompiledProblem, day: str) -> str:

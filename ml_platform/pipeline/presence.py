@@ -1,16 +1,23 @@
-"""What became of a table's days: which are there, and why the others are not, which never means that nothing happened."""
+"""What became of a table's days: which are there, and why the others are not, which never means that nothing happened.
+
+The one place that decides when silence is emptiness. Of a table whose files come only for days with rows (``missing_days: are_empty``) a
+day without a file is a day without rows once a later day is there: the feed was alive, and had nothing to say. Behind the newest day nobody
+knows whether the feed is silent, late or has ended, so the day is not known yet. Where the table declares for how long its feed can be
+silent (``longest_silence``), the days that lie so near behind the newest count as empty too, each when a file of it would be late.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_platform.core.durations import format_duration
 from ml_platform.core.intervals import DAY, to_micros
 from ml_platform.lake.version import Version
 from ml_platform.pipeline.workspace import Workspace
@@ -20,12 +27,14 @@ from ml_platform.tables.table import AssetSource, FileSource, Table
 if TYPE_CHECKING:
     from ml_platform.pipeline.split_table import Spoken
 
-# Why a day is not there. NOT_MADE: it has landed, or all that it is derived from is there, but the table holds nothing of it.
-Reason = Literal["not delivered", "stopped", "not made"]
+# Why a day is not there. NOT_MADE: it has landed, or all that it is derived from is there, but the table holds nothing of it. NOT_KNOWN: it
+# may be empty by declaration, and it is too early to say so.
+Reason = Literal["not delivered", "stopped", "not made", "not known yet"]
 NOT_DELIVERED: Reason = "not delivered"
 STOPPED: Reason = "stopped"
 NOT_MADE: Reason = "not made"
-REASONS: tuple[Reason, ...] = (NOT_DELIVERED, STOPPED, NOT_MADE)
+NOT_KNOWN: Reason = "not known yet"
+REASONS: tuple[Reason, ...] = (NOT_DELIVERED, NOT_KNOWN, STOPPED, NOT_MADE)
 
 _MICRO = timedelta(microseconds=1)
 DAY_MICROS = DAY // _MICRO
@@ -50,21 +59,31 @@ class Missing:
 class Presence:
     """The days of one table at a commit; days are numbers since 1970-01-01.
 
-    ``there`` are the keys with a readable version (None for a table without partitions that has one).
+    ``there`` are the keys with a readable version (None for a table without partitions that has one). Only of days that are over at
+    ``until``, by default now, is anything asked.
     """
 
     workspace: Workspace
     table: Table
     there: frozenset[str | None]
     at: int | None
+    until: datetime | None = None
     _known: dict[str, Missing] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, workspace: Workspace, name: str, at: int | None = None, versions: Sequence[Version] | None = None) -> Presence:
+    def of(
+        cls,
+        workspace: Workspace,
+        name: str,
+        at: int | None = None,
+        versions: Sequence[Version] | None = None,
+        *,
+        until: datetime | None = None,
+    ) -> Presence:
         """Look up what is there of a table at a commit, unless its readable ``versions`` are known already."""
         if versions is None:
             versions = workspace.lake.resolve(workspace.table("tables", name), at=at)
-        return cls(workspace, workspace.project.table(name), frozenset(v.partition for v in versions), at)
+        return cls(workspace, workspace.project.table(name), frozenset(v.partition for v in versions), at, until)
 
     @cached_property
     def present(self) -> Days:
@@ -77,10 +96,34 @@ class Presence:
         days = self.table.partitions
         if days is None:
             return 0, 0
-        over = (to_micros(self.workspace.clock.now()) - self.table.delay // _MICRO) // DAY_MICROS
+        over = (to_micros(self.until or self.workspace.clock.now()) - self.table.delay // _MICRO) // DAY_MICROS
         end = over if days.end is None else min(over, day_number(days.end.isoformat()))
         start = day_number(days.start.isoformat())
         return start, max(start, int(end))
+
+    @cached_property
+    def known_until(self) -> int:
+        """The day from which on nothing is known: the one after the newest that is there and the empty ones behind it."""
+        first, after = self.bounds
+        found = max(first, int(self.present[-1]) + 1) if self.present.size else first
+        # Of most tables nothing can be known of a day that is not there, and the ledger need not be asked.
+        if self.present.size and (self.table.is_derived or self.table.longest_silence is not None):
+            while found < after and all(one.empty for one in self.absent(np.array([found])).values()):
+                found += 1
+        return found
+
+    @cached_property
+    def _silent_until(self) -> int:
+        """The day before which a day without a delivery is one without rows, of a table that has files only for days with rows."""
+        if not self.present.size:
+            return self.bounds[0]
+        newest, longest = int(self.present[-1]), self.table.longest_silence
+        if longest is None:
+            return newest
+        # A file that comes in time comes before this, after its day: until then the day is not silent.
+        late = (self.table.delay + self.table.late_after) // _MICRO
+        over = (to_micros(self.workspace.clock.now()) - late) // DAY_MICROS
+        return max(newest, min(newest + 1 + longest // DAY, int(over)))
 
     def due(self, days: Days) -> Days:
         """Keep the days on which there can be a partition and that are over."""
@@ -111,8 +154,10 @@ class Presence:
             lost = date.fromisoformat(key) in table.lost_days
             # Whatever is declared: of a table of which nothing was ever made nobody can say that nothing happened.
             goes_on = bool(self.there) and missing.reason != NOT_MADE and (lost or table.missing_days == "allowed")
-            empty = bool(self.there) and missing.reason == NOT_DELIVERED and not lost and table.missing_days == "are_empty"
-            found[key] = replace(missing, empty=missing.empty or empty, allowed=missing.allowed or goes_on)
+            if bool(self.there) and missing.reason == NOT_DELIVERED and not lost and table.missing_days == "are_empty":
+                silent = missing.empty or day_number(key) < self._silent_until
+                missing = replace(missing, empty=True) if silent else Missing(NOT_KNOWN, silence_of(table))
+            found[key] = replace(missing, allowed=missing.allowed or goes_on)
         return found
 
     def _missing(self, key: str) -> Missing:
@@ -181,7 +226,19 @@ class Presence:
 
     @cached_property
     def _below(self) -> Mapping[str, Presence]:
-        return {name: Presence.of(self.workspace, name, self.at) for name in self.table.reads}
+        return {name: Presence.of(self.workspace, name, self.at, until=self.until) for name in self.table.reads}
+
+
+def silence_of(table: Table) -> str:
+    """Say when a day behind the newest one of a table counts as a day without rows, where there are files only for days with rows."""
+    later = "a day without a file counts as a day without rows once a later day is there"
+    if table.longest_silence is None:
+        return f"{later}; if the feed can be silent while it is alive, say for how long: `longest_silence` of {table.name}"
+    late = format_duration(table.delay + table.late_after)
+    return (
+        f"{later}, or {late} after it is over if the newest day lies at most {format_duration(table.longest_silence)} before it "
+        "(`longest_silence`); after a longer silence the feed may have ended"
+    )
 
 
 def day_number(key: str) -> int:

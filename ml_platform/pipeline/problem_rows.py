@@ -11,7 +11,7 @@ from itertools import groupby
 import polars as pl
 import pyarrow as pa
 
-from ml_platform.core.intervals import BEGINNING, DAY, Interval, before, day_start, floor_day
+from ml_platform.core.intervals import BEGINNING, DAY, Interval, before, day_start
 from ml_platform.core.names import layer_of, parse_table
 from ml_platform.features.change_points import longest_reach
 from ml_platform.features.definition import FeatureDefinition
@@ -19,6 +19,7 @@ from ml_platform.features.inputs import leaves
 from ml_platform.lake.duck import quote_name
 from ml_platform.lake.version import Version
 from ml_platform.pipeline.feature_events import TableHeads, heads_of, read_rows
+from ml_platform.pipeline.presence import Presence, day_key_of
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem
 from ml_platform.tables.sql import bind_expression
@@ -156,8 +157,8 @@ def read_label_rows(workspace: Workspace, problem: CompiledProblem, cutoffs: Int
 def answers_until(workspace: Workspace, problem: CompiledProblem, *, at: int) -> datetime:
     """Return the time up to which labels can be called mature.
 
-    It is the platform's time, unless the label table has not been delivered that far: with a feed that has stopped, rows would be taken
-    for rows without answer (or for zeros) of which nobody knows the answer yet.
+    It is the platform's time, unless the label table is not known that far: with a feed that has stopped, rows would be taken for rows
+    without answer (or for zeros) of which nobody knows the answer yet. Where a training set is made again it is what was found then.
 
     Parameters
     ----------
@@ -176,17 +177,16 @@ def answers_until(workspace: Workspace, problem: CompiledProblem, *, at: int) ->
     now, table = workspace.clock.now(), problem.label_table
     if table.partitions is None:
         return now
-    days = [p for p in workspace.lake.partitions(workspace.table("tables", table.name), at=at) if p is not None]
-    if not days:
+    if workspace.answers_until is not None:
+        return min(now, workspace.answers_until)
+    presence = Presence.of(workspace, table.name, at)
+    if not presence.present.size:
         return day_start(table.partitions.start)
-    newest = day_start(max(days))
-    if table.missing_days == "are_empty":
-        # Days that are over and have no file are days without rows.
-        newest = max(newest, floor_day(now - table.delay) - DAY)
-    if table.partitions.end is not None and newest + DAY >= day_start(table.partitions.end):
+    known_until = day_start(day_key_of(presence.known_until))
+    if table.partitions.end is not None and known_until >= day_start(table.partitions.end):
         return now
     # The next file's rows begin ``first`` days from its day; everything before that is there.
-    return min(now, newest + DAY + timedelta(days=table.partitions.first) + table.delay)
+    return min(now, known_until + timedelta(days=table.partitions.first) + table.delay)
 
 
 def versions_of(workspace: Workspace, versions: Iterable[Version], times: Interval | None) -> list[Version]:

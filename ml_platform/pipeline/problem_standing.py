@@ -9,7 +9,7 @@ from ml_platform.core.intervals import day_interval, day_key, shift_day
 from ml_platform.core.names import TRAINED_LAYERS
 from ml_platform.pipeline.champion import current_champion
 from ml_platform.pipeline.due_rows import PREDICTION_DAY, read_due, waiting_predictions, why_unscored
-from ml_platform.pipeline.feature_events import heads_of
+from ml_platform.pipeline.feature_events import heads_of, last_known_day
 from ml_platform.pipeline.hindsight import first_unseen_day
 from ml_platform.pipeline.monitoring import waiting_monitoring
 from ml_platform.pipeline.needed import needed
@@ -158,9 +158,9 @@ def _newest_with_rows(workspace: Workspace, problem: CompiledProblem, days: Sequ
 
 
 def _last_day(workspace: Workspace, problem: CompiledProblem, last: str | None) -> str:
-    """Return the last day that can be scored: the one after the newest that has landed, whose first instant knows all of it."""
+    """Return the last day that can be scored: the one after the newest that is known, whose first instant knows all of it."""
     table = problem.spine_table
-    landed = max((k for k in workspace.lake.partitions(workspace.table("tables", table.name)) if k is not None), default=None)
+    landed = last_known_day(workspace, table.name)
     now = day_key(workspace.clock.now())
     found = now if landed is None or table.partitions is None else min(now, shift_day(landed, table.partitions.after))
     days = workspace.project.partitions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from ml_platform.core.clock import FixedClock
 from ml_platform.core.errors import MlPlatformError, SourceError, UnknownBranchError
@@ -21,7 +21,7 @@ from ml_platform.pipeline.reproduction_plan import ReproductionPlan, feature_tab
 from ml_platform.pipeline.reproduction_steps import Step, address_of
 from ml_platform.pipeline.selected import materialize_selected
 from ml_platform.pipeline.table import materialize_table
-from ml_platform.pipeline.training_set import materialize_training
+from ml_platform.pipeline.training_set import ANSWERS_UNTIL, materialize_training
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import Project
 from ml_platform.tables.table import AssetSource, FileSource
@@ -87,6 +87,7 @@ class Rerun:
             landing_links=self.workspace.landing_links,
             run_id=self.run_id,
             engine=self.workspace.engine,
+            answers_until=_answers_then(step),
         )
         days = [str(version.partition) for version in step.versions]
         if step.layer == "tables":
@@ -175,6 +176,12 @@ def _choosing_as_then(project: Project, step: Step) -> Project:
     return replace(
         project, problems={**project.problems, step.name: replace(compiled, problem=replace(compiled.problem, selection=selection))}
     )
+
+
+def _answers_then(step: Step) -> datetime | None:
+    """Return up to when labels were known to a training set when it was made; older ones do not say."""
+    told = step.versions[0].properties.get(ANSWERS_UNTIL) if step.layer == "training" else None
+    return None if told is None else datetime.fromisoformat(str(told))
 
 
 def _outcomes(outcome: Outcome) -> Made:

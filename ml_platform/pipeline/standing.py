@@ -13,7 +13,7 @@ from ml_platform.core.intervals import shift_day
 from ml_platform.core.names import parse_table
 from ml_platform.lake.version import Version
 from ml_platform.pipeline.declared_code import declared_code_version
-from ml_platform.pipeline.feature_events import made_from
+from ml_platform.pipeline.feature_events import last_known_day, made_from
 from ml_platform.pipeline.feature_table import MADE_FROM, feature_task, partition_interval, waiting_features
 from ml_platform.pipeline.landing import new_deliveries, scan
 from ml_platform.pipeline.needed import FeatureTable
@@ -203,11 +203,11 @@ def feature_standing(workspace: Workspace, one: FeatureTable, *, until: str | No
 
 
 def _days_of(workspace: Workspace, tables: Iterable[str]) -> list[str]:
-    """Return the days from the project's first to the last that has landed of any of the tables."""
+    """Return the days from the project's first to the last that is known of any of the tables."""
     days = workspace.project.partitions
     if days is None:
         return []
-    landed = [key for name in tables for key in workspace.lake.partitions(workspace.table("tables", name)) if key is not None]
+    landed = [day for name in tables if (day := last_known_day(workspace, name)) is not None]
     if not landed:
         return []
     found = [days.start.isoformat()]

@@ -57,9 +57,6 @@ def newest_training_date(workspace: Workspace, problem: CompiledProblem, *, last
         if day is None:
             return TrainingDate(None, f"No day of {name!r} can be read yet: land its files, and look at what was stopped.")
     until = answers_until(workspace, problem, at=at)
-    if label.partitions is not None and label.missing_days == "are_empty":
-        # Days without files are days without rows, but behind the newest file nobody knows yet: an export that has ended is not silence.
-        until = min(until, day_start(str(newest[label.name])) + DAY)
     if spine.partitions is not None:
         # Of a spine that ends before its labels do, nothing ripens after its last rows have.
         ripe = day_start(str(newest[spine.name])) + spine.partitions.after * DAY + problem.maturity

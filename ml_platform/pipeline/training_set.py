@@ -35,6 +35,7 @@ from ml_platform.training.splits import SPLIT
 
 # Property of a training set: which discovered features had no room, in a sentence.
 LEFT_OUT = "features_left_out"
+ANSWERS_UNTIL = "answers_until"
 
 
 def materialize_training(workspace: Workspace, problem_name: str, partitions: Sequence[str]) -> Outcome:
@@ -227,6 +228,8 @@ def _stage(workspace: Workspace, problem: CompiledProblem, made: _Set, found: _F
         code_version=training_code_version(workspace.project, problem),
         properties={
             "training_date": day,
+            # Of a feed that is silent, what was known then is not to be seen from its days alone.
+            **({} if found.read is None else {ANSWERS_UNTIL: min(found.read.observed_until, day_start(day)).isoformat()}),
             "task": choice.task,
             **({"quantiles": list(problem.problem.quantiles)} if choice.task == "quantiles" else {}),
             "features": names,

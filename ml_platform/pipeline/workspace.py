@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from ml_platform.core.clock import Clock
@@ -24,6 +25,7 @@ class Workspace:
 
     ``say`` takes one line of progress at a time; ``run_id`` is written beside every version that is published. ``engine`` says where
     features are computed, and in how much memory. ``landing_links`` are folders elsewhere that links in the landing zone may lead to.
+    ``answers_until`` is up to when labels were known to a training set that is made again.
     """
 
     project: Project
@@ -34,6 +36,7 @@ class Workspace:
     say: Callable[[str], None] = _silent
     engine: EngineSettings = field(default_factory=EngineSettings)
     landing_links: tuple[Path, ...] = ()
+    answers_until: datetime | None = None
 
     @property
     def zone(self) -> LandingZone:

@@ -11,7 +11,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ml_platform.core.durations import format_duration
 from ml_platform.core.errors import DeclarationError, Faults, MlPlatformError, UnknownNameError, did_you_mean
+from ml_platform.core.intervals import DAY
 from ml_platform.core.names import is_name
 from ml_platform.features.compile import CompiledView, compile_view
 from ml_platform.features.view import FeatureView
@@ -224,6 +226,15 @@ def _check_partitions(table: Table) -> None:
         Pattern.parse(source.pattern, table.where, daily=None if table.splits else days is not None)
     if days is None and (table.lost_days or table.missing_days != "stop"):
         raise DeclarationError(f"{table.where}: missing_days and lost_days speak of a table's days, but {table.name!r} has no partitions.")
+    if table.longest_silence is not None and (table.missing_days != "are_empty" or table.longest_silence < DAY):
+        raise DeclarationError(
+            f"{table.where}: longest_silence says for how many days a feed has no file because nothing happens. "
+            + (
+                "Say `missing_days: are_empty` too: of other tables a day without a file is never a day without rows."
+                if table.missing_days != "are_empty"
+                else f"{format_duration(table.longest_silence)} is less than a day."
+            )
+        )
     outside = [day for day in sorted(table.lost_days) if days is not None and not days.start <= day < (days.end or date.max)]
     if outside:
         raise DeclarationError(f"{table.where}: lost_days names {outside[0]}, which lies outside of the table's partitions.")

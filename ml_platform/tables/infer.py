@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,8 +44,9 @@ class Inferred:
     ``contract`` is what ``parse_contract`` reads (together with ``key``); ``pattern`` is relative to the folder that was looked at;
     ``partitions`` has ``start`` and, where rows lie outside of their file's UTC day, ``first`` and ``after``; it is there for files by day,
     and for any others whose rows have a time. ``comments`` are for single columns, ``questions`` for the whole table: sentences for the
-    person who reviews the draft. ``times`` are the columns that may be the event time, best first. ``gaps`` are days without a file
-    between the first and the last. ``sample`` holds the rows that were looked at, typed; ``distinct`` counts their values.
+    person who reviews the draft. ``times`` are the columns that may be the event time, best first. ``gaps`` are the lengths in days of the
+    stretches without a file between the first and the last. ``sample`` holds the rows that were looked at, typed; ``distinct`` counts their
+    values.
     """
 
     name: str
@@ -57,7 +59,7 @@ class Inferred:
     questions: tuple[str, ...] = ()
     rows: int = 0
     times: tuple[TimeColumn, ...] = ()
-    gaps: int = 0
+    gaps: tuple[int, ...] = ()
     distinct: Mapping[str, int] = field(default_factory=dict)
     sample: pa.Table | None = field(default=None, repr=False, compare=False)
 
@@ -226,10 +228,12 @@ def _told_times(times: Sequence[TimeColumn], others: Sequence[TimeColumn]) -> li
     return told
 
 
-def _partitions(names: Sequence[str], pattern: Pattern, times: Sequence[TimeColumn], *, daily: bool) -> tuple[dict[str, Any] | None, int]:
-    """Return the days of the table, and how many between the first and the last have no file."""
+def _partitions(
+    names: Sequence[str], pattern: Pattern, times: Sequence[TimeColumn], *, daily: bool
+) -> tuple[dict[str, Any] | None, tuple[int, ...]]:
+    """Return the days of the table, and the lengths of the stretches between the first and the last that have no file."""
     if not daily:
-        return ({"start": times[0].first} if times else None), 0
+        return ({"start": times[0].first} if times else None), ()
     days = sorted({date.fromisoformat(day) for name in names if (day := pattern.day_of(name))})
     partitions: dict[str, Any] = {"start": days[0]} if days else {}
     low, high = (times[0].spread if times else None) or (0, 0)
@@ -237,7 +241,7 @@ def _partitions(names: Sequence[str], pattern: Pattern, times: Sequence[TimeColu
         partitions["first"] = low
     if high > 0:
         partitions["after"] = high + 1
-    return partitions, (days[-1] - days[0]).days + 1 - len(days) if days else 0
+    return partitions, tuple(gap for one, next_one in pairwise(days) if (gap := (next_one - one).days - 1))
 
 
 def _column(con: duckdb.DuckDBPyConnection, name: str, type_: str, counts: tuple[int, int], rows: int, is_key: bool) -> dict[str, Any]:

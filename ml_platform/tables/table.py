@@ -104,7 +104,8 @@ class Table:
     ``publish``: of two runs that make a partition at once the ``last`` one stands, or the second is refused (``strict``).
     ``missing_days``: what a day says that is over and of which nothing was delivered. ``stop``: who reads it stops, because nobody knows
     what happened; ``are_empty``: nothing happened, there are files only for days with rows; ``allowed``: readers go on without it (and
-    without stopped days), and tell how much is missing. ``lost_days`` are single days that readers go on without.
+    without stopped days), and tell how much is missing. ``longest_silence``: for how long a feed whose empty days have no file can be
+    silent while it is alive; None: nobody has said. ``lost_days`` are single days that readers go on without.
     """
 
     name: str
@@ -118,6 +119,7 @@ class Table:
     late_after: timedelta = timedelta(days=1)
     timeless: bool = False
     missing_days: MissingDays = "stop"
+    longest_silence: timedelta | None = None
     lost_days: frozenset[date] = frozenset()
     publish: Publish = "last"
     owners: tuple[str, ...] = ()

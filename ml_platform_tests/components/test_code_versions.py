@@ -40,6 +40,7 @@ TABLE: dict[str, tuple[Any, str | None]] = {
     "publish": ("strict", None),
     "every": (None, None),
     "missing_days": ("allowed", "tables"),
+    "longest_silence": (DAY, "tables"),
     "lost_days": (frozenset({date(2013, 1, 5)}), "tables"),
     "owners": (("team:x",), None),
     "tags": ({"a": "b"}, None),
@@ -177,7 +178,9 @@ def bent_tables() -> Iterator[tuple[str, tuple[Table, Table], str | None]]:
     seen = replace(like.ARRIVALS.contract, columns=(*like.ARRIVALS.contract.columns, Column("seen_at", "timestamp")))
     arrivals = replace(like.ARRIVALS, contract=seen)
     for what, table, layer in bent(arrivals, TABLE, "table"):
-        yield what, (arrivals, table), layer
+        # Only a feed whose empty days have no file can be silent.
+        given = {"missing_days": "are_empty"} if what == "table.longest_silence" else {}
+        yield what, (replace(arrivals, **given), replace(table, **given)), layer
     for what, contract, layer in bent(arrivals.contract, CONTRACT, "contract"):
         yield what, (arrivals, replace(arrivals, contract=contract)), layer
     for what, column, layer in bent(Column("extra", "int32"), COLUMN, "column"):

@@ -42,6 +42,16 @@ WRONG = [
         ('"orders/{day}.csv"}\n  partitions: {start: "2024-01-01", end: "2024-03-01"}', "orders.csv}"),
         r"defs\.yaml:\d+.*feature view 'spending' reads table 'orders' by time.*no `partitions`, so it has no days\. Declare",
     ),
+    (
+        "silence of a feed with a file every day",
+        ("  key: [order_id]", "  longest_silence: 3d\n  key: [order_id]"),
+        "longest_silence.*Say `missing_days: are_empty` too",
+    ),
+    (
+        "a silence shorter than a day",
+        ("  key: [order_id]", "  missing_days: are_empty\n  longest_silence: 3h\n  key: [order_id]"),
+        "longest_silence.*3h is less than a day",
+    ),
     ("another word for days that are missing", ("  key: [order_id]", "  missing_days: empty\n  key: [order_id]"), r"'empty'.*'are_empty'"),
     (
         "a lost day outside of the partitions",

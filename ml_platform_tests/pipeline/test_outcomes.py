@@ -111,7 +111,7 @@ def test_a_feed_that_has_stopped_keeps_the_day_waiting_and_is_named(tmp_path):
     scored = world.workspace.lake.read("flights/predictions/late_arrival").arrow()
     lake.publish([lake.stage("flights/predictions/late_arrival", DAY, scored)])
     reason = made(stopped, "2013-02-20").partitions[0].waiting
-    assert reason.endswith("but 'arrivals' has been delivered up to 2013-02-08 00:00 only: land its files.")
+    assert reason.endswith("but 'arrivals' is known up to 2013-02-08 00:00 only: land its files.")
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from ml_platform.commands.draft.questions import Question, view_name, why_none
 from ml_platform.commands.draft.roles import Drafted
 from ml_platform.commands.draft.settings import windows_for
 from ml_platform.commands.draft.text import block, flow, sql_name
+from ml_platform.tables.inference.times import TimeColumn
 from ml_platform.tables.inference.words import amount_rank
 
 _HEAD = """\
@@ -58,11 +59,7 @@ def _table_text(table: Drafted, folder: str, team: str, question: Question | Non
     if found.partitions:
         fields.append(("partitions", {k: v if isinstance(v, int) else str(v) for k, v in _partitions(table, later).items()}))
     if found.gaps:
-        fields += [
-            f"? {found.gaps} days between the first and the last have no file. As it stands nothing happened then. "
-            "Were their files lost? Then: missing_days: allowed",
-            ("missing_days", "are_empty"),
-        ]
+        fields += _gaps(found.gaps, found.time, today)
     fields.append(("contract", f"{found.name}.contract.yaml"))
     if found.key:
         fields.append(("key", list(found.key)))
@@ -84,6 +81,20 @@ def _partitions(table: Drafted, later: tuple[str, ...]) -> dict[str, Any]:
     if later and table.found.time is not None and table.found.time.spread is not None:
         days["first"] = min(days.get("first", 0), -1) if not table.is_of_dates else days.get("first", 0) - 1
     return {k: days[k] for k in ("start", "first", "after") if k in days}
+
+
+def _gaps(gaps: Sequence[int], time: TimeColumn | None, today: date) -> list[tuple[str, Any] | str]:
+    """Say of a table with days without files what they mean, and for how long its feed can be silent."""
+    text = (
+        f"? {sum(gaps)} days between the first and the last have no file. As it stands nothing happened then. "
+        "Were their files lost? Then: missing_days: allowed"
+    )
+    longest, told = f"{max(gaps)}d", "the longest stretch without a file; what is silent for longer may have ended"
+    fields: list[tuple[str, Any] | str] = [text, ("missing_days", "are_empty")]
+    if time is not None and time.last >= today - _LATELY:
+        return [*fields, f"{told.capitalize()}:", ("longest_silence", longest)]
+    last = "" if time is None else f"; not said now, for the newest row is of {time.last}"
+    return [*fields, f"longest_silence: {longest}  # {told}{last}"]
 
 
 def _times(table: Drafted, question: Question | None) -> list[tuple[str, Any] | str]:
