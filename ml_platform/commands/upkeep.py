@@ -27,7 +27,7 @@ def show_usage(args: Namespace) -> Answer:
         totals[table.table] = totals.get(table.table, 0) + table.live_bytes + table.history_bytes
     rows = sorted(found.tables, key=lambda t: (-totals[t.table], t.table, t.year or 0))
     lines = (
-        f"{lake.root}: {_size(found.live_bytes)} that readers get now, {_size(found.history_bytes)} of history, "
+        f"{lake.url}: {_size(found.live_bytes)} that readers get now, {_size(found.history_bytes)} of history, "
         f"{_size(found.ledger_bytes)} of ledger.",
         f"Orphans of writers that ended: {found.orphan_files} files, {_size(found.orphan_bytes)}."
         + (f" Younger than an hour, perhaps about to be published: {found.young_files} files." if found.young_files else "")

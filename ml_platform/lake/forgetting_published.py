@@ -147,7 +147,7 @@ def _holding(lake: Lake, wanted: Wanted, place: Place, names: Iterable[str], *, 
 def _publish_again(lake: Lake, place: Place, commit: int) -> int:
     """Publish what the folder held, as the lake has it now; the newest if retention has deleted some of that. Return the commit."""
     from ml_platform.lake.delta import DeltaCatalog
-    from ml_platform.lake.publication import publication_of
+    from ml_platform.lake.publication import publication_of, publish_table
 
     there = lake.on(place.branch)
     catalog = DeltaCatalog(in_place=True) if place.in_place else DeltaCatalog(place.folder)
@@ -156,4 +156,4 @@ def _publish_again(lake: Lake, place: Place, commit: int) -> int:
         is_whole = all(file.path.exists() for file in publication.files)
     except LakeError:
         is_whole = False
-    return catalog.register(publication if is_whole else publication_of(there, place.table)).commit
+    return publish_table(there, place.table, catalog, at=commit if is_whole else None).commit

@@ -28,6 +28,15 @@ def known_paths(connection: sa.Connection, paths: Iterable[str]) -> set[str]:
     return found
 
 
+def redacted_paths(connection: sa.Connection, paths: Iterable[str]) -> set[str]:
+    """Return those of the paths that no version can be read from since rows of theirs were forgotten."""
+    found: set[str] = set()
+    for chunk in chunks(sorted(dead_paths(connection, paths))):
+        for query in _REDACTED:
+            found |= set(connection.execute(query, {"paths": chunk}).scalars())
+    return found
+
+
 def live_owners(connection: sa.Connection, paths: Iterable[str]) -> dict[str, set[int]]:
     """Return the versions that are read from each of the paths; a path of none is left out."""
     owners: dict[str, set[int]] = {}
@@ -71,6 +80,10 @@ _PATHS = sa.bindparam("paths", expanding=True)
 _COLLECTED = sa.select(collected.c.version_id)
 _NEWEST = sa.select(redactions.c.version_id, sa.func.max(redactions.c.number).label("number")).group_by(redactions.c.version_id).subquery()
 _KNOWN = [sa.select(table.c.path).where(table.c.path.in_(_PATHS)) for table in (files, replaced_files)]
+_REDACTED = [
+    sa.select(table.c.path).where(table.c.path.in_(_PATHS), table.c.version_id.in_(sa.select(redactions.c.version_id)))
+    for table in (files, replaced_files)
+]
 # What was redacted is read from other files.
 _PUBLISHED = (files.c.version_id.not_in(_COLLECTED), files.c.version_id.not_in(sa.select(redactions.c.version_id)))
 _REPLACED = sa.join(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -84,15 +84,26 @@ class LocalStore:
             raise _failed("delete", target, problem) from problem
         self._remove_empty(target)
 
-    def list(self, prefix: str) -> Iterator[StoredFile]:
-        """Yield every file below a folder."""
-        for folder, _, names in os.walk(self.root / prefix):
-            for name in names:
-                file = Path(folder, name)
-                with suppress(FileNotFoundError):  # removed since
-                    state = file.stat()
-                    relative = file.relative_to(self.root).as_posix()
-                    yield StoredFile(relative, state.st_size, datetime.fromtimestamp(state.st_mtime, UTC))
+    def list(self, prefix: str, skip: Callable[[str], bool] | None = None) -> Iterator[StoredFile]:
+        """Yield every file below a folder; those that are skipped cost no look at the disk but their name."""
+        folders = [prefix.strip("/")]
+        while folders:
+            folder = folders.pop()
+            try:
+                with os.scandir(f"{self.root}/{folder}") as entries:
+                    for entry in entries:
+                        path = f"{folder}/{entry.name}" if folder else entry.name
+                        if entry.is_dir():
+                            if not entry.is_symlink():
+                                folders.append(path)
+                        elif skip is None or not skip(path):
+                            with suppress(FileNotFoundError):  # removed since
+                                state = entry.stat()
+                                yield StoredFile(path, state.st_size, datetime.fromtimestamp(state.st_mtime, UTC))
+            except (FileNotFoundError, NotADirectoryError):  # an empty lake, or a folder that was removed meanwhile
+                continue
+            except OSError as problem:
+                raise _failed("look into", self.root / folder, problem) from problem
 
     def replace(self, path: str, content: bytes) -> None:
         """Write a small file beside its place and rename it; the disk is not waited for."""

@@ -6,7 +6,7 @@ import io
 import os
 import secrets
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -105,13 +105,14 @@ class ObjectStore:
         with suppress(FileNotFoundError), self._asking("delete", path):
             bucket.delete(path)
 
-    def list(self, prefix: str) -> Iterator[StoredFile]:
-        """Yield every object below a prefix that ends where a folder's name would."""
+    def list(self, prefix: str, skip: Callable[[str], bool] | None = None) -> Iterator[StoredFile]:
+        """Yield every object below a prefix that ends where a folder's name would: one request for each thousand of them."""
         bucket = self._bucket()
         with self._asking("list", prefix):
             for chunk in bucket.list(prefix):
                 for found in chunk:
-                    yield StoredFile(found["path"], found["size"], found["last_modified"])
+                    if skip is None or not skip(found["path"]):
+                        yield StoredFile(found["path"], found["size"], found["last_modified"])
 
     def replace(self, path: str, content: bytes) -> None:
         """Write an object, whatever was there."""

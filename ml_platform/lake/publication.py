@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 from ml_platform.core.errors import LakeError
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.layout import DATA_FOLDER
+from ml_platform.lake.live_files import redacted_paths
+from ml_platform.lake.local_store import LocalStore
 from ml_platform.lake.places import LOG_FOLDER, Place
 from ml_platform.lake.version import ARTIFACT
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 # As the folders of partitions are named: readers that take columns from folders find the one they know.
 PARTITION_COLUMN = "part"
+_ROUNDS = 20
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,63 @@ class Catalog(Protocol):
         ...
 
 
+def publish_table(lake: Lake, table: str, catalog: Catalog, at: int | None = None) -> Registered:
+    """Register the readable rows of a table, as the ledger has them when that is done.
+
+    Who is forgotten meanwhile is in the files that were readable when it began. So the ledger is asked once more afterwards: whoever
+    forgets later finds what was published, and what was forgotten before is published again without those rows, and its links deleted.
+
+    Parameters
+    ----------
+    lake, table, at
+        As of :func:`publication_of`.
+    catalog : Catalog
+        Where to.
+
+    Raises
+    ------
+    LakeError
+        As of :func:`publication_of` and of the catalog, or if people are forgotten in this table all the time.
+    """
+    publication = publication_of(lake, table, at)
+    held = {file.path for file in publication.files}
+    for _ in range(_ROUNDS):
+        try:
+            done = catalog.register(publication)
+        except LakeError:
+            # A file that has just been rewritten cannot be linked any more.
+            if (now := _as_it_is(lake, publication)).files == publication.files:
+                raise
+        else:
+            if (now := _as_it_is(lake, publication)).files == publication.files:
+                _delete_forgotten(lake, publication, done.place, held)
+                return done
+        publication = now
+        held |= {file.path for file in publication.files}
+    raise LakeError(f"{table!r} could not be published: rows of it are forgotten all the time. Publish it again when that is over.")
+
+
+def _as_it_is(lake: Lake, publication: Publication) -> Publication:
+    """Return what a publication would be now; the newest if retention has deleted some of it."""
+    try:
+        return publication_of(lake, publication.table, publication.commit)
+    except LakeError:
+        return publication_of(lake, publication.table)
+
+
+def _delete_forgotten(lake: Lake, publication: Publication, place: Path, held: set[Path]) -> None:
+    """Delete the links to files that this publisher has linked, and whose rows were forgotten meanwhile."""
+    gone = held - {file.path for file in publication.files}
+    if not gone or place == publication.folder:
+        return
+    paths = {path.relative_to(lake.root).as_posix(): path for path in gone}
+    with lake._ledger.reading() as connection:
+        forgotten = redacted_paths(connection, paths)
+    folder = LocalStore(place)
+    for path in sorted(forgotten):
+        folder.delete(paths[path].relative_to(publication.folder).as_posix())
+
+
 def publication_of(lake: Lake, table: str, at: int | None = None) -> Publication:
     """Return the readable rows of a table as of now, or as of a commit.
 
@@ -121,6 +181,6 @@ def publication_of(lake: Lake, table: str, at: int | None = None) -> Publication
     return Publication(table, commit, root / folder, reading.table_schema, keys != {None}, files, Place.of(root, lake.branch, table))
 
 
-def is_published_in_place(publication: Publication) -> bool:
+def is_published_in_place(lake: Lake, table: str) -> bool:
     """Tell whether the lake's own folder of the table is a Delta table."""
-    return (publication.folder / LOG_FOLDER).is_dir()
+    return (lake.root / DATA_FOLDER / table / LOG_FOLDER).is_dir()

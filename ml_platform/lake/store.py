@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -70,8 +70,11 @@ class Store(Protocol):
         """Remove a file, and the folders that it empties; a path without a file is no error."""
         ...
 
-    def list(self, prefix: str) -> Iterator[StoredFile]:
-        """Yield every file below a folder, in no particular order; a folder that is not there has none."""
+    def list(self, prefix: str, skip: Callable[[str], bool] | None = None) -> Iterator[StoredFile]:
+        """Yield every file below a folder, in no particular order; a folder that is not there has none.
+
+        ``skip`` says of a path that its size and time are not wanted: what the ledger knows need not be looked at one by one.
+        """
         ...
 
     def replace(self, path: str, content: bytes) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -13,11 +12,12 @@ import sqlalchemy as sa
 
 from ml_platform.lake.belonging import check_own
 from ml_platform.lake.lake import Lake
-from ml_platform.lake.layout import DATA_FOLDER, LEDGER_FILE, PUBLISHED_FOLDER
-from ml_platform.lake.ledger_tables import collected, files, replaced_files, versions
-from ml_platform.lake.live_files import STORED
+from ml_platform.lake.layout import DATA_FOLDER, PUBLISHED_FOLDER
+from ml_platform.lake.ledger_tables import collected, versions
+from ml_platform.lake.live_files import STORED, known_paths
 from ml_platform.lake.places import LOG_FOLDER, lake_path
 from ml_platform.lake.scope import Visible, visible
+from ml_platform.lake.store import StoredFile
 from ml_platform.lake.trash import TRASH
 from ml_platform.lake.version import REJECTED
 
@@ -75,7 +75,7 @@ class Usage:
 
 
 def usage(lake: Lake, now: float | None = None) -> Usage:
-    """Measure a lake; no file is opened.
+    """Measure a lake, in a folder or a bucket; no file is opened, and what the ledger knows is not looked at one by one.
 
     Parameters
     ----------
@@ -86,23 +86,38 @@ def usage(lake: Lake, now: float | None = None) -> Usage:
     """
     # By another ledger what readers get now would be called garbage.
     check_own(lake._ledger, lake.store)
-    # The folders before the ledger: what is published in between is then no orphan.
-    found = dict(_files(lake.root / DATA_FOLDER))
     with lake._ledger.reading() as connection:
-        seen = visible(connection, lake.scope)
-        tables = tuple(_table_usages(connection, seen))
-        known = {path for table in (files, replaced_files) for path in connection.execute(sa.select(table.c.path)).scalars()}
-    logs = sum(size for path, (size, _) in found.items() if LOG_FOLDERS & set(path.split("/")))
-    orphans = [entry for path, entry in found.items() if path not in known and not LOG_FOLDERS & set(path.split("/"))]
+        tables = tuple(_table_usages(connection, visible(connection, lake.scope)))
+        live = set(connection.execute(sa.select(STORED.c.path)).scalars())
+    # What the ledger has the size of is listed, and not looked at one by one.
+    beside = list(lake.store.list(DATA_FOLDER, live.__contains__))
+    logs = [file for file in beside if LOG_FOLDERS & set(file.path.split("/"))]
+    others = [file for file in beside if not LOG_FOLDERS & set(file.path.split("/"))]
+    with lake._ledger.reading() as connection:
+        # What was published meanwhile, or is about to be deleted, is no orphan.
+        known = known_paths(connection, (file.path for file in others))
+    orphans = [file for file in others if file.path not in known]
     youngest = (time.time() if now is None else now) - MAY_BE_STAGED.total_seconds()
-    old = [size for size, changed in orphans if changed < youngest]
-    young = [size for size, changed in orphans if changed >= youngest]
-    ledger = sum(path.stat().st_size for path in lake.root.glob(f"{LEDGER_FILE}*"))
-    trash = [size for _, (size, _) in _files(lake.root / TRASH)]
+    old = [file for file in orphans if file.modified.timestamp() < youngest]
+    young = [file for file in orphans if file.modified.timestamp() >= youngest]
+    trash = list(lake.store.list(TRASH))
     # A link to a file that the lake has takes no space of its own.
-    only = [size for path, (size, _) in _files(lake.root / PUBLISHED_FOLDER) if lake_path(path) not in found]
-    sizes = (logs, ledger, len(trash), sum(trash), len(only), sum(only))
-    return Usage(tables, len(old), sum(old), len(young), sum(young), *sizes)
+    only = list(lake.store.list(PUBLISHED_FOLDER, lambda path: lake_path(path) in live))
+    return Usage(
+        tables, len(old), _bytes(old), len(young), _bytes(young), _bytes(logs), _ledger_bytes(lake),
+        len(trash), _bytes(trash), len(only), _bytes(only),
+    )  # fmt: skip
+
+
+def _bytes(files: Iterable[StoredFile]) -> int:
+    return sum(file.bytes for file in files)
+
+
+def _ledger_bytes(lake: Lake) -> int:
+    """Return the size of the ledger's file and of those that SQLite keeps beside it; 0 for one in a database server."""
+    file = lake._ledger.file
+    parts = [] if file is None else [Path(f"{file}{end}") for end in ("", "-wal", "-shm")]
+    return sum(part.stat().st_size for part in parts if part.is_file())
 
 
 def _table_usages(connection: sa.Connection, seen: Visible) -> Iterator[TableUsage]:
@@ -139,24 +154,3 @@ def year_of(partition: str | None) -> int | None:
     """
     head = (partition or "")[:5]
     return int(head[:4]) if len(head) == 5 and head[:4].isdecimal() and head[4] == "-" else None
-
-
-def _files(top: Path) -> Iterator[tuple[str, tuple[int, float]]]:
-    """Yield all files below a folder of the lake by their path below its root, with size and time of change."""
-    folders = [(str(top), top.name)]
-    while folders:
-        folder, name = folders.pop()
-        try:
-            entries = list(os.scandir(folder))
-        except FileNotFoundError:  # an empty lake, or a folder that was removed meanwhile
-            continue
-        for entry in entries:
-            path = f"{name}/{entry.name}"
-            if entry.is_dir(follow_symlinks=False):
-                folders.append((entry.path, path))
-                continue
-            try:
-                state = entry.stat(follow_symlinks=False)
-            except FileNotFoundError:
-                continue
-            yield path, (state.st_size, state.st_mtime)

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import deltalake
@@ -10,11 +12,11 @@ import pyarrow as pa
 import pytest
 
 from ml_platform.core.errors import LakeError
-from ml_platform.lake import retention
+from ml_platform.lake import delta, retention
 from ml_platform.lake.backup import back_up, restore
 from ml_platform.lake.delta import DeltaCatalog
 from ml_platform.lake.lake import Lake
-from ml_platform.lake.publication import publication_of
+from ml_platform.lake.publication import publication_of, publish_table
 from ml_platform.lake.retention import Rule
 from ml_platform.lake.usage import usage
 
@@ -218,3 +220,39 @@ def test_a_note_that_cannot_be_read_is_named(lake):
     (told,) = lake.forget(entity=WHO, reason=WHY).published
     assert told.left.startswith(f"{note}, which says where a table is published, cannot be read.")
     assert lake.read(TABLE).rows == 0
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("stage", ["_actions", "_link", "_create_entry", "_checkpoint"])
+def test_who_is_forgotten_while_a_table_is_being_published_is_not_published_again(lake, monkeypatch, stage, is_first, in_place):
+    """The publisher stands still before one of its steps until another thread has forgotten."""
+    put(lake, "bob", partition="d0")
+    if not is_first:
+        register(lake, DeltaCatalog(in_place=in_place))
+    put(lake, "ann", "bob")
+    waiting, forgotten = threading.Barrier(2), threading.Event()
+    step = getattr(delta, stage)
+
+    def held(*args):
+        if threading.current_thread().name.startswith("publisher") and not forgotten.is_set():
+            waiting.wait(60)
+            assert forgotten.wait(60)
+        return step(*args)
+
+    monkeypatch.setattr(delta, stage, held)
+    with ThreadPoolExecutor(1, thread_name_prefix="publisher") as pool:
+        publisher = Lake.open(lake.root)
+        publishing = pool.submit(publish_table, publisher, TABLE, DeltaCatalog(in_place=in_place))
+        if stage != "_link" or not in_place:  # in place there are no links
+            waiting.wait(60)
+        try:
+            told = lake.forget(entity=WHO, reason=WHY)
+        finally:
+            forgotten.set()
+        done = publishing.result(60)
+        publisher.close()
+    assert (told.rows, told.undeleted, [p.left for p in told.published if p.left]) == (1, (), [])
+    assert names_in(done.place) == ["bob", "bob"]
+    assert b"ann" not in bytes_below(lake.root)
+    assert register(lake, DeltaCatalog(in_place=in_place)).added == 0
