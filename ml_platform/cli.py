@@ -163,8 +163,12 @@ def _add_stored(commands: argparse._SubParsersAction) -> None:
     )
     lake = _group(commands, "lake", "the lake as a whole")
     verify = _add(lake, "verify", "stored:verify", "recompute the chain of commits, every file and every content hash")
-    verify.add_argument(
+    part = verify.add_mutually_exclusive_group()
+    part.add_argument(
         "--last", type=count, metavar="N", help="only the newest N commits and their files (default: all, which reads every file)"
+    )
+    part.add_argument(
+        "--quick", action="store_true", help="open no file: only whether each is there, has its size and no commit is missing"
     )
     gc = _add(
         lake,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
+import time
 from argparse import Namespace
 from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.commands.answer import Answer, Sheet
@@ -13,6 +16,7 @@ from ml_platform.core.names import parse_table
 
 if TYPE_CHECKING:
     from ml_platform.lake.diff import PartitionDiff
+    from ml_platform.lake.verify import Problem
     from ml_platform.lake.version import Commit, Version
 
 
@@ -69,11 +73,21 @@ def diff(args: Namespace) -> Answer:
 
 
 def verify(args: Namespace) -> Answer:
-    """Recompute the chain of commits and every file; the exit code is 1 if something is wrong."""
+    """Recompute the chain of commits and every file, or only look whether they are there; the exit code is 1 if something is wrong."""
     lake = open_lake(args.project)
-    problems = lake.verify(_tell_progress if sys.stderr.isatty() else None, last=args.last)
-    if not problems:
+    is_watched = sys.stderr.isatty()
+    if args.quick:
+        problems = lake.verify(_Counter("files looked at") if is_watched else None, quick=True)
+        line = (
+            f"The lake at {lake.url} is there: every file has its size, and none of the {lake.head()} commits is missing. "
+            "Whether they hold what was published is not known from that: `ml-platform lake verify` reads them."
+        )
+    else:
+        if is_watched and args.last is None:
+            _say_at_once(lake.verify(quick=True))
+        problems = lake.verify(last=args.last, reading=_Counter("read", 1e6, " MB") if is_watched else None)
         line = f"The lake at {lake.url} is whole: the chain of {lake.head()} commits and every file are what was published."
+    if not problems:
         if args.last is not None:
             some = f"The last {min(args.last, lake.head())} of the {lake.head()} commits"
             line = f"{some} of the lake at {lake.url}, and their files, are what was published."
@@ -84,9 +98,33 @@ def verify(args: Namespace) -> Answer:
     return Answer({"problems": rows}, (), (Sheet(f"What is wrong in the lake at {lake.url}", rows),), code=1)
 
 
-def _tell_progress(done: int, of: int) -> None:
-    sys.stderr.write(f"\r{done} of {of} commits verified" + ("\n" if done == of else ""))
-    sys.stderr.flush()
+def _say_at_once(problems: Sequence[Problem]) -> None:
+    """Tell who watches what is known before a file is read."""
+    some = "".join(f"\n  {problem.text}" for problem in problems[:10]) + ("\n  ..." if len(problems) > 10 else "")
+    found = f"{len(problems)} problems are known before a file is read:{some}" if problems else "Every file is there and has its size."
+    sys.stderr.write(f"{found}\nNow they are read.\n")
+
+
+class _Counter:
+    """Shows how far something is on one line of the terminal, and how long the rest takes if it goes on as before."""
+
+    def __init__(self, what: str, unit: float = 1, name: str = "") -> None:
+        self._what, self._unit, self._name = what, unit, name
+        self._began = self._shown = time.monotonic()
+
+    def __call__(self, done: int, of: int) -> None:
+        now = time.monotonic()
+        if now - self._shown < _REDRAWN and done < of:
+            return
+        self._shown = now
+        rest = (now - self._began) * (of - done) / max(done, 1)
+        left = f", about {timedelta(seconds=round(rest))} left" if done < of else ""
+        text = f"{done / self._unit:,.0f} of {of / self._unit:,.0f}{self._name} {self._what}{left}"
+        sys.stderr.write(f"\r{text:<78}" + ("\n" if done >= of else ""))
+        sys.stderr.flush()
+
+
+_REDRAWN = 0.2
 
 
 def _commit_row(commit: Commit) -> dict[str, Any]:

@@ -108,9 +108,12 @@ def load_versions(connection: sa.Connection, ids: Iterable[int], *, as_published
     ipc = load_schemas(connection, {row.schema_hash for row in found})
     names = branch_names(connection, {row.branch_id for row in found})
     known = {row.id: _version(row, tuple(of_version.get(row.id, ())), ipc[row.schema_hash], names[row.branch_id]) for row in found}
-    if as_published:
-        return known
-    return known | _redacted(connection, known)
+    return known if as_published else as_stored(connection, known)
+
+
+def as_stored(connection: sa.Connection, published: Mapping[int, Version]) -> dict[int, Version]:
+    """Return versions, which are given as they were published, with the files and counts that they have now."""
+    return {**published, **_redacted(connection, published)}
 
 
 def known_versions(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Version]:
@@ -133,7 +136,7 @@ def known_versions(connection: sa.Connection, ids: Iterable[int]) -> dict[int, V
     memory.update(fresh)
     found = here | fresh
     known = {i: found[i] for i in wanted if i in found}
-    return known | _redacted(connection, known)
+    return as_stored(connection, known)
 
 
 def _collected_among(connection: sa.Connection, ids: Iterable[int]) -> set[int]:

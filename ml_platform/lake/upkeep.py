@@ -22,14 +22,28 @@ if TYPE_CHECKING:
 class Upkeep(History):
     """The history of a lake, with what looks after it."""
 
-    def verify(self, progress: Callable[[int, int], None] | None = None, last: int | None = None) -> list[Problem]:
+    def verify(
+        self,
+        progress: Callable[[int, int], None] | None = None,
+        last: int | None = None,
+        *,
+        quick: bool = False,
+        reading: Callable[[int, int], None] | None = None,
+    ) -> list[Problem]:
         """Recompute the chain, every file and every content hash (of the ``last`` commits); return what is wrong.
 
-        ``progress`` gets the commits that are done and those that there are.
+        ``progress`` gets the commits that are done and those that there are, ``reading`` the bytes of their files. ``quick`` opens no
+        file: whether each is there and has its size, of all commits; see :func:`ml_platform.lake.present_files.verify_presence`.
+        ``progress`` then gets files.
         """
+        from ml_platform.lake.present_files import verify_presence
         from ml_platform.lake.verify import verify
 
-        return verify(self._ledger, self.store, last=last, progress=progress)
+        if quick and last is not None:
+            raise LakeError("Without opening files all commits are looked at: leave out either quick or the number of last commits.")
+        if quick:
+            return verify_presence(self._ledger, self.store, progress=progress)
+        return verify(self._ledger, self.store, last=last, progress=progress, reading=reading)
 
     @property
     def ledger_place(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -87,8 +87,8 @@ def usage(lake: Lake, now: float | None = None) -> Usage:
     # By another ledger what readers get now would be called garbage.
     check_own(lake._ledger, lake.store)
     with lake._ledger.reading() as connection:
-        tables = tuple(_table_usages(connection, visible(connection, lake.scope)))
-        live = set(connection.execute(sa.select(STORED.c.path)).scalars())
+        live = _live_files(connection, visible(connection, lake.scope))
+        tables = tuple(_table_usages(connection, live))
     # What the ledger has the size of is listed, and not looked at one by one.
     beside = list(lake.store.list(DATA_FOLDER, live.__contains__))
     logs = [file for file in beside if LOG_FOLDERS & set(file.path.split("/"))]
@@ -120,26 +120,41 @@ def _ledger_bytes(lake: Lake) -> int:
     return sum(part.stat().st_size for part in parts if part.is_file())
 
 
-def _table_usages(connection: sa.Connection, seen: Visible) -> Iterator[TableUsage]:
-    """Yield the years of every table, by name; the database adds up, so that a long history is not brought here row by row."""
+# Of a day's key the year with its dash, which tells it from other keys.
+_YEAR = sa.func.substr(versions.c.partition_key, 1, 5)
+
+
+def _live_files(connection: sa.Connection, seen: Visible) -> dict[str, tuple[str, str, int, bool]]:
+    """Return by path, of every file that a version is read from: its table, the year's text, bytes, and whether a reader gets it now."""
     newest = sa.select(sa.func.max(versions.c.id)).where(seen.condition(), versions.c.kind != REJECTED)
-    heads = newest.group_by(versions.c.table_name, versions.c.partition_key)
-    # Of a day's key the year with its dash, which tells it from other keys.
-    place = (versions.c.table_name, sa.func.substr(versions.c.partition_key, 1, 5).label("year"))
+    heads = set(connection.execute(newest.group_by(versions.c.table_name, versions.c.partition_key)).scalars())
     of_version = sa.join(STORED, versions, versions.c.id == STORED.c.version_id)
-    is_live = sa.func.max(sa.case((versions.c.id.in_(heads), 1), else_=0)).label("is_live")
-    per_file = sa.select(*place, STORED.c.path, sa.func.max(STORED.c.bytes).label("bytes"), is_live).select_from(of_version)
-    per_file = per_file.group_by(*place, STORED.c.path).subquery()
-    of_place = (per_file.c.table_name, per_file.c.year)
-    sizes = sa.select(*of_place, per_file.c.is_live, sa.func.count(), sa.func.sum(per_file.c.bytes)).group_by(*of_place, per_file.c.is_live)
+    query = sa.select(STORED.c.version_id, STORED.c.path, versions.c.table_name, _YEAR, STORED.c.bytes).select_from(of_version)
+    found: dict[str, tuple[str, str, int, bool]] = {}
+    # A file of several versions is one file: what a reader gets if one of them is.
+    for version_id, path, table, year, size in connection.execute(query):
+        if version_id in heads or path not in found:
+            found[path] = (table, year, size, version_id in heads)
+    return found
+
+
+def _table_usages(connection: sa.Connection, live: Mapping[str, tuple[str, str, int, bool]]) -> Iterator[TableUsage]:
+    """Yield the years of every table, by name."""
+    place = (versions.c.table_name, _YEAR)
     counts = sa.select(*place, sa.func.count()).where(versions.c.id.not_in(sa.select(collected.c.version_id))).group_by(*place)
     found: dict[tuple[str, int | None], list[int]] = {}
     for table, year, count in connection.execute(counts):
         found.setdefault((table, year_of(year)), [0] * 5)[0] += count
-    for table, year, live, count, size in connection.execute(sizes):
-        at = 1 if live else 3
+    # Many files, few places: they are counted before a year is read from a text.
+    sizes: dict[tuple[str, str, bool], list[int]] = {}
+    for table, year, size, is_now in live.values():
+        numbers = sizes.setdefault((table, year, is_now), [0, 0])
+        numbers[0] += 1
+        numbers[1] += size
+    for (table, year, is_now), (count, size) in sizes.items():
+        at = 1 if is_now else 3
         found[table, year_of(year)][at] += count
-        found[table, year_of(year)][at + 1] += int(size)
+        found[table, year_of(year)][at + 1] += size
     for (table, year), numbers in sorted(found.items(), key=lambda item: (item[0][0], item[0][1] or 0)):
         yield TableUsage(table, year, *numbers)
 

@@ -243,3 +243,60 @@ def test_the_newest_commits_can_be_verified_alone(lake):
     with lake._ledger.writing() as connection:
         connection.exec_driver_sql("UPDATE commits SET previous = 'x' WHERE number = 4")
     assert {(p.kind, p.commit) for p in lake.verify(last=2)} == {("chain", 4), ("changed file", 5)}
+
+
+def test_what_can_be_known_without_opening_a_file_is_known_quickly(lived, monkeypatch):
+    monkeypatch.setattr(verify, "_check_file", None)
+    told = []
+    assert lived.verify(lambda *done: told.append(done), quick=True) == []
+    assert told[-1][0] == told[-1][1] > 0
+    short, gone = (lived.root / lived.version(i).files[0].path for i in (6, 8))
+    dead = lived.root / load(lived, 1).files[0].path
+    content = short.read_bytes()
+    short.write_bytes(content[:-1])
+    gone.unlink()
+    dead.parent.mkdir(parents=True, exist_ok=True)
+    dead.write_bytes(b"x")
+    found = {(p.kind, p.commit) for p in lived.verify(quick=True)}
+    assert found == {("changed file", 3), ("missing file", lived.version(8).commit), ("kept file", 1)}
+    short.write_bytes(content[::-1])
+    assert "changed file" not in {p.kind for p in lived.verify(quick=True)}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE commits SET hash = 'x' WHERE number = 2", "DELETE FROM commits WHERE number = 2", "UPDATE merges SET branch_id = 99"],
+)
+def test_a_commit_that_is_missing_or_replaced_is_known_quickly(lived, statement):
+    edit(lived, statement)
+    assert {kind for kind, _ in problems(lived)} >= {p.kind for p in lived.verify(quick=True)} != set()
+
+
+def test_the_bytes_that_were_read_are_told(filled):
+    told = []
+    assert filled.verify(reading=lambda *done: told.append(done)) == []
+    whole = sum({f.path: f.bytes for v in (filled.version(i) for i in range(1, 10)) for f in v.files}.values())
+    assert [one[1] for one in told] == [whole] * len(told)
+    assert told[-1][0] == whole
+
+
+def test_a_bucket_is_listed_and_not_asked_for_each_file(bucket, object_server, tmp_path, monkeypatch):
+    from ml_platform.lake import object_store
+    from ml_platform.lake.lake import Lake
+    from ml_platform.lake.usage import usage
+
+    lake = Lake.open(bucket, ledger=f"sqlite:///{tmp_path}/ledger.sqlite")
+    rows = {f"d{day}": pa.table({"x": [day]}) for day in range(30)}
+    done = lake.publish(lake.stage_partitions(A, rows))
+    monkeypatch.setattr(object_store, "_LISTED", 20)
+    object_server.break_requests(lambda n: None)
+    assert lake.verify(quick=True) == []
+    looked = object_server.requests
+    object_server.break_requests(lambda n: None)
+    found = usage(lake)
+    assert (found.tables[0].live_files, found.live_bytes, found.orphan_files) == (30, sum(v.bytes for v in done.versions), 0)
+    assert looked < 10
+    assert object_server.requests < 10
+    lake.store.delete(done.versions[0].files[0].path)
+    assert [p.kind for p in lake.verify(quick=True)] == ["missing file"]
+    lake.close()
