@@ -6,9 +6,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
-# Three workers for two cores, a file each: some tests wait for a daemon most of the time. In the order of their names, because ordered by
-# their number of tests the few long ones would come last. Something else for pytest, for instance: make test PYTEST_ARGS="-m 'not slow'"
-PYTEST_ARGS ?= -n 3 --dist loadfile --no-loadscope-reorder
+# A file of tests each, those that take longest first (ml_platform_tests/costs.txt). Three workers for two cores, for some tests wait for a
+# daemon most of the time; the fast ones do not wait, and every worker pays for its imports: two.
+# Something else for pytest, for instance: make test PYTEST_ARGS="-m 'not slow'"
+PYTEST_ARGS ?= -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+all-tests: WORKERS ?= 3
+fast-tests: WORKERS ?= 2
 
 # Nothing of this calls home.
 export DAGSTER_DISABLE_TELEMETRY := 1
@@ -19,7 +22,7 @@ export OMP_WAIT_POLICY := passive
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test lint hunt check all-tests fast-tests docs integrations venv format clean
+.PHONY: help demo dev test lint hunt check all-tests fast-tests costs docs integrations venv format clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +51,10 @@ lint: $(STAMP) ## Check format, lint, layers and types
 	@echo "==> ruff check"   && $(BIN)/ruff check .
 	@echo "==> import-linter (imports point down only)" && $(BIN)/lint-imports
 	@echo "==> pyright"      && $(BIN)/pyright --pythonpath $(BIN)/python
+
+costs: WORKERS ?= 3
+costs: $(STAMP) ## Run all tests and write down which files of them take longest
+	@$(BIN)/python -m pytest $(PYTEST_ARGS) --write-costs
 
 hunt: $(STAMP) ## Look for what the random tests have not seen yet: twenty times their examples (long)
 	@ML_PLATFORM_TEST_EFFORT=20 $(BIN)/python -m pytest -n 2 --dist loadfile -m hypothesis

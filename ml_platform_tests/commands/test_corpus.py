@@ -12,6 +12,8 @@ import yaml
 from ml_platform.cli import main
 from ml_platform_tests.commands.corpus import FOLDERS, MISSING
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def drafted(tmp_path_factory) -> Iterator[tuple[Path, dict[str, dict]]]:
@@ -51,7 +53,6 @@ def test_all_of_it_compiles(drafted):
     assert {n: set(p.problems) for n, p in projects.items()} == {n: {q["problem"] for q in t["questions"]} for n, t in told.items()}
 
 
-@pytest.mark.slow
 def test_all_of_it_loads(drafted):
     from ml_platform.components.code_location import load_definitions
 

@@ -158,6 +158,7 @@ def test_a_project_is_not_written_among_the_files(files, monkeypatch, capsys):
     assert not (files / "pyproject.toml").exists()
 
 
+@pytest.mark.slow
 def test_what_cannot_be_started_says_so_and_writes_nothing(files, home, tmp_path, capsys):
     empty = tmp_path / "empty"
     empty.mkdir()

@@ -40,6 +40,7 @@ def data_files(root):
     return sorted(path for path in (root / "data" / "lake" / "data").rglob("*") if path.is_file())
 
 
+@pytest.mark.slow
 def test_gc_from_a_shell_with_the_old_ledger_deletes_nothing_and_says_where_the_ledger_went(project, monkeypatch, run):
     fill(project, monkeypatch, 0)
     code, out, _ = run("lake", "move-ledger", "--to", "NEW")

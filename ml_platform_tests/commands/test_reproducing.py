@@ -9,6 +9,8 @@ from ml_platform.features.sums import ColumnSums
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform_tests.pipeline.landed_world import CORRECTED, FIRST, PROBLEM, landed
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def workspace(tmp_path, monkeypatch) -> Workspace:
@@ -27,7 +29,6 @@ def version(workspace: Workspace) -> int:
     return workspace.lake.heads(workspace.table("models", PROBLEM))[FIRST].id
 
 
-@pytest.mark.slow
 def test_a_model_that_is_the_same(workspace, capsys):
     model = f"{PROBLEM}@{version(workspace)}"
     code, out, err = run(capsys, "reproduce", model)
@@ -40,7 +41,6 @@ def test_a_model_that_is_the_same(workspace, capsys):
     assert workspace.lake.branches() == []
 
 
-@pytest.mark.slow
 def test_a_model_that_differs(workspace, capsys, monkeypatch):
     real = ColumnSums.mean
     monkeypatch.setattr(ColumnSums, "mean", lambda self, window: (real(self, window)[0] + 1, real(self, window)[1]))
@@ -57,7 +57,6 @@ def test_a_model_that_differs(workspace, capsys, monkeypatch):
     assert any(not row["same"] for row in answer["model_files"])
 
 
-@pytest.mark.slow
 def test_a_difference_without_measure_is_null_in_json(workspace, capsys, monkeypatch):
     real = ColumnSums.mean
     monkeypatch.setattr(ColumnSums, "mean", lambda self, window: (real(self, window)[0], real(self, window)[1] & False))
@@ -67,14 +66,12 @@ def test_a_difference_without_measure_is_null_in_json(workspace, capsys, monkeyp
     assert {column["largest"] for part in first["partitions"] for column in part["differences"]["columns"]} == {None}
 
 
-@pytest.mark.slow
 def test_from_a_notebook(workspace):
     found = OpenProblem(workspace, PROBLEM).reproduce(version(workspace))
     assert found.verdict == "bit-identical"
     assert found.plan.model == f"{PROBLEM}@{version(workspace)}"
 
 
-@pytest.mark.slow
 def test_from_the_landed_files(workspace, capsys):
     code, out, _ = run(capsys, "reproduce", f"{PROBLEM}@{version(workspace)}", "--from", "landing")
     assert code == 0

@@ -28,6 +28,7 @@ def lake(tmp_path, monkeypatch):
     opened.close()
 
 
+@pytest.mark.slow
 def test_gc_shows_first_then_marks_then_deletes(lake, run):
     code, out, _ = run("lake", "gc", "--versions", "1", "--dry-run", "--json")
     shown = json.loads(out)

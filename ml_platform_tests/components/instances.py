@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import atexit
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
+from ml_platform_tests.once import made_once
+
+# What a step prints is shown, and kept nowhere: Dagster starts four processes per run to do both.
+UNKEPT = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
+
 
 @contextmanager
-def local_instance(copied: Path | None = None) -> Iterator[dg.DagsterInstance]:
-    """Open an instance of its own, new or the copy of a closed one, whose folder is ``DAGSTER_HOME`` meanwhile.
+def local_instance(copied: Path | None = None, logs: dict[str, Any] = UNKEPT) -> Iterator[dg.DagsterInstance]:
+    """Open an instance of its own, new or the copy of a closed one, whose folder is ``DAGSTER_HOME`` meanwhile; ``logs`` as in its YAML.
 
     What ``dg.instance_for_test`` makes anew costs eight times as much, and each of its events four times.
     """
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, instance_in(Path(folder) / "home", copied) as instance:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, instance_in(Path(folder) / "home", copied, logs) as instance:
         yield instance
 
 
@@ -31,28 +35,24 @@ def told_together(instance: dg.DagsterInstance) -> Iterator[None]:
 
 
 @contextmanager
-def instance_in(home: Path, copied: Path | None = None) -> Iterator[dg.DagsterInstance]:
+def instance_in(home: Path, copied: Path | None = None, logs: dict[str, Any] = UNKEPT) -> Iterator[dg.DagsterInstance]:
     """Open an instance in a folder that stays, new or the copy of a closed one."""
-    with _opened(shutil.copytree(copied or _empty(), home)) as instance:
+    with _opened(shutil.copytree(copied or _empty(), home), logs) as instance:
         yield instance
 
 
 @contextmanager
-def _opened(home: Path) -> Iterator[dg.DagsterInstance]:
+def _opened(home: Path, logs: dict[str, Any] = UNKEPT) -> Iterator[dg.DagsterInstance]:
     custom = {"module": "ml_platform.components.local_storage", "class": "LocalStorage", "config": {"base_dir": str(home / "kept")}}
-    # What a step prints is shown, and kept nowhere: Dagster starts four processes per run to do both.
-    unkept = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
-    with dg.instance_for_test(overrides={"storage": {"custom": custom}, "compute_logs": unkept}, temp_dir=str(home)) as instance:
+    with dg.instance_for_test(overrides={"storage": {"custom": custom}, "compute_logs": logs}, temp_dir=str(home)) as instance:
         yield instance
 
 
-@cache
 def _empty() -> Path:
-    """Make the files of an instance in which nothing has happened, once per process."""
-    folder = tempfile.mkdtemp()
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    home = Path(folder) / "home"
-    home.mkdir()
+    """Make the files of an instance in which nothing has happened, once per run."""
+    return made_once("empty_instance", _make)
+
+
+def _make(home: Path) -> None:
     with _opened(home):
         pass
-    return home

@@ -84,6 +84,7 @@ def test_a_new_history_becomes_that_of_the_branch_that_is_first_run_in_it(shop: 
             assert "holds the history of branch 'dev/x', and ML_PLATFORM_BRANCH says 'main'" in failure(shop.run(instance, days=DAYS[1:2]))
 
 
+@pytest.mark.slow
 def test_a_history_that_nobody_noted_anything_in_is_that_of_main() -> None:
     with local_instance() as instance:
         instance.report_runless_asset_event(dg.AssetMaterialization("anything"))

@@ -18,6 +18,8 @@ from ml_platform.pipeline.champion import champion_history
 from ml_platform_tests.components.landed_shop import LandedShop, key, landed_shop, orders
 from ml_platform_tests.components.shop import tree_of
 
+pytestmark = pytest.mark.slow
+
 DAYS = [shift_day("2024-01-01", n) for n in range(50)]
 T = "2024-02-18"
 SCORED = ["2024-02-18", "2024-02-19"]
@@ -114,7 +116,6 @@ def _plain(found: Any) -> tuple[Any, ...]:
     return found.passed, found.severity, numbers, None if rules is None else [dict(r.data) for r in getattr(rules, "records", [])]
 
 
-@pytest.mark.slow
 def test_every_check_can_be_run_by_itself(world: World) -> None:
     graph = world.definitions.resolve_asset_graph()
     layers = {check.asset_key.path[1] for check in graph.asset_check_keys}
@@ -123,7 +124,6 @@ def test_every_check_can_be_run_by_itself(world: World) -> None:
     assert bound == [], "these can only be run by materializing their asset"
 
 
-@pytest.mark.slow
 def test_by_themselves_they_say_what_they_said_beside_the_materialization(world: World) -> None:
     head = world.shop.lake.head()
     found: dict[tuple[str, str], Any] = {}
@@ -139,7 +139,6 @@ def test_by_themselves_they_say_what_they_said_beside_the_materialization(world:
     assert world.shop.lake.head() == head, "nothing was published"
 
 
-@pytest.mark.slow
 def test_all_of_them_run_as_one_job_that_a_schedule_asks_for(world: World) -> None:
     whole = world.shop.definitions()
     schedule = whole.resolve_schedule_def("shop_checks")
@@ -207,7 +206,6 @@ def test_a_contract_that_was_tightened_names_the_partitions_that_no_longer_keep_
     assert world.shop.heads()["shop/tables/orders", min(large)], "what was published stays readable"
 
 
-@pytest.mark.slow
 def test_a_day_without_a_delivery_between_others_is_missing(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     shop = landed_shop(tmp_path, monkeypatch)
     landing = shop.root / "data" / "landing" / "orders"

@@ -1,5 +1,7 @@
 """Entities whose columns are called as no table of the lake may be: their features have a table all the same."""
 
+import pytest
+
 from ml_platform.pipeline.feature_table import materialize_features
 from ml_platform.pipeline.raw import materialize_raw
 from ml_platform.pipeline.table import materialize_table
@@ -35,6 +37,7 @@ columns:
 """
 
 
+@pytest.mark.slow
 def test_columns_of_any_name_are_entities(tmp_path):
     project = make_project(tmp_path, "races")
     project.declare(DECLARATIONS, results=CONTRACT)

@@ -139,6 +139,7 @@ def test_a_function_is_called_at_its_pace(tmp_path: Path, monkeypatch: pytest.Mo
     )
 
 
+@pytest.mark.slow
 def test_what_is_fetched_flows_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance) -> None:
     shop = landed_shop(tmp_path, monkeypatch, swap=(FILES, '{python: "feed.py:orders", every: 1d}'))
     (folder,) = (path.parent for path in shop.root.glob("*/defs/shop/defs.yaml"))
@@ -163,6 +164,7 @@ def launched(instance: dg.DagsterInstance, request: dg.RunRequest, sensor: str, 
     return instance.add_run(run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ['{asset: dlt/orders, path: "orders/{day}.csv"}', FILES])
 def test_what_a_crashed_run_was_to_make_is_asked_for_again_three_times(
     source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance

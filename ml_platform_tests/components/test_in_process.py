@@ -58,6 +58,7 @@ def test_days_that_are_not_there_are_refused(flights: dg.Definitions) -> None:
     assert list(runs_of(flights, select_assets(flights, ["raw/planes"]), [])) == [([dg.AssetKey(["flights", "raw", "planes"])], ())]
 
 
+@pytest.mark.slow
 def test_runs_of_the_same_assets_share_what_was_made_of_the_job() -> None:
     @dg.asset
     def one() -> None: ...

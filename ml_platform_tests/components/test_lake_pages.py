@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 from ml_platform.components.lake_pages import LakePages, link
 from ml_platform.lake.lake import Lake
 from ml_platform.pipeline.outcome import page_of
+from ml_platform_tests.components.instances import local_instance
 
 HTML = "<!doctype html><html><p>What has drifted</p></html>"
 CARD = "# A model\n\n| metric | value |\n|---|---|\n| AUC | 0.7 |\n\n<script>alert(1)</script>\n"
@@ -36,7 +37,7 @@ def client(tmp_path):
     from dagster_webserver.app import create_app_from_workspace_process_context
 
     logs = {"module": "ml_platform.components.lake_pages", "class": "LakePages", "config": {"base_dir": str(tmp_path / "logs")}}
-    with dg.instance_for_test(overrides={"compute_logs": logs}) as instance:
+    with local_instance(logs=logs) as instance:
         assert isinstance(instance.compute_log_manager, LakePages)
         with WorkspaceProcessContext(instance, EmptyWorkspaceTarget()) as context:
             yield SimpleNamespace(

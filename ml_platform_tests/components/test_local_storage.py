@@ -143,6 +143,7 @@ def test_what_is_stored_together_is_what_is_stored_one_by_one(tmp_path: Path) ->
     assert found[0][0] == list(days)
 
 
+@pytest.mark.slow
 def test_of_a_block_that_raises_nothing_is_stored_and_others_go_on(tmp_path: Path) -> None:
     with _instance(tmp_path / "home", stock=False) as instance:
         storage = instance.event_log_storage
@@ -244,6 +245,7 @@ def test_without_links_a_run_gets_its_file_as_the_stock_storage_makes_it(tmp_pat
         assert ("PIPELINE_SUCCESS", None, None, None) in _told(instance, _run(instance, "2013-01-01"))
 
 
+@pytest.mark.slow
 def test_the_repository_s_own_instance_uses_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with dg.DagsterInstance.from_config(str(REPOSITORY)) as instance:

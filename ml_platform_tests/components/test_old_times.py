@@ -13,6 +13,8 @@ from ml_platform.core.errors import FeatureError
 from ml_platform.core.intervals import day_start, shift_day
 from ml_platform_tests.components.made_project import check, make_project
 
+pytestmark = pytest.mark.slow
+
 TEAMS = 12
 WEEKS = [shift_day("1872-11-30", 7 * n) for n in range(130)]
 TRAINED = "1875-04-01"
@@ -99,7 +101,6 @@ def league(tmp_path_factory):
     return project
 
 
-@pytest.mark.slow
 def test_a_league_since_1872_becomes_a_champion_and_predictions(league):
     result = league.run(["training/home_win", "selected/home_win", "models/home_win"], [TRAINED])
     assert result.success

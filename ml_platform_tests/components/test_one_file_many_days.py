@@ -203,6 +203,7 @@ def test_an_export_of_the_last_days_withdraws_nothing_before_them(again) -> None
     assert set(rows_of(workspace)["day"]) == set(BOUGHT)
 
 
+@pytest.mark.slow
 def test_a_cut_file_stops_the_days_that_it_lost(again) -> None:
     rows = [row for row in history() if row[2] <= "2024-01-11"]
     workspace, found = again(rows, "2024-01-15")

@@ -59,6 +59,7 @@ def made(project: MadeProject, keys: list[str | None], days: list[str]) -> pl.Da
     return workspace.lake.read(workspace.table("tables", "sales"), partition_column="day").pl().sort("sale")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pattern", "file"),
     [

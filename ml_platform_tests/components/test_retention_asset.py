@@ -68,6 +68,7 @@ def test_the_schedule_is_on_only_where_a_retention_is_declared(tmp_path, monkeyp
     assert (on.cron_schedule, on.execution_timezone, on.job_name) == ("30 3 * * *", "UTC", "shop_retention")
 
 
+@pytest.mark.slow
 def test_rules_are_those_of_the_declarations(tmp_path, monkeypatch):
     swap = ("  key: [order_id]\n", "  key: [order_id]\n  retention: {superseded_for: 30d, versions: 2}\n")
     root, _ = load(tmp_path, monkeypatch, add=DEFAULT, swap=swap)
@@ -104,6 +105,7 @@ def test_a_run_collects_and_tells_what_and_why(tmp_path, monkeypatch):
     assert lake.read(TABLE).arrow().to_pylist() == [{"x": 2}]
 
 
+@pytest.mark.slow
 def test_a_project_without_retention_deletes_nothing_but_orphans(tmp_path, monkeypatch):
     root, definitions = load(tmp_path, monkeypatch)
     lake = Lake.open(root / "data" / "lake")
@@ -122,6 +124,7 @@ def test_a_project_without_retention_deletes_nothing_but_orphans(tmp_path, monke
     assert all(v.gone is None for v in lake.history(TABLE))
 
 
+@pytest.mark.slow
 def test_a_run_with_the_ledger_that_was_moved_away_deletes_nothing_and_says_where_it_went(tmp_path, monkeypatch):
     root, definitions = load(tmp_path, monkeypatch, add=DEFAULT)
     lake = Lake.open(root / "data" / "lake")

@@ -17,6 +17,8 @@ from ml_platform_tests.components.instances import local_instance
 from ml_platform_tests.components.landed_shop import DAYS, LandedShop, failure, key, landed_shop, orders
 from ml_platform_tests.components.staleness import stale_reasons
 
+pytestmark = pytest.mark.slow
+
 CHAIN = ["raw/orders", "tables/orders", "features/spending__customer"]
 
 
@@ -64,7 +66,6 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
             yield Lived(shop, instance)
 
 
-@pytest.mark.slow
 def test_a_year_of_files_with_another_time_asks_for_nothing(lived: Lived) -> None:
     made, head = [lived.materialized(name) for name in CHAIN], lived.shop.lake.head()
     assert made == [6, 6, 6], "every day was made once"
@@ -77,7 +78,6 @@ def test_a_year_of_files_with_another_time_asks_for_nothing(lived: Lived) -> Non
     assert ([lived.materialized(name) for name in CHAIN], lived.shop.lake.head()) == (made, head)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("days", [DAYS[2:3], DAYS])
 def test_a_click_on_unchanged_days_ends_green_and_updates_nothing(lived: Lived, days: list[str]) -> None:
     before = [lived.materialized(name) for name in CHAIN]
@@ -94,7 +94,6 @@ def test_a_click_on_unchanged_days_ends_green_and_updates_nothing(lived: Lived, 
     assert lived.live() == []
 
 
-@pytest.mark.slow
 def test_a_backfill_is_told_what_it_waits_for_and_what_is_below_is_not_asked_for(lived: Lived) -> None:
     before = lived.materialized("tables/orders")
     assert lived.click(["raw/orders", "tables/orders"], DAYS[:2], **{"dagster/backfill": "by hand"}).success
@@ -102,7 +101,6 @@ def test_a_backfill_is_told_what_it_waits_for_and_what_is_below_is_not_asked_for
     assert lived.live() == []
 
 
-@pytest.mark.slow
 def test_a_history_that_was_lost_is_told_what_is_there(lived: Lived) -> None:
     with local_instance() as another:
         job = lived.definitions.resolve_implicit_global_asset_job_def()
@@ -110,7 +108,6 @@ def test_a_history_that_was_lost_is_told_what_is_there(lived: Lived) -> None:
         assert [another.get_materialized_partitions(key(name)) for name in CHAIN] == [set(DAYS[:2])] * 3
 
 
-@pytest.mark.slow
 def test_other_bytes_of_the_same_rows_end_at_the_table_and_other_rows_go_on(lived: Lived) -> None:
     before = lived.shop.lake.heads("shop/features/spending__customer")[DAYS[5]].data_hash
     text = lived.file(DAYS[4]).read_text()
@@ -127,7 +124,6 @@ def test_other_bytes_of_the_same_rows_end_at_the_table_and_other_rows_go_on(live
     assert lived.live() == []
 
 
-@pytest.mark.slow
 def test_a_run_whose_days_were_all_stopped_fails_with_the_reasons_and_the_check_is_shown(lived: Lived) -> None:
     whole = lived.file(DAYS[1]).read_text()
     lived.file(DAYS[1]).write_text(whole.replace("order_id", "number"))
@@ -144,7 +140,6 @@ def test_a_run_whose_days_were_all_stopped_fails_with_the_reasons_and_the_check_
     assert lived.click(CHAIN, [DAYS[1]]).success
 
 
-@pytest.mark.slow
 def test_a_file_that_was_cut_and_comes_back_as_it_was_makes_the_day_green_again(lived: Lived) -> None:
     whole = lived.file(DAYS[1]).read_text()
     lived.file(DAYS[1]).write_text("<html>503 Service Unavailable</html>")

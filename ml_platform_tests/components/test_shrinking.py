@@ -84,6 +84,7 @@ def test_a_stricter_declaration_may_leave_rows_out(shop: LandedShop) -> None:
     assert readable(shop) == 25
 
 
+@pytest.mark.slow
 def test_the_bound_is_declared(shop: LandedShop) -> None:
     (contract,) = shop.root.glob("*/defs/shop/orders.contract.yaml")
     text = contract.read_text()
@@ -98,6 +99,7 @@ def test_the_bound_is_declared(shop: LandedShop) -> None:
     assert readable(shop) == 0
 
 
+@pytest.mark.slow
 def test_without_a_key_rows_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shop = landed_shop(tmp_path, monkeypatch, swap=("  key: [order_id]\n", ""))
     deliver(shop, 20)

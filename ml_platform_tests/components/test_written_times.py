@@ -16,6 +16,8 @@ from ml_platform.pipeline.raw import materialize_raw
 from ml_platform.pipeline.table import materialize_table
 from ml_platform_tests.components.made_project import make_project
 
+pytestmark = pytest.mark.slow
+
 # One at each end of a day, one in summer time, two on one day.
 TIMES = [
     datetime(2024, 3, 29, 0, 0, tzinfo=UTC), datetime(2024, 3, 30, 23, 59, tzinfo=UTC), datetime(2024, 3, 31, 12, 30, tzinfo=UTC),

@@ -14,6 +14,8 @@ from ml_platform.defs.flights.feeds import land, landed_until
 from ml_platform.defs.flights.nycflights import Feed, Year, read_year
 from ml_platform_tests.effort import examples
 
+pytestmark = pytest.mark.slow
+
 REPORT_TIMES = {"schedule": "published_at", "departures": "departed_at", "arrivals": "landed_at", "weather": "observed_at"}
 
 
@@ -64,7 +66,6 @@ def assert_holds(landing: Path, year: Year, until: datetime) -> None:
         assert got.select(want.columns).cast(want.schema).equals(want), name
 
 
-@pytest.mark.slow
 def test_first_landing_is_one_file_per_feed_and_day(tmp_path, year):
     report = land(tmp_path, utc(2013, 1, 4), year=year)
     assert report.start is None
@@ -95,7 +96,6 @@ edge_times = st.lists(
 )
 
 
-@pytest.mark.slow
 @settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(times=edge_times)
 def test_every_row_lands_once_and_not_before_it_is_reported(times, tmp_path_factory, year):
@@ -162,7 +162,6 @@ class KilledError(Exception):
     """Stands for a signal that ends the process between two system calls."""
 
 
-@pytest.mark.slow
 def test_a_landing_killed_at_any_write_is_finished_by_the_next(tmp_path, year, monkeypatch):
     write, written, survives = feeds._write_atomically, 0, None
 

@@ -11,6 +11,8 @@ import pytest
 from ml_platform.core.errors import SourceError
 from ml_platform.defs.flights.nycflights import Year, find_nycflights, read_year
 
+pytestmark = pytest.mark.slow
+
 # Written by hand from atlases, not from the code: the zones of every destination that airports.csv lacks.
 CARIBBEAN = {"BQN": "America/Puerto_Rico", "PSE": "America/Puerto_Rico", "SJU": "America/Puerto_Rico", "STT": "America/St_Thomas"}
 
@@ -49,7 +51,6 @@ def test_the_plan_knows_no_outcome(year):
     assert columns.isdisjoint({"tailnum", "departed_at", "landed_at", "dep_delay", "arr_delay", "air_time"})
 
 
-@pytest.mark.slow
 def test_schedules_agree_with_the_hour_in_utc_that_the_source_gives(year, source):
     both = feed(year, "schedule").join(source.select("flight_id", "time_hour"), on="flight_id", validate="1:1")
     hour = pl.col("time_hour").str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_zone="UTC", time_unit="us")

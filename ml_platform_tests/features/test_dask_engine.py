@@ -119,6 +119,7 @@ def test_a_folder_that_the_workers_do_not_see_is_refused(tmp_path, cluster):
         cluster.check_folder(str(tmp_path / "nowhere"))
 
 
+@pytest.mark.slow
 def test_an_address_where_nobody_answers_is_told():
     with pytest.raises(FeatureError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:1"):
         DaskEngine("tcp://127.0.0.1:1", timeout=1).run([])

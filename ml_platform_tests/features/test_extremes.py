@@ -13,6 +13,7 @@ from ml_platform_tests.effort import examples
 windows_of = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=1, max_size=20)
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(200), deadline=None)
 @given(numbers=st.lists(st.integers(-(2**62), 2**62), max_size=40), bounds=windows_of, kind=st.sampled_from(["i8", "f8"]))
 def test_extremes_of_every_window(numbers, bounds, kind):

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
-import functools
 import os
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +27,7 @@ from ml_platform.tables.contract import Column, Contract, Reference
 from ml_platform.tables.table import FileSource, Table
 from ml_platform.training.problem import Model, Selection
 from ml_platform_tests import flights_like as like
+from ml_platform_tests.once import made_once
 
 PROBLEM = "late_arrival"
 BUILT_UNTIL, FIRST, SECOND = "2013-01-28", "2013-02-01", "2013-02-03"
@@ -67,10 +65,7 @@ def project(root: Path, *, arrivals: Table = ARRIVALS, delays: FeatureView = lik
     return like.project(root, tables=(SCHEDULE, arrivals, AIRLINES, AIRPORTS), views=(delays, BUSY), problem=problem)
 
 
-@functools.cache
-def _made() -> Path:
-    root = Path(tempfile.mkdtemp(prefix="landed_world_"))
-    atexit.register(shutil.rmtree, root, ignore_errors=True)
+def _make(root: Path) -> None:
     land(root, "airlines.csv", pl.DataFrame({"carrier": like.CARRIERS}), "2013-01-01")
     # Flights to the airport that it lacks are warned of.
     land(root, "airports.csv", pl.DataFrame({"dest": like.DESTS[1:]}), "2013-01-01")
@@ -92,12 +87,11 @@ def _made() -> Path:
         live(_at(workspace, shift_day(day, 1)), day)
     train(_at(workspace, SECOND), SECOND)
     workspace.lake.close()
-    return root
 
 
 def landed(tmp_path: Path) -> Workspace:
     """Return a copy of that world at the second training date."""
-    shutil.copytree(_made(), tmp_path, dirs_exist_ok=True)
+    shutil.copytree(made_once("landed_world", _make), tmp_path, dirs_exist_ok=True)
     return opened(tmp_path)
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
-import functools
 import shutil
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +17,7 @@ from ml_platform.pipeline.training_set import materialize_training
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.training.problem import Model, Problem, Selection, Training
 from ml_platform_tests.flights_like import DAY, LATE_ARRIVAL, project, world
+from ml_platform_tests.once import made_once
 
 PROBLEM = "late_arrival"
 FIRST, SECOND = "2013-03-08", "2013-03-15"
@@ -33,21 +31,17 @@ DECLARED = replace(
 )
 
 
-@functools.cache
-def _made() -> Path:
-    root = Path(tempfile.mkdtemp(prefix="modelled_world_"))
-    atexit.register(shutil.rmtree, root, ignore_errors=True)
+def _make(root: Path) -> None:
     made = world(root, project_=project(root, problem=DECLARED), landed=76, per_day=80)
     for materialize in (materialize_training, materialize_selected, materialize_model):
         outcome = materialize(made.workspace, PROBLEM, [FIRST, SECOND])
         assert [partition.stopped for partition in outcome.partitions] == [None, None]
     made.workspace.lake.close()
-    return root
 
 
 def modelled(tmp_path: Path, *, problem: Problem = DECLARED) -> Workspace:
     """Return a copy of that world, with its problem declared as given."""
-    shutil.copytree(_made(), tmp_path, dirs_exist_ok=True)
+    shutil.copytree(made_once("modelled_world", _make), tmp_path, dirs_exist_ok=True)
     clock = FixedClock(day_start("2013-03-18"))
     return Workspace(project(tmp_path, problem=problem), Lake.open(tmp_path / "lake"), clock, tmp_path / "landing")
 
