@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -17,6 +17,7 @@ from ml_platform.pipeline.declared_code import raw_code_version
 from ml_platform.pipeline.deliveries import ARROW, Delivery, delivered_format, deliveries_of, recorded_files, with_times
 from ml_platform.pipeline.outcome import CheckOutcome, Outcome, PartitionOutcome, told_reasons
 from ml_platform.pipeline.row_history import WITHDRAWN_AT, add_delivery, first_delivery
+from ml_platform.pipeline.unreadable import read_deliveries, told_unread, unread_files
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.structure import kind_of
 from ml_platform.tables.table import Table
@@ -129,7 +130,7 @@ def _raw_partition(
         if head is not None and head.code_version == code_version and before == {d.name: d.sha256 for d in deliveries}:
             return _Raw(partition, unchanged=replace(head, reused=True))
         timed = with_times(deliveries, head)
-        rows = [one.rows() for one, _ in timed]
+        timed, rows, unread = read_deliveries(table, timed, head)
         joined = joined_rows(timed, rows)
         if table.splits:
             joined = _with_history(workspace, joined, head)
@@ -140,7 +141,7 @@ def _raw_partition(
         partition,
         joined,
         code_version=code_version,
-        properties=_properties(table, timed, rows, head),
+        properties=_properties(table, timed, rows, head, unread),
     )
     return _Raw(partition, staged=staged)
 
@@ -194,7 +195,9 @@ def _joined(tables: Sequence[pa.Table]) -> pa.Table:
     return joined.select([n for n in joined.column_names if n not in ORIGIN] + list(ORIGIN))
 
 
-def _properties(table: Table, timed: Sequence[tuple[Delivery, datetime]], rows: Sequence[pa.Table], head: Version | None) -> dict[str, Any]:
+def _properties(
+    table: Table, timed: Sequence[tuple[Delivery, datetime]], rows: Sequence[pa.Table], head: Version | None, unread: Mapping[str, Any]
+) -> dict[str, Any]:
     schemas: list[dict[str, str]] = []
     files = []
     for (one, time), part in zip(timed, rows, strict=True):
@@ -205,7 +208,12 @@ def _properties(table: Table, timed: Sequence[tuple[Delivery, datetime]], rows: 
             "name": one.name, "size": one.size, "sha256": one.sha256, "delivered_at": time.isoformat(),
             "rows": part.num_rows, "schema": schemas.index(schema),
         })  # fmt: skip
-    return {"format": delivered_format(table, timed[0][0].name), "files": files, "schemas": schemas, "replaced": _replaced(timed, head)}
+    return {
+        "format": delivered_format(table, timed[0][0].name),
+        "files": [*files, *unread.values()],
+        "schemas": schemas,
+        "replaced": _replaced(timed, head),
+    }
 
 
 def _replaced(timed: Sequence[tuple[Delivery, datetime]], head: Version | None) -> list[dict[str, Any]]:
@@ -232,6 +240,7 @@ def raw_numbers(version: Version | None) -> dict[str, float | int | str]:
 def arrival_check(table: Table, outcomes: Sequence[PartitionOutcome]) -> CheckOutcome:
     """Say which days of the range have not landed though they have passed, what could not be read, and what came late or again."""
     rows: list[dict[str, Any]] = []
+    left_out: list[dict[str, Any]] = []
     missing = unreadable = late = waiting = pending = 0
     for outcome in outcomes:
         partition = outcome.partition
@@ -249,25 +258,27 @@ def arrival_check(table: Table, outcomes: Sequence[PartitionOutcome]) -> CheckOu
         elif outcome.version is not None:
             found = _late_files(partition, outcome.version.properties, table.late_after)
             late += len(found)
-            rows += found
+            left_out += (unread := unread_files(outcome.version.properties))
+            rows += unread + found
     counted = {
         "without a delivery": missing,
         "that cannot be read": unreadable,
+        "files left out": len(left_out),
         "not over yet": waiting,
         "not materialized yet": pending,
         "late or repeated files": late,
     }
     parts = [f"{count} {what}" for what, count in counted.items() if count]
     landed = sum(o.version is not None for o in outcomes)
-    summary = f"{landed} of {len(outcomes)} partitions have landed" + (f"; {', '.join(parts)}." if parts else ".")
+    summary = f"{landed} of {len(outcomes)} partitions have landed" + (f"; {', '.join(parts)}." if parts else ".") + told_unread(left_out)
     unread = {o.partition: o.stopped for o in outcomes if o.stopped and o.absent is None}
     return CheckOutcome(
         name="arrival",
-        passed=not missing and not unreadable,
-        severity="error" if unreadable else "warn",
+        passed=not missing and not unreadable and not left_out,
+        severity="error" if unreadable or left_out else "warn",
         summary=f"{summary} {told_reasons(unread)}" if unread else summary,
         rows=tuple(rows[:_SHOWN]),
-        numbers={"landed": landed, "missing": missing, "unreadable": unreadable, "late_files": late},
+        numbers={"landed": landed, "missing": missing, "unreadable": unreadable + len(left_out), "late_files": late},
     )
 
 
@@ -281,16 +292,9 @@ def _late_files(partition: str | None, properties: dict[str, Any], late_after: t
     found = []
     for file in files:
         after = datetime.fromisoformat(file["delivered_at"]) - first
-        if file["name"] in replaced:
-            found.append(
-                {"partition": partition, "file": file["name"], "what": f"replaced an earlier delivery after {format_duration(after)}"}
-            )
-        elif after > late_after:
-            found.append(
-                {
-                    "partition": partition,
-                    "file": file["name"],
-                    "what": f"came {format_duration(after)} after the first file of its partition",
-                }
-            )
+        what = f"replaced an earlier delivery after {format_duration(after)}"
+        if file["name"] not in replaced:
+            what = f"came {format_duration(after)} after the first file of its partition" if after > late_after else ""
+        if what:
+            found.append({"partition": partition, "file": file["name"], "what": what})
     return found

@@ -59,6 +59,17 @@ def orders(path: Path, by: str = ",", encoding: str = "utf-8", header: str = "or
 
 
 @folder
+def priorities(folder: Path) -> None:
+    """Tickets of three priorities, of which some are not known."""
+    draw = random.Random(5)
+    rows = []
+    for number, customer, amount, time in purchases():
+        which = "high" if customer in ("c00", "c03") else "low" if amount < 12 else "normal"
+        rows.append((number, customer, amount, f"{time:%Y-%m-%d %H:%M:%S}", which if draw.random() > 0.05 else ""))
+    write(folder / "tickets.csv", "ticket_id,customer,size,opened_at,priority", rows)
+
+
+@folder
 def column_added(folder: Path) -> None:
     """A file a day, with days missing, whose header gains a column at half time."""
     by_day: dict[date, list[tuple[int, str, float, datetime]]] = {}

@@ -104,6 +104,13 @@ def test_a_column_that_some_files_lack_is_optional(drafted):
     assert [name for name, body in columns.items() if body.get("optional")] == ["card"]
 
 
+def test_a_priority_is_asked_for_as_one_of_three_classes(drafted):
+    home, told = drafted
+    (asked,) = [q for q in told["priorities"]["questions"] if q["problem"] == "priority_of_tickets"]
+    assert asked["asks"] == "Which priority will it be?"
+    assert declared(home, "priorities")["priority_of_tickets"]["task"] == "multiclass"
+
+
 def test_references_are_those_that_the_values_bear_out(drafted):
     home, _ = drafted
     found = {(*r["columns"], r["in"]) for r in contract(home, "two_roles", "games")["references"]}

@@ -46,9 +46,10 @@ _PEOPLE = frozenset({
     "member", "passenger", "patient", "person", "player", "seller", "student", "subscriber", "team", "user", "visitor", "worker",
 })  # fmt: skip
 _OUTCOMES = frozenset({
-    "approved", "cancelled", "canceled", "cancellation", "churn", "churned", "class", "clicked", "complaint", "converted", "default",
-    "defaulted", "delayed", "died", "failed", "failure", "fraud", "grade", "label", "late", "outcome", "passed", "purchased", "quality",
-    "response", "result", "returned", "risk", "satisfaction", "status", "success", "survived", "target", "verdict", "win", "winner", "won",
+    "approved", "canceled", "cancellation", "cancelled", "churn", "churned", "class", "clicked", "complaint", "converted", "default",
+    "defaulted", "delayed", "diagnosis", "died", "disposition", "failed", "failure", "fraud", "grade", "label", "late", "outcome",
+    "passed", "priority", "purchased", "quality", "response", "result", "returned", "risk", "satisfaction", "sentiment", "severity",
+    "status", "success", "survived", "target", "urgency", "verdict", "win", "winner", "won",
 })  # fmt: skip
 # Words on -ed that say what something is, and no outcome; shorter ones than six letters mostly are none of either.
 _STATES = frozenset({
