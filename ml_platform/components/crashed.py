@@ -1,6 +1,6 @@
 """Runs that a sensor asked for and that crashed: what they were to make is asked for again, a few times."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -14,7 +14,11 @@ _PARTITIONS = (PARTITION_NAME_TAG, "dagster/asset_partition_range_start", "dagst
 
 
 def ask_again(
-    context: dg.SensorEvaluationContext, sensor: str, is_wanted: Callable[[dg.DagsterRun], bool] = lambda _: True
+    context: dg.SensorEvaluationContext,
+    sensor: str,
+    is_wanted: Callable[[dg.DagsterRun], bool] = lambda _: True,
+    *,
+    besides: Sequence[dg.RunRequest] = (),
 ) -> list[dg.RunRequest]:
     """Return requests for what crashed runs of a sensor were to make.
 
@@ -30,6 +34,8 @@ def ask_again(
         The sensor's name.
     is_wanted : callable
         Whether what a run was to make is still to be made.
+    besides : sequence of RunRequest
+        What the same tick asks for: a run that makes the same follows a crashed one, too.
 
     Returns
     -------
@@ -44,7 +50,7 @@ def ask_again(
         again = int(run.tags.get(AGAIN, "0")) + 1
         if again > MOST or run.tags.get(WILL_RETRY_TAG) == "true" or not is_wanted(run):
             continue
-        if _was_followed(instance, run) or not _has_crashed(instance, run):
+        if any(_makes(request, run) for request in besides) or _was_followed(instance, run) or not _has_crashed(instance, run):
             continue
         kept = {name: value for name, value in run.tags.items() if name in _PARTITIONS[1:] or name.startswith("ml_platform/")}
         requests.append(
@@ -58,6 +64,17 @@ def ask_again(
         )
         context.log.warning(f"Run {run.run_id} crashed: what it was to make is asked for again ({again} of {MOST} times).")
     return requests
+
+
+def _makes(request: dg.RunRequest, run: dg.DagsterRun) -> bool:
+    """Tell whether a run that is asked for makes all that another was to make."""
+    (first, last), (run_first, run_last) = _ends(request.tags, request.partition_key), _ends(run.tags, run.tags.get(PARTITION_NAME_TAG))
+    return (run.asset_selection or set()) <= set(request.asset_selection or ()) and first <= run_first and run_last <= last
+
+
+def _ends(tags: Mapping[str, str], partition: str | None) -> tuple[str, str]:
+    """Return the first and the last partition of a run; empty without any."""
+    return tags.get(_PARTITIONS[1]) or partition or "", tags.get(_PARTITIONS[2]) or partition or ""
 
 
 def _has_crashed(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:

@@ -61,10 +61,8 @@ def fetching_sensor(
         ]
         busy = being_made(context.instance, set(keys.values()))
         wanted = {table.name: days_to_fetch(workspace, table, now) for table in due if keys[table.name] not in busy}
-        requests = [
-            *requests_of(project, {name: days for name, days in wanted.items() if days}),
-            *ask_again(context, f"{project.name}_fetching"),
-        ]
+        requests = list(requests_of(project, {name: days for name, days in wanted.items() if days}))
+        requests += ask_again(context, f"{project.name}_fetching", besides=requests)
         waiting = [table.name for table in due if keys[table.name] in busy]
         asked = {name: time for name, time in asked.items() if name in tables} | {name: now.isoformat() for name in wanted}
         cursor = json.dumps(asked, separators=(",", ":"))

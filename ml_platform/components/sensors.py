@@ -107,8 +107,9 @@ def _landing_sensor(project: Project) -> dg.SensorDefinition:
         if cut.looked_at:
             signatures[LOOKED_AT] = cut.looked_at
         cursor = json.dumps(signatures, separators=(",", ":"))
-        asked = [*requests_of(project, deliveries.changed, found), *cut.requests, *ask_again(context, f"{project.name}_landing")]
-        if requests := asked:
+        requests = [*requests_of(project, deliveries.changed, found), *cut.requests]
+        requests += ask_again(context, f"{project.name}_landing", besides=requests)
+        if requests:
             return dg.SensorResult(run_requests=requests, cursor=cursor)
         later = sum(deliveries.later.values())
         rest = f" The files of {later} have another time and are still to be compared." if later else ""

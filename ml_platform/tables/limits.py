@@ -16,6 +16,7 @@ DELIVERED = "ML_PLATFORM_MAX_DELIVERY"
 UNPACKED = "ML_PLATFORM_MAX_UNPACKED"
 RATIO = "ML_PLATFORM_MAX_RATIO"
 ROWS = "ML_PLATFORM_MAX_ROWS"
+COLUMNS = "ML_PLATFORM_MAX_COLUMNS"
 _PIECE = 1 << 20
 # What a file may become however small it is: a ratio says nothing of it.
 _UNSUSPECTED = 64 << 20
@@ -23,12 +24,13 @@ _UNSUSPECTED = 64 << 20
 
 @dataclass(frozen=True)
 class Limits:
-    """The most that one delivered file may be: ``delivered`` and ``unpacked`` bytes, unpacked to packed bytes, and rows."""
+    """The most that one delivered file may be: ``delivered`` and ``unpacked`` bytes, unpacked to packed bytes, rows, and columns."""
 
     delivered: int = 2 << 30
     unpacked: int = 8 << 30
     ratio: int = 200
     rows: int = 100_000_000
+    columns: int = 10_000
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Limits:
@@ -46,6 +48,7 @@ class Limits:
             unpacked=parse_bytes(found[UNPACKED]) if found.get(UNPACKED) else default.unpacked,
             ratio=_whole(found, RATIO, default.ratio),
             rows=_whole(found, ROWS, default.rows),
+            columns=_whole(found, COLUMNS, default.columns),
         )
 
     def check_delivered(self, name: str, size: int) -> None:
@@ -72,6 +75,22 @@ class Limits:
                 f"Deliver it in parts, or raise {ROWS}."
             )
 
+    def check_columns(self, name: str, columns: int) -> None:
+        """Raise ``SourceError`` if a file has more columns than it may."""
+        if columns > self.columns:
+            raise SourceError(
+                f"{name} has {columns:,} columns, more than the {self.columns:,} that a delivered file may have. "
+                f"Deliver them as rows, or raise {COLUMNS}."
+            )
+
+    def check_ratio(self, name: str, packed: int, unpacked: int) -> None:
+        """Raise ``SourceError`` if a file becomes so many times as large as no ordinary data does."""
+        if unpacked > _UNSUSPECTED and unpacked > self.ratio * max(packed, 1):
+            raise SourceError(
+                f"{name} becomes more than {self.ratio} times as large when it is unpacked, as no ordinary data does, so it was "
+                f"not read. Deliver it otherwise packed, or raise {RATIO}."
+            )
+
     def unpack(self, name: str, data: bytes) -> bytes:
         """Return what a gzip file holds; never more of it is held in memory than may be.
 
@@ -88,11 +107,7 @@ class Limits:
             while piece := stream.read(_PIECE):
                 unpacked += piece
                 self.check_unpacked(name, len(unpacked))
-                if len(unpacked) > _UNSUSPECTED and len(unpacked) > self.ratio * max(packed.tell(), 1):
-                    raise SourceError(
-                        f"{name} becomes more than {self.ratio} times as large when it is unpacked, as no ordinary data does, so it was "
-                        f"not read. Deliver it otherwise packed, or raise {RATIO}."
-                    )
+                self.check_ratio(name, packed.tell(), len(unpacked))
         return bytes(unpacked)
 
 

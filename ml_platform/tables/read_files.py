@@ -108,7 +108,7 @@ def parse_delivery(data: bytes, name: str, format: str | None = None, null_value
     if not data.strip():
         raise SourceError(f"{name} is empty ({len(data)} bytes): nothing was delivered, or it was cut off. Deliver it again.")
     readers: dict[str, Callable[[], pa.Table]] = {
-        "csv": lambda: _read_csv(data, name, null_values),
+        "csv": lambda: _read_csv(data, name, null_values, limits),
         "parquet": lambda: read_parquet(data, name, limits, use_threads=len(data) > _SMALL_BYTES),
         "jsonl": lambda: _read_json_lines(data, name),
     }
@@ -118,6 +118,7 @@ def parse_delivery(data: bytes, name: str, format: str | None = None, null_value
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, csv.Error, UnicodeDecodeError) as error:
         raise _unreadable(name, words[kind], error) from None
     limits.check_rows(name, table.num_rows)
+    limits.check_columns(name, table.num_columns)
     _check_names(table.column_names, name)
     return table
 
@@ -152,7 +153,7 @@ def _check_names(names: Sequence[str], file: str) -> None:
         raise SourceError(f"{file} has a column {min(ours)!r}, a name that the platform uses for its own. Rename it.")
 
 
-def _read_csv(data: bytes, name: str, null_values: Sequence[str]) -> pa.Table:
+def _read_csv(data: bytes, name: str, null_values: Sequence[str], limits: Limits) -> pa.Table:
     import pyarrow as pa
     import pyarrow.csv as pc
 
@@ -165,6 +166,7 @@ def _read_csv(data: bytes, name: str, null_values: Sequence[str]) -> pa.Table:
     if data.count(b'"') % 2:
         _check_closed_quotes(data, delimiter)
     columns = next(csv.reader(io.StringIO(first), delimiter=delimiter))
+    limits.check_columns(name, len(columns))
     _check_names([c.strip() for c in columns], name)
     rows = pc.read_csv(
         pa.BufferReader(data),

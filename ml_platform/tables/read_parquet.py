@@ -38,7 +38,7 @@ def read_parquet(data: bytes, name: str, limits: Limits, *, use_threads: bool = 
     Raises
     ------
     SourceError
-        If it has too many rows, or becomes too much.
+        If it has too many rows or columns, or becomes too much.
     ArrowInvalid, OSError
         If it is no Parquet file, or damaged.
     """
@@ -47,6 +47,7 @@ def read_parquet(data: bytes, name: str, limits: Limits, *, use_threads: bool = 
 
     about = pq.ParquetFile(pa.BufferReader(data)).metadata
     limits.check_rows(name, about.num_rows)
+    limits.check_columns(name, about.num_columns)
     widths = [_WIDTHS.get(about.schema.column(n).physical_type, about.schema.column(n).length) for n in range(about.num_columns)]
     packed = least = most = 0
     texts = set()
@@ -59,6 +60,7 @@ def read_parquet(data: bytes, name: str, limits: Limits, *, use_threads: bool = 
                 # No value is longer than all that its column holds.
                 most += column.num_values * column.total_uncompressed_size
     limits.check_unpacked(name, packed)
+    limits.check_ratio(name, len(data), packed)
     limits.check_unpacked(name, least)
     is_open = most > limits.unpacked
     file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=sorted(texts) if is_open else None)

@@ -12,6 +12,7 @@ import pytest
 
 from ml_platform.components.in_process import execute_assets
 from ml_platform.components.settings import CLOCK_FILE
+from ml_platform.monitoring.decision import Decision
 from ml_platform_tests.components.landed_shop import DAYS, LandedShop, key, landed_shop, orders
 
 FILES = '{files: "orders/{day}.csv"}'
@@ -182,6 +183,51 @@ def test_what_a_crashed_run_was_to_make_is_asked_for_again_three_times(
         assert {key.to_user_string() for key in asked.asset_selection or ()} == {"shop/raw/orders", "shop/tables/orders"}
     launched(instance, asked, sensor.name, dg.DagsterRunStatus.FAILURE)
     assert sensor.requests() == [], "three times is enough"
+
+
+def test_a_crashed_fetch_is_asked_for_again_but_not_beside_its_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance
+) -> None:
+    shop = landed_shop(tmp_path, monkeypatch, swap=(FILES, '{python: "feed.py:orders", every: 6h}'))
+    (folder,) = (path.parent for path in shop.root.glob("*/defs/shop/defs.yaml"))
+    (folder / "feed.py").write_text(FEED)
+    sensor = Ticks(shop, instance, "shop_fetching")
+    (asked,) = sensor.requests(at(DAYS[1]))
+    crashed = launched(instance, asked, sensor.name, dg.DagsterRunStatus.FAILURE)
+    # Long before it is due again: the source is asked at its pace, and what crashed asked for nothing of it.
+    (again,) = sensor.requests(at(DAYS[1], 7))
+    assert (_days(again), again.run_key) == ([DAYS[0]], f"{crashed.run_id}/1")
+    assert {key.to_user_string() for key in again.asset_selection or ()} == {"shop/raw/orders", "shop/tables/orders"}
+    launched(instance, again, sensor.name, dg.DagsterRunStatus.FAILURE)
+    assert sensor.tick(at(DAYS[1], 12)) == [[DAYS[0]]], "due again: one run fetches it, not one more for the crashed one"
+    assert sensor.tick(at(DAYS[4])) == [[DAYS[3]], [DAYS[0]]], "what is due now is another day"
+    launched(instance, again, "somebody", dg.DagsterRunStatus.SUCCESS)
+    assert sensor.tick(at(DAYS[4], 7)) == []
+
+
+def test_a_crashed_retraining_is_asked_for_again_while_its_decision_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance
+) -> None:
+    shop = landed_shop(tmp_path, monkeypatch)
+    sensor = Ticks(shop, instance, "shop_retraining")
+    standing = [Decision("d-1", True, ("drift",), (), DAYS[3], at(DAYS[3]))]
+    monkeypatch.setattr("ml_platform.pipeline.monitoring.pending_decisions", lambda *_: (standing, []))
+    (asked,) = sensor.requests(at(DAYS[4]))
+    assert (asked.run_key, asked.partition_key) == ("d-1", DAYS[3])
+    for time in range(1, 4):
+        crashed = launched(instance, asked, sensor.name, dg.DagsterRunStatus.FAILURE)
+        # The decision's own request has the key that it always had, of which Dagster makes no second run.
+        served, asked = sensor.requests(at(DAYS[4], 6 + time))
+        assert served.run_key == "d-1"
+        assert (asked.run_key, asked.partition_key) == (f"{crashed.run_id}/{time}", DAYS[3])
+        assert asked.tags["ml_platform/decision"] == "d-1"
+        assert asked.asset_selection == sorted(served.asset_selection or ())
+    launched(instance, asked, sensor.name, dg.DagsterRunStatus.FAILURE)
+    assert [request.run_key for request in sensor.requests(at(DAYS[5]))] == ["d-1"], "three times is enough"
+    standing.clear()
+    instance.wipe()
+    launched(instance, asked, sensor.name, dg.DagsterRunStatus.FAILURE)
+    assert sensor.requests(at(DAYS[5], 7)) == [], "somebody has trained meanwhile: nothing is to be made any more"
 
 
 def test_a_run_that_another_follows_or_that_dagster_starts_again_is_left_alone(

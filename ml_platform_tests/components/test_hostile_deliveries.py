@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 import pyarrow as pa
+import pyarrow.csv as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -222,6 +223,19 @@ def test_a_long_text_that_every_row_repeats_is_counted_before_it_is_written_out(
     told = read(shop, f"{DAY}.parquet", content)
     assert "becomes more than 8.0 GiB when it is unpacked, so it was not read" in told
     assert pa.default_memory_pool().max_memory() - before < 64 << 20
+
+
+def test_what_no_ordinary_file_becomes_is_refused_by_its_beginning_or_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = landed_shop(tmp_path, monkeypatch, swap=("orders/{day}.csv", "orders/{day}*"))
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({"a": pa.repeat(pa.scalar("x" * 1000), 70_000)}), sink, compression="zstd", use_dictionary=False)
+    packed = sink.getvalue().to_pybytes()
+    assert len(packed) < 1 << 20
+    monkeypatch.setattr(pq.ParquetFile, "read", lambda *_, **__: pytest.fail("it was unpacked"))
+    assert "becomes more than 200 times as large when it is unpacked" in read(shop, f"{DAY}.parquet", packed)
+    monkeypatch.setattr(pc, "read_csv", lambda *_, **__: pytest.fail("it was parsed"))
+    wide = ",".join(f"c{n}" for n in range(10_001)).encode()
+    assert "10,001 columns, more than the 10,000 that a delivered file may have" in read(shop, f"{DAY}.csv", wide + b"\n1\n")
 
 
 def test_errors_of_files_do_not_quote_them(shop: LandedShop) -> None:
