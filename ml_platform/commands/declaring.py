@@ -25,7 +25,7 @@ def check(args: Namespace) -> Answer:
 
 def infer(args: Namespace) -> Answer:
     """Write the contract of one table, guessed from its files."""
-    from ml_platform.commands.draft.text import contract_text
+    from ml_platform.commands.draft.text import contract_text, flow
     from ml_platform.tables.infer import infer_table
 
     missing = [f for f in args.files if not Path(f).is_file()]
@@ -34,12 +34,14 @@ def infer(args: Namespace) -> Answer:
     table = infer_table([Path(f).resolve() for f in args.files])
     guessed = f"key: {', '.join(table.key) or '?'}; event time: {table.event_time or '?'}"
     head = [f"# Guessed from {len(args.files)} files with {table.rows} rows; {guessed}."]
+    head += [f"# In the table's source: {flow(dict(table.reading))}"] if table.reading else []
     head += [f"# ? {question}" for question in table.questions]
     data = {
         "name": table.name,
         "key": table.key,
         "event_time": table.event_time,
         "partitions": table.partitions,
+        "source": dict(table.reading),
         "contract": table.contract,
     }
     return Answer(data, (*head, *contract_text(table.contract, table.comments).splitlines()))

@@ -1,5 +1,6 @@
 """``dg scaffold defs ml_platform.Table shop/orders``: a declaration with every field explained, and filled in where that is known."""
 
+import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,7 +13,10 @@ from pydantic import BaseModel, Field
 from pydantic.fields import FieldInfo
 
 from ml_platform.components.settings import landing_root
+from ml_platform.core.errors import DeclarationError
 from ml_platform.core.names import is_name, written_as_name
+from ml_platform.lake.duck import sql_name
+from ml_platform.tables.pattern import Pattern
 
 # The widest line of a comment.
 _WIDTH = 110
@@ -87,18 +91,20 @@ class TableScaffolder(Commented):
 
     def values(self, params: TableParams, name: str, request: dg.ScaffoldRequest[Any]) -> dict[str, Any]:
         """Return the fields that are filled in, with their values."""
-        files = params.files or f"{name}/{{day}}.csv"
-        inferred = _inferred(files, request.project_root)
-        key = params.key or (list(inferred.key) if inferred is not None else [])
-        contract = inferred.contract if inferred is not None else _unknown_contract(key or ["id"], params.event_time)
+        wanted = params.files or f"{name}/{{day}}.csv"
+        inferred = _inferred(wanted, request.project_root)
+        # Files of which each holds many days are no files by day, whatever their names say.
+        files = wanted if inferred is None else inferred.pattern
+        key = params.key or (["id"] if inferred is None else list(inferred.key))
+        contract = inferred.contract if inferred is not None else _unknown_contract(key, params.event_time)
         event_time = params.event_time or (inferred.event_time if inferred is not None else None)
         found = {
-            "source": {"files": files},
-            "partitions": _partitions(params, files, inferred),
+            "source": {"files": files, **(inferred.reading if inferred is not None else {})},
+            "partitions": _partitions(params, files, inferred, event_time),
             "contract": contract,
-            "key": key or ["id"],
+            "key": key or None,
             "event_time": event_time,
-            "available_at": params.available_at or event_time,
+            "available_at": params.available_at or _known(event_time, contract),
         }
         return {field: value for field, value in found.items() if value is not None}
 
@@ -219,20 +225,37 @@ def _declared(type_name: str) -> type[BaseModel]:
     return known.get(type_name) or known[f"ml_platform.{type_name.rpartition('.')[2]}"]
 
 
-def _partitions(params: TableParams, files: str, inferred: Any) -> dict[str, Any] | None:
+def _partitions(params: TableParams, files: str, inferred: Any, event_time: str | None) -> dict[str, Any] | None:
+    """Return the days of a table: of files by day, and of rows that find their day by their time; none for what has neither."""
     found = dict(inferred.partitions or {}) if inferred is not None else {}
-    if "{day}" not in files:
+    if not Pattern(files).has_day and event_time is None:
         return None
     return {**found, "start": params.start or found.get("start", "2024-01-01")}
 
 
+def _known(event_time: str | None, contract: Mapping[str, Any]) -> str | None:
+    """Return when a row is known, as long as nobody says better: when it happened, and of a date when its day was over."""
+    if event_time is None:
+        return None
+    sql = sql_name(event_time)
+    is_date = contract["columns"].get(event_time, {}).get("type") == "date"
+    return f"{sql} + interval 1 day - interval 1 second" if is_date else sql
+
+
 def _inferred(files: str, root: Path | None) -> Any:
-    """Return what the files of a pattern seem to hold; None where there is none yet."""
+    """Return what the files of a pattern seem to hold; None where there is none yet, or it is no pattern."""
     from ml_platform.tables.infer import infer_table
 
     landing = landing_root(root) if root is not None else None
-    found = sorted(landing.glob(files.replace("{day}", "*"))) if landing is not None and not files.startswith("/") else []
-    return infer_table([path for path in found if path.is_file()], landing) if found else None
+    if landing is None:
+        return None
+    try:
+        pattern = Pattern.parse(files, "--files")
+    except DeclarationError as error:
+        raise click.ClickException(str(error)) from None
+    listed = sorted(landing.glob(re.sub(r"\{\w+\}", "*", files)))
+    found = [path for path in listed if path.is_file() and pattern.matches(path.relative_to(landing).as_posix())]
+    return infer_table(found, landing, files) if found else None
 
 
 def _project_of(request: dg.ScaffoldRequest[Any]) -> str:

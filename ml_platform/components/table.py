@@ -12,7 +12,7 @@ from ml_platform.components.declared import Declared
 from ml_platform.components.project_definitions import definitions_of
 from ml_platform.components.scaffolds import TableScaffolder
 from ml_platform.components.source_lines import SourceLines, shown_path
-from ml_platform.components.table_parts import PartitionsModel, SourceModel
+from ml_platform.components.table_parts import PartitionsModel, SourceModel, check_for_files, how_to_read
 from ml_platform.core.errors import DeclarationError, did_you_mean
 from ml_platform.tables import table as core
 from ml_platform.tables.contract import Contract
@@ -206,7 +206,9 @@ class Table(Declared):
         reads = {t: self.length(d, f"source.reads.{t}") for t, d in (given.reads or {}).items()}
         if given.files is not None:
             nulls = {} if given.null_values is None else {"null_values": tuple(given.null_values)}
-            return core.FileSource(given.files, given.format, **nulls)
+            encoding, names = how_to_read(given, where)
+            return core.FileSource(given.files, given.format, **nulls, encoding=encoding, names=names)
+        check_for_files(given, kinds[0], where)
         if given.asset is not None:
             if not given.path:
                 raise DeclarationError(f"{where}: a source `asset` needs `path`: the pattern of the files that the asset writes.")

@@ -5,7 +5,10 @@ from typing import Annotated
 import dagster as dg
 from pydantic import Field
 
-from ml_platform.tables.read_files import FORMATS
+from ml_platform.core.errors import DeclarationError
+from ml_platform.tables.encodings import check_encoding
+from ml_platform.tables.parse import check_column_name
+from ml_platform.tables.read_files import FORMATS, file_format
 
 
 class SourceModel(dg.Model, dg.Resolvable):
@@ -23,6 +26,22 @@ class SourceModel(dg.Model, dg.Resolvable):
     format: Annotated[
         str | None,
         Field(description=f"Format of the files: {', '.join(FORMATS)}. Default: what the ending of each file says.", examples=["csv"]),
+    ] = None
+    encoding: Annotated[
+        str | None,
+        Field(
+            description="How the text of CSV and JSON files is written, such as cp1252 (Windows and Excel in Western Europe), latin-1 or "
+            "utf-16. Default: UTF-8; a file that begins with a byte order mark is read as that says.",
+            examples=["cp1252"],
+        ),
+    ] = None
+    names: Annotated[
+        list[str] | None,
+        Field(
+            description="The names of the columns, in the order of the file, for CSV files that have no line with names. Default: they "
+            "stand in the first line.",
+            examples=[["order_id", "customer", "amount", "ordered_at"]],
+        ),
     ] = None
     null_values: Annotated[
         list[str] | None,
@@ -95,3 +114,36 @@ class PartitionsModel(dg.Model, dg.Resolvable):
             examples=[2],
         ),
     ] = 1
+
+
+def how_to_read(source: SourceModel, where: str) -> tuple[str | None, tuple[str, ...]]:
+    """Return the declared encoding of a table's files, and the names of their columns where the files have no line of them.
+
+    Raises
+    ------
+    DeclarationError
+        If the encoding is not known, a name cannot be that of a column, or the files are of a format that says both itself.
+    """
+    names = tuple(check_column_name(name, f"{where}: source.names") for name in source.names or ())
+    twice = next((name for n, name in enumerate(names) if name.lower() in {other.lower() for other in names[:n]}), None)
+    if twice is not None:
+        raise DeclarationError(f"{where}: source.names has {twice!r} twice (letter case does not tell columns apart).")
+    if source.names is not None and not names:
+        raise DeclarationError(f"{where}: source.names is empty. Name every column in the order of the file, or leave `names` out.")
+    try:
+        kind = file_format(source.files or "", source.format)
+    except DeclarationError:
+        # Said where the files are looked for: their endings may tell.
+        kind = "csv"
+    if kind == "parquet" and source.encoding is not None:
+        raise DeclarationError(f"{where}: `encoding` is of CSV and JSON files; Parquet says itself how its text is written. Leave it out.")
+    if kind != "csv" and names:
+        raise DeclarationError(f"{where}: `names` is of CSV files; {kind} files name their columns themselves. Leave it out.")
+    return check_encoding(source.encoding, f"{where}: source"), names
+
+
+def check_for_files(source: SourceModel, kind: str, where: str) -> None:
+    """Refuse what says how files are read beside a source that has none of its own: it would be ignored in silence."""
+    given = [word for word in ("format", "encoding", "names", "null_values") if getattr(source, word) is not None]
+    if given:
+        raise DeclarationError(f"{where}: `{given[0]}` says how `files` are read, and this source is `{kind}`. Leave it out.")

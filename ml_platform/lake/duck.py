@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -121,3 +122,21 @@ _PLAIN_TYPES = {
     "null": '"NULL"',
     **{f"duration[{unit}]": "BIGINT" for unit in ("s", "ms", "us", "ns")},  # Parquet has no durations: the count is read
 }  # fmt: skip
+
+
+def sql_name(column: str) -> str:
+    """Write a column in SQL: in quotes unless it is a plain word that SQL does not use itself.
+
+    Examples
+    --------
+    >>> sql_name("amount"), sql_name("at"), sql_name("Amount")
+    ('amount', '"at"', '"Amount"')
+    """
+    is_plain = re.fullmatch(r"[a-z_][a-z0-9_]*", column) and column not in _keywords()
+    return column if is_plain else '"' + column.replace('"', '""') + '"'
+
+
+@cache
+def _keywords() -> frozenset[str]:
+    with session() as con:
+        return frozenset(row[0] for row in con.execute("SELECT keyword_name FROM duckdb_keywords()").fetchall())

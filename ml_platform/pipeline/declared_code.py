@@ -68,6 +68,9 @@ def raw_code_version(table: Table, root: Path) -> str:
     source: dict[str, Any] = {}
     if isinstance(table.source, FileSource):
         source = {"pattern": table.source.pattern, "format": table.source.format}
+        # What is left out reads as it always did, so it is no part of the code version.
+        source |= {"encoding": table.source.encoding} if table.source.encoding else {}
+        source |= {"names": table.source.names} if table.source.names else {}
     elif isinstance(table.source, AssetSource):
         source = {"pattern": table.source.pattern}
     elif isinstance(table.source, PythonSource):

@@ -96,10 +96,10 @@ def _opened(file: Found, table: Table) -> Delivery:
         changed = state.st_mtime_ns // 1000
     except OSError as error:
         raise SourceError(f"{name} cannot be opened: {error.strerror or error}.") from None
-    declared = table.source.format if isinstance(table.source, FileSource) else None
+    source = table.source if isinstance(table.source, FileSource) else FileSource("")
 
     def rows() -> pa.Table:
-        return _with_path_values(parse_delivery(data, name, declared), table, name)
+        return _with_path_values(parse_delivery(data, name, source.format, encoding=source.encoding, names=source.names), table, name)
 
     return Delivery(name, len(data), hashlib.sha256(data).hexdigest(), from_micros(changed), rows)
 

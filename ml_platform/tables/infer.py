@@ -45,8 +45,8 @@ class Inferred:
     ``partitions`` has ``start`` and, where rows lie outside of their file's UTC day, ``first`` and ``after``; it is there for files by day,
     and for any others whose rows have a time. ``comments`` are for single columns, ``questions`` for the whole table: sentences for the
     person who reviews the draft. ``times`` are the columns that may be the event time, best first. ``gaps`` are the lengths in days of the
-    stretches without a file between the first and the last. ``sample`` holds the rows that were looked at, typed; ``distinct`` counts their
-    values.
+    stretches without a file between the first and the last. ``reading`` is what a source says of how the files are read. ``sample`` holds
+    the rows that were looked at, typed; ``distinct`` counts their values.
     """
 
     name: str
@@ -62,6 +62,7 @@ class Inferred:
     gaps: tuple[int, ...] = ()
     distinct: Mapping[str, int] = field(default_factory=dict)
     sample: pa.Table | None = field(default=None, repr=False, compare=False)
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def types(self) -> dict[str, str]:
@@ -74,7 +75,7 @@ class Inferred:
         return next((t for t in self.times if t.name == self.event_time), None)
 
 
-def infer_table(paths: Sequence[Path], folder: Path | None = None) -> Inferred:
+def infer_table(paths: Sequence[Path], folder: Path | None = None, pattern: str | None = None) -> Inferred:
     """Guess the declaration of one table from its files.
 
     Parameters
@@ -83,6 +84,8 @@ def infer_table(paths: Sequence[Path], folder: Path | None = None) -> Inferred:
         Files of one table, such as one entry of :func:`ml_platform.tables.file_names.group_files`.
     folder : Path, optional
         Landing zone that the pattern is to be relative to; by default the folder of the first file.
+    pattern : str, optional
+        What finds the files, where that is known already; guessed from their names otherwise.
 
     Returns
     -------
@@ -99,10 +102,11 @@ def infer_table(paths: Sequence[Path], folder: Path | None = None) -> Inferred:
         raise SourceError("There are no files to look at: name a folder with CSV, Parquet or JSON lines files.")
     folder = folder or paths[0].parent
     names = [p.relative_to(folder).as_posix() for p in paths]
-    pattern, questions = guess_pattern(names)
+    pattern, questions = (pattern, []) if pattern is not None else guess_pattern(names)
     # Guessed from what the table will be made of: files that its pattern does not find are none of it.
     found = [p for p in paths if Pattern(pattern).matches(p.relative_to(folder).as_posix())] or list(paths)
     sample = sample_files(found, folder, Pattern(pattern))
+    questions += sample.reading.questions
     questions += [f"Nothing was guessed from a file that cannot be read: {reason}" for reason in sample.unreadable]
     with session() as con:
         con.register("delivered", sample.rows.slice(0, _MOST_ROWS))
@@ -151,7 +155,7 @@ def infer_table(paths: Sequence[Path], folder: Path | None = None) -> Inferred:
     partitions, gaps = _partitions(names, Pattern(pattern), times, daily=daily)
     return Inferred(
         table_name(paths[0].relative_to(folder)), pattern, contract, key, times[0].name if times else None, partitions, comments,
-        tuple(questions), sample.rows.num_rows, tuple(times), gaps, distinct, typed,
+        tuple(questions), sample.rows.num_rows, tuple(times), gaps, distinct, typed, sample.reading.words,
     )  # fmt: skip
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import json
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.errors import DeclarationError, SourceError, did_you_mean
 from ml_platform.core.names import ORIGIN
+from ml_platform.tables.encodings import to_utf8
 from ml_platform.tables.frames import plain_types
 from ml_platform.tables.limits import UNREADABLE, Limits
 from ml_platform.tables.read_parquet import read_parquet
@@ -57,7 +57,14 @@ def file_format(name: str, declared: str | None = None) -> str:
     return _ENDINGS[ending]
 
 
-def read_delivery(path: Path | str, format: str | None = None, null_values: Sequence[str] = ()) -> pa.Table:
+def read_delivery(
+    path: Path | str,
+    format: str | None = None,
+    null_values: Sequence[str] = (),
+    *,
+    encoding: str | None = None,
+    names: Sequence[str] = (),
+) -> pa.Table:
     """Read one delivered file.
 
     Parameters
@@ -68,6 +75,10 @@ def read_delivery(path: Path | str, format: str | None = None, null_values: Sequ
         ``csv``, ``parquet`` or ``jsonl``; by the ending if None.
     null_values : sequence of str
         Text of a CSV that is read as NULL; by default none, so that every value stays what was delivered.
+    encoding : str, optional
+        How the text of CSV and JSON lines is written; UTF-8 if None. A byte order mark says it better.
+    names : sequence of str
+        What the columns of a CSV without a line of names are called.
 
     Returns
     -------
@@ -86,10 +97,18 @@ def read_delivery(path: Path | str, format: str | None = None, null_values: Sequ
         data = path.read_bytes()
     except OSError as error:
         raise SourceError(f"{path.name} cannot be opened: {error.strerror or error}.") from None
-    return parse_delivery(data, path.name, format, null_values)
+    return parse_delivery(data, path.name, format, null_values, encoding=encoding, names=names)
 
 
-def parse_delivery(data: bytes, name: str, format: str | None = None, null_values: Sequence[str] = ()) -> pa.Table:
+def parse_delivery(
+    data: bytes,
+    name: str,
+    format: str | None = None,
+    null_values: Sequence[str] = (),
+    *,
+    encoding: str | None = None,
+    names: Sequence[str] = (),
+) -> pa.Table:
     """Read the bytes of one delivered file called ``name``; see ``read_delivery``."""
     import pyarrow as pa
 
@@ -101,14 +120,14 @@ def parse_delivery(data: bytes, name: str, format: str | None = None, null_value
         except UNREADABLE as error:
             raise _unreadable(name, "a gzip file", error) from None
     if kind != "parquet":
-        data = _as_utf8(data)
+        data = to_utf8(data, name, encoding)
     if kind != "parquet" and (kind == "jsonl" or b'"' not in data):
         # Before it is parsed, which takes many times as long and as much memory; within quotes a line's end is none.
         limits.check_rows(name, data.count(b"\n"))
     if not data.strip():
         raise SourceError(f"{name} is empty ({len(data)} bytes): nothing was delivered, or it was cut off. Deliver it again.")
     readers: dict[str, Callable[[], pa.Table]] = {
-        "csv": lambda: _read_csv(data, name, null_values, limits),
+        "csv": lambda: _read_csv(data, name, null_values, names, limits),
         "parquet": lambda: read_parquet(data, name, limits, use_threads=len(data) > _SMALL_BYTES),
         "jsonl": lambda: _read_json_lines(data, name),
     }
@@ -123,21 +142,14 @@ def parse_delivery(data: bytes, name: str, format: str | None = None, null_value
     return table
 
 
-def _as_utf8(data: bytes) -> bytes:
-    """Return text as UTF-8 where its first bytes say that it is UTF-16 (as Excel's *Unicode text* is), and as it is elsewhere."""
-    if not data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return data
-    try:
-        return data.decode("utf-16").encode()
-    except UnicodeDecodeError:
-        return data
-
-
 def _unreadable(name: str, what: str, error: Exception) -> SourceError:
     reason = _QUOTED.sub("", " ".join(str(error).split()))
     reason = reason if len(reason) <= 300 else f"{reason[:297]}..."
     if isinstance(error, UnicodeDecodeError) or "invalid UTF8" in reason:
-        return SourceError(f"{name} cannot be read as {what}: it is not written in UTF-8 ({reason.rstrip('.')}). Deliver it in UTF-8.")
+        return SourceError(
+            f"{name} cannot be read as {what}: it is not written in UTF-8 ({reason.rstrip('.')}). Say in its source how it is written, "
+            "such as encoding: cp1252 (Windows and Excel in Western Europe), or deliver it in UTF-8."
+        )
     return SourceError(f"{name} cannot be read as {what}: {reason.rstrip('.')}. It is truncated, or not of that format. Deliver it again.")
 
 
@@ -153,24 +165,32 @@ def _check_names(names: Sequence[str], file: str) -> None:
         raise SourceError(f"{file} has a column {min(ours)!r}, a name that the platform uses for its own. Rename it.")
 
 
-def _read_csv(data: bytes, name: str, null_values: Sequence[str], limits: Limits) -> pa.Table:
-    import pyarrow as pa
-    import pyarrow.csv as pc
-
-    data = data.removeprefix(b"\xef\xbb\xbf")
+def first_values(data: bytes) -> tuple[list[str], str]:
+    """Return the values of a CSV's first line (UTF-8), without blanks around them, and what parts them."""
     # Lines may end in LF, CR LF or CR alone.
     ends = [at for at in (data.find(b"\n"), data.find(b"\r")) if at >= 0]
     first = data[: min(ends, default=len(data))].decode("utf-8")
     counts = {d: first.count(d) for d in _DELIMITERS}
     delimiter = max(_DELIMITERS, key=lambda d: counts[d])
+    return next(csv.reader(io.StringIO(first), delimiter=delimiter)), delimiter
+
+
+def _read_csv(data: bytes, name: str, null_values: Sequence[str], names: Sequence[str], limits: Limits) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.csv as pc
+
+    columns, delimiter = first_values(data)
     if data.count(b'"') % 2:
         _check_closed_quotes(data, delimiter)
-    columns = next(csv.reader(io.StringIO(first), delimiter=delimiter))
     limits.check_columns(name, len(columns))
-    _check_names([c.strip() for c in columns], name)
+    if names:
+        _check_given(names, [c.strip() for c in columns], name)
+        columns = list(names)
+    else:
+        _check_names([c.strip() for c in columns], name)
     rows = pc.read_csv(
         pa.BufferReader(data),
-        read_options=pc.ReadOptions(use_threads=len(data) > _SMALL_BYTES),
+        read_options=pc.ReadOptions(use_threads=len(data) > _SMALL_BYTES, column_names=list(names)),
         parse_options=pc.ParseOptions(delimiter=delimiter, newlines_in_values=b'"' in data),
         convert_options=pc.ConvertOptions(
             column_types={c: pa.string() for c in columns},
@@ -181,6 +201,17 @@ def _read_csv(data: bytes, name: str, null_values: Sequence[str], limits: Limits
     )
     # A blank behind the separator is no part of a name.
     return rows.rename_columns([c.strip() for c in rows.column_names])
+
+
+def _check_given(names: Sequence[str], first: Sequence[str], file: str) -> None:
+    """Raise if the declared names of columns do not fit the first line of a file, or are that line."""
+    if [c.lower() for c in first] == [c.lower() for c in names]:
+        raise SourceError(f"{file} begins with the names of its columns, which its source gives as `names` too. Leave `names` out.")
+    if len(first) != len(names):
+        raise SourceError(
+            f"{file} has {len(first)} values in its first line, and the `names` of its source are {len(names)}: {', '.join(names)}. Name "
+            "every column, in the order of the file."
+        )
 
 
 def _check_closed_quotes(data: bytes, delimiter: str) -> None:

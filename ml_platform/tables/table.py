@@ -23,12 +23,15 @@ MAX_SHRINK = 0.1
 class FileSource:
     """Files of a landing zone: ``pattern`` is relative to it and may hold ``{day}`` (YYYY-MM-DD) and ``*``.
 
-    ``format`` is ``csv``, ``parquet`` or ``jsonl``; None reads it from the file's ending.
+    ``format`` is ``csv``, ``parquet`` or ``jsonl``; None reads it from the file's ending. ``encoding`` is how text is written, None for
+    UTF-8; ``names`` are those of the columns of a CSV without a line of names.
     """
 
     pattern: str
     format: str | None = None
     null_values: tuple[str, ...] = ("", "NA")
+    encoding: str | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -326,6 +326,22 @@ def database_export(to: Path) -> None:
 
 
 @folder
+def looked_up(to: Path) -> None:
+    """Sales name a customer and a product, each a table of its own: most of what decides about a return is said there."""
+    draw = random.Random(7)
+    countries = ["SE", "NO", "DK"]
+    rows = [(f"c{n:02d}", countries[n % 3], "n" * (n + 1), 10000 + n, n * 90.5, n % 4 == 0) for n in range(24)]
+    write(to / "customers.csv", "id,country,name,zip,total_spent,member", [(*r[:-1], str(r[-1]).lower()) for r in rows])
+    write(to / "products.csv", "id,price,colour,sku", [(n, 5 + 9.5 * n, ("red", "blue")[n % 2], 4000 + n) for n in range(10)])
+    sales = []
+    for n, c, _, t in purchases():
+        product = draw.randrange(10)
+        returned = draw.random() < (0.7 if product > 6 and countries[int(c[1:]) % 3] == "SE" else 0.1)
+        sales.append((n, c, product, n % 4 + 1, str(returned).lower(), f"{t:%Y-%m-%d %H:%M:%S}"))
+    write(to / "sales.csv", "id,customer_id,product_id,quantity,returned,sold_at", sales)
+
+
+@folder
 def capitals(to: Path) -> None:
     orders(to / "ORDERS.CSV", header="OrderID,CustomerID,Amount,OrderedAt")
 
@@ -366,10 +382,15 @@ def same_header_twice(to: Path) -> None:
     orders(to / "orders.csv", header="order_id,amount,amount,ordered_at")
 
 
-@missing("has no line with the names of its columns")
+@folder
 def no_header(to: Path) -> None:
-    orders(to / "refunds.csv")
-    write(to / "orders.csv", "1,c01,20.5,2024-01-01", [(n, c, a, t.date()) for n, c, a, t in purchases()])
+    write(to / "orders.csv", "1,c01,20.5,2024-01-01", [(n + 1, c, a, t.date()) for n, c, a, t in purchases()])
+
+
+@missing("has no line with the names of its columns: it begins with 2019, 2020, 2021")
+def years_over_columns(to: Path) -> None:
+    orders(to / "orders.csv")
+    write(to / "sales.csv", "2019,2020,2021", [(n, n + 1, n + 2) for n in range(30)])
 
 
 @missing("column 1 has no name")
@@ -384,10 +405,35 @@ def blanks(to: Path) -> None:
     write(to / "cdnow.txt", " customer_id   date   number  dollars", [(f"  {c}", f"{t:%Y%m%d}", n, a) for n, c, a, t in purchases()], "   ")
 
 
-@missing("it is not written in UTF-8")
+def named(to: Path, names: Sequence[str], encoding: str, header: str = "order_id,customer,amount,ordered_at") -> None:
+    """Write purchases of customers with names in letters of their own."""
+    rows = [(n, names[int(c[1:]) % len(names)], a, f"{t:%Y-%m-%d %H:%M:%S}") for n, c, a, t in purchases()]
+    write(to / "orders.csv", header, rows, encoding=encoding)
+
+
+@folder
 def latin_1(to: Path) -> None:
-    orders(to / "refunds.csv")
-    write(to / "kunden.csv", "kunde,größe", [("Müller", 3)], encoding="latin-1")
+    named(to, ["Müller", "Schröder", "Groß", "Jäger", "Kühn", "Bär", "Weiß"], "latin-1", "order_id,käufer,betrag,ordered_at")
+
+
+@folder
+def windows(to: Path) -> None:
+    named(to, ["Café “Zoë”", "Señor Muñoz", "Crème – brûlée", "Œuvre", "5 € Shop", "Ångström", "Coupé"], "cp1252")
+
+
+@folder
+def cyrillic(to: Path) -> None:
+    named(to, ["Москва", "Санкт-Петербург", "Казань", "Самара", "Омск", "Новосибирск", "Пермь"], "cp1251")
+
+
+@folder
+def utf_16_without_a_mark(to: Path) -> None:
+    orders(to / "orders.csv", encoding="utf-16-le")
+
+
+@folder
+def utf_16_with_a_mark_and_other_letters(to: Path) -> None:
+    named(to, ["東京", "大阪", "京都", "名古屋", "札幌", "福岡", "神戸"], "utf-16")
 
 
 @folder

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +17,9 @@ from ml_platform.cli import main
 from ml_platform_tests.commands.corpus import FOLDERS, MISSING
 
 pytestmark = pytest.mark.slow
+# Through dg itself, which takes long to load: of each kind of file, of name, of time and of question.
+BY_DG = {"one_csv", "odd_headers", "reserved_words", "two_roles", "nested_json", "hive", "days_with_gaps", "forecast", "three_classes",
+         "looked_up", "no_header", "cyrillic", "without_times"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +37,9 @@ def drafted(tmp_path_factory) -> Iterator[tuple[Path, dict[str, dict]]]:
             write(base / name)
             told[name] = _told(["init", str(base / name), "--name", name, "--json"])
         yield home, told
+    # Python loads each name once: others draft projects of the same names elsewhere.
+    for module in [m for m in sys.modules if m.partition(".")[0] == "one_csv_platform"]:
+        del sys.modules[module]
 
 
 def _told(arguments: list[str]) -> dict:
@@ -60,6 +70,22 @@ def test_all_of_it_loads(drafted):
     keys = {tuple(key.path[:2]) for key in load_definitions(home).resolve_asset_graph().get_all_asset_keys()}
     assert {name for name, _ in keys} == set(FOLDERS)
     assert {name for name, layer in keys if layer == "models"} == {name for name, answer in told.items() if answer["questions"]}
+
+
+@pytest.mark.slow
+def test_dg_accepts_what_is_drafted(drafted, tmp_path):
+    """The command that a user is told to run next, over a project of each kind at once; it ends with 1 where anything is wrong."""
+    home = Path(shutil.copytree(drafted[0], tmp_path / "home", symlinks=True))
+    for other in [folder for folder in home.glob("*/defs/*") if folder.is_dir() and folder.name not in BY_DG]:
+        shutil.rmtree(other)
+    folder = Path(sys.executable).parent
+    environment = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "NO_COLOR": "1", "COLUMNS": "300"}
+    environment |= {"PYTHONPATH": os.pathsep.join([str(home), *sys.path]), "DAGSTER_DISABLE_TELEMETRY": "1"}
+    command = [str(folder / "dg"), "check", "defs", "--use-active-venv"]
+    done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "All definitions loaded successfully" in done.stdout
+    assert {file.parent.name for file in home.glob("*/defs/*/defs.yaml")} == BY_DG
 
 
 @pytest.mark.parametrize("name", [n for n in FOLDERS if n not in MISSING])
@@ -118,7 +144,27 @@ def test_references_are_those_that_the_values_bear_out(drafted):
     found = {(*r["columns"], r["in"]) for r in contract(home, "part_of_a_key", "redemptions")["references"]}
     assert found == {("campaign_id", "campaign_descriptions")}  # not every household was in every campaign
     found = {(*r["columns"], r["in"], *r["to"]) for r in contract(home, "database_export", "order_items")["references"]}
-    assert found == {("order_id", "orders", "id"), ("product_id", "products", "id")}
+    assert found == {("order_id", "orders", "id"), ("product_id", "products", "product_id")}
+
+
+def test_what_is_looked_up_by_a_key_is_drafted_as_a_feature(drafted):
+    home, _ = drafted
+    found = declared(home, "looked_up")
+    looked_up = {
+        name: [f for f in body["features"] if "." in f and not f.startswith("sales.")] for name, body in found.items() if "spine" in body
+    }
+    # Neither a zip code, an article's number or a name, nor a total up to today, of which a past day knew nothing.
+    products = ["products.price", "products.colour"]
+    assert looked_up["returned_of_sales"] == ["customers.country", "customers.member", *products]
+    assert looked_up["customer_comes_back"] == ["customers.country", "customers.member"]
+    assert (found["customers"]["key"], contract(home, "looked_up", "customers")["columns"]["customer_id"]["was"]) == (["customer_id"], "id")
+    assert declared(home, "births")["patient_comes_back"]["features"] == ["visits_recent", "patients.sex"]
+    for name in FOLDERS:
+        tables = {n: d for n, d in declared(home, name).items() if "contract" in d}
+        for problem in (d for d in declared(home, name).values() if "spine" in d):
+            for table, column in (f.split(".") for f in problem["features"] if "." in f):
+                assert column in contract(home, name, table)["columns"]
+                assert not set(tables[table]["key"]) & {column}
 
 
 def test_rows_find_their_day_by_the_time_at_which_they_came_about(drafted):
@@ -170,6 +216,29 @@ def test_numbers_with_a_decimal_comma_are_numbers(drafted):
     columns = contract(drafted[0], "decimal_commas", "ums_tze")["columns"]
     assert (columns["betrag_eur"]["type"], columns["betrag_eur"]["format"]) == ("float64", "1.234,5")
     assert contract(drafted[0], "mixed_types", "orders")["columns"]["amount"]["type"] == "string"
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [
+        ("latin_1", "cp1252"), ("windows", "cp1252"), ("cyrillic", "cp1251"), ("utf_16_without_a_mark", "utf-16-le"),
+        ("utf_16", None), ("utf_16_with_a_mark_and_other_letters", None), ("byte_order_mark", None), ("decimal_commas", None),
+    ],
+)  # fmt: skip
+def test_files_are_read_in_the_letters_that_they_are_written_in(drafted, name, encoding):
+    home, _ = drafted
+    (table,) = [d for d in declared(home, name).values() if "source" in d and "contract" in d]
+    assert table["source"].get("encoding") == encoding
+    letters = {"latin_1": "these words of it show: käufer, Müller", "cyrillic": "Москва"}
+    assert letters.get(name, "") in declarations(home, name).replace("\n  #   ", " ")
+
+
+def test_columns_without_names_are_called_by_their_position(drafted):
+    home, _ = drafted
+    orders = declared(home, "no_header")["orders"]
+    assert orders["source"]["names"] == list(contract(home, "no_header", "orders")["columns"]) == [f"column_{n}" for n in range(1, 5)]
+    assert (orders["key"], orders["event_time"]) == (["column_1"], "column_4")
+    assert "has no line with the names of its columns: they are called by their position" in declarations(home, "no_header")
 
 
 def test_columns_get_names_that_need_no_quotes(drafted):

@@ -20,11 +20,12 @@ ASKED = {
     "reserved_words": "group_comes_back",
     "forecast": "store_sales_next_7d",
     "three_classes": "outcome_of_tickets",
+    "looked_up": "returned_of_sales",
+    "cyrillic": "customer_comes_back",
+    "no_header": "column_2_comes_back",
 }
 
 
-# scikit-learn, of a path of lassos over few rows; what is chosen by it is judged on others.
-@pytest.mark.filterwarnings("ignore:Objective did not converge")
 @pytest.mark.slow
 def test_what_is_drafted_trains_and_scores(tmp_path, monkeypatch):
     from ml_platform.commands.running import opened_runs
@@ -54,6 +55,9 @@ def test_what_is_drafted_trains_and_scores(tmp_path, monkeypatch):
                 newest = max(filter(None, one.workspace.lake.partitions(one.workspace.table("tables", labels.name))))
                 assert champion.training_date <= shift_day(newest, 1), "behind the newest file nobody knows yet what happened"
                 closed.append(name)
+            rows = one.workspace.lake.read(one.workspace.table("training", problem)).pl()
+            asked = [f.split(".")[1] for f in one.workspace.project.problem(problem).problem.features if "." in f]
+            assert [c for c in asked if rows[next(n for n in rows.columns if n.endswith(c))].null_count() == rows.height] == [], name
             scores = one.workspace.lake.read(one.workspace.table("predictions", problem)).pl()
             assert scores.height > 0, name
             assert scores["_score"].is_finite().all(), name

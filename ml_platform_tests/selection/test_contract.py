@@ -74,3 +74,14 @@ def test_the_lasso_takes_orthogonal_features_by_their_correlation():
     sample = Sample(basis, features, labels, np.arange(400), "regression")
     scores = SELECTORS[0].score(sample, 0)
     assert np.argsort(-scores)[:4].tolist() == [0, 1, 2, 3]
+
+
+def test_few_rows_of_many_alike_columns_are_settled():
+    """A warning of scikit-learn, which would be a line in a user's log, is an error here."""
+    for seed in range(4):
+        draw = np.random.default_rng(seed)
+        walks = np.cumsum(draw.normal(size=(12, 20)), axis=0)
+        matrix = np.concatenate([walks, walks + 0.01 * draw.normal(size=walks.shape), np.round(walks)], axis=1)
+        labels = 3 * matrix[:, 0] + matrix[:, 5] + 0.1 * draw.normal(size=12)
+        features = tuple(ModelFeature(f"f{n}", "Float64") for n in range(60))
+        assert np.isfinite(SELECTORS[0].score(Sample(matrix, features, labels, np.arange(12), "regression"), 0)).all()

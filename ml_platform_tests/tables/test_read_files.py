@@ -42,7 +42,7 @@ def test_a_header_alone_is_a_delivery_of_no_rows():
         (b"", "x.csv", r"x.csv is empty \(0 bytes\)"),
         (b"a,b\n1,2\n3", "x.csv", r"cannot be read as CSV: .*Expected 2 columns, got 1. It is truncated"),
         (b'a,b\n1,"tw', "x.csv", "it ends inside a quoted value"),
-        (b"a,b\n1,\xff\xfe\n", "x.csv", "invalid UTF8"),
+        (b"a,b\n1,\xff\xfe\n", "x.csv", r"not written in UTF-8 .*encoding: cp1252 \(Windows"),
         (b"a,\n1,2\n", "x.csv", "column 2 has no name"),
         (b"a,A\n1,2\n", "x.csv", "two columns called 'a'"),
         (b"a,_row\n1,2\n", "x.csv", "a column '_row', a name that the platform uses"),
@@ -93,6 +93,47 @@ def test_a_packed_file_is_read(tmp_path):
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(SourceError, match=r"x.csv cannot be opened: No such file"):
         read_delivery(tmp_path / "x.csv")
+
+
+TEXT = "id,city\n1,Łódź – 3 €\n2,Köln\n"
+ROWS = {"id": ["1", "2"], "city": ["Łódź – 3 €", "Köln"]}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1250"])
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_a_text_is_the_same_however_it_is_written(encoding, ending):
+    data = TEXT.replace("\n", ending).encode(encoding)
+    assert parse_delivery(data, "x.csv", encoding=encoding).to_pydict() == ROWS
+    packed = gzip.compress(data, mtime=0)
+    assert parse_delivery(packed, "x.csv.gz", encoding=encoding).to_pydict() == ROWS
+    lines = "".join(json.dumps({"city": city}, ensure_ascii=False) + "\n" for city in ROWS["city"])
+    assert parse_delivery(lines.encode(encoding), "x.jsonl", encoding=encoding).to_pydict() == {"city": ROWS["city"]}
+
+
+@pytest.mark.parametrize("mark", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_says_more_than_the_declaration(mark):
+    for declared in (None, "cp1252", "shift_jis"):
+        assert parse_delivery(TEXT.encode(mark), "x.csv", encoding=declared).to_pydict() == ROWS
+
+
+def test_what_is_not_written_as_declared_is_refused():
+    with pytest.raises(SourceError, match=r"x.csv is written in UTF-8, and its source is declared with encoding: latin-1. Leave"):
+        csv("city\nKöln\n", encoding="latin-1")
+    with pytest.raises(SourceError, match=r"x.csv is not written in cp1252, .*byte 6 \(0x81\) is no letter there"):
+        csv(b"city\n\x81\n", encoding="cp1252")
+    with pytest.raises(SourceError, match=r"x.csv is not written in utf-16-le"):
+        csv("city\nKöln\n".encode("utf-16-le") + b"!", encoding="utf-16-le")
+    assert csv("city\nBern\n", encoding="cp1252").to_pydict() == {"city": ["Bern"]}
+
+
+def test_columns_that_no_line_names_get_the_declared_names():
+    assert csv("1;a\n2;b\n", names=("id", "x y")).to_pydict() == {"id": ["1", "2"], "x y": ["a", "b"]}
+    with pytest.raises(SourceError, match=r"3 values in its first line, and the `names` of its source are 2: id, x\. Name every column"):
+        csv("1,2,3\n", names=("id", "x"))
+    with pytest.raises(SourceError, match=r"begins with the names of its columns, which its source gives as `names` too. Leave"):
+        csv("ID,x\n1,2\n", names=("id", "x"))
+    with pytest.raises(SourceError, match=r"Expected 2 columns, got 1"):
+        csv("1,2\n3\n", names=("id", "x"))
 
 
 def test_the_format_is_declared_or_read_from_the_ending():

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from ml_platform.commands.draft.questions import Question, name_of, thing_of, views_of
+from ml_platform.commands.draft.questions import Question, features_of, name_of, thing_of
 from ml_platform.commands.draft.roles import Drafted
 from ml_platform.commands.draft.settings import Settings, event_settings, settings_for
-from ml_platform.commands.draft.text import block, sql_name
+from ml_platform.commands.draft.text import block
 from ml_platform.core.durations import format_duration, parse_duration
 from ml_platform.core.errors import DeclarationError, did_you_mean
 from ml_platform.core.intervals import DAY
+from ml_platform.lake.duck import sql_name
 from ml_platform.tables.inference.words import is_id
 
 _MOST_COLUMNS = 40
@@ -126,7 +127,7 @@ def _of_rows(asked: Asked, log: Drafted, tables: Mapping[str, Drafted]) -> Quest
             {"from": log.name, "match": list(log.found.key), "sql": sql, "horizon": format_duration(horizon), "without_rows": "exclude"},
         ),
         *([("task", task)] if task else []),
-        ("features", [*views_of(tables, set(types) - {label}), *(f"{log.name}.{n}" for n in seen)]),
+        ("features", [*features_of(log, tables, set(types) - {label}), *(f"{log.name}.{n}" for n in seen)]),
         ("training", settings.training(log.found.rows)),
     ]
     name = str(fields[0][1])
@@ -152,7 +153,7 @@ def _of_things(asked: Asked, log: Drafted, tables: Mapping[str, Drafted]) -> Que
         ("spine", match),
         ("label", {"from": log.name, "match": list(entity), "sql": asked.label, "horizon": f"{settings.horizon}d", "without_rows": "zero"}),
         *([("task", asked.task)] if asked.task else []),
-        ("features", views_of(tables, set(entity))),
+        ("features", features_of(log, tables, set(entity))),
         ("training", settings.training()),
     ]
     return Question(str(fields[0][1]), f"{asks}?", block("Problem", fields), log.name)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from ml_platform.commands.draft.roles import Drafted
 from ml_platform.commands.draft.settings import Settings
-from ml_platform.commands.draft.text import sql_name, sql_text
+from ml_platform.commands.draft.text import sql_text
+from ml_platform.lake.duck import sql_name
 
 if TYPE_CHECKING:
     import duckdb

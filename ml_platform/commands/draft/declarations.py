@@ -9,7 +9,8 @@ from typing import Any
 from ml_platform.commands.draft.questions import Question, view_name, why_none
 from ml_platform.commands.draft.roles import Drafted
 from ml_platform.commands.draft.settings import windows_for
-from ml_platform.commands.draft.text import block, flow, sql_name
+from ml_platform.commands.draft.text import block, flow
+from ml_platform.lake.duck import sql_name
 from ml_platform.tables.inference.times import TimeColumn
 from ml_platform.tables.inference.words import amount_rank
 
@@ -55,7 +56,11 @@ def declarations_text(
 def _table_text(table: Drafted, folder: str, team: str, question: Question | None, today: date) -> str:
     found, later = table.found, question.known_later if question else ()
     pattern = f"{folder}/{found.pattern}" if folder else found.pattern
-    fields: list[tuple[str, Any] | str] = [("name", found.name), *(f"? {q}" for q in found.questions), ("source", {"files": pattern})]
+    fields: list[tuple[str, Any] | str] = [
+        ("name", found.name),
+        *(f"? {q}" for q in found.questions),
+        ("source", {"files": pattern, **found.reading}),
+    ]
     if found.partitions:
         fields.append(("partitions", {k: v if isinstance(v, int) else str(v) for k, v in _partitions(table, later).items()}))
     if found.gaps:
@@ -101,7 +106,7 @@ def _times(table: Drafted, question: Question | None) -> list[tuple[str, Any] | 
     found = table.found
     if found.event_time is None:
         return [
-            "? When could a row first have been read? As it stands: when its file was delivered, which no past day can use.",
+            "? When could a row first have been read? No file says so: for past days, too, its columns are looked up as they stand now.",
             "timeless: true  # or: for ever (then: is nothing in it that came later, such as a total or a last visit?)",
         ]
     time = sql_name(found.event_time)

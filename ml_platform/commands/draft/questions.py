@@ -11,7 +11,8 @@ from typing import Any
 from ml_platform.commands.draft.counting import asked_value, coming_back, share_of
 from ml_platform.commands.draft.roles import Drafted
 from ml_platform.commands.draft.settings import Settings, event_settings, forecast, settings_for
-from ml_platform.commands.draft.text import block, sql_name, sql_text
+from ml_platform.commands.draft.text import block, sql_text
+from ml_platform.lake.duck import sql_name
 from ml_platform.tables.inference.words import amount_rank, is_id, is_outcome, is_question, is_result, words_of
 
 _MOST_CLASSES = 8
@@ -100,7 +101,7 @@ def _outcome(log: Drafted, tables: Mapping[str, Drafted], *, anything: bool = Fa
         ("spine", {"rows_of": log.name, "cutoff": sql_name(time)}),
         ("label", {"from": log.name, "match": list(log.found.key), "sql": sql, "horizon": "1d", "without_rows": "exclude"}),
         *([("task", task)] if task else []),
-        ("features", [*views_of(tables, set(log.found.types) - set(later)), *(f"{log.name}.{n}" for n in seen)]),
+        ("features", [*features_of(log, tables, set(log.found.types) - set(later)), *(f"{log.name}.{n}" for n in seen)]),
         ("training", settings.training(log.found.rows)),
     ]
     return Question(str(fields[0][1]), f"{words}?", block("Problem", fields), log.name, later)
@@ -193,15 +194,20 @@ def _grid_question(
         ("spine", {"each": each, "every": f"{settings.every}d", **steps, **active}),
         ("label", {"from": log.name, "match": list(entity), "sql": wanted.sql, "horizon": f"{settings.horizon}d", "without_rows": "zero"}),
         *([("task", wanted.task)] if wanted.task else []),
-        ("features", views_of(tables, set(entity))),
+        ("features", features_of(log, tables, set(entity))),
         ("training", settings.training(rows)),
     ]
     return Question(wanted.name, wanted.asks, block("Problem", fields), log.name)
 
 
-def views_of(tables: Mapping[str, Drafted], columns: set[str]) -> list[str]:
-    """Return the views with an entity that can be found by some columns."""
-    return [view_name(t.name) for t in tables.values() if t.is_log and any(set(e) <= columns for e in t.entities)]
+def features_of(log: Drafted, tables: Mapping[str, Drafted], columns: set[str]) -> list[str]:
+    """Return the features that some columns of a table find: views of their entities, and columns of the tables that they refer to.
+
+    What is looked up is taken as it stands, and never averaged: the price of the product, the country of the customer.
+    """
+    views = [view_name(t.name) for t in tables.values() if t.is_log and any(set(e) <= columns for e in t.entities)]
+    found = [tables[r.table] for r in log.references if r.columns == r.to and set(r.columns) <= columns and r.table in tables]
+    return [*views, *(f"{t.name}.{n}" for t in found if not t.is_log for n in t.told_columns[:_MOST_COLUMNS])]
 
 
 def view_name(table: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ml_platform.tables.inference.words import is_code, is_counted_off, is_id, is_someone, words_of
+from ml_platform.tables.inference.words import is_code, is_counted_off, is_id, is_later, is_outcome, is_someone, is_summed_up, words_of
 
 if TYPE_CHECKING:
     from ml_platform.tables.infer import Inferred
@@ -19,6 +19,7 @@ _REGULAR, _FEWEST_GAPS = 0.6, 8
 # So many rows of one thing, on average, and it comes again.
 _COMES_AGAIN = 1.5
 _FEW = 12
+_MOST_KINDS = 50
 # Of the values of a reference, so many must be there; a role ('home_team' for 'team') is believed only with them.
 _FOUND = 0.9
 
@@ -83,6 +84,18 @@ class Drafted:
         return self.found.event_time is not None and self.found.types[self.found.event_time] == "date"
 
     @property
+    def told_columns(self) -> tuple[str, ...]:
+        """The columns that say something of a row that is looked up: numbers, flags and kinds, but none that came about over time.
+
+        A total or a last visit in a table without times is of today: of a past day it would know what came later.
+        """
+        texts = [n for n, t in self.found.types.items() if t == "string" and 2 <= self.found.distinct.get(n, 0) <= _MOST_KINDS]
+        kinds = [n for n in texts if n not in self.found.key and self.found.distinct.get(n, 0) * 2 <= self.found.rows and not is_id(n)]
+        keyed = {c for reference in self.references for c in reference.columns}
+        able = {*self.measures, *self.flags, *kinds} - keyed
+        return tuple(n for n in self.found.types if n in able and not (is_outcome(n) or is_later(n) or is_summed_up(n)))
+
+    @property
     def step(self) -> int:
         """The days between the rows of one thing where they come on a grid; 1 elsewhere."""
         return 1 if self.series is None else self.series.step
@@ -95,6 +108,7 @@ def draft_tables(tables: Mapping[str, Inferred]) -> dict[str, Drafted]:
     not make it a log; neither does a time that is empty in most rows.
     """
     tables = {name: _looked_up(table, tables) for name, table in tables.items()}
+    tables = {name: _called_as_elsewhere(table, tables) for name, table in tables.items()}
     drafted = {}
     for name, table in tables.items():
         references = references_of(table, tables)
@@ -142,6 +156,32 @@ def _looked_up(table: Inferred, tables: Mapping[str, Inferred]) -> Inferred:
         f"same: with partitions: {{start: '{time.first}'}}, event_time and available_at its rows are known only from then."
     )
     return replace(table, event_time=None, partitions=None, questions=(*(q for q in table.questions if "Several columns" not in q), why))
+
+
+def _called_as_elsewhere(table: Inferred, tables: Mapping[str, Inferred]) -> Inferred:
+    """Return a table that is looked up with its key called as the tables that name its rows call it, where these all agree.
+
+    Columns of a table are found by its key: ``customers.country`` by ``customer_id``, which customers alone call ``id``.
+    """
+    if table.event_time is not None or len(table.key) != 1:
+        return table
+    (key,) = table.key
+    names = {r.columns for other in tables.values() for r in references_of(other, {table.name: table})}
+    if len(names) != 1:
+        return table
+    ((name,),) = names
+    if name.lower() in {n.lower() for n in table.types}:
+        return table
+    columns = {name if n == key else n: {"was": key} | body if n == key else body for n, body in table.contract["columns"].items()}
+    told = {n: text for n, text in table.comments.items() if n != key} | {name: "called as other tables call it: they are joined by it"}
+    return replace(
+        table,
+        contract={**table.contract, "columns": columns},
+        key=(name,),
+        comments=told,
+        distinct={name if n == key else n: count for n, count in table.distinct.items()},
+        sample=None if table.sample is None else table.sample.rename_columns([name if n == key else n for n in table.sample.column_names]),
+    )
 
 
 def _called_like(table: Inferred, other: Inferred) -> list[tuple[str, ...]]:

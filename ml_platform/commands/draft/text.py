@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
 _NO_LIMIT = 1_000_000
@@ -35,26 +33,6 @@ def block(kind: str, fields: Sequence[tuple[str, Any] | str]) -> str:
         else:
             lines.append(f"  {field[0]}: {flow(field[1])}")
     return "\n".join(lines) + "\n"
-
-
-def sql_name(column: str) -> str:
-    """Write a column in SQL: in quotes unless it is a plain word that SQL does not use itself.
-
-    Examples
-    --------
-    >>> sql_name("amount"), sql_name("at"), sql_name("Amount")
-    ('amount', '"at"', '"Amount"')
-    """
-    is_plain = re.fullmatch(r"[a-z_][a-z0-9_]*", column) and column not in _keywords()
-    return column if is_plain else '"' + column.replace('"', '""') + '"'
-
-
-@cache
-def _keywords() -> frozenset[str]:
-    from ml_platform.lake.duck import session
-
-    with session() as con:
-        return frozenset(row[0] for row in con.execute("SELECT keyword_name FROM duckdb_keywords()").fetchall())
 
 
 def sql_text(value: str) -> str:

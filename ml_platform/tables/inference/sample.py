@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml_platform.core.errors import DeclarationError, SourceError
+from ml_platform.tables.inference.first_line import Reading, is_values, reading_of
 from ml_platform.tables.inference.words import is_counted_off, plain_name
 from ml_platform.tables.parse import check_column_name
 from ml_platform.tables.pattern import Pattern
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 # So many bytes are read to guess from; of more, files spread evenly over the days.
 _SAMPLE_BYTES = 64 << 20
-_IS_VALUE = re.compile(r"[+-]?\d+([.,]\d+)?|\d{4}-\d{2}-\d{2}.*|")
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Sample:
     """Rows to guess from, with the file's day as ``_day``, by names that need no quotes.
 
     ``was`` maps them to the delivered names where these differ; ``left_out`` are columns that no contract can name,
-    and ``optional`` those that some of the files lack.
+    and ``optional`` those that some of the files lack. ``reading`` is how the files were read where they do not say it themselves.
     """
 
     rows: pa.Table
@@ -35,6 +34,7 @@ class Sample:
     was: Mapping[str, str]
     left_out: tuple[str, ...]
     unreadable: tuple[str, ...]
+    reading: Reading
     optional: frozenset[str] = frozenset()
 
 
@@ -62,10 +62,11 @@ def sample_files(paths: Sequence[Path], folder: Path, pattern: Pattern) -> Sampl
     parts: list[pa.Table] = []
     unreadable: list[SourceError] = []
     is_text = file_format(paths[0].name) == "csv"
+    reading = reading_of(sorted(paths)[::step]) if file_format(paths[0].name) != "parquet" else Reading()
     for path in sorted(paths)[::step]:
         day = pattern.day_of(path.relative_to(folder).as_posix())
         try:
-            rows = read_delivery(path)
+            rows = read_delivery(path, encoding=reading.encoding, names=reading.names)
             _check_table(rows, path.name, is_text=is_text)
         except SourceError as error:
             unreadable.append(error)
@@ -80,7 +81,8 @@ def sample_files(paths: Sequence[Path], folder: Path, pattern: Pattern) -> Sampl
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise SourceError(f"The files {paths[0].name}... do not hold the same columns: {error}. Look at one table at a time.") from None
     lacked = {n for n in joined.column_names if any(n not in part.schema.names for part in parts)}
-    return _named(joined, is_text, [str(error) for error in unreadable], lacked)
+    named = _named(joined, is_text, [str(error) for error in unreadable], lacked)
+    return replace(named, reading=reading)
 
 
 def _with_path_values(rows: pa.Table, values: Mapping[str, str | None]) -> pa.Table:
@@ -111,22 +113,21 @@ def _named(rows: pa.Table, is_text: bool, unreadable: Sequence[str], lacked: Col
     kept = rows.select([*names, "_day"]).rename_columns([*names.values(), "_day"])
     was = {new: old for old, new in names.items() if new != old}
     optional = frozenset(new for old, new in names.items() if old in lacked)
-    return Sample(kept, is_text, was, tuple(left_out), tuple(unreadable), optional)
+    return Sample(kept, is_text, was, tuple(left_out), tuple(unreadable), Reading(), optional)
 
 
 def _check_table(rows: pa.Table, file: str, *, is_text: bool) -> None:
-    """Refuse text that is no table, and one whose first line holds values and no names."""
+    """Refuse text that is no table, and one whose first line holds values that may be names (years)."""
     names = rows.column_names
     if is_text and len(names) == 1 and len(names[0].split()) > 2:
         raise SourceError(
             f"{file} holds no table: its first line is one value, {names[0][:60].strip()!r}. Part the values of each line by one of "
             ", ; | or a tab (blanks part nothing), with the columns' names in the first line."
         )
-    values = [n for n in names if _IS_VALUE.fullmatch(n)]
-    if is_text and len(values) * 2 >= len(names) and values:
+    if is_text and is_values(names):
         raise SourceError(
             f"{file} has no line with the names of its columns: it begins with {', '.join(names[:4])[:60]}. Write the names into the first "
-            "line."
+            "line, or into its source: names: [first_column, second_column]."
         )
     if not rows.num_rows:
         raise SourceError(f"{file} has names of columns and no rows: nothing can be guessed from it.")

@@ -58,6 +58,10 @@ _STATES = frozenset({
 })  # fmt: skip
 _SHORTEST_HAPPENED = 6
 _RESULTS = frozenset({"score", "scores", "rating", "grade", "delay", "duration", "points", "goals", "loss", "yield", "rank"})
+_SUMMED_UP = frozenset({
+    "average", "avg", "balance", "count", "current", "ever", "frequency", "latest", "lifetime", "ltv", "mean", "n", "now", "number",
+    "orders", "purchases", "recency", "sum", "tenure", "today", "total", "totals", "visits",
+})  # fmt: skip
 _AMOUNTS = (
     "sales", "revenue", "amount", "value", "total", "price", "cost", "spend", "quantity", "qty", "demand", "units", "count", "sum",
     "profit",
@@ -119,6 +123,17 @@ def is_outcome(name: str) -> bool:
     words = words_of(name)
     happened = [word for word in words[-1:] if len(word) >= _SHORTEST_HAPPENED and word.endswith("ed") and not word.endswith("eed")]
     return bool(_OUTCOMES.intersection(words)) or bool(set(happened) - _STATES)
+
+
+def is_summed_up(name: str) -> bool:
+    """Whether a column is called like what has come together up to now: ``total_spent``, ``lifetime_value``, ``n_orders``.
+
+    Examples
+    --------
+    >>> [is_summed_up(name) for name in ("total_spent", "order_count", "price", "country")]
+    [True, True, False, False]
+    """
+    return bool(_SUMMED_UP.intersection(words_of(name)))
 
 
 def is_result(name: str) -> bool:
