@@ -213,6 +213,19 @@ class Declared(dg.Component, dg.Model, dg.Resolvable):
         """How long nothing may be made of what moves every day before it is shown as late; None where nothing is declared."""
         return self.length_or_none(self.freshness, "freshness")
 
+    def check_owners(self) -> None:
+        """Refuse an owner that Dagster takes for none: it would stop at the first asset, far from the line that is wrong.
+
+        Raises
+        ------
+        DeclarationError
+            The message names the file and the line.
+        """
+        for owner in self.owners:
+            if not re.fullmatch(r"team:.+|[^\s@:]+@[^\s@:]+\.[^\s@:]+", owner):
+                team = re.sub(r"[^\w-]+", "-", owner.removeprefix("team:")).strip("-") or "sales"
+                raise DeclarationError(f"{self.where}: owners names {owner!r}; an owner is an e-mail address or a team. Write team:{team}")
+
     def check_freshness(self) -> None:
         """Refuse a freshness that is no length of time, or too short for Dagster, which looks once a minute.
 

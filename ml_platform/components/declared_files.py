@@ -37,6 +37,30 @@ def check_files(defs: Path) -> None:
     faults.raise_found()
 
 
+def unread_files(defs: Path) -> list[str]:
+    """Return a sentence for each file of declarations that Dagster passes over, because another stands above or beside it."""
+    files = sorted(path for path in defs.rglob("*") if path.name in _FILES and path.is_file())
+    # Of one folder it reads the first of these names, and looks no deeper unless that file says so.
+    read = {folder: next(folder / name for name in _FILES if (folder / name) in files) for folder in {file.parent for file in files}}
+    told = []
+    for file in files:
+        above = [read[folder] for folder in file.parents if folder in read and folder != file.parent and folder.is_relative_to(defs)]
+        other = read[file.parent] if read[file.parent] != file else next((one for one in above if _is_all_ours(one)), None)
+        if other is not None:
+            mine, theirs = (f"{defs.name}/{path.relative_to(defs).as_posix()}" for path in (file, other))
+            told.append(
+                f"{mine} is not read: Dagster looks no further where {theirs} stands. Move its declarations into that file, or each of the "
+                "two into a folder of its own, beside each other."
+            )
+    return told
+
+
+def _is_all_ours(file: Path) -> bool:
+    """Whether no declaration of a file is of a kind that loads what stands below it, as Dagster's own folders do."""
+    kinds = [line.partition(":")[2].strip() for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("type:")]
+    return all(kind.strip("'\"").startswith(_OURS) for kind in kinds)
+
+
 def component_types() -> dict[str, type[Declared]]:
     """Return the kinds of declarations by the type that a file names, such as ``ml_platform.Table``."""
     found = {name: getattr(ml_platform, name) for name in ml_platform.__all__}

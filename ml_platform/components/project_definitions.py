@@ -92,9 +92,11 @@ def declared_below(tree: dg.ComponentTree) -> "dict[str, list[Declared]]":
 
 
 def _compile_all(tree: dg.ComponentTree) -> "dict[str, tuple[Project, list[Declared]]]":
-    from ml_platform.components.declared_files import check_files
+    from ml_platform.components.declared_files import check_files, unread_files
 
     check_files(Path(tree.defs_module_path))
+    for doubt in unread_files(Path(tree.defs_module_path)):
+        _tell(doubt)
     faults, compiled = Faults(), {}
     for name, found in declared_below(tree).items():
         with faults.collected():
@@ -163,6 +165,7 @@ def _core_of(component: "Declared") -> Any:
     if component.fault is not None:
         raise component.fault
     component.check_freshness()
+    component.check_owners()
     return component.to_core()  # type: ignore[attr-defined]
 
 

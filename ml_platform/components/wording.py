@@ -182,6 +182,8 @@ def _as_lists(field: FieldInfo, value: Any) -> str | None:
     given = value if isinstance(value, list) else [value]
     if not depth or model_in(field.annotation) is not None:
         return None
+    if depth == 1 and isinstance(value, str) and re.fullmatch(r"[\w.]+(\s*,\s*[\w.]+)+", value):
+        return _yaml(re.split(r"\s*,\s*", value))
     if depth == 1 and not isinstance(value, list):
         return _yaml(given)
     if depth == 2 and all(isinstance(one, str | list) for one in given):

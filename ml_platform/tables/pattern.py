@@ -95,6 +95,13 @@ class Pattern:
                 f"{where}: the pattern {text!r} holds {unknown[0]}; the placeholders are {{day}} (YYYY-MM-DD), {{hour}} (YYYY-MM-DDTHH), "
                 "{month} (YYYY-MM), {year} (YYYY), and {MM}, {DD}, {HH} for the parts of a time that stand one after another."
             )
+        written = re.search(r"YYYY[-_]?MM([-_]?DD)?|yyyy[-_]?MM([-_]?dd)?|%Y[-_]?%m([-_]?%d)?", text)
+        if written is not None:
+            placeholder = DAY if any(written.groups()) else "{month}"
+            raise DeclarationError(
+                f"{where}: the pattern {text!r} holds {written[0]}, which means itself here. Write {placeholder} for it: "
+                f"{text.replace(written[0], placeholder)!r}."
+            )
         found = cls(text)
         if text.isprintable() and (lost := found._added_to_nothing):
             raise DeclarationError(

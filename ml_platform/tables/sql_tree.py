@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -31,10 +32,19 @@ def parse_select(sql: object, where: str) -> dict[str, Any]:
         if message == 'syntax error at or near ")"' and ")" not in sql[:-1].removesuffix("\n"):
             # The parenthesis is ours, around an expression.
             message = "it ends too early"
-        raise DeclarationError(f"{where} cannot be read as SQL: {message}.")
+        raise DeclarationError(f"{where} cannot be read as SQL: {message}.{_written_in_sql(sql)}")
     if len(answer["statements"]) != 1:
         raise DeclarationError(f"{where} must be one statement, without ';' inside.")
     return answer["statements"][0]["node"]
+
+
+def _written_in_sql(sql: str) -> str:
+    """Return how SQL writes what other languages, and our own lengths of time, write in another way; nothing if it is neither."""
+    length = re.search(r"[+-]\s*(\d+)\s*([wdhms])\b", sql)
+    if length is not None:
+        unit = {"w": "week", "d": "day", "h": "hour", "m": "minute", "s": "second"}[length[2]]
+        return f" In SQL a length of time is written interval {length[1]} {unit}."
+    return " In SQL these are written AND, OR and IS NULL." if re.search(r"&&|\|\|.*[<>=]|[!=]= *(None|null)\b", sql) else ""
 
 
 def write_select(node: Mapping[str, Any]) -> str:

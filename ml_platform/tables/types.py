@@ -29,7 +29,8 @@ INTEGER_BITS = {"int8": 8, "int16": 16, "int32": 32, "int64": 64}
 _MAX_DECIMAL_DIGITS = 38
 # Names that people bring from elsewhere; the error says which of ours is meant.
 _ELSEWHERE = {
-    "str": "string", "text": "string", "varchar": "string", "object": "string", "int": "int64", "integer": "int64",
+    "str": "string", "text": "string", "varchar": "string", "char": "string",
+    "object": "string", "uuid": "string", "category": "string", "int": "int64", "integer": "int64",
     "bigint": "int64", "float": "float64", "double": "float64", "boolean": "bool", "datetime": "timestamp",
     "timestamptz": "timestamp", "numeric": "decimal(18,4)", "decimal": "decimal(18,4)",
 }  # fmt: skip
@@ -53,7 +54,7 @@ def check_type(text: object, where: str) -> str:
             if not 1 <= precision <= _MAX_DECIMAL_DIGITS or scale > precision:
                 raise DeclarationError(f"{where}: the type {text!r} needs 1 to 38 digits, of which no more are behind the point.")
             return f"decimal({precision},{scale})"
-    meant = _ELSEWHERE.get(str(name), str(name))
+    meant = _ELSEWHERE.get(str(name).partition("(")[0].strip(), str(name))
     hint = f" Write {meant!r}." if meant in _ELSEWHERE.values() else ""
     raise DeclarationError(f"{where}: {text!r} is not the type of a column.{hint} {did_you_mean(meant, [*_DUCKDB, 'decimal(18,4)'])}")
 

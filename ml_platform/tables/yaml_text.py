@@ -18,6 +18,7 @@ _UNQUOTED = [
 ]
 # Quotes of SQL at the beginning of a text, which YAML takes for its own.
 _QUOTED_AT_FIRST = re.compile(r"\b(\w+): ((?:'[^']*'|\"[^\"]*\")[^{}]*?)(?=, [a-z_]+: |\}+\s*$|$)")
+_WITH_PLACEHOLDER = re.compile(r"\b(\w+): ([^\s\"'{,]*\{\w+\}[^\s\"',}]*)")
 _NO_NAMES = {"tag:yaml.org,2002:bool": "true or false", "tag:yaml.org,2002:null": "nothing"}
 _LEVEL = "Words of one level begin in the same column, each level two spaces further in"
 
@@ -40,6 +41,12 @@ def read_yaml(text: str, place: str) -> Any:
     faults = yaml_faults(text, place)
     if faults:
         raise DeclarationError.of(faults)
+    second = next(iter(documents(text)[1:]), None)
+    if second is not None:
+        line = second.start_mark.line + 1
+        raise DeclarationError(
+            told(place, text, line, "a second document begins here, below a line ---. A contract is one: remove the ---.")
+        )
     try:
         return yaml.safe_load(text)
     except ValueError as problem:
@@ -156,6 +163,9 @@ def _at_the_problem(problem: str, lines: list[str], at: yaml.Mark, begun: yaml.M
 
 
 def _in_braces(line: str) -> str:
+    placed = _WITH_PLACEHOLDER.search(line)
+    if placed is not None:
+        return f"a text with a brace in it needs quotes around it. Write {placed[1]}: {in_quotes(placed[2])}"
     found = _unquoted(line)
     written = f"{found[1]}: {in_quotes(found[2])}" if found is not None else 'sql: "coalesce(amount, 0) > 100"'
     return f"in braces or brackets a text with a comma, a colon, a bracket or a quote in it needs quotes around it. Write {written}"

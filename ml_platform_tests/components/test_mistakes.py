@@ -110,3 +110,21 @@ def test_a_file_that_is_no_text_is_told(shop: Shop) -> None:
     (shop.folder / "defs.yaml").write_bytes(DECLARATIONS.encode("utf-16"))
     with pytest.raises(InvalidDeclarationsError, match=r"defs/shop/defs\.yaml: the file holds what is no text in UTF-8"):
         load_definitions(shop.root)
+
+
+def test_a_file_that_is_passed_over_is_told(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    """Dagster looks no further below a folder with declarations of its own, without a sound."""
+    for path in ("more/defs.yaml", "component.yaml", "../other/defs.yaml"):
+        (shop.folder / path).parent.mkdir(exist_ok=True)
+        customers = DECLARATIONS.split("---\n")[1].replace("customers.contract.yaml", "../shop/customers.contract.yaml")
+        (shop.folder / path).write_text(customers)
+    said = shop.said_of(Mistake("None", ()))
+    for path in ("more/defs.yaml", "component.yaml", "../other/defs.yaml"):
+        (shop.folder / path).unlink()
+    told = {record.message for record in caplog.records if "is not read" in record.message}
+    assert said == "Say which project: other, shop."
+    assert told == {
+        f"defs/shop/{file} is not read: Dagster looks no further where defs/shop/defs.yaml stands. Move its declarations into that file, "
+        "or each of the two into a folder of its own, beside each other."
+        for file in ("more/defs.yaml", "component.yaml")
+    }

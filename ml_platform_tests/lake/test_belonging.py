@@ -172,7 +172,7 @@ def test_a_password_is_in_no_note_and_no_error(lake, postgres_server):
     assert "geheim" not in target.ledger_place
     lake.move_ledger(target)
     notes = "".join(lake.store.read(file.path).decode() for file in lake.store.list("identity"))
-    with pytest.raises(WrongLedgerError) as problem:
+    with pytest.raises(WrongLedgerError, match="ledger") as problem:
         put(lake, 1)
     assert "geheim" not in notes + str(problem.value)
     assert "postgresql://" in str(problem.value)
