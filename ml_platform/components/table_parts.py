@@ -93,7 +93,7 @@ class SourceModel(dg.Model, dg.Resolvable):
 
 
 class PartitionsModel(dg.Model, dg.Resolvable):
-    """Daily partitions: one per day."""
+    """Daily partitions: one per UTC day. Files of a local day elsewhere hold rows of two of them: say so with `first` and `after`."""
 
     start: Annotated[str, Field(description="The first day, as YYYY-MM-DD.", examples=["2024-01-01"])]
     end: Annotated[

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zoneinfo import available_timezones
 
 import duckdb
 
@@ -192,6 +194,21 @@ def _refuse_unstable(tree: Any, where: str) -> None:
                 f"{where} calls {name}(), whose answer depends on when and where it runs. "
                 "What is declared must give the same rows again: use a column of the row instead."
             )
+        if name == "timezone":
+            _check_zone(next((one["expression"] for one in part.get("arguments", ())), {}), where)
+
+
+def _check_zone(zone: Mapping[str, Any], where: str) -> None:
+    """Refuse a time zone that there is not; one that a column names is known only when it is computed."""
+    name = zone.get("literal", {}).get("text") if zone.get("class") == "CONSTANT" else None
+    if not isinstance(name, str):
+        return
+    try:
+        binder().execute("SELECT timezone(?, TIMESTAMPTZ '2000-01-01 00:00:00+00')", [name]).fetchall()
+    except duckdb.Error:
+        near = difflib.get_close_matches(name, available_timezones(), n=1)
+        hint = f"Did you mean '{near[0]}'?" if near else "Write its IANA name, such as 'Asia/Tokyo' or 'UTC'."
+        raise DeclarationError(f"{where} names the time zone {name!r}, which there is not. {hint}") from None
 
 
 def _lambda_names(tree: Any) -> set[str]:

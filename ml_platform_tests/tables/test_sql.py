@@ -1,6 +1,12 @@
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ml_platform.core.errors import DeclarationError, UnknownNameError
+from ml_platform.lake.duck import session
 from ml_platform.tables.sql import bind_expression, bind_query, read_sql
 from ml_platform.tables.sql_tree import parse_select, write_select
 
@@ -44,6 +50,8 @@ def test_an_aggregate_is_over_rows():
         ("random() < 0.5", "whose answer depends on when"),
         ("arr_delay >", "cannot be read as SQL"),
         ("flor(arr_delay)", "Did you mean"),
+        ("hour(timezone('Europe/Olso', landed_at))", "names the time zone 'Europe/Olso', which there is not. Did you mean 'Europe/Oslo'"),
+        ("landed_at AT TIME ZONE 'nowhere at all'", "Write its IANA name"),
         ("", "is not text"),
         (False, "YAML reads yes, no"),
     ],
@@ -51,6 +59,36 @@ def test_an_aggregate_is_over_rows():
 def test_what_is_no_expression_over_the_row_is_refused(sql, message):
     with pytest.raises(DeclarationError, match=message):
         bind_expression(sql, ROW, where="defs.yaml")
+
+
+# Both sides of the hour that is left out and of the one that comes twice, in zones that shift by an hour, by half of one, and not at all.
+EDGES = [
+    datetime(2024, 3, 10, 7),
+    datetime(2024, 11, 3, 6),
+    datetime(2024, 3, 31, 1),
+    datetime(2024, 10, 27, 1),
+    datetime(2024, 10, 5, 15, 30),
+]
+ZONES = ["America/New_York", "Europe/Oslo", "Australia/Lord_Howe", "Asia/Tokyo", "Asia/Kathmandu", "UTC"]
+
+
+@given(
+    time=st.one_of(
+        st.builds(lambda edge, seconds: edge + timedelta(seconds=seconds), st.sampled_from(EDGES), st.integers(-7300, 7300)),
+        st.datetimes(datetime(1975, 1, 1), datetime(2035, 1, 1)),
+    ),
+    zone=st.sampled_from(ZONES),
+)
+@settings(max_examples=120, deadline=None)
+def test_the_hour_and_the_day_of_a_zone_are_those_on_its_clocks(time, zone):
+    said = bind_expression(f"hour(timezone('{zone}', landed_at))", ROW, where="defs.yaml")
+    assert said.columns == {"landed_at"}
+    instant = time.replace(tzinfo=UTC)
+    local = instant.astimezone(ZoneInfo(zone))
+    with session() as con:
+        sql = f"SELECT hour(l), isodow(l), CAST(l AS DATE) FROM (SELECT timezone('{zone}', ?::TIMESTAMPTZ) AS l)"
+        found = con.execute(sql, [instant]).fetchall()[0]
+    assert found == (local.hour, local.isoweekday(), local.date())
 
 
 @pytest.mark.parametrize("sql", ["arr_delay > 15", "flight_id || max(arr_delay)", "max(arr_delay) OVER ()"])
