@@ -57,9 +57,9 @@ def _state(one: Standing) -> tuple[str, str]:
     if one.stopped:
         return _counted("stopped", one.stopped), _newest(one.stopped)
     if one.due:
-        return _counted("to be made", one.due), "; ".join(dict.fromkeys(one.due.values()))
+        return _counted("to be made", one.due), "; ".join(dict.fromkeys([*one.due.values(), *filter(None, [one.left_out])]))
     if one.heads:
-        return "fresh", _newest(one.waiting) if one.waiting else ""
+        return "fresh", _newest(one.waiting) if one.waiting else one.left_out
     return ("waiting", _newest(one.waiting)) if one.waiting else ("nothing yet", "")
 
 

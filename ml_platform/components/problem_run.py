@@ -21,7 +21,7 @@ from ml_platform.core.intervals import shift_day
 from ml_platform.core.names import RECORDED_LAYERS, TABLE_LAYERS, TRAINED_LAYERS
 from ml_platform.pipeline.champion import champion_history
 from ml_platform.pipeline.landing import scan
-from ml_platform.pipeline.needed import Needed, needed
+from ml_platform.pipeline.needed import Needed, first_read_day, needed
 from ml_platform.pipeline.problem_standing import last_partition_day, monitoring_standing, outcome_standing, prediction_standing
 from ml_platform.pipeline.standing import Standing, feature_standing, raw_standings, table_standing
 from ml_platform.pipeline.training_date import TrainingPlan, plan_training
@@ -94,7 +94,7 @@ class ProblemRun:
         yield from self._landing()
         for name in self._needed.tables:
             yield from self._steps([table_standing(self.workspace, name, until=self.until)])
-        yield from self._steps([feature_standing(self.workspace, one, until=self.until) for one in self._needed.features])
+        yield from self._steps(self._features())
         yield from self._trained()
         yield from self._scored()
         # What was monitored just now may have decided that a model is due.
@@ -188,6 +188,18 @@ class ProblemRun:
                 bridged = _bridged(days, set.intersection(*({day or "" for day in one.waiting} for one in found)))
             for some, stretch in by_stretch(keys, bridged):
                 yield Step(tuple(some), tuple(stretch), why)
+
+    def _features(self) -> list[Standing]:
+        """Return how the feature tables stand: of days that no training reads nothing is made here."""
+        date = plan_training(self.workspace, self._compiled, asked=self.date, last=self.last_day).chosen.date
+        found = [
+            feature_standing(self.workspace, one, until=self.until, since=first_read_day(self._compiled, one, date))
+            for one in self._needed.features
+        ]
+        for one in found:
+            if one.due and one.left_out:
+                self.say(f"features/{one.name}: {one.left_out}")
+        return found
 
     def _trained(self) -> Iterator[Step]:
         self.training = plan_training(self.workspace, self._compiled, asked=self.date, last=self.last_day)

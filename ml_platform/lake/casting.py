@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ml_platform.core.errors import LakeError
@@ -38,6 +39,23 @@ def cast_table(rows: pa.Table, schema: pa.Schema | None, where: str) -> pa.Table
         If columns are missing, too many or double, if a former name is a column's name as well, if a value does not survive the cast,
         or if a column that is declared as never null holds a null. All such columns are named.
     """
+    if schema is not None and rows.schema.equals(schema, check_metadata=True) and _is_stored_as_it_is(schema):
+        return rows
+    return _cast(rows, schema, where)
+
+
+@lru_cache(maxsize=256)
+def _is_stored_as_it_is(schema: pa.Schema) -> bool:
+    """Tell whether there is nothing to cast, to rename or to refuse in rows of this very schema: asked once for a year of partitions."""
+    try:
+        stored = _cast(schema.empty_table(), schema, "no rows").schema
+    except LakeError:
+        return False
+    return all(field.nullable for field in schema) and stored.equals(schema, check_metadata=True)
+
+
+def _cast(rows: pa.Table, schema: pa.Schema | None, where: str) -> pa.Table:
+    """Do what :func:`cast_table` says, column by column."""
     import pyarrow as pa
 
     names = rows.column_names

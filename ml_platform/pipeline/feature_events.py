@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 
 import numpy as np
@@ -36,30 +36,48 @@ class TableHeads:
         """
         if self.table.partitions is None:
             return list(self.versions)
-        days, latest = self._times
+        days, latest, late = self._times
         if not len(days):
             return []
+        # Asked once for each day of a backfill: whatever depends on the versions alone is in ``_times``, and of the others only those are
+        # looked at whose rows became available later than their partition says.
+        chosen = late[(days[late] < np.datetime64(interval.end.date())) & (latest[late] >= to_micros(interval.start))]
         # Nothing lies outside of what has landed, however far the interval goes.
-        landed = Interval(
-            _midnight(days.min()) + self.table.partitions.first * DAY, _midnight(days.max()) + self.table.partitions.after * DAY
-        )
-        # Asked once for each day of a backfill: whatever depends on the versions alone is in ``_times``.
-        chosen = (days < np.datetime64(interval.end.date())) & (latest >= to_micros(interval.start))
-        start, end = max(interval.start, landed.start), min(interval.end, landed.end)
-        files = self.workspace.project.file_days(self.table, Interval(start, end)) if start < end else []
-        if files:
-            chosen |= (days >= np.datetime64(files[0])) & (days <= np.datetime64(files[-1]))
-        return [self._keyed[i] for i in np.flatnonzero(chosen)]
+        start, end = max(interval.start, self._landed.start), min(interval.end, self._landed.end)
+        files = self.workspace.project.file_span(self.table, Interval(start, end)) if start < end else None
+        if files is not None:
+            first, after = np.searchsorted(days, np.datetime64(files[0])), np.searchsorted(days, np.datetime64(files[1]), side="right")
+            inside = np.arange(first, after)
+            chosen = np.union1d(chosen, inside) if chosen.size else inside
+        return [self._keyed[i] for i in chosen.tolist()]
 
     @cached_property
     def _keyed(self) -> list[Version]:
-        return [v for v in self.versions if v.partition is not None]
+        return sorted((v for v in self.versions if v.partition is not None), key=lambda v: str(v.partition))
 
     @cached_property
-    def _times(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the day of each keyed version, and when the last of its rows became available (microseconds; least if untold)."""
+    def _landed(self) -> Interval:
+        """From when to when rows of what has landed can be."""
+        days, partitions = self._times[0], self.table.partitions
+        first, after = (0, 1) if partitions is None else (partitions.first, partitions.after)
+        return Interval(_midnight(days[0]) + first * DAY, _midnight(days[-1]) + after * DAY)
+
+    @cached_property
+    def _times(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the sorted days, when the last row of each became available (microseconds; least if untold), and which are late.
+
+        A version is late, by its place, where that is later than its partition says, or its day is none that is declared.
+        """
         days = np.array([v.partition for v in self._keyed], dtype="datetime64[D]")
-        return days, np.array([_last_available(v) for v in self._keyed], dtype=np.int64)
+        latest = np.array([_last_available(v) for v in self._keyed], dtype=np.int64)
+        declared = self.table.partitions
+        if declared is None:
+            return days, latest, np.arange(days.size)
+        over = (days.astype(np.int64) + declared.after) * (DAY // timedelta(microseconds=1))
+        outside = days < np.datetime64(declared.start)
+        if declared.end is not None:
+            outside |= days >= np.datetime64(declared.end)
+        return days, latest, np.flatnonzero((latest >= over) | outside | (declared.first > 0))
 
 
 def heads_of(workspace: Workspace, names: Iterable[str], at: int) -> list[TableHeads]:

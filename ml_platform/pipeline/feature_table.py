@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from ml_platform.features.definition import VALID_FROM, FeatureDefinition, defin
 from ml_platform.features.feature_limit import left_out_words
 from ml_platform.features.handmade import refreshes_within
 from ml_platform.features.window_spec import FOREVER
+from ml_platform.lake.casting import cast_table
 from ml_platform.lake.version import Staged, Version
 from ml_platform.pipeline.coverage import Coverage, Reached
 from ml_platform.pipeline.declared_code import feature_code_version
@@ -46,13 +48,18 @@ class Task:
     definitions: tuple[FeatureDefinition, ...]
     heads: tuple[TableHeads, ...]
 
+    @cached_property
+    def reach(self) -> timedelta:
+        """How far before a day the rows lie that it can be made from."""
+        return longest_reach(self.definitions)
+
     def inputs(self, interval: Interval) -> list[Version]:
         """Return the versions that change points in the interval are made from."""
-        return versions_within(self.heads, Interval(before(interval.start, longest_reach(self.definitions)), interval.end))
+        return versions_within(self.heads, Interval(before(interval.start, self.reach), interval.end))
 
     def coverage(self, days: Sequence[str]) -> Coverage:
         """Return what is there of the days that the windows of some days reach."""
-        reached, back = Reached(), longest_reach(self.definitions)
+        reached, back = Reached(), self.reach
         intervals = [partition_interval(self.workspace.project, day) for day in days]
         ends = np.array([to_micros(interval.end) for interval in intervals], dtype=np.int64)
         starts = None if back >= FOREVER else np.array([to_micros(before(interval.start, back)) for interval in intervals], dtype=np.int64)
@@ -97,14 +104,14 @@ def materialize_features(workspace: Workspace, view_name: str, entity: Sequence[
     histories: list[pl.DataFrame] = []
     entities: dict[str, int] = {}
     seconds = 0.0
-    for run in _runs([day for day in days if inputs[day]], longest_reach(definitions)):
+    for run in _runs([day for day in days if inputs[day]], task.reach):
         started = time.perf_counter()
         history = _compute(task, Interval(partition_interval(workspace.project, run[0]).start, day_start(run[-1]) + DAY))
         seconds += time.perf_counter() - started
         workspace.say(f"{view_name} per {', '.join(entity)}: {history.height:,} change points of {run[0]} to {run[-1]}")
-        parts = _cut(history, run)
-        entities |= {day: part.select(pl.struct(entity).n_unique()).item() for day, part in parts.items()}
-        staged |= _stage(task, parts, inputs)
+        cut = _cut(history, run)
+        entities |= cut.entities(entity)
+        staged |= _stage(task, cut, inputs)
         histories.append(history)
     message = f"features {feature_table_name(view_name, entity)}"
     commit = workspace.lake.publish(list(staged.values()), run_id=workspace.run_id, message=message) if staged else None
@@ -181,7 +188,7 @@ def entity_schema(workspace: Workspace, definition: FeatureDefinition) -> pl.Sch
 
 def _compute(task: Task, interval: Interval) -> pl.DataFrame:
     workspace, definitions = task.workspace, task.definitions
-    reach = Interval(before(interval.start, longest_reach(definitions)), interval.end)
+    reach = Interval(before(interval.start, task.reach), interval.end)
     if not task.view.view.is_handmade:
         head = task.heads[0]
         return window_history(workspace, head.table, head.within(reach), definitions, interval)
@@ -200,37 +207,57 @@ def _runs(days: Sequence[str], reach: timedelta) -> list[list[str]]:
     return runs
 
 
-def _cut(history: pl.DataFrame, days: Sequence[str]) -> dict[str, pl.DataFrame]:
-    """Return the rows of each day, of a history in order of entity and ``valid_from``."""
+@dataclass(frozen=True)
+class _Cut:
+    """A history in order of its days, and where each day's rows begin and end."""
+
+    rows: pl.DataFrame
+    bounds: dict[str, tuple[int, int]]
+
+    def entities(self, entity: Sequence[str]) -> dict[str, int]:
+        """Count the entities of each day, in one pass over all of them."""
+        days = list(self.bounds)
+        lengths = np.array([end - start for start, end in self.bounds.values()], dtype=np.int64)
+        of_day = np.repeat(np.arange(len(days)), lengths)
+        starts = np.array([start for start, _ in self.bounds.values()], dtype=np.int64)
+        # Rows of days that nobody asked for lie between.
+        places = np.arange(of_day.size) + np.repeat(starts - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths)
+        keyed = self.rows.select(pl.struct(entity).alias("entity"))[places].with_columns(pl.Series("day", of_day))
+        counted = keyed.group_by("day").agg(pl.col("entity").n_unique())
+        return dict.fromkeys(days, 0) | {days[day]: count for day, count in counted.iter_rows()}
+
+
+def _cut(history: pl.DataFrame, days: Sequence[str]) -> _Cut:
+    """Find the rows of each day, in a history in order of entity and ``valid_from``."""
     micros = history[VALID_FROM].to_physical().to_numpy()
     # What lies before the first of the days belongs to it (only the project's first day has any).
     cells = np.maximum((micros - to_micros(day_start(days[0]))) // (DAY // timedelta(microseconds=1)), 0)
     order = np.argsort(cells, kind="stable")
-    ordered = history[order]
     wanted = np.array([(day_start(day) - day_start(days[0])) // DAY for day in days])
-    first, after = (np.searchsorted(cells[order], wanted, side=side) for side in ("left", "right"))
-    return {day: ordered.slice(int(f), int(a - f)) for day, f, a in zip(days, first, after, strict=True)}
+    first, after = (np.searchsorted(cells[order], wanted, side=side).tolist() for side in ("left", "right"))
+    return _Cut(history[order], dict(zip(days, zip(first, after, strict=True), strict=True)))
 
 
-def _stage(task: Task, parts: dict[str, pl.DataFrame], inputs: dict[str, list[Version]]) -> dict[str, Staged]:
+def _stage(task: Task, cut: _Cut, inputs: dict[str, list[Version]]) -> dict[str, Staged]:
     lake_table = task.workspace.table("features", feature_table_name(task.view.name, task.entity))
     types = task.view.column_types(task.entity)
     schema = pa.schema([pa.field(name, arrow_type(str(type_of(kind)))) for name, kind in types.items()])
     hashes = {d.name: definition_hash([d]) for d in task.definitions}
     code_version = feature_code_version(task.workspace.project, task.view, task.entity)
-    engine = layer_code("features")
-    reach = int(longest_reach(task.definitions).total_seconds())
+    engine, reach = layer_code("features"), int(task.reach.total_seconds())
+    # Cast once and cut afterwards: for each of a year's days alone it would take as long as writing them.
+    rows = cast_table(cut.rows.select(schema.names).to_arrow(), schema, f"{lake_table!r}, {len(cut.bounds)} days")
 
     staged = task.workspace.lake.stage_partitions(
         lake_table,
-        {day: part.select(schema.names).to_arrow() for day, part in parts.items()},
+        {day: rows.slice(first, after - first) for day, (first, after) in cut.bounds.items()},
         key=[*task.entity, VALID_FROM],
         schema=schema,
         inputs=lambda day: inputs[str(day)],
         code_version=code_version,
         properties=lambda day: {DEFINITIONS: hashes, ENGINE: engine, MADE_FROM: made_from(inputs[str(day)]), REACH: reach},
     )
-    return dict(zip(parts, staged, strict=True))
+    return dict(zip(cut.bounds, staged, strict=True))
 
 
 def _outcome(day: str, version: Version | None, entities: int, tables: Sequence[str], last: str | None) -> PartitionOutcome:

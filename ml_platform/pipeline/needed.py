@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ml_platform.core.intervals import before, day_key, day_start
+from ml_platform.features.change_points import longest_reach
 from ml_platform.features.compile import CompiledView
 from ml_platform.features.inputs import leaves
 from ml_platform.project.project import CompiledProblem, Project
@@ -44,6 +46,30 @@ def needed(project: Project, problem: CompiledProblem) -> Needed:
             features[stored.name, its] = (stored, its)
             names += stored.reads
     return Needed(tuple(_below(project, names)), tuple(features.values()))
+
+
+def first_read_day(problem: CompiledProblem, one: FeatureTable, date: str | None) -> str | None:
+    """Return the first day of a feature table that a training reads: what lies before its rows, and their windows, is of no use to it.
+
+    Parameters
+    ----------
+    problem : CompiledProblem
+        What is trained.
+    one : FeatureTable
+        A feature table that it stands on.
+    date : str or None
+        The training date.
+
+    Returns
+    -------
+    str or None
+        ``YYYY-MM-DD``; None without a training date.
+    """
+    if date is None:
+        return None
+    view, entity = one
+    first_cutoff = before(day_start(date), problem.problem.training.look_back)
+    return day_key(before(first_cutoff, longest_reach(view.definitions(entity))))
 
 
 def stored_tables(project: Project, view: CompiledView, entity: tuple[str, ...]) -> list[FeatureTable]:

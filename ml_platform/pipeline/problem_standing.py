@@ -12,7 +12,7 @@ from ml_platform.pipeline.due_rows import PREDICTION_DAY, read_due, waiting_pred
 from ml_platform.pipeline.feature_events import heads_of, last_known_day
 from ml_platform.pipeline.hindsight import first_unseen_day
 from ml_platform.pipeline.monitoring import waiting_monitoring
-from ml_platform.pipeline.needed import needed
+from ml_platform.pipeline.needed import first_read_day, needed
 from ml_platform.pipeline.outcomes import waiting_outcomes
 from ml_platform.pipeline.problem_rows import label_times, versions_of
 from ml_platform.pipeline.standing import (
@@ -50,9 +50,10 @@ def problem_standings(workspace: Workspace, problem: CompiledProblem, *, now: da
     delivered = [name for name in stands_on.tables if not workspace.project.table(name).is_derived]
     found = raw_standings(workspace, delivered)
     found += [table_standing(workspace, name) for name in stands_on.tables]
-    found += [feature_standing(workspace, one) for one in stands_on.features]
     last = last_partition_day(workspace.project, now)
     plan = plan_training(workspace, problem, last=last)
+    date = plan.chosen.date
+    found += [feature_standing(workspace, one, since=first_read_day(problem, one, date)) for one in stands_on.features]
     found += [_trained(workspace, problem, layer, plan) for layer in (*TRAINED_LAYERS, "champion")]
     scores = (
         prediction_standing(workspace, problem, last=last),

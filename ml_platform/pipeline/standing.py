@@ -30,7 +30,7 @@ DECLARED = "made by another declaration, or other code, than there is now"
 class Standing:
     """One asset: its readable partitions, those to be made with the reason, those that were stopped, and those that wait for their time.
 
-    ``problem`` says why nothing could be found out about it.
+    ``problem`` says why nothing could be found out about it, and ``left_out`` which days nobody asks for.
     """
 
     table: str
@@ -39,6 +39,7 @@ class Standing:
     stopped: Mapping[Key, str] = field(default_factory=dict)
     waiting: Mapping[Key, str] = field(default_factory=dict)
     problem: str = ""
+    left_out: str = ""
 
     @property
     def layer(self) -> str:
@@ -180,14 +181,30 @@ def _derived_inputs(workspace: Workspace, table: Table, until: str | None) -> tu
     return wanted, {key: why for key, why in missing.items() if why is not None}
 
 
-def feature_standing(workspace: Workspace, one: FeatureTable, *, until: str | None = None) -> Standing:
-    """Compare the days of a feature table with what their windows reach now."""
+def feature_standing(workspace: Workspace, one: FeatureTable, *, until: str | None = None, since: str | None = None) -> Standing:
+    """Compare the days of a feature table with what their windows reach now.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Project and lake.
+    one : FeatureTable
+        The feature table.
+    until : str, optional
+        The last day to look at.
+    since : str, optional
+        The first day that somebody reads. Of those before it only what is there already is kept up to date: of a table whose history is
+        longer than what is learnt from, most days would be made for nobody.
+    """
     view, entity = one
     project, name = workspace.project, view.asset_names[entity]
     lake_table = workspace.table("features", name)
     heads = workspace.lake.heads(lake_table)
     task, days = feature_task(workspace, view.name, entity), _days_of(workspace, view.tables)
     days = [day for day in days if until is None or day <= until]
+    asked = [day for day in days if since is None or day >= since or day in heads]
+    left_out = f"{len(days) - len(asked)} days before {since} are not made: no training looks back so far" if len(asked) < len(days) else ""
+    days = asked
     waiting = waiting_features(workspace, view.name, entity, days)
     declared = declared_code_version(project, "features", name)
     due: dict[Key, str] = {}
@@ -199,7 +216,7 @@ def feature_standing(workspace: Workspace, one: FeatureTable, *, until: str | No
             due[day] = DECLARED
         elif head.properties.get(MADE_FROM) != made_from(task.inputs(partition_interval(project, day))):
             due[day] = OTHER
-    return Standing(lake_table, heads, due, waiting={**waiting})
+    return Standing(lake_table, heads, due, waiting={**waiting}, left_out=left_out)
 
 
 def _days_of(workspace: Workspace, tables: Iterable[str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -116,7 +117,7 @@ class Project:
         asked = asked_definitions(problem.problem.features, self.views, self.tables, entities_of)
         return with_distinct_names([*asked, *step_features(problem.problem)])
 
-    @property
+    @cached_property
     def partitions(self) -> DailyPartitions | None:
         """The days of everything derived: from the first start to the last end of the project's tables."""
         daily = [t.partitions for t in self.tables.values() if t.partitions]
@@ -136,15 +137,20 @@ class Project:
         A row of file day F has its times in ``[F + first, F + after)`` days, so these are F from
         ``interval.start - after`` (exclusive) to ``interval.end - first`` (exclusive), within the declared start and end.
         """
+        span = self.file_span(table, interval)
+        return [] if span is None else list(day_interval(*span).days())
+
+    def file_span(self, table: Table, interval: Interval) -> tuple[str, str] | None:
+        """Return the first and the last of `file_days`; None if there is none."""
         days = table.partitions
         if days is None:
-            return []
+            return None
         first = shift_day(_day(interval.start), 1 - days.after)
         last = shift_day(_last_day(interval), -days.first)
         first = max(first, days.start.isoformat())
         if days.end is not None:
             last = min(last, shift_day(days.end.isoformat(), -1))
-        return list(day_interval(first, last).days()) if first <= last else []
+        return (first, last) if first <= last else None
 
 
 def _day(time) -> str:
