@@ -18,6 +18,7 @@ import ml_platform
 from ml_platform.cli import main
 from ml_platform.commands.new_project import new_project
 from ml_platform.core.errors import DeclarationError, UnknownNameError
+from ml_platform.pipeline.feature_table import materialize_features
 from ml_platform_tests.components.made_project import MadeProject, copied, make_project
 
 pytestmark = pytest.mark.slow
@@ -191,6 +192,27 @@ def test_a_changed_declaration_makes_what_it_changes_and_trains_again(ran, tmp_p
     assets = [row["asset"] for run in told["runs"] for row in run["assets"]]
     assert "raw/orders" not in assets
     assert "features/recent__customer_id" in assets
+
+
+def test_of_a_longer_history_only_the_feature_days_that_a_training_reads_are_made(shop, tmp_path):
+    shop = copied(shop, tmp_path)
+    # Learnt from are 25 days before 20 February, and their windows reach 7 days and one refresh further back.
+    shop.declare(DECLARED.replace("look_back: 40d", "look_back: 25d"), orders=CONTRACT)
+    told = json.loads(cli(shop, "run", "buys_again", "--json")[1])
+    assert told["failed"] == []
+    made = [run["days"] for run in told["runs"] for row in run["assets"] if row["asset"].startswith("features/")]
+    assert [(days[0], days[-1]) for days in made] == [("2024-01-18", "2024-02-19")]
+    standing = json.loads(cli(shop, "status", "buys_again", "--json")[1])
+    features = next(one for one in standing["assets"] if one["asset"].startswith("features/"))
+    assert features["state"] == "fresh"
+    assert features["why"] == "17 days before 2024-01-18 are not made: no training looks back so far"
+    # What was learnt from is what is learnt from when all days are there.
+    lake, training = shop.open().lake, "shop/training/buys_again"
+    learnt = lake.heads(training)["2024-02-20"].data_hash
+    materialize_features(shop.open().workspace, "recent", ("customer_id",), [f"2024-01-{day:02}" for day in range(1, 18)])
+    assert len(lake.partitions("shop/features/recent__customer_id")) == DAYS
+    assert shop.run(["training/buys_again"], ["2024-02-20"]).success
+    assert lake.heads(training)["2024-02-20"].data_hash == learnt
 
 
 def test_a_training_date_can_be_asked_for_and_training_can_be_left_out(ran, tmp_path):

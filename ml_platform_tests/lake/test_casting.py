@@ -162,3 +162,25 @@ def test_an_empty_piece_of_a_column_is_nothing_to_lose(pieces):
     column = pa.chunked_array([pa.array(piece, pa.large_string()) for piece in pieces])
     cast = cast_table(pa.table({"a": column}), pa.schema([("a", pa.string())]), "t")
     assert cast["a"].to_pylist() == [value for piece in pieces for value in piece]
+
+
+@pytest.mark.parametrize(
+    ("field", "why"),
+    [
+        (pa.field("c", pa.int64()), ""),
+        (pa.field("c", pa.int64(), nullable=False), "declared as never null but holds 1 null"),
+        (pa.field("*", pa.int64()), "Polars takes it for many columns"),
+        (pa.field("", pa.int64()), "a column without a name"),
+        (pa.field("C", pa.int64()), "differ by letter case only"),
+    ],
+)
+def test_rows_that_are_as_declared_are_judged_like_any_others(lake, field, why):
+    # Once more, because what is known of a schema is kept; and in another order, in which nothing is as declared.
+    schema = pa.schema([field, pa.field("c" if field.name == "C" else "d", pa.int64())])
+    rows = pa.Table.from_arrays([pa.array([1, None]), pa.array([3, 4])], schema=schema)
+    for given in (rows, rows, rows.select([1, 0])):
+        if why:
+            with pytest.raises(LakeError, match=why):
+                lake.stage("t", "p", given, schema=schema)
+        else:
+            assert lake.stage("t", "p", given, schema=schema).data_hash == lake.stage("t", "p", rows).data_hash

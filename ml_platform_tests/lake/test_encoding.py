@@ -54,3 +54,10 @@ def test_small_files_carry_no_bounds_which_duckdb_would_take_for_every_value(tmp
 def test_large_files_have_bounds_to_skip_row_groups_by():
     group = pq.ParquetFile(pa.BufferReader(parquet_bytes(wide()))).metadata.row_group(0)
     assert group.column(0).statistics.max == N - 1
+
+
+def test_few_values_are_not_compressed_and_many_are_and_both_read_the_same():
+    for rows, how in ((wide().slice(0, 3), "UNCOMPRESSED"), (wide(), "ZSTD")):
+        file = pq.ParquetFile(pa.BufferReader(parquet_bytes(rows)))
+        assert file.metadata.row_group(0).column(0).compression == how
+        assert file.read().equals(rows)
