@@ -24,6 +24,7 @@ from ml_platform.lake.casting import cast_table
 from ml_platform.lake.version import Staged, Version
 from ml_platform.pipeline.coverage import Coverage, Reached
 from ml_platform.pipeline.declared_code import feature_code_version
+from ml_platform.pipeline.feature_days import DayCut, cut_days
 from ml_platform.pipeline.feature_events import TableHeads, heads_of, last_landed_day, made_from, versions_within
 from ml_platform.pipeline.feature_figures import covered, feature_figures
 from ml_platform.pipeline.feature_jobs import handmade_history, window_history
@@ -109,7 +110,7 @@ def materialize_features(workspace: Workspace, view_name: str, entity: Sequence[
         history = _compute(task, Interval(partition_interval(workspace.project, run[0]).start, day_start(run[-1]) + DAY))
         seconds += time.perf_counter() - started
         workspace.say(f"{view_name} per {', '.join(entity)}: {history.height:,} change points of {run[0]} to {run[-1]}")
-        cut = _cut(history, run)
+        cut = cut_days(history, run)
         entities |= cut.entities(entity)
         staged |= _stage(task, cut, inputs)
         histories.append(history)
@@ -207,38 +208,7 @@ def _runs(days: Sequence[str], reach: timedelta) -> list[list[str]]:
     return runs
 
 
-@dataclass(frozen=True)
-class _Cut:
-    """A history in order of its days, and where each day's rows begin and end."""
-
-    rows: pl.DataFrame
-    bounds: dict[str, tuple[int, int]]
-
-    def entities(self, entity: Sequence[str]) -> dict[str, int]:
-        """Count the entities of each day, in one pass over all of them."""
-        days = list(self.bounds)
-        lengths = np.array([end - start for start, end in self.bounds.values()], dtype=np.int64)
-        of_day = np.repeat(np.arange(len(days)), lengths)
-        starts = np.array([start for start, _ in self.bounds.values()], dtype=np.int64)
-        # Rows of days that nobody asked for lie between.
-        places = np.arange(of_day.size) + np.repeat(starts - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths)
-        keyed = self.rows.select(pl.struct(entity).alias("entity"))[places].with_columns(pl.Series("day", of_day))
-        counted = keyed.group_by("day").agg(pl.col("entity").n_unique())
-        return dict.fromkeys(days, 0) | {days[day]: count for day, count in counted.iter_rows()}
-
-
-def _cut(history: pl.DataFrame, days: Sequence[str]) -> _Cut:
-    """Find the rows of each day, in a history in order of entity and ``valid_from``."""
-    micros = history[VALID_FROM].to_physical().to_numpy()
-    # What lies before the first of the days belongs to it (only the project's first day has any).
-    cells = np.maximum((micros - to_micros(day_start(days[0]))) // (DAY // timedelta(microseconds=1)), 0)
-    order = np.argsort(cells, kind="stable")
-    wanted = np.array([(day_start(day) - day_start(days[0])) // DAY for day in days])
-    first, after = (np.searchsorted(cells[order], wanted, side=side).tolist() for side in ("left", "right"))
-    return _Cut(history[order], dict(zip(days, zip(first, after, strict=True), strict=True)))
-
-
-def _stage(task: Task, cut: _Cut, inputs: dict[str, list[Version]]) -> dict[str, Staged]:
+def _stage(task: Task, cut: DayCut, inputs: dict[str, list[Version]]) -> dict[str, Staged]:
     lake_table = task.workspace.table("features", feature_table_name(task.view.name, task.entity))
     types = task.view.column_types(task.entity)
     schema = pa.schema([pa.field(name, arrow_type(str(type_of(kind)))) for name, kind in types.items()])
