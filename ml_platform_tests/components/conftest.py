@@ -1,0 +1,3 @@
+from ml_platform_tests.components.described_types import keep_what_is_described
+
+keep_what_is_described()
