@@ -103,6 +103,7 @@ def test_a_backfill_of_the_chain_runs_to_its_end(server: Webserver) -> None:
     assert len(set(versions.values())) == len(DAYS), "every day has the version of its own content"
 
 
+@pytest.mark.slow
 @pytest.mark.webserver
 def test_a_stopped_day_is_red_where_a_person_looks_until_it_is_mended(server: Webserver, root: Path) -> None:
     chain = [("shop", "raw", "orders"), ("shop", "tables", "orders")]

@@ -257,6 +257,7 @@ def test_a_run_that_died_lets_go_when_its_lease_ends_and_is_forgotten_later(lake
         assert connection.execute(rows_of_leases.select()).all() == []
 
 
+@pytest.mark.slow
 def test_pins_hold_all_that_was_used(lake):
     raw = put(lake, 1, B)
     table = put(lake, 2, inputs=[raw])

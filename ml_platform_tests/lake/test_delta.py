@@ -210,6 +210,7 @@ def test_stock_maintenance_does_not_touch_the_history_of_the_lake(lake):
     assert lake.read(TABLE, at=1).pl()["x"].to_list() == [0, 1]
 
 
+@pytest.mark.slow
 def test_checkpoints_are_the_librarys_and_change_nothing(lake, to):
     for number in range(delta._CHECKPOINT_EVERY + 2):
         put(lake, **{"2024-01-01": day(number)})

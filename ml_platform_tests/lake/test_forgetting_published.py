@@ -86,6 +86,7 @@ def test_what_is_published_outlives_an_overwrite_and_gc_and_nothing_trips_over_i
     assert names_in(done.place) == ["cid"]
 
 
+@pytest.mark.slow
 def test_who_is_forgotten_is_gone_from_every_version_that_was_published(lake, catalog):
     put(lake, "ann", "bob")
     register(lake, catalog)

@@ -231,6 +231,7 @@ def test_a_lazy_frame_does_not_round_what_does_not_fit(lake):
         lake.read(T).lazy().collect()
 
 
+@pytest.mark.slow
 def test_whole_numbers_with_nulls_keep_their_digits_in_pandas(lake):
     rows = pa.table(
         {

@@ -1,5 +1,6 @@
 from itertools import combinations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +56,7 @@ def test_every_arrow_to_the_right_can_be_followed(graph):
         assert (there.x, there.middle) in reached
 
 
+@pytest.mark.slow
 @given(graphs())
 def test_the_order_of_the_arrows_changes_nothing(graph):
     boxes, arrows = graph

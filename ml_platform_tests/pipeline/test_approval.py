@@ -28,6 +28,8 @@ from ml_platform.tables.contract import Column
 from ml_platform_tests.flights_like import ARRIVALS, DAY, SCHEDULE, days, deliver, flights, project
 from ml_platform_tests.pipeline.modelled_world import DECLARED, FIRST, PROBLEM, SECOND, modelled
 
+pytestmark = pytest.mark.slow
+
 # Test rows of two days: too few to judge even a first champion. Today it is refused at load; where days are missing it happens still.
 SHORT = replace(DECLARED, training=replace(DECLARED.training, test=1.5 * DAY))
 NOON = FixedClock(day_start("2013-03-18") + DAY / 2)
@@ -66,7 +68,6 @@ def held_version(workspace: Workspace) -> int:
     return champion_history(workspace, PROBLEM)[-1].model_version
 
 
-@pytest.mark.slow
 def test_an_approved_model_scores_from_then_on_and_is_pinned(workspace):
     version = held_version(workspace)
     assert current_champion(workspace, PROBLEM) is None
@@ -138,7 +139,6 @@ def test_only_the_newest_judged_model_can_be_approved(workspace):
     assert current_champion(workspace, PROBLEM).version.id == newer  # type: ignore[union-attr]
 
 
-@pytest.mark.slow
 def test_a_model_that_was_refused_for_leakage_cannot_be_approved(tmp_path):
     # A plan that "knows" the delay: the column says it was published the day before.
     leaky = replace(SCHEDULE, contract=replace(SCHEDULE.contract, columns=(*SCHEDULE.contract.columns, Column("arr_delay", "int16"))))
@@ -173,7 +173,6 @@ def told_of_the_champion(root: Path, branch: str = "main") -> dg.AssetMaterializ
     return event.asset_materialization if event is not None else None
 
 
-@pytest.mark.slow
 def test_the_page_of_the_champion_shows_the_decision(workspace, tmp_path):
     (tmp_path / "dagster.yaml").write_text(INSTANCE)
     outcome = decide_held(workspace, PROBLEM, held_version(workspace), "promoted", by="Ada", reason="Two days look right.")
@@ -192,7 +191,6 @@ def _approve(workspace: Workspace, root: Path, monkeypatch: pytest.MonkeyPatch) 
     assert main(["approve", f"{PROBLEM}@{held_version(workspace)}", "--by", "Ada", "--reason", "Two days look right."]) == 0
 
 
-@pytest.mark.slow
 def test_a_decision_on_a_branch_stands_in_the_history_of_that_branch(workspace, tmp_path, monkeypatch):
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     (tmp_path / "dagster.yaml").write_text(INSTANCE)
@@ -205,7 +203,6 @@ def test_a_decision_on_a_branch_stands_in_the_history_of_that_branch(workspace, 
     assert made.metadata["lake/branch"].value == "dev/x"
 
 
-@pytest.mark.slow
 def test_a_decision_is_told_where_the_home_of_dagster_is(workspace, tmp_path, monkeypatch):
     home = tmp_path / "home"
     home.mkdir()
@@ -216,7 +213,6 @@ def test_a_decision_is_told_where_the_home_of_dagster_is(workspace, tmp_path, mo
     assert list(home.rglob("index.db"))
 
 
-@pytest.mark.slow
 def test_a_history_of_another_branch_is_not_told_and_the_decision_stands(workspace, tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     (tmp_path / "dagster.yaml").write_text(INSTANCE)

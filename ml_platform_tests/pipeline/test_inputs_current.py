@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
+import pytest
 
 from ml_platform.core.clock import FixedClock
 from ml_platform.lake.lake import Lake
@@ -57,6 +58,7 @@ def test_an_open_day_that_grew_is_not_stale_for_it(tmp_path: Path) -> None:
     assert not check_inputs_current(workspace, "predictions", "buys_again").passed
 
 
+@pytest.mark.slow
 def test_of_a_day_that_was_delivered_twice_the_newest_that_was_read_counts(tmp_path: Path) -> None:
     workspace = world(tmp_path)
     lake, table = workspace.lake, "shop/tables/orders"

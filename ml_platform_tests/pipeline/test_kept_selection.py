@@ -41,6 +41,7 @@ def chosen(workspace: Workspace, day: str) -> Version:
     return version
 
 
+@pytest.mark.slow
 def test_a_young_choice_is_kept_and_the_model_stands_on_both(tmp_path):
     workspace, _ = keeping(tmp_path)
     first, training = head(workspace, "selected", FIRST), head(workspace, "training", SECOND)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,6 +28,7 @@ def table(rows: list[tuple[str | None, str]], time: datetime) -> pa.Table:
     })  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(deliveries)
 def test_each_row_has_the_origin_of_the_delivery_that_first_brought_it(given_rows: list[list[tuple[str | None, str]]]) -> None:

@@ -19,6 +19,8 @@ from ml_platform.tables.table import Availability, DailyPartitions, FileSource, 
 from ml_platform.tables.types import stored_schema
 from ml_platform_tests import flights_like as like
 
+pytestmark = pytest.mark.slow
+
 DAYS = ["2013-06-29", "2013-06-30", "2013-07-01"]
 HOUR, DAY = like.HOUR, like.DAY
 PARTITIONS = DailyPartitions(date(2013, 6, 29), first=-1, after=3)
@@ -142,7 +144,6 @@ def test_the_days_hold_flights_that_never_left_and_such_that_left_and_never_land
     assert flights.filter(pl.col("departed_at").is_not_null())["landed_at"].null_count() > 3
 
 
-@pytest.mark.slow
 def test_a_wide_table_gives_the_features_of_the_separate_feeds(worlds, spine):
     found = {name: features_at(w, spine, names(w))[0] for name, w in worlds.items()}
     definitions = names(worlds["feeds"])
@@ -163,7 +164,6 @@ def test_its_columns_as_of_the_cutoff_are_those_of_the_feeds(worlds, spine):
         assert 0 < values[0][wide.partition(".")[2]].null_count() < spine.height or wide == "flights.distance"
 
 
-@pytest.mark.slow
 def test_what_is_stored_of_either_reads_the_same(worlds, spine):
     found = []
     for workspace in worlds.values():

@@ -74,11 +74,13 @@ def test_every_command_and_option_is_told() -> None:
     assert "%(" not in page, "a default that was not filled in"
 
 
+@pytest.mark.slow
 def test_every_function_and_check_is_told() -> None:
     assert [name for name in FUNCTIONS if f"| `{name}` |" not in functions_page()] == []
     assert [key for key, text in checks().items() if not text] == []
 
 
+@pytest.mark.slow
 def test_every_setting_metric_and_word_of_a_contract_is_told() -> None:
     """The makers of these pages refuse what they have no words for; here that is said before the whole site is built."""
     assert all("| " in page() for page in (settings_page, metrics_page, contract_page))

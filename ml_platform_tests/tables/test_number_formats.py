@@ -22,6 +22,7 @@ def read(format_, type_, texts):
         return con.execute(f"SELECT {found.value}, coalesce({found.broken or 'FALSE'}, FALSE) FROM t").fetchall()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format_", NUMBER_FORMATS)
 @given(numbers=st.lists(st.decimals(-(10**9), 10**9, places=3), min_size=1, max_size=20), grouped=st.booleans())
 def test_a_number_arrives_unchanged(format_, numbers, grouped):
