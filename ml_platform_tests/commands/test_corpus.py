@@ -135,6 +135,9 @@ def test_a_priority_is_asked_for_as_one_of_three_classes(drafted):
     (asked,) = [q for q in told["priorities"]["questions"] if q["problem"] == "priority_of_tickets"]
     assert asked["asks"] == "Which priority will it be?"
     assert declared(home, "priorities")["priority_of_tickets"]["task"] == "multiclass"
+    # What it was before is learnt from: by window, how often it was each of the classes.
+    shares = [f for f in declared(home, "priorities")["tickets_recent"]["features"] if f["functions"] == ["share"]]
+    assert {f["name"]: f["sql"] for f in shares} == {f"priority_{c}": f"priority = '{c}'" for c in ("high", "normal", "low")}
 
 
 def test_references_are_those_that_the_values_bear_out(drafted):

@@ -60,6 +60,14 @@ def asked_value(log: Drafted, column: str) -> str:
         ).fetchall()[0][0]
 
 
+def frequent_values(log: Drafted, column: str) -> list[str]:
+    """Return the values of a text column, those that come most often first."""
+    name = sql_name(column)
+    with _rows(log) as con:
+        found = con.execute(f"SELECT {name} FROM rows WHERE {name} IS NOT NULL GROUP BY 1 ORDER BY count(*) DESC, 1").fetchall()
+    return [row[0] for row in found]
+
+
 def _rows(log: Drafted) -> duckdb.DuckDBPyConnection:
     from ml_platform.lake.duck import session
 

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from ml_platform.commands.draft.questions import Question, view_name, why_none
+from ml_platform.commands.draft.counting import frequent_values
+from ml_platform.commands.draft.questions import MOST_CLASSES, Question, name_of, view_name, why_none
 from ml_platform.commands.draft.roles import Drafted
 from ml_platform.commands.draft.settings import windows_for
-from ml_platform.commands.draft.text import block, flow
+from ml_platform.commands.draft.text import block, flow, sql_text
 from ml_platform.lake.duck import sql_name
 from ml_platform.tables.inference.times import TimeColumn
-from ml_platform.tables.inference.words import amount_rank
+from ml_platform.tables.inference.words import amount_rank, is_outcome
 
 _HEAD = """\
 # A draft by `ml-platform init`, to be reviewed like code: it loads and runs as it stands.
@@ -126,6 +127,17 @@ def _times(table: Drafted, question: Question | None) -> list[tuple[str, Any] | 
     return [*fields, asked, ("available_at", known)]
 
 
+def _shares(table: Drafted, column: str) -> list[dict[str, Any]]:
+    """Return as features how often an outcome was each of its values; of two the one says it of the other."""
+    values = frequent_values(table, column)
+    names = {name_of(f"{column}_{value}"): value for value in (values if len(values) > 2 else values[-1:])}
+    return [
+        {"name": name, "sql": f"{sql_name(column)} = {sql_text(value)}", "functions": ["share"]}
+        for name, value in names.items()
+        if name not in table.found.types
+    ]
+
+
 def _view_text(table: Drafted, team: str) -> str:
     found = table.found
     features: list[dict[str, Any]] = []
@@ -134,6 +146,8 @@ def _view_text(table: Drafted, team: str) -> str:
         functions = ["mean", "sum", "last"] if name == amounts[0] else ["mean", "max"]
         features.append({"column": name, "functions": functions})
     features += [{"column": name, "functions": ["share"]} for name in table.flags[:_MOST_COLUMNS]]
+    # How it turned out before says most about how it will turn out.
+    features += [feature for name in table.kinds if is_outcome(name) for feature in _shares(table, name)][:MOST_CLASSES]
     features.append({"functions": ["count", "time_since"]})
     fields: list[tuple[str, Any] | str] = [
         ("name", view_name(found.name)),

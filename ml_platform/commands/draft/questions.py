@@ -15,7 +15,7 @@ from ml_platform.commands.draft.text import block, sql_text
 from ml_platform.lake.duck import sql_name
 from ml_platform.tables.inference.words import amount_rank, is_id, is_outcome, is_question, is_result, words_of
 
-_MOST_CLASSES = 8
+MOST_CLASSES = 8
 _FEWEST_ROWS = 60
 # Labels that are nearly all alike teach nothing within the few rows of a split.
 _RAREST = 0.04
@@ -123,7 +123,7 @@ def _label_of(log: Drafted, *, anything: bool) -> tuple[str, str, str | None, st
         if types[name] == "string" and few == 2:
             one = asked_value(log, name)
             return name, f"max({quoted}) = {sql_text(one)}", None, f"Will {said} be {one}"
-        if 3 <= few <= _MOST_CLASSES and (types[name] == "string" or types[name].startswith("int")):
+        if 3 <= few <= MOST_CLASSES and (types[name] == "string" or types[name].startswith("int")):
             return name, f"max({quoted})", "multiclass", f"Which {said} will it be"
     amounts = [n for n in log.measures if n in able and distinct.get(n, 0) > 2 and (anything or is_result(n))]
     if log.series is None and amounts:
