@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ml_platform.core.names import free_name
 from ml_platform.lake.evolution import Stored, does_not_fit, may_not_fit
@@ -12,10 +12,12 @@ from ml_platform.lake.evolution import Stored, does_not_fit, may_not_fit
 if TYPE_CHECKING:
     import polars as pl
 
-    from ml_platform.lake.reading import Reading
+    from ml_platform.lake.stored_rows import StoredRows
+
+Rows = TypeVar("Rows", bound="StoredRows")
 
 
-def scan(reading: Reading) -> pl.LazyFrame:
+def scan(reading: Rows, read: Callable[[Rows], pl.DataFrame]) -> pl.LazyFrame:
     """Return the rows of a reading as a lazy frame; nothing but the ledger was read when it is returned.
 
     Of each file only the columns that are used are read, and only the row groups in which a filter may find something. Columns that were
@@ -25,8 +27,10 @@ def scan(reading: Reading) -> pl.LazyFrame:
 
     Parameters
     ----------
-    reading : Reading
+    reading : StoredRows
         What is read.
+    read : callable
+        Reads some of them at once, for types that Polars does not keep.
 
     Returns
     -------
@@ -38,12 +42,12 @@ def scan(reading: Reading) -> pl.LazyFrame:
     if not reading.versions:
         return pl.DataFrame(reading.schema.empty_table()).lazy()
     if not reading.is_for_polars:
-        return _by_version(reading)
+        return _by_version(reading, read)
     newest = pl.DataFrame(reading.schema.empty_table()).schema
     return pl.concat([_scan_run(reading, newest, present, run) for present, run in reading.runs()])
 
 
-def _scan_run(reading: Reading, newest: pl.Schema, present: dict[str, Stored], run: list[Any]) -> pl.LazyFrame:
+def _scan_run(reading: StoredRows, newest: pl.Schema, present: dict[str, Stored], run: list[Any]) -> pl.LazyFrame:
     """Return the rows of versions that hold the columns by the same names in the same types."""
     import polars as pl
     import pyarrow as pa
@@ -67,7 +71,7 @@ def _scan_run(reading: Reading, newest: pl.Schema, present: dict[str, Stored], r
     return scanned.select(cells).with_columns(missing).select(newest.names())
 
 
-def _cell(reading: Reading, name: str, kind: pl.DataType, stored: Stored, newest: Any) -> pl.Expr:
+def _cell(reading: StoredRows, name: str, kind: pl.DataType, stored: Stored, newest: Any) -> pl.Expr:
     """Return one column in its newest name and type."""
     import polars as pl
 
@@ -87,7 +91,7 @@ def _cell(reading: Reading, name: str, kind: pl.DataType, stored: Stored, newest
     return column.map_batches(fitting, return_dtype=kind, is_elementwise=True).alias(name)
 
 
-def _by_version(reading: Reading) -> pl.LazyFrame:
+def _by_version(reading: Rows, read: Callable[[Rows], pl.DataFrame]) -> pl.LazyFrame:
     """Return a lazy frame that reads one version after the other, with the columns that are asked for."""
     import polars as pl
     from polars.io.plugins import register_io_source
@@ -102,7 +106,7 @@ def _by_version(reading: Reading) -> pl.LazyFrame:
             if left is not None and left <= 0:
                 return
             one = replace(reading, versions=(version,), columns=stored or reading.schema.names[:1], partition_column=partition)
-            frame = one.pl()
+            frame = read(one)
             frame = frame if left is None else frame.head(left)
             left = None if left is None else left - frame.height
             yield (frame if predicate is None else frame.filter(predicate)).select(names)

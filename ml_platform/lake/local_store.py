@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.errors import LakeError
-from ml_platform.lake.store import StoredFile
+from ml_platform.lake.stored_file import StoredFile
 
 if TYPE_CHECKING:
     import duckdb

@@ -13,10 +13,10 @@ from ml_platform.lake.evolution import Stored, in_shape_of, is_nested, may_not_f
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from ml_platform.lake.reading import Reading
+    from ml_platform.lake.stored_rows import StoredRows
 
 
-def select_rows(reading: Reading) -> str:
+def select_rows(reading: StoredRows) -> str:
     """Return a SELECT of exactly the rows of a reading; see :meth:`ml_platform.lake.reading.Reading.sql`."""
     _check_told_apart(reading)
     if not reading.selected.names and reading.partition_column is None:
@@ -40,7 +40,7 @@ def select_rows(reading: Reading) -> str:
     return f"SELECT {', '.join(cells)} WHERE false"
 
 
-def _check_told_apart(reading: Reading) -> None:
+def _check_told_apart(reading: StoredRows) -> None:
     """Refuse what DuckDB would read one for the other; such names are no longer written, but older versions may have them."""
     asked = {same_name(column.name) for present, _ in reading.runs() for column in present.values()}
     for schema in {version.schema_ipc: version.schema for version in reading.versions}.values():

@@ -4,25 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from ml_platform.core.errors import LakeError
+from ml_platform.lake.stored_file import StoredFile
 
 if TYPE_CHECKING:
     import duckdb
-
-
-@dataclass(frozen=True)
-class StoredFile:
-    """One file as the store lists it: its path below the root, its size, and when it was written (aware)."""
-
-    path: str
-    bytes: int
-    modified: datetime
 
 
 class Store(Protocol):

@@ -17,7 +17,8 @@ from ml_platform.lake.belonging import find_owner
 from ml_platform.lake.layout import DATA_FOLDER, file_time
 from ml_platform.lake.ledger import Ledger
 from ml_platform.lake.live_files import dead_paths, known_paths
-from ml_platform.lake.store import Store, StoredFile
+from ml_platform.lake.store import Store
+from ml_platform.lake.stored_file import StoredFile
 from ml_platform.lake.trash import KEPT, bring_back, in_trash, put_aside
 
 _LISTED = 5_000

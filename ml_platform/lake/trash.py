@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 
 from ml_platform.core.errors import LakeError
 from ml_platform.lake.belonging import FOLDER as NOTES
-from ml_platform.lake.store import Store, StoredFile
+from ml_platform.lake.store import Store
+from ml_platform.lake.stored_file import StoredFile
 
 TRASH = "trash"
 KEPT = timedelta(days=7)
