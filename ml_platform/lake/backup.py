@@ -19,10 +19,12 @@ from typing import NamedTuple
 
 from ml_platform.core.errors import IntegrityError, LakeError
 from ml_platform.lake.belonging import adopt, check_own, find_owner
-from ml_platform.lake.lake import Lake
 from ml_platform.lake.layout import DATA_FOLDER, LEDGER_FILE, file_time
+from ml_platform.lake.ledger import Ledger
 from ml_platform.lake.local_store import LocalStore
-from ml_platform.lake.verify import Problem
+from ml_platform.lake.reader import Reader
+from ml_platform.lake.store import open_store
+from ml_platform.lake.verify import Problem, verify
 
 # Copying waits for disks most of the time.
 _THREADS = 8
@@ -82,14 +84,14 @@ class _GoneError(IntegrityError):
     """A file that the ledger names is not there (any more)."""
 
 
-def back_up(lake: Lake, to: str | Path, *, link: bool = False) -> Backup:
+def back_up(lake: Reader, to: str | Path, *, link: bool = False) -> Backup:
     """Copy a lake into a folder, or bring an earlier copy there up to date: a file that is there in its size is not read again.
 
     Files with rows that were forgotten are deleted from it. What only retention deleted stays: a rule may have been too eager.
 
     Parameters
     ----------
-    lake : Lake
+    lake : Reader
         May be written to by any process at the same time.
     to : str or Path
         A folder that holds nothing but backups of this lake; it is a lake itself, to be looked into but not to be written to.
@@ -111,7 +113,7 @@ def back_up(lake: Lake, to: str | Path, *, link: bool = False) -> Backup:
     ledger = lake._ledger.file
     if ledger is None:
         raise LakeError(
-            f"The lake at {lake.url} keeps its ledger in {lake.ledger_place}: back that up with its own means first (a server with "
+            f"The lake at {lake.url} keeps its ledger in {ledger_place}: back that up with its own means first (a server with "
             "pg_dump), then copy the folders data/ and identity/ of the lake, whose files never change."
         )
     if not ledger.is_file():
@@ -154,11 +156,11 @@ def restore(backup: str | Path, to: str | Path) -> tuple[Backup, list[Problem]]:
         raise LakeError(f"There is a lake at {target} already. Move it away first, or restore to another folder; nothing was changed.")
     _check_empty(source, source / LEDGER_FILE, target)
     done = _copy(source, source / LEDGER_FILE, target, link=False)
-    lake = Lake.open(target)
+    store, ledger = open_store(target), Ledger(target / LEDGER_FILE)
     # The same lake in another place, with a ledger of its own: neither may delete what the other has published since.
-    adopt(lake._ledger, lake.store, is_new=True)
-    problems = lake.verify()
-    lake.close()
+    adopt(ledger, store, is_new=True)
+    problems = verify(ledger, store)
+    ledger.close()
     return done, problems
 
 

@@ -17,7 +17,7 @@ from ml_platform.lake.version import ARTIFACT, Version
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from ml_platform.lake.lake import Lake
+    from ml_platform.lake.reader import Reader
 
 Status = Literal["added", "removed", "changed", "same"]
 
@@ -63,7 +63,7 @@ class TableDiff:
 
 
 def diff_table(
-    lake: Lake,
+    lake: Reader,
     table: str,
     before: At,
     after: At,
@@ -75,7 +75,7 @@ def diff_table(
 
     Parameters
     ----------
-    lake : Lake
+    lake : Reader
         Where the table is.
     table : str
         ``project/layer/name``.
@@ -108,7 +108,7 @@ def diff_table(
 
 
 def diff_versions(
-    lake: Lake,
+    lake: Reader,
     table: str,
     old: Mapping[str | None, Version],
     new: Mapping[str | None, Version],

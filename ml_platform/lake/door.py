@@ -12,10 +12,10 @@ from ml_platform.lake.version import DATA
 if TYPE_CHECKING:
     import duckdb
 
-    from ml_platform.lake.lake import Lake
+    from ml_platform.lake.reader import Reader
 
 
-def open_views(con: duckdb.DuckDBPyConnection, lake: Lake, at: At = None, project: str | None = None) -> list[str]:
+def open_views(con: duckdb.DuckDBPyConnection, lake: Reader, at: At = None, project: str | None = None) -> list[str]:
     """Create views of all tables with rows, at one commit, also while others publish.
 
     With one project (named, or the only one in the lake) a view is called ``layer.name``, such as ``tables.arrivals``.
@@ -28,7 +28,7 @@ def open_views(con: duckdb.DuckDBPyConnection, lake: Lake, at: At = None, projec
     ----------
     con : duckdb.DuckDBPyConnection
         From :func:`ml_platform.lake.duck.connect`.
-    lake : Lake
+    lake : Reader
         Where the tables are.
     at : int, datetime or None
         A commit, an aware time, or None for now.

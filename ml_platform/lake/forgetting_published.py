@@ -15,13 +15,13 @@ import sqlalchemy as sa
 from ml_platform.core.errors import LakeError
 from ml_platform.lake.entity_columns import EntityColumns
 from ml_platform.lake.forgotten_rows import Wanted, find_rows
-from ml_platform.lake.lake import Lake
 from ml_platform.lake.layout import DATA_FOLDER, file_time
 from ml_platform.lake.ledger_tables import files, replaced_files
 from ml_platform.lake.live_files import dead_paths, known_paths
 from ml_platform.lake.local_store import LocalStore
 from ml_platform.lake.lookup import chunks, load_versions
 from ml_platform.lake.places import LOG_FOLDER, Place, noted_places
+from ml_platform.lake.reader import Reader
 from ml_platform.lake.version import MAIN
 
 _PATHS = sa.bindparam("paths", expanding=True)
@@ -47,12 +47,12 @@ class ForgottenThere:
     left: str = ""
 
 
-def forget_published(lake: Lake, wanted: Wanted, tables: Iterable[str], *, dry_run: bool = False) -> tuple[ForgottenThere, ...]:
+def forget_published(lake: Reader, wanted: Wanted, tables: Iterable[str], *, dry_run: bool = False) -> tuple[ForgottenThere, ...]:
     """Take an entity's rows out of every folder in which tables of the lake are published.
 
     Parameters
     ----------
-    lake : Lake
+    lake : Reader
         In which the entity was forgotten already.
     wanted : Wanted
         The rows.
@@ -105,7 +105,7 @@ def _why_out_of_reach(root: Path, place: Place, note: str) -> str | None:
     return f"The folder is not there. If it was moved, delete it where it is now and publish the table again; then delete {note}."
 
 
-def _forget_at(lake: Lake, wanted: Wanted, place: Place, *, dry_run: bool) -> ForgottenThere:
+def _forget_at(lake: Reader, wanted: Wanted, place: Place, *, dry_run: bool) -> ForgottenThere:
     from ml_platform.lake.delta import published_files
 
     folder = LocalStore(place.folder)
@@ -123,7 +123,7 @@ def _forget_at(lake: Lake, wanted: Wanted, place: Place, *, dry_run: bool) -> Fo
     return ForgottenThere(place.table, str(place.folder), len(holding), commit)
 
 
-def _holding(lake: Lake, wanted: Wanted, place: Place, names: Iterable[str], *, dry_run: bool) -> set[str]:
+def _holding(lake: Reader, wanted: Wanted, place: Place, names: Iterable[str], *, dry_run: bool) -> set[str]:
     """Return which of the files hold the rows; no file that the lake still reads does after it has forgotten."""
     name_of = {f"{DATA_FOLDER}/{place.table}/{name}": name for name in names}
     owners: dict[int, set[str]] = {}
@@ -144,7 +144,7 @@ def _holding(lake: Lake, wanted: Wanted, place: Place, names: Iterable[str], *, 
     return set(find_rows(LocalStore(place.folder), wanted, looked).rows)
 
 
-def _publish_again(lake: Lake, place: Place, commit: int) -> int:
+def _publish_again(lake: Reader, place: Place, commit: int) -> int:
     """Publish what the folder held, as the lake has it now; the newest if retention has deleted some of that. Return the commit."""
     from ml_platform.lake.delta import DeltaCatalog
     from ml_platform.lake.publication import publication_of, publish_table

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ml_platform.core.errors import LakeError
-from ml_platform.lake.lake import Lake
+from ml_platform.lake.reader import Reader
 from ml_platform.lake.layout import DATA_FOLDER
 from ml_platform.lake.live_files import redacted_paths
 from ml_platform.lake.local_store import LocalStore
@@ -78,7 +78,7 @@ class Catalog(Protocol):
         ...
 
 
-def publish_table(lake: Lake, table: str, catalog: Catalog, at: int | None = None) -> Registered:
+def publish_table(lake: Reader, table: str, catalog: Catalog, at: int | None = None) -> Registered:
     """Register the readable rows of a table, as the ledger has them when that is done.
 
     Who is forgotten meanwhile is in the files that were readable when it began. So the ledger is asked once more afterwards: whoever
@@ -114,7 +114,7 @@ def publish_table(lake: Lake, table: str, catalog: Catalog, at: int | None = Non
     raise LakeError(f"{table!r} could not be published: rows of it are forgotten all the time. Publish it again when that is over.")
 
 
-def _as_it_is(lake: Lake, publication: Publication) -> Publication:
+def _as_it_is(lake: Reader, publication: Publication) -> Publication:
     """Return what a publication would be now; the newest if retention has deleted some of it."""
     try:
         return publication_of(lake, publication.table, publication.commit)
@@ -122,7 +122,7 @@ def _as_it_is(lake: Lake, publication: Publication) -> Publication:
         return publication_of(lake, publication.table)
 
 
-def _delete_forgotten(lake: Lake, publication: Publication, place: Path, held: set[Path]) -> None:
+def _delete_forgotten(lake: Reader, publication: Publication, place: Path, held: set[Path]) -> None:
     """Delete the links to files that this publisher has linked, and whose rows were forgotten meanwhile."""
     gone = held - {file.path for file in publication.files}
     if not gone or place == publication.folder:
@@ -135,12 +135,12 @@ def _delete_forgotten(lake: Lake, publication: Publication, place: Path, held: s
         folder.delete(paths[path].relative_to(publication.folder).as_posix())
 
 
-def publication_of(lake: Lake, table: str, at: int | None = None) -> Publication:
+def publication_of(lake: Reader, table: str, at: int | None = None) -> Publication:
     """Return the readable rows of a table as of now, or as of a commit.
 
     Parameters
     ----------
-    lake : Lake
+    lake : Reader
         Where it is.
     table : str
         ``project/layer/name``.
@@ -181,6 +181,6 @@ def publication_of(lake: Lake, table: str, at: int | None = None) -> Publication
     return Publication(table, commit, root / folder, reading.table_schema, keys != {None}, files, Place.of(root, lake.branch, table))
 
 
-def is_published_in_place(lake: Lake, table: str) -> bool:
+def is_published_in_place(lake: Reader, table: str) -> bool:
     """Tell whether the lake's own folder of the table is a Delta table."""
     return (lake.root / DATA_FOLDER / table / LOG_FOLDER).is_dir()

@@ -91,7 +91,9 @@ class StoredRows:
         """Return neighbouring versions that hold the selected columns by the same names in the same types, with those."""
         present = {version.schema_ipc: version.schema for version in self.versions}
         stored = {ipc: stored_columns(schema, self.selected) for ipc, schema in present.items()}
-        return [(columns, list(run)) for columns, run in groupby(self.versions, key=lambda version: stored[version.schema_ipc])]
+        # Versions that hold none of the columns need not have another one in common, by which their rows could be counted.
+        found = groupby(self.versions, key=lambda version: stored[version.schema_ipc] or version.schema_ipc)
+        return [(stored[first.schema_ipc], [first, *run]) for _, run in found for first in [next(run)]]
 
 
 def _polars_keeps(schema: pa.Schema) -> bool:

@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.errors import LakeError
-from ml_platform.lake.history import History
+from ml_platform.lake.reader import Reader
 from ml_platform.lake.version import MAIN
 
 if TYPE_CHECKING:
     from ml_platform.lake.collecting import RetentionReport
     from ml_platform.lake.forgetting import Forgotten
-    from ml_platform.lake.lake import Lake
     from ml_platform.lake.retention import Rule
     from ml_platform.lake.verify import Problem
 
 
-class Upkeep(History):
-    """The history of a lake, with what looks after it."""
+class Upkeep(Reader):
+    """A lake that is read, with what looks after it."""
 
     def verify(
         self,
@@ -152,7 +151,7 @@ class Upkeep(History):
         if done.rewritten and not dry_run:
             keep_newest(self._ledger, self.store)
         # What reads the lake as it is now is one thing; the folders that other engines read are another.
-        there = forget_published(cast("Lake", self), wanted, done.tables, dry_run=dry_run)
+        there = forget_published(self, wanted, done.tables, dry_run=dry_run)
         return replace(done, published=there)
 
     def redactions(self) -> list[dict[str, Any]]:

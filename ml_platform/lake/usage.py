@@ -11,13 +11,13 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from ml_platform.lake.belonging import check_own
-from ml_platform.lake.lake import Lake
+from ml_platform.lake.reader import Reader
 from ml_platform.lake.layout import DATA_FOLDER, PUBLISHED_FOLDER
 from ml_platform.lake.ledger_tables import collected, versions
 from ml_platform.lake.live_files import STORED, known_paths
 from ml_platform.lake.places import LOG_FOLDER, lake_path
 from ml_platform.lake.scope import Visible, visible
-from ml_platform.lake.store import StoredFile
+from ml_platform.lake.stored_file import StoredFile
 from ml_platform.lake.trash import TRASH
 from ml_platform.lake.version import REJECTED
 
@@ -74,12 +74,12 @@ class Usage:
         return sum(table.history_bytes for table in self.tables)
 
 
-def usage(lake: Lake, now: float | None = None) -> Usage:
+def usage(lake: Reader, now: float | None = None) -> Usage:
     """Measure a lake, in a folder or a bucket; no file is opened, and what the ledger knows is not looked at one by one.
 
     Parameters
     ----------
-    lake : Lake
+    lake : Reader
         Which one.
     now : float, optional
         Seconds since 1970, for the age of orphans; the machine's time by default.
@@ -113,7 +113,7 @@ def _bytes(files: Iterable[StoredFile]) -> int:
     return sum(file.bytes for file in files)
 
 
-def _ledger_bytes(lake: Lake) -> int:
+def _ledger_bytes(lake: Reader) -> int:
     """Return the size of the ledger's file and of those that SQLite keeps beside it; 0 for one in a database server."""
     file = lake._ledger.file
     parts = [] if file is None else [Path(f"{file}{end}") for end in ("", "-wal", "-shm")]
