@@ -14,7 +14,7 @@ from ml_platform.core.intervals import from_micros
 from ml_platform.defs.flights.feeds import landed_until
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.lake.lake import Lake
-from ml_platform.pipeline.why import Why, WhyRow
+from ml_platform.pipeline.explained_value import Why, WhyRow
 from ml_platform.registry.pointer import Judgement, to_arrow
 
 

@@ -52,7 +52,7 @@ def explain_feature(args: Namespace) -> Answer:
     from ml_platform.components.opening import open_project
     from ml_platform.features.explain import sentence
     from ml_platform.features.explain_code import read_columns, whole_statement
-    from ml_platform.pipeline.feature_values import resolve_features
+    from ml_platform.project.asked_features import resolve_features
 
     project = open_project(args.project).project
     columns = [f"{c.table}.{c.column}" for problem in project.problems.values() for c in problem.table_columns]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ml_platform.commands.answer import Answer, Sheet, as_text
 
 if TYPE_CHECKING:
-    from ml_platform.pipeline.why import Why, WhyRow
+    from ml_platform.pipeline.explained_value import Why, WhyRow
 
 
 def why(args: Namespace) -> Answer:

@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from ml_platform.features.compile import CompiledView
+from ml_platform.features.compiled_view import CompiledView
 from ml_platform.features.definition import VALID_FROM, FeatureDefinition
 from ml_platform.project.project import CompiledProblem, Project
 from ml_platform.tables.types import contract_columns

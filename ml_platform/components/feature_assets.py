@@ -9,8 +9,8 @@ from ml_platform.components.column_schemas import feature_columns
 from ml_platform.components.mappings import days_up, files_of_times
 from ml_platform.components.table_assets import follows_days_of
 from ml_platform.core.durations import format_duration
-from ml_platform.features.compile import CompiledView
 from ml_platform.features.compile_windows import as_window
+from ml_platform.features.compiled_view import CompiledView
 from ml_platform.features.definition import feature_table_name
 from ml_platform.features.window_spec import FOREVER
 from ml_platform.pipeline.declared_code import declared_code_version

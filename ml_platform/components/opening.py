@@ -67,8 +67,9 @@ class Features:
             If days are missing; the message says which days of which table, why, and what to do.
         """
         from ml_platform.pipeline.coverage import Reached
-        from ml_platform.pipeline.feature_values import features_at, resolve_features
+        from ml_platform.pipeline.feature_values import features_at
         from ml_platform.pipeline.given_spine import with_cutoff, with_whole_keys
+        from ml_platform.project.asked_features import resolve_features
 
         frame, given = with_cutoff(spine, cutoff)
         definitions = resolve_features(self.workspace.project, names, frame.columns)
@@ -92,8 +93,9 @@ class Features:
         import polars as pl
 
         from ml_platform.pipeline.coverage import Reached
-        from ml_platform.pipeline.feature_values import features_at, resolve_features
+        from ml_platform.pipeline.feature_values import features_at
         from ml_platform.pipeline.given_spine import with_cutoff, with_whole_keys
+        from ml_platform.project.asked_features import resolve_features
 
         frame, _ = with_cutoff(spine, cutoff)
         reached, head = Reached(), self.workspace.lake.head()

@@ -10,7 +10,7 @@ from ml_platform.components.feature_assets import feature_key
 from ml_platform.components.publish import check_result
 from ml_platform.components.step_failure import step_failure
 from ml_platform.core.errors import MlPlatformError
-from ml_platform.features.compile import CompiledView
+from ml_platform.features.compiled_view import CompiledView
 from ml_platform.project.project import CompiledProblem, Project
 
 # What moves every day is looked at once a day: with a condition of its own a check does not ride along with each run of its asset.

@@ -8,8 +8,8 @@ from datetime import timedelta
 from ml_platform.core.errors import FeatureError
 from ml_platform.core.intervals import DAY
 from ml_platform.features.change_points import longest_reach
-from ml_platform.features.compile import CompiledView
 from ml_platform.features.compile_handmade import compile_handmade
+from ml_platform.features.compiled_view import CompiledView
 from ml_platform.features.definition import FeatureDefinition, definition_hash
 from ml_platform.features.inputs import leaves, request_columns
 from ml_platform.features.view import FeatureView

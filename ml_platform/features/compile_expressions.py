@@ -19,7 +19,7 @@ from ml_platform.tables.table import Table
 from ml_platform.tables.types import check_type, duckdb_type
 
 if TYPE_CHECKING:
-    from ml_platform.features.compile import CompiledView
+    from ml_platform.features.compiled_view import CompiledView
 
 
 def expression_definitions(

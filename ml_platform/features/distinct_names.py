@@ -13,7 +13,7 @@ from ml_platform.features.definition import FeatureDefinition
 from ml_platform.tables.table import Table
 
 if TYPE_CHECKING:
-    from ml_platform.features.compile import CompiledView
+    from ml_platform.features.compiled_view import CompiledView
 
 
 def asked_definitions(

@@ -113,7 +113,7 @@ def back_up(lake: Reader, to: str | Path, *, link: bool = False) -> Backup:
     ledger = lake._ledger.file
     if ledger is None:
         raise LakeError(
-            f"The lake at {lake.url} keeps its ledger in {ledger_place}: back that up with its own means first (a server with "
+            f"The lake at {lake.url} keeps its ledger in {lake._ledger.place}: back that up with its own means first (a server with "
             "pg_dump), then copy the folders data/ and identity/ of the lake, whose files never change."
         )
     if not ledger.is_file():

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.errors import ContractBrokenError
-from ml_platform.core.hashing import content_hash
 from ml_platform.core.names import ACCEPTED
 from ml_platform.lake.version import REJECTED, Version
+from ml_platform.pipeline.accepted import content_of, decisions_of
 from ml_platform.pipeline.outcome import Outcome
+from ml_platform.pipeline.split import raw_head, split
+from ml_platform.pipeline.table import materialize_table
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.table import Table
 
@@ -45,8 +46,6 @@ def accept_delivery(
         If the partition was not stopped for losing rows, something else has become readable or was delivered since, or who and why are
         missing. Nothing is written.
     """
-    from ml_platform.pipeline.table import materialize_table
-
     table = workspace.project.table(table_name)
     by, reason = by.strip(), reason.strip()
     where = f"{table.name} {partition}" if partition else table.name
@@ -60,33 +59,9 @@ def accept_delivery(
         "accepted_by": by, "reason": reason, "accepted_at": workspace.clock.now(),
     }  # fmt: skip
     name = workspace.table(ACCEPTED, table.name)
-    staged = workspace.lake.stage(name, partition, _rows([*_history(workspace, table.name, partition), decision]), inputs=[stopped])
+    staged = workspace.lake.stage(name, partition, _rows([*decisions_of(workspace, table.name, partition), decision]), inputs=[stopped])
     workspace.lake.publish([staged], run_id=workspace.run_id, message=f"accepted: {where} by {by}")
     return decision, materialize_table(workspace, table.name, [partition])
-
-
-def accepted_contents(workspace: Workspace, table_name: str, partition: str | None) -> set[tuple[str, str]]:
-    """Return what was accepted for a partition: pairs of the content that was delivered and the content that it may replace."""
-    return {(row["content"], row["replaces"]) for row in _history(workspace, table_name, partition)}
-
-
-def content_of(workspace: Workspace, table: Table, sources: Sequence[Version]) -> str:
-    """Return what identifies a delivery: the names and bytes of its files, or the contents that a derived partition is made from."""
-    raw = None if table.is_derived else delivered_version(workspace, table, sources)
-    if raw is not None:
-        return content_hash(sorted((file["name"], file["sha256"]) for file in raw.properties["files"]))
-    return content_hash(sorted((version.table, version.partition or "", version.data_hash) for version in sources))
-
-
-def delivered_version(workspace: Workspace, table: Table, sources: Sequence[Version]) -> Version | None:
-    """Return the raw version of a delivered partition among what it is made from."""
-    raw = workspace.table("raw", table.name)
-    return max((version for version in sources if version.table == raw), key=lambda version: version.id, default=None)
-
-
-def _history(workspace: Workspace, table_name: str, partition: str | None) -> list[dict[str, Any]]:
-    heads = workspace.lake.resolve(workspace.table(ACCEPTED, table_name), partitions=[partition])
-    return workspace.lake.read_versions(heads).arrow().to_pylist() if heads else []
 
 
 def _stopped(workspace: Workspace, table: Table, partition: str | None, where: str) -> Version:
@@ -109,8 +84,6 @@ def _stopped(workspace: Workspace, table: Table, partition: str | None, where: s
 def _delivered_now(workspace: Workspace, table: Table, partition: str | None) -> str | None:
     """Return what identifies what is delivered of a partition now; None for nothing."""
     if table.splits:
-        from ml_platform.pipeline.split import raw_head, split
-
         head = raw_head(workspace, table)
         return None if head is None else split(workspace, table, head).digest(partition)
     raw = workspace.lake.resolve(workspace.table("raw", table.name), partitions=[partition])

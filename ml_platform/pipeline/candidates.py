@@ -9,7 +9,7 @@ from typing import Any
 from ml_platform.core.hashing import canonical_json
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.inputs import leaves
-from ml_platform.pipeline.feature_values import resolve_features
+from ml_platform.project.asked_features import resolve_features
 from ml_platform.project.project import CompiledProblem, Project
 
 CANDIDATES = "candidates.json"

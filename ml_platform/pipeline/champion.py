@@ -12,11 +12,12 @@ from ml_platform.core.errors import MlPlatformError, ModelError
 from ml_platform.features.definition import definition_hash
 from ml_platform.lake.version import ARTIFACT, Commit, Version
 from ml_platform.models.contender import Role
-from ml_platform.pipeline.feature_values import features_at, resolve_features
+from ml_platform.pipeline.feature_values import features_at
 from ml_platform.pipeline.layer_code import layer_code
 from ml_platform.pipeline.model import LoadedModel, load_model
 from ml_platform.pipeline.outcome import Markdown, Outcome, PartitionOutcome, Rows
 from ml_platform.pipeline.workspace import Workspace
+from ml_platform.project.asked_features import resolve_features
 from ml_platform.project.project import CompiledProblem
 from ml_platform.registry.common_target import aligned, common_target
 from ml_platform.registry.pointer import KEY, Judgement, from_rows, in_order, is_due, judgement_of, last_promotion, to_arrow

@@ -12,11 +12,11 @@ from ml_platform.lake.version import ARTIFACT, Version
 from ml_platform.pipeline.champion import current_champion
 from ml_platform.pipeline.declared_code import declared_code_version, declared_definitions
 from ml_platform.pipeline.feature_table import DEFINITIONS
-from ml_platform.pipeline.feature_values import resolve_features
 from ml_platform.pipeline.layer_code import ENGINE, layer_code
 from ml_platform.pipeline.layers import RECORDED_LAYERS, TRAINED_LAYERS, layer_of
 from ml_platform.pipeline.split_table import spoken_days
 from ml_platform.pipeline.workspace import Workspace
+from ml_platform.project.asked_features import resolve_features
 from ml_platform.project.project import CompiledProblem
 from ml_platform.tables.types import stored_schema
 

@@ -15,7 +15,7 @@ from typing import Any
 from ml_platform.core.hashing import content_hash
 from ml_platform.core.intervals import DAY
 from ml_platform.features.column_definition import column_definition
-from ml_platform.features.compile import CompiledView
+from ml_platform.features.compiled_view import CompiledView
 from ml_platform.features.definition import FeatureDefinition, definition_hash
 from ml_platform.pipeline.layer_code import layer_code
 from ml_platform.project.project import CompiledProblem, Project
@@ -172,7 +172,7 @@ def _asked(project: Project, problem: CompiledProblem) -> object:
 
 def _is_otherwise(project: Project, problem: CompiledProblem) -> bool:
     """Return whether a model that is made again has other features than a search would find; then it is there for the searching."""
-    from ml_platform.pipeline.feature_values import resolve_features
+    from ml_platform.project.asked_features import resolve_features
 
     return definition_hash(resolve_features(project, replace(problem, carried=()))) != definition_hash(problem.carried)
 

@@ -19,8 +19,8 @@ from ml_platform.lake.duck import connect, quote_name
 from ml_platform.lake.version import Version
 from ml_platform.pipeline.coverage import absent_days, is_pinned
 from ml_platform.pipeline.declared_code import table_code_version
+from ml_platform.pipeline.judged_rows import Verdicts, by_partition, judge_rows
 from ml_platform.pipeline.presence import Presence
-from ml_platform.pipeline.table import Verdicts, by_partition, judge_rows
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.derived import AVAILABLE_AT, PARTITION, DerivedPlan, plan_derived
 from ml_platform.tables.frames import to_arrow

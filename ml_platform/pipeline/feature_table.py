@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from ml_platform.core.intervals import DAY, Interval, before, day_interval, day_start, to_micros
 from ml_platform.features.change_points import longest_reach
-from ml_platform.features.compile import CompiledView
+from ml_platform.features.compiled_view import CompiledView
 from ml_platform.features.definition import VALID_FROM, FeatureDefinition, definition_hash, feature_table_name
 from ml_platform.features.feature_limit import left_out_words
 from ml_platform.features.handmade import refreshes_within

@@ -7,26 +7,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ml_platform.core.errors import SourceError
-from ml_platform.core.hashing import content_hash
-from ml_platform.pipeline.taken_in import Comparison
+from ml_platform.pipeline.taken_in import Comparison, Delivery
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.pattern import Found, Pattern
 from ml_platform.tables.table import AssetSource, FileSource, Table
 
 # The key of what has no partitions in signatures and cursors, where None cannot be a key.
 NO_PARTITION = ""
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """The files of one partition as they lie there: name, size in bytes and time of change (ns) of each."""
-
-    files: tuple[tuple[str, int, int], ...]
-
-    @property
-    def signature(self) -> str:
-        """A short text that changes when a file comes, goes, grows or is written again."""
-        return content_hash(self.files, length=8)
 
 
 def scan(workspace: Workspace, problems: dict[str, str] | None = None, leave_out: Collection[str] = ()) -> dict[str, dict[str, Delivery]]:

@@ -28,13 +28,14 @@ _TABLES = (
     "tables",
     "pipeline.declared_availability",
     "pipeline.derived",
+    "pipeline.judged_rows",
     "pipeline.raw_rows",
     "pipeline.split",
     "pipeline.split_table",
 )
 _FEATURES = ("core", "tables", "features", "pipeline.feature_events", "pipeline.feature_jobs", "pipeline.feature_table")
 _DAYS = ("pipeline.coverage", "pipeline.presence", "pipeline.problem_reach")
-_VALUES = ("pipeline.expression_values", "pipeline.feature_values", "pipeline.nested_values")
+_VALUES = ("pipeline.expression_values", "pipeline.feature_values", "project.asked_features", "pipeline.nested_values")
 _ROWS = ("training", "pipeline.population", "pipeline.problem_rows", "pipeline.spine_row", "pipeline.training_rows")
 _CODE = {
     "raw": _Code(("pipeline.raw",), ("core", "tables", "pipeline.deliveries", "pipeline.row_history")),

@@ -21,7 +21,6 @@ from ml_platform.models.lightgbm import THREADS
 from ml_platform.models.model_file import CARD_FILES, CARD_PAGE, REFERENCE, ModelFile, card_files, read_model_files, write_model_files
 from ml_platform.pipeline.candidates import CANDIDATES, candidates_of
 from ml_platform.pipeline.declared_code import model_code_version
-from ml_platform.pipeline.feature_values import resolve_features
 from ml_platform.pipeline.layer_code import ENGINE
 from ml_platform.pipeline.lineage_report import lineage_metadata
 from ml_platform.pipeline.model_card import card_of
@@ -29,6 +28,7 @@ from ml_platform.pipeline.model_report import baseline_check, metadata_of, numbe
 from ml_platform.pipeline.outcome import Outcome, PartitionOutcome, page_of
 from ml_platform.pipeline.selected import no_training_set, training_versions
 from ml_platform.pipeline.workspace import Workspace
+from ml_platform.project.asked_features import resolve_features
 from ml_platform.project.project import CompiledProblem
 from ml_platform.training.labels import LABEL
 from ml_platform.training.splits import SPLIT

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ml_platform.core.intervals import before, day_key, day_start
 from ml_platform.features.change_points import longest_reach
-from ml_platform.features.compile import CompiledView
+from ml_platform.features.compiled_view import CompiledView
 from ml_platform.features.inputs import leaves
 from ml_platform.project.project import CompiledProblem, Project
 

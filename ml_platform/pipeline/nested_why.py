@@ -14,8 +14,8 @@ from ml_platform.features.definition import CUTOFF, FeatureDefinition
 from ml_platform.features.nested.frames import Tables
 from ml_platform.features.nested.trace import trace
 from ml_platform.features.nested.tree import from_code, read_columns
+from ml_platform.pipeline.explained_value import Why, WhyRow
 from ml_platform.pipeline.feature_events import heads_of, read_rows
-from ml_platform.pipeline.why import Why, WhyRow
 from ml_platform.pipeline.workspace import Workspace
 
 _PARTITION = "_partition"

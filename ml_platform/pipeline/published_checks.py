@@ -80,7 +80,8 @@ def judge_raw(workspace: Workspace, table_name: str, which: Which) -> Judged:
 
 def judge_tables(workspace: Workspace, table_name: str, which: Which) -> Judged:
     """Judge the contract's checks: what was delivered for the partitions (or what they are derived from) by today's contract."""
-    from ml_platform.pipeline.table import Verdicts, judge_partitions
+    from ml_platform.pipeline.judged_rows import Verdicts
+    from ml_platform.pipeline.table import judge_partitions
     from ml_platform.pipeline.table_report import contract_checks
 
     table = workspace.project.table(table_name)

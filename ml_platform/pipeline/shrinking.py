@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ml_platform.lake.duck import quote_name, session
 from ml_platform.lake.version import Version
-from ml_platform.pipeline.acceptance import accepted_contents, content_of, delivered_version
+from ml_platform.pipeline.accepted import accepted_contents, content_of, delivered_version
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.table import Table
 

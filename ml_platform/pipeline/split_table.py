@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from ml_platform.lake.duck import session
 from ml_platform.lake.version import Version
-from ml_platform.pipeline.acceptance import accepted_contents
+from ml_platform.pipeline.accepted import accepted_contents
+from ml_platform.pipeline.judged_rows import Verdicts, judge_rows
 from ml_platform.pipeline.raw import NOTHING_LANDED
 from ml_platform.pipeline.raw_rows import is_text, structure_stop
 from ml_platform.pipeline.split import DELIVERED, Split, raw_head, split, today_of
-from ml_platform.pipeline.table import Verdicts, judge_rows
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.days_of_rows import NO_DAY
 from ml_platform.tables.table import Table

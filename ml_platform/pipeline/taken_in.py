@@ -6,19 +6,29 @@ import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from ml_platform.core.hashing import content_hash
 from ml_platform.core.intervals import to_micros
 from ml_platform.lake.version import Version
 from ml_platform.pipeline.deliveries import recorded_files
-
-if TYPE_CHECKING:
-    from ml_platform.pipeline.landing import Delivery
 
 # What one tick of a sensor reads at most to compare it: it has a minute, and a slow disk gives 20 MiB a second.
 BYTES_PER_TICK = 256 * 2**20
 
 Verdict = Literal["taken in", "new", "later"]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """The files of one partition as they lie there: name, size in bytes and time of change (ns) of each."""
+
+    files: tuple[tuple[str, int, int], ...]
+
+    @property
+    def signature(self) -> str:
+        """A short text that changes when a file comes, goes, grows or is written again."""
+        return content_hash(self.files, length=8)
 
 
 @dataclass

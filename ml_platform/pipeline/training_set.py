@@ -18,7 +18,7 @@ from ml_platform.lake.version import Staged, Version
 from ml_platform.pipeline.coverage import Reached
 from ml_platform.pipeline.declared_code import training_code_version
 from ml_platform.pipeline.feature_figures import feature_figures
-from ml_platform.pipeline.feature_values import features_at, resolve_features
+from ml_platform.pipeline.feature_values import features_at
 from ml_platform.pipeline.future import check_future
 from ml_platform.pipeline.layer_code import ENGINE, layer_code
 from ml_platform.pipeline.outcome import CheckOutcome, Outcome, PartitionOutcome, Rows
@@ -26,6 +26,7 @@ from ml_platform.pipeline.population import late_rejections
 from ml_platform.pipeline.problem_rows import feature_versions_of, spine_times, versions_of
 from ml_platform.pipeline.training_rows import SPINE_ROW, ChosenRows, ReadRows, choose_rows, read_rows
 from ml_platform.pipeline.workspace import Workspace
+from ml_platform.project.asked_features import resolve_features
 from ml_platform.project.project import CompiledProblem
 from ml_platform.training.labels import LABEL, LABEL_ROWS
 from ml_platform.training.leakage import LeakageReport, Suspicion, accepted, check_features

@@ -20,52 +20,15 @@ from ml_platform.features.inputs import request_columns
 from ml_platform.features.window_spec import FOREVER
 from ml_platform.lake.version import Version
 from ml_platform.pipeline.coverage import Reached
+from ml_platform.pipeline.explained_value import Why, WhyRow
 from ml_platform.pipeline.feature_events import heads_of, read_events
-from ml_platform.pipeline.feature_values import features_at, resolve_features
+from ml_platform.pipeline.feature_values import features_at
 from ml_platform.pipeline.spine_row import spine_row
 from ml_platform.pipeline.workspace import Workspace
+from ml_platform.project.asked_features import resolve_features
 from ml_platform.tables.table import Table
 
 _PARTITION = "_partition"
-
-
-@dataclass(frozen=True)
-class WhyRow:
-    """One row of a table: what it says, from when, from when a cutoff sees it (``counts_from``), and where it is kept.
-
-    ``file`` and ``row`` name the delivered file and the position in it; they are None for derived tables.
-    """
-
-    table: str
-    values: Mapping[str, Any]
-    available_at: datetime | None
-    counts_from: datetime | None
-    file: str | None
-    row: int | None
-    partition: str | None
-    version: int
-    commit: int
-
-
-@dataclass(frozen=True)
-class Why:
-    """The explanation of one value.
-
-    ``counted`` are the rows that it was made of, in the order of their event time (for ``last``, ``latest`` and ``time_since`` the last one
-    decides, for ``first`` the first); ``skipped`` is how many more were in the window without a value. ``waiting`` are rows of the same
-    entity that were not yet available at ``refreshed``, as far ahead as the window is long (at least a day). ``window_start`` is None for
-    a column, and for a window over all rows.
-    """
-
-    definition: FeatureDefinition
-    entity: Mapping[str, Any]
-    cutoff: datetime
-    refreshed: datetime
-    window_start: datetime | None
-    value: Any
-    counted: tuple[WhyRow, ...]
-    skipped: int
-    waiting: tuple[WhyRow, ...]
 
 
 def why(
@@ -143,7 +106,7 @@ def explain_value(
     if definition.kind == "expression":
         from ml_platform.pipeline.why_expression import explain_expression
 
-        return explain_expression(workspace, definition, entity, cutoff, at=at)
+        return explain_expression(workspace, definition, entity, cutoff, at=at, explain=explain_value)
     refreshed = from_micros(int(floor_to_grid(np.array([micros_of(cutoff - definition.lag)]), definition.refresh)[0]))
     spine = pl.DataFrame({**{k: [entity[k]] for k in definition.entity}, CUTOFF: [cutoff]})
     values, _ = features_at(workspace, spine, [definition], at=at, reached=Reached())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,12 +12,20 @@ from ml_platform.core.intervals import BEGINNING
 from ml_platform.features.definition import CUTOFF, FeatureDefinition
 from ml_platform.features.inputs import leaves
 from ml_platform.pipeline.coverage import Reached
+from ml_platform.pipeline.explained_value import Why
 from ml_platform.pipeline.feature_values import features_at
-from ml_platform.pipeline.why import Why, explain_value
 from ml_platform.pipeline.workspace import Workspace
 
 
-def explain_expression(workspace: Workspace, definition: FeatureDefinition, entity: Mapping[str, Any], cutoff: datetime, *, at: int) -> Why:
+def explain_expression(
+    workspace: Workspace,
+    definition: FeatureDefinition,
+    entity: Mapping[str, Any],
+    cutoff: datetime,
+    *,
+    at: int,
+    explain: Callable[..., Why],
+) -> Why:
     """Explain the value of an expression; see :func:`ml_platform.pipeline.why.explain_value`.
 
     Parameters
@@ -32,6 +40,8 @@ def explain_expression(workspace: Workspace, definition: FeatureDefinition, enti
         Aware.
     at : int
         Commit to read from.
+    explain : callable
+        :func:`ml_platform.pipeline.why.explain_value`, for what the expression is made of.
 
     Returns
     -------
@@ -40,7 +50,7 @@ def explain_expression(workspace: Workspace, definition: FeatureDefinition, enti
     """
     spine = pl.DataFrame({**{name: [value] for name, value in entity.items()}, CUTOFF: [cutoff]})
     values, _ = features_at(workspace, spine, [definition], at=at, reached=Reached())
-    found = [explain_value(workspace, leaf, entity, cutoff, at=at) for leaf in leaves([definition])]
+    found = [explain(workspace, leaf, entity, cutoff, at=at) for leaf in leaves([definition])]
     starts = [one.window_start for one in found if one.window_start is not None]
     return Why(
         definition=definition,

@@ -15,7 +15,8 @@ from ml_platform.core.durations import format_duration
 from ml_platform.core.errors import DeclarationError, Faults, MlPlatformError, UnknownNameError, did_you_mean
 from ml_platform.core.intervals import DAY
 from ml_platform.core.names import is_name
-from ml_platform.features.compile import CompiledView, compile_view
+from ml_platform.features.compile import compile_view
+from ml_platform.features.compiled_view import CompiledView
 from ml_platform.features.view import FeatureView
 from ml_platform.project.compile_problem import compile_problem
 from ml_platform.project.compile_retention import DeclaredRetention, compile_retention

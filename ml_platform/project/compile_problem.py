@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
 from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
-from ml_platform.features.compile import CompiledView
+from ml_platform.features.compiled_view import CompiledView
 from ml_platform.features.distinct_names import asked_definitions, with_distinct_names
 from ml_platform.features.functions import engine_type
 from ml_platform.features.inputs import request_columns

@@ -12,7 +12,7 @@ from ml_platform.lake.retention import FOREVER, Retention, Rule
 from ml_platform.tables.table import Table
 
 if TYPE_CHECKING:
-    from ml_platform.features.compile import CompiledView
+    from ml_platform.features.compiled_view import CompiledView
     from ml_platform.project.project import CompiledProblem
 
 OF_TABLES = (*TABLE_LAYERS, QUARANTINE)

@@ -17,7 +17,7 @@ from ml_platform.tables.table import DailyPartitions, Table
 from ml_platform.training.problem import Problem
 
 if TYPE_CHECKING:
-    from ml_platform.features.compile import CompiledView
+    from ml_platform.features.compiled_view import CompiledView
     from ml_platform.features.definition import FeatureDefinition
     from ml_platform.features.nested.schema import Schema
 

@@ -6,7 +6,7 @@ import dagster as dg
 
 from ml_platform.components.column_schemas import BY_LINK, IN_PLACE, feature_columns, shown_columns, training_columns
 from ml_platform.components.opening import open_project
-from ml_platform.pipeline.feature_values import resolve_features
+from ml_platform.project.asked_features import resolve_features
 from ml_platform_tests.components.test_feature_view import write
 from ml_platform_tests.defs.small_flights import REPOSITORY
 

@@ -15,8 +15,9 @@ import yaml
 
 from ml_platform.components.feature_view import FeatureModel, FeatureView
 from ml_platform.features.change_points import read_at
-from ml_platform.features.compile import CompiledView, compile_view
+from ml_platform.features.compile import compile_view
 from ml_platform.features.compile_expressions import expression_definitions
+from ml_platform.features.compiled_view import CompiledView
 from ml_platform.features.engine import compute
 from ml_platform.features.expressions import evaluate_expression
 from ml_platform.features.handmade import compute_handmade, hand_over

@@ -17,7 +17,8 @@ from ml_platform.lake.lake import Lake
 from ml_platform.pipeline import engine_settings
 from ml_platform.pipeline.engine_settings import EngineSettings
 from ml_platform.pipeline.feature_table import materialize_features
-from ml_platform.pipeline.feature_values import features_at, resolve_features
+from ml_platform.pipeline.feature_values import features_at
+from ml_platform.project.asked_features import resolve_features
 from ml_platform_tests import flights_like as like
 from ml_platform_tests.features.bucketed import PLENTY, bucketed
 from ml_platform_tests.features.cluster_tasks import Killed, Stumbles, Where

@@ -11,8 +11,9 @@ from ml_platform.core.intervals import day_start
 from ml_platform.features.explain_code import handed_statement, read_columns, whole_statement
 from ml_platform.features.handmade import _module
 from ml_platform.lake.duck import connect
-from ml_platform.pipeline.feature_values import features_at, resolve_features
+from ml_platform.pipeline.feature_values import features_at
 from ml_platform.pipeline.why import explain_value
+from ml_platform.project.asked_features import resolve_features
 from ml_platform_tests import flights_like as like
 from ml_platform_tests.pipeline.test_future import ASKED, DAYS, made, rows_at
 

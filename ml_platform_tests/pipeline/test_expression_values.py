@@ -12,9 +12,10 @@ from ml_platform.features.inputs import leaves
 from ml_platform.features.view import FeatureColumn, FeatureView
 from ml_platform.pipeline.candidates import candidates_of, read_candidates
 from ml_platform.pipeline.feature_table import materialize_features
-from ml_platform.pipeline.feature_values import features_at, resolve_features
+from ml_platform.pipeline.feature_values import features_at
 from ml_platform.pipeline.problem_rows import spine_columns
 from ml_platform.pipeline.training_set import materialize_training
+from ml_platform.project.asked_features import resolve_features
 from ml_platform.project.carried import with_carried
 from ml_platform.tables.table import Availability
 from ml_platform_tests import flights_like as like

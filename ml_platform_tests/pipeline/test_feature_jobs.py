@@ -10,7 +10,8 @@ from ml_platform.core.errors import FeatureError
 from ml_platform.pipeline import feature_jobs
 from ml_platform.pipeline.engine_settings import EngineSettings
 from ml_platform.pipeline.feature_table import materialize_features
-from ml_platform.pipeline.feature_values import features_at, resolve_features
+from ml_platform.pipeline.feature_values import features_at
+from ml_platform.project.asked_features import resolve_features
 from ml_platform_tests import flights_like as like
 from ml_platform_tests.pipeline.feature_world import spine, world
 

@@ -12,7 +12,8 @@ from ml_platform.features.definition import FeatureDefinition
 from ml_platform.pipeline import feature_values
 from ml_platform.pipeline.coverage import Reached
 from ml_platform.pipeline.feature_table import materialize_features
-from ml_platform.pipeline.feature_values import features_at, resolve_features
+from ml_platform.pipeline.feature_values import features_at
+from ml_platform.project.asked_features import resolve_features
 from ml_platform_tests import flights_like as like
 from ml_platform_tests.features.brute_force import brute_force
 from ml_platform_tests.features.worlds import check

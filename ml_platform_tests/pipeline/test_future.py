@@ -16,9 +16,9 @@ from ml_platform.features import event_columns, handmade, table_columns
 from ml_platform.features.view import FeatureColumn, FeatureView
 from ml_platform.pipeline import feature_values, future
 from ml_platform.pipeline.changed_lake import FutureLake
-from ml_platform.pipeline.feature_values import resolve_features
 from ml_platform.pipeline.future import check_future, moments, moved_features
 from ml_platform.pipeline.training_set import materialize_training
+from ml_platform.project.asked_features import resolve_features
 from ml_platform.tables.contract import Column, Contract
 from ml_platform.tables.table import Availability, DailyPartitions, FileSource, Table
 from ml_platform.tables.types import stored_schema

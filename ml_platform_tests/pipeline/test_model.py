@@ -9,12 +9,12 @@ from sklearn.metrics import roc_auc_score
 
 from ml_platform.core.errors import IntegrityError, ModelError
 from ml_platform.features.definition import definition_hash
-from ml_platform.pipeline.feature_values import resolve_features
 from ml_platform.pipeline.model import load_model, materialize_model
 from ml_platform.pipeline.outcome import Markdown, Plot, Rows
 from ml_platform.pipeline.selected import materialize_selected
 from ml_platform.pipeline.training_set import materialize_training
 from ml_platform.pipeline.workspace import Workspace
+from ml_platform.project.asked_features import resolve_features
 from ml_platform.training.problem import Label, Model
 from ml_platform_tests.flights_like import HOUR
 from ml_platform_tests.pipeline.modelled_world import DECLARED, FIRST, PROBLEM, SECOND, modelled, training_rows

@@ -12,9 +12,10 @@ from ml_platform.core.errors import UnknownNameError
 from ml_platform.core.intervals import day_start
 from ml_platform.features.definition import FeatureDefinition, definition_hash
 from ml_platform.features.nested.declaration import Discovery, Relationship
-from ml_platform.pipeline.feature_values import features_at, resolve_features
+from ml_platform.pipeline.feature_values import features_at
 from ml_platform.pipeline.training_set import materialize_training
 from ml_platform.pipeline.why import explain_value
+from ml_platform.project.asked_features import resolve_features
 from ml_platform.project.carried import with_carried
 from ml_platform.tables.types import stored_schema
 from ml_platform_tests import flights_like as like

@@ -12,8 +12,8 @@ from ml_platform.core.errors import FeatureError
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.lake.version import Version
 from ml_platform.pipeline import predictions
-from ml_platform.pipeline.feature_values import resolve_features
 from ml_platform.pipeline.predictions import materialize_predictions
+from ml_platform.project.asked_features import resolve_features
 from ml_platform.training.problem import GridSpine, Label, Training
 from ml_platform.training.target import Target
 from ml_platform_tests import flights_like as like

@@ -5,8 +5,9 @@ import pytest
 
 from ml_platform.core.errors import FeatureError, UnknownNameError
 from ml_platform.pipeline.feature_table import materialize_features
-from ml_platform.pipeline.feature_values import features_at, resolve_features
+from ml_platform.pipeline.feature_values import features_at
 from ml_platform.pipeline.why import explain_value, why
+from ml_platform.project.asked_features import resolve_features
 from ml_platform_tests import flights_like as like
 from ml_platform_tests.pipeline.feature_world import spine, world
 

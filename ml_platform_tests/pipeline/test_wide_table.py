@@ -13,7 +13,8 @@ from ml_platform.core.intervals import day_start
 from ml_platform.defs.flights.nycflights import read_year
 from ml_platform.features.view import FeatureColumn, FeatureView
 from ml_platform.pipeline.feature_table import materialize_features
-from ml_platform.pipeline.feature_values import features_at, resolve_features
+from ml_platform.pipeline.feature_values import features_at
+from ml_platform.project.asked_features import resolve_features
 from ml_platform.tables.contract import Column, Contract
 from ml_platform.tables.table import Availability, DailyPartitions, FileSource, Table
 from ml_platform.tables.types import stored_schema

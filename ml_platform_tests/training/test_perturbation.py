@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from ml_platform.features.engine import compute
-from ml_platform.pipeline.feature_values import resolve_features
+from ml_platform.project.asked_features import resolve_features
 from ml_platform.training.perturbation import perturbation_check
 from ml_platform.training.spine import CUTOFF, TIME
 from ml_platform_tests import flights_like as like
