@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import dagster as dg
 from dagster.components.resolved.errors import ResolutionException
@@ -68,7 +68,9 @@ def parse_retention(given: RetentionModel | str | Mapping[str, Any], where: str,
 
 
 class Declared(dg.Component, dg.Model, dg.Resolvable):
-    """A declaration with a name, written in a ``defs.yaml`` or in Python."""
+    """A declaration with a name, written in a ``defs.yaml`` or in Python; ``kind`` says of what, in the words of messages."""
+
+    kind: ClassVar[str]
 
     name: Annotated[
         str,

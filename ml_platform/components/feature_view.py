@@ -1,7 +1,7 @@
 """``type: ml_platform.FeatureView``: checked words in, a core feature view out, definitions built."""
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import dagster as dg
 from pydantic import Field
@@ -77,6 +77,8 @@ class DiscoverModel(dg.Model, dg.Resolvable):
 @dg.scaffold_with(ViewScaffolder)
 class FeatureView(Declared):
     """Features of one or more entities from one source, one asset per entity."""
+
+    kind: ClassVar[str] = "feature view"
 
     entities: Annotated[
         list[list[str]],

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from ml_platform.components.publish import publish
-from ml_platform.components.step import begin_step
+from ml_platform.components.step import Opener, begin_step
 from ml_platform.components.step_failure import step_failure
 from ml_platform.core.errors import MlPlatformError
 
 if TYPE_CHECKING:
-    from ml_platform.components.resource import Platform
     from ml_platform.lake.lake import Lake
     from ml_platform.lake.version import Staged, Version
 
@@ -30,7 +29,7 @@ class _Handwritten:
 
 def publish_rows(
     context: dg.AssetExecutionContext,
-    platform: "Platform",
+    platform: Opener,
     rows: Any,
     *,
     key: Sequence[str] = (),

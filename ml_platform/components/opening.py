@@ -211,6 +211,12 @@ class Session:
         keys = [partition] if isinstance(partition, str) else partition
         return self.lake.read(stored, keys, at, missing="raise")
 
+    def schema(self, table: str, backend: Literal["polars", "pandas"] = "polars") -> Any:
+        """Return a table's contract as a pandera schema for notebooks and tests; it agrees with the platform on every row."""
+        from ml_platform.tables.pandera_schema import to_pandera
+
+        return to_pandera(self.project.table(table).contract, backend)
+
     def problem(self, name: str | None = None) -> OpenProblem:
         """Return a problem by name; without one the only problem there is."""
         if name is None and len(self.project.problems) != 1:

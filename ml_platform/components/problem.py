@@ -1,6 +1,6 @@
 """``type: ml_platform.Problem``: checked words in, a core problem out, definitions built."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import dagster as dg
 from pydantic import Field
@@ -28,6 +28,8 @@ from ml_platform.training import problem as core
 @dg.scaffold_with(ProblemScaffolder)
 class Problem(Declared):
     """A prediction problem: training set, selection, model, champion, predictions, outcomes and monitoring as assets."""
+
+    kind: ClassVar[str] = "problem"
 
     spine: Annotated[
         SpineModel,

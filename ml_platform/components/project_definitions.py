@@ -30,10 +30,7 @@ def definitions_of(component: "Declared", context: dg.ComponentLoadContext) -> d
     """Build what one declaration adds to the graph; the first of a project brings what the project has once, such as its sensors."""
     from ml_platform.components import feature_assets, problem_assets, sensors, staleness, table_assets
     from ml_platform.components.checks_job import checks_definitions
-    from ml_platform.components.feature_view import FeatureView
-    from ml_platform.components.problem import Problem
     from ml_platform.components.retention_asset import retention_definitions
-    from ml_platform.components.table import Table
 
     component.stand_in(Path(context.path))
     try:
@@ -42,16 +39,16 @@ def definitions_of(component: "Declared", context: dg.ComponentLoadContext) -> d
         raise InvalidDeclarationsError(str(error)) from error
     assets: list[Any] = []
     checks: list[dg.AssetChecksDefinition] = []
-    if isinstance(component, Table):
+    if component.kind == "table":
         assets = table_assets.assets_of(project, project.table(component.name))
-    elif isinstance(component, FeatureView):
+    elif component.kind == "feature view":
         assets = feature_assets.assets_of(project, project.view(component.name))
         checks = staleness.checks_of_view(project, project.view(component.name))
-    elif isinstance(component, Problem):
+    elif component.kind == "problem":
         assets = problem_assets.assets_of(project, project.problem(component.name))
         checks = staleness.checks_of_problem(project, project.problem(component.name))
     first = declared[0]
-    mine = (type(first), first.name) == (type(component), component.name)
+    mine = (first.kind, first.name) == (component.kind, component.name)
     root = str(_project_root(context))
     own = dg.Definitions(
         assets=assets, asset_checks=checks, resources=resources_at(root), sensors=sensors.sensors_of(project) if mine else []
@@ -106,16 +103,11 @@ def _compile_all(tree: dg.ComponentTree) -> "dict[str, tuple[Project, list[Decla
 
 
 def _compile_one(name: str, tree: dg.ComponentTree, declared: "list[Declared]") -> Project:
-    from ml_platform.components.feature_view import FeatureView
-    from ml_platform.components.problem import Problem
-    from ml_platform.components.retention import Retention
-    from ml_platform.components.table import Table
-
     folder = Path(tree.defs_module_path) / name
     folder = folder if folder.is_dir() else Path(tree.defs_module_path)
     for component in declared:
         component.belong_to(folder)
-    kept = [c for c in declared if isinstance(c, Retention)]
+    kept = [c for c in declared if c.kind == "retention"]
     if len(kept) > 1:
         raise DeclarationError(f"{kept[1].where}: the project has a second retention; the first stands in {kept[0].where}. Keep one.")
     faults, made = Faults(), {}
@@ -123,14 +115,13 @@ def _compile_one(name: str, tree: dg.ComponentTree, declared: "list[Declared]") 
         with faults.collected():
             made[id(component)] = _core_of(component)
 
-    def of(kind: "type[Declared]") -> list[Any]:
-        return [made[id(c)] for c in declared if isinstance(c, kind) and id(c) in made]
+    def of(kind: str) -> list[Any]:
+        return [made[id(c)] for c in declared if c.kind == kind and id(c) in made]
 
-    kinds = {Table: "table", FeatureView: "feature view", Problem: "problem"}
-    broken = [(what, c.name) for c in declared if id(c) not in made for kind, what in kinds.items() if isinstance(c, kind)]
+    broken = [(c.kind, c.name) for c in declared if id(c) not in made and c.kind != "retention"]
     with faults.collected():
-        rules = next(iter(of(Retention)), None)
-        compiled = compile_project(name, folder, of(Table), of(FeatureView), of(Problem), rules, broken=broken)
+        rules = next(iter(of("retention")), None)
+        compiled = compile_project(name, folder, of("table"), of("feature view"), of("problem"), rules, broken=broken)
     if faults.found:
         raise _pointed(faults, declared)
     for doubt in doubts(compiled, datetime.now(UTC).date()):

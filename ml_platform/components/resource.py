@@ -12,6 +12,7 @@ from pydantic import Field, PrivateAttr
 
 from ml_platform.components import settings
 from ml_platform.components.engine import Engine
+from ml_platform.components.handwritten import publish_rows
 from ml_platform.core.clock import LandedClock
 
 
@@ -91,8 +92,6 @@ class Platform(dg.ConfigurableResource):
         Failure
             Without retries, if the rows cannot be published; nothing was.
         """
-        from ml_platform.components.handwritten import publish_rows
-
         yield from publish_rows(context, self, rows, key=key, schema=schema, metadata=metadata, strict=strict)
 
 

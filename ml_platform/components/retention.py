@@ -1,6 +1,6 @@
 """``type: ml_platform.Retention``: what of a project's history stays, and the words for it that every declaration shares."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import dagster as dg
 from pydantic import Field
@@ -14,6 +14,8 @@ from ml_platform.project.compile_retention import DeclaredRetention
 @dg.scaffold_with(RetentionScaffolder)
 class Retention(Declared):
     """What of the history of everything in the project stays besides what is held; at most one per project."""
+
+    kind: ClassVar[str] = "retention"
 
     name: Annotated[str, Field(description="Only for messages; it makes no asset. Default: retention.", examples=["retention"])] = (
         "retention"

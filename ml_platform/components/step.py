@@ -1,6 +1,7 @@
 """What every step of ours does before it touches the lake: it looks whose history this is, and takes the commit that its run reads."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
 
 import dagster as dg
 
@@ -10,21 +11,28 @@ from ml_platform.lake.settings import branch_name
 from ml_platform.lake.version import MAIN
 
 if TYPE_CHECKING:
-    from ml_platform.components.resource import Platform
     from ml_platform.lake.lake import Lake
 
 BRANCH_TAG = "ml_platform/branch"
 ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
 
-def begin_step(context: dg.AssetExecutionContext, platform: "Platform", project: Any = None) -> Any:
+class Opener(Protocol):
+    """What opens the lake, the landing zone and the clock of a project: the resource ``platform``."""
+
+    def workspace(self, project: Any, run_id: str = "", say: Callable[[str], None] | None = None) -> Any:
+        """Return what one materialization works with."""
+        ...
+
+
+def begin_step(context: dg.AssetExecutionContext, platform: Opener, project: Any = None) -> Any:
     """Return the workspace of a step: the project, the lake as its run sees it, clock and landing zone.
 
     Parameters
     ----------
     context : AssetExecutionContext
         Of the running step.
-    platform : Platform
+    platform : Opener
         The resource.
     project : Project, optional
         Whose asset it is; None for an asset that is written by hand.

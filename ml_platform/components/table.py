@@ -2,7 +2,7 @@
 
 import re
 from datetime import date, datetime, timedelta
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, ClassVar, get_args
 
 import dagster as dg
 from dagster_shared.yaml_utils import parse_yaml_with_source_position
@@ -27,6 +27,8 @@ _MISSING_DAYS = get_args(core.MissingDays)
 @dg.scaffold_with(TableScaffolder)
 class Table(Declared):
     """A table of the project: a raw asset of what was delivered, and a table asset of the rows that keep the contract."""
+
+    kind: ClassVar[str] = "table"
 
     source: Annotated[
         SourceModel,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 from ml_platform.core.hashing import LATER
 
@@ -98,9 +98,3 @@ class Contract:
     def _by_name(self) -> dict[str, Column]:
         # Of columns called alike the first counts, until the declaration is refused.
         return {c.name: c for c in reversed(self.columns)}
-
-    def to_pandera(self, backend: Literal["polars", "pandas"] = "polars") -> Any:
-        """Return the contract as a pandera schema for notebooks and tests; it agrees with the engine on every row."""
-        from ml_platform.tables.pandera_schema import to_pandera
-
-        return to_pandera(self, backend)

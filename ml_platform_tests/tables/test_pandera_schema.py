@@ -153,7 +153,7 @@ def test_the_rows_of_a_lazy_frame_are_judged_too():
     import pandera.errors
 
     good, bad = polars_frame([GOOD]), polars_frame([GOOD | {"small": 4, "code": "no"}])
-    schema = CONTRACT.to_pandera("polars")
+    schema = to_pandera(CONTRACT, "polars")
     assert schema.validate(good.lazy()).collect().equals(good)
     for frame in (bad, bad.lazy()):
         with pytest.raises(pandera.errors.SchemaErrors, match="range_small"):
