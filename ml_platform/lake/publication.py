@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ml_platform.core.errors import LakeError
-from ml_platform.lake.reader import Reader
 from ml_platform.lake.layout import DATA_FOLDER
 from ml_platform.lake.live_files import redacted_paths
 from ml_platform.lake.local_store import LocalStore
 from ml_platform.lake.places import LOG_FOLDER, Place
+from ml_platform.lake.reader import Reader
 from ml_platform.lake.version import ARTIFACT
 
 if TYPE_CHECKING:

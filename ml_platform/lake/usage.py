@@ -11,11 +11,11 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from ml_platform.lake.belonging import check_own
-from ml_platform.lake.reader import Reader
 from ml_platform.lake.layout import DATA_FOLDER, PUBLISHED_FOLDER
 from ml_platform.lake.ledger_tables import collected, versions
 from ml_platform.lake.live_files import STORED, known_paths
 from ml_platform.lake.places import LOG_FOLDER, lake_path
+from ml_platform.lake.reader import Reader
 from ml_platform.lake.scope import Visible, visible
 from ml_platform.lake.stored_file import StoredFile
 from ml_platform.lake.trash import TRASH
