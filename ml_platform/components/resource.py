@@ -40,7 +40,7 @@ class Platform(dg.ConfigurableResource):
         root = Path(self.root)
         landing = settings.landing_root(root)
         lake = kept_lake(root, branch)
-        extra = {} if say is None else {"say": say}
+        extra: dict[str, Any] = {} if say is None else {"say": say}
         return Workspace(
             project=project,
             lake=lake.for_run(run_id) if run_id else lake,
