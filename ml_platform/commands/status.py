@@ -93,6 +93,8 @@ def _lines(workspace: Workspace, problem: str, standings: list[Standing], plan: 
         lines.append(
             f"Stopped: {', '.join(f'{one.layer}/{one.name}' for one in stopped)}. Correct what is named above and deliver it again."
         )
+        # A row has no room for all of it.
+        lines += [f"{one.layer}/{one.name}: {why}" for one in stopped if len(why := _state(one)[1]) > _SAID]
     until = "what was stopped is delivered again, " if stopped else ""
     lines.append(
         f"Next: ml-platform run {problem}" if due else f"Next: nothing is to be made until {until}new files land or a label ripens."

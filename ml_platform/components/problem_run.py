@@ -69,7 +69,7 @@ class ProblemRun:
     """One problem that is carried from its landed files to its scores.
 
     ``until`` is the last day to look at, ``date`` a training date that somebody asks for; ``train`` says whether a model may be trained.
-    ``say`` takes one line of progress at a time.
+    ``say`` takes one line of progress at a time. ``held`` says of which days no row could be scored, and what they wait for.
     """
 
     workspace: Workspace
@@ -81,6 +81,7 @@ class ProblemRun:
     say: Callable[[str], None] = print
     done: list[Done] = field(default_factory=list)
     training: TrainingPlan | None = None
+    held: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._project = self.workspace.project
@@ -129,7 +130,7 @@ class ProblemRun:
     def failed(self) -> list[str]:
         """What could not be made, what was stopped, and what is wrong with a model that was not promoted for it."""
         promoted = [j.training_date for j in champion_history(self.workspace, self.problem)[-1:] if j.verdict == "promoted"]
-        found: list[str] = []
+        found: list[str] = list(self.held)
         for one in self.done:
             excused = TRAINED_LAYERS if set(promoted) & set(one.step.days) else ()
             found += [*one.failed, *(told for layer, told_of in one.checks.items() if layer not in excused for told in told_of)]
@@ -211,7 +212,10 @@ class ProblemRun:
             yield Step((champion,), (), "a model waits to be judged")
 
     def _scored(self) -> Iterator[Step]:
-        yield from self._steps([prediction_standing(self.workspace, self._compiled, last=self.last_day)])
+        scores = prediction_standing(self.workspace, self._compiled, last=self.last_day)
+        # Nothing is run for rows that wait for days which are not there: that they do is said all the same.
+        self.held = [str(why) for day, why in scores.stopped.items() if day not in scores.due]
+        yield from self._steps([scores])
         yield from self._steps([outcome_standing(self.workspace, self._compiled)])
         yield from self._steps([monitoring_standing(self.workspace, self._compiled)])
 

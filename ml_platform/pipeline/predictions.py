@@ -13,6 +13,7 @@ from ml_platform.core.intervals import day_interval, day_start
 from ml_platform.features.definition import FeatureDefinition, definition_hash
 from ml_platform.lake.version import Commit, Staged, Version
 from ml_platform.pipeline.champion import Champion, current_champion
+from ml_platform.pipeline.coverage import Reached
 from ml_platform.pipeline.due_rows import (
     MODEL_VERSION,
     PREDICTION_DAY,
@@ -123,6 +124,43 @@ class Held:
         return f"{self.rows[day]} rows of {day} are not scored yet. {self.says}" if day in self.rows else ""
 
 
+def held_predictions(workspace: Workspace, problem_name: str, days: Sequence[str]) -> tuple[set[str], dict[str, str]]:
+    """Find out of which days there are rows that can be scored now, and of which rows wait; nothing is scored.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Project, lake and clock.
+    problem_name : str
+        The problem, which has a champion.
+    days : sequence of str
+        Days, by cutoff.
+
+    Returns
+    -------
+    ready, held : set of str, dict of str to str
+        Days; a held one with how many of its rows wait for which days of which tables, and what to do. Columns that are looked up by a key
+        are not looked for.
+    """
+    problem = workspace.project.problem(problem_name)
+    champion, at = current_champion(workspace, problem), workspace.lake.head()
+    heads = workspace.lake.resolve(workspace.table("predictions", problem_name), partitions=days, at=at)
+    new = read_due(workspace, problem, days, heads, at=at, now=workspace.clock.now()).new
+    if champion is None or not new.height:
+        return set(), {}
+    reached = active_reach(problem, new[CUTOFF])
+    reached.add_features(workspace.project.table, new[CUTOFF], load_model(workspace, champion.version, champion.role).definitions)
+    blocked, held = _held(workspace, reached, new, at)
+    return set(new.filter(~blocked)[_DAY]), {day: held.says_of(day) for day in sorted(held.rows)}
+
+
+def _held(workspace: Workspace, reached: Reached, new: pl.DataFrame, at: int) -> tuple[pl.Series, Held]:
+    """Return which rows reach a day that is not there, and what is to be said of them."""
+    blocked = pl.Series(reached.blocked(workspace, at, new.height), dtype=pl.Boolean)
+    says = reached.coverage(workspace, at, blocked.to_numpy()).says
+    return blocked, Held(dict(new.filter(blocked).group_by(_DAY).len().iter_rows()), says)
+
+
 def _score(
     workspace: Workspace,
     problem: CompiledProblem,
@@ -144,8 +182,7 @@ def _score(
         workspace.say(f"{problem.name}: its features are computed by other code than it was trained with; see `ml-platform plan`")
     reached = active_reach(problem, new[CUTOFF])
     values, versions = features_at(workspace, new.drop(_DAY), model.definitions, at=at, reached=reached)
-    blocked = pl.Series(reached.blocked(workspace, at, new.height))
-    held = Held(dict(new.filter(blocked).group_by(_DAY).len().iter_rows()), reached.coverage(workspace, at, blocked.to_numpy()).says)
+    blocked, held = _held(workspace, reached, new, at)
     if held.rows:
         workspace.say(f"{problem.name}: {blocked.sum():,} rows are not scored. {held.says}")
     new, values = new.filter(~blocked), values.filter(~blocked)

@@ -14,6 +14,7 @@ from ml_platform.pipeline.hindsight import first_unseen_day
 from ml_platform.pipeline.monitoring import waiting_monitoring
 from ml_platform.pipeline.needed import first_read_day, needed
 from ml_platform.pipeline.outcomes import waiting_outcomes
+from ml_platform.pipeline.predictions import held_predictions
 from ml_platform.pipeline.problem_rows import label_times, versions_of
 from ml_platform.pipeline.standing import (
     NEW,
@@ -101,11 +102,15 @@ def prediction_standing(workspace: Workspace, problem: CompiledProblem, *, last:
     days = _days(min(champion.training_date, newest), newest, 1)
     waiting = waiting_predictions(workspace, problem.name, days)
     due: dict[Key, str] = {day: NEW if day not in heads else OTHER for day in days if day not in waiting}
-    if not due and not heads:
+    ready, held = held_predictions(workspace, problem.name, [day for day in due if day]) if due else (set(), {})
+    # A day of which every row waits is asked for in vain.
+    due = {day: why for day, why in due.items() if day in ready}
+    if not due and not heads and not held:
         unseen = first_unseen_day(workspace, champion.version)
         found = _newest_with_rows(workspace, problem, _days(max(unseen, shift_day(newest, -_LOOKED_BACK)), newest, 0))
         due = {} if found is None else {found: NEW}
-    return Standing(table, heads, due, waiting={day: why for day, why in waiting.items() if day not in heads and day not in due})
+    waiting = {day: why for day, why in waiting.items() if day not in heads and day not in due}
+    return Standing(table, heads, due, stopped={**held}, waiting={**waiting})
 
 
 def outcome_standing(workspace: Workspace, problem: CompiledProblem) -> Standing:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ml_platform.core.intervals import day_start, shift_day
-from ml_platform.pipeline.problem_standing import outcome_standing
+from ml_platform.pipeline.problem_standing import outcome_standing, prediction_standing
 from ml_platform.pipeline.training_date import newest_training_date
 from ml_platform.pipeline.verdict import IDENTICAL
 from ml_platform_tests.components.made_project import copied, make_project
@@ -71,6 +71,12 @@ def outcomes_of(project):
     return sorted(made), "\n".join([*project.log, *(f"{day}: {why}" for day, why in expected.waiting.items())])
 
 
+def predictions_of(project, name):
+    """Return how the scores stand, as status and run are told it."""
+    workspace = project.open().workspace
+    return prediction_standing(workspace, workspace.project.problem(name))
+
+
 def training_date(project):
     workspace = project.open().workspace
     return newest_training_date(workspace, workspace.project.problem("buys")).date
@@ -130,8 +136,12 @@ def test_scores_whose_windows_reach_the_silence_wait_for_its_end(ended, tmp_path
     assert project.run(["training/redeems", "selected/redeems", "models/redeems"], ["2024-02-15"]).success
     assert project.run(["champion/redeems"]).success
     day = "2024-02-19"
-    project.run(["predictions/redeems"], [day])
-    assert project.open().lake.heads("shop/predictions/redeems") == {}
+    held = predictions_of(project, "redeems")
+    assert set(held.due) == {"2024-02-14", "2024-02-15"}
+    assert all(f"30 rows of {one} are not scored yet." in why for one, why in held.stopped.items())
+    assert "is alive, say for how long: `longest_silence` of coupons. Land" in held.stopped[day]
+    project.run(["predictions/redeems"], ["2024-02-14", *SCORED[2:], day])
+    assert project.open().lake.heads("shop/predictions/redeems").keys() == held.due.keys()
     told = "\n".join(project.log)
     assert "4 days of table coupons, reached by used (2024-02-15, 2024-02-16, 2024-02-17, 2024-02-18), are not known yet" in told
     project = declared(project, silence="3d", features="bought, used", name="redeems")
@@ -139,6 +149,7 @@ def test_scores_whose_windows_reach_the_silence_wait_for_its_end(ended, tmp_path
     assert "1 day of table coupons, reached by used (2024-02-18), is not known yet" in "\n".join(project.log)
     redeem(project, day)
     project.carry(["coupons"], [day])
+    assert day in predictions_of(project, "redeems").due
     project.run(["predictions/redeems"], [day])
     scores = project.open().lake.read("shop/predictions/redeems", [day]).pl()
     assert scores.height > 0
