@@ -16,6 +16,7 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_START_TAG, EXTERNAL
 
 from ml_platform.components.known_events import known_already
 from ml_platform.components.shown_result import ShownResult
+from ml_platform.components.shown_table import ON_A_CHECK, ON_AN_ASSET, long_last, table_value
 from ml_platform.components.version_events import POINTER_VERSION, version_metadata, version_tags
 from ml_platform.core.errors import MlPlatformError
 from ml_platform.core.masking import mask
@@ -99,7 +100,7 @@ def _materialized(
     if new and not ranged and not deferred:
         yield dg.MaterializeResult(
             asset_key=plan.key,
-            metadata={**shown, **_metadata(new[0], made_from), "seconds": seconds},
+            metadata=long_last({**shown, **_metadata(new[0], made_from), "seconds": seconds}),
             data_version=dg.DataVersion(_data_version(new[0], plan)),
         )
         return
@@ -174,7 +175,7 @@ def asset_materialization(
     return dg.AssetMaterialization(
         plan.key,
         partition=partition.partition,
-        metadata={**first, **_metadata(partition, made_from), **(last or {})},
+        metadata=long_last({**first, **_metadata(partition, made_from), **(last or {})}),
         tags=version_tags(_data_version(partition, plan), plan.code_version, inputs or {}),
     )
 
@@ -183,7 +184,7 @@ def check_result(check: CheckOutcome, key: dg.AssetKey) -> dg.AssetCheckResult:
     """Turn a check's verdict into Dagster's, with its table and its numbers."""
     metadata: dict[str, Any] = {name: _finite(value) for name, value in check.numbers.items()}
     if check.rows:
-        metadata["rules"] = metadata_value(Rows(tuple(check.rows)))
+        metadata["rules"] = table_value(check.rows, ON_A_CHECK)
     severity = dg.AssetCheckSeverity.ERROR if check.severity == "error" else dg.AssetCheckSeverity.WARN
     return ShownResult(
         asset_key=key,
@@ -198,7 +199,7 @@ def check_result(check: CheckOutcome, key: dg.AssetKey) -> dg.AssetCheckResult:
 def metadata_value(value: Any) -> Any:
     """Turn a value of an outcome into one that Dagster shows: tables, Markdown, plots and plain values."""
     if isinstance(value, Rows):
-        return _table(value)
+        return table_value(value.rows, ON_AN_ASSET)
     if isinstance(value, Markdown):
         return dg.MetadataValue.md(value.text)
     if isinstance(value, Plot):
@@ -231,33 +232,6 @@ def _opened(instance: dg.DagsterInstance, value: Any) -> Any:
     from ml_platform.components.lake_pages import link
 
     return Markdown(link(instance, value))
-
-
-def _table(value: Rows) -> Any:
-    names = list(dict.fromkeys(name for row in value.rows for name in row))
-    if not names:
-        return "(no rows)"
-    records = [dg.TableRecord({n: _cell(row.get(n)) for n in names}) for row in value.rows]
-    schema = dg.TableSchema([dg.TableColumn(n, _column_type([r.data[n] for r in records])) for n in names])
-    return dg.MetadataValue.table(records=records, schema=schema)
-
-
-def _cell(value: Any) -> Any:
-    if value is None or isinstance(value, bool | int):
-        return value
-    if isinstance(value, float):
-        # JSON has no NaN; a rounded number is what a person reads.
-        return float(f"{value:.6g}") if math.isfinite(value) else str(value)
-    return mask(str(value))
-
-
-def _column_type(values: list[Any]) -> str:
-    kinds = {type(v) for v in values if v is not None}
-    if kinds <= {bool} and kinds:
-        return "bool"
-    if kinds <= {int} and kinds:
-        return "int"
-    return "float" if kinds <= {int, float} and kinds else "string"
 
 
 def _finite(value: Any) -> Any:

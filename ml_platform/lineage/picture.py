@@ -98,8 +98,8 @@ def sketch(lineage: Lineage) -> str:
     width = max(sum(layer.width + _LETTER_WIDTH for layer in row) for row in rows) + _LETTER_WIDTH
     height = _ROW_HEIGHT * len(rows)
     return (
-        f"<svg xmlns='http://www.w3.org/2000/svg' width='{width}' viewBox='-8 -4 {width} {height}' xml:space='preserve' "
-        f"style='background:{PAPER}' font-family='monospace' font-size='12'>"
+        f"<svg xmlns='http://www.w3.org/2000/svg' width='{width}' viewBox='-8 -4 {width} {height}' "
+        f"style='background:{PAPER};white-space:pre' font-family='monospace' font-size='12'>"
         f"<path d='{boxes}' fill='#e8f1fb' stroke='{LINE}'/>{written}</svg>"
     )
 

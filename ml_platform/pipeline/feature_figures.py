@@ -31,19 +31,21 @@ def feature_figures(definition: FeatureDefinition, values: pl.Series, coverage: 
     Returns
     -------
     dict
-        ``feature``, ``coverage``, ``null_share``; of numbers also ``histogram`` (a row of bars), ``smallest``, ``mean`` and ``largest``.
+        ``feature``, of numbers ``histogram`` (a row of bars), ``coverage``, ``null_share``; of numbers ``smallest``, ``mean``, ``largest``.
         What the feature is says the description of its column, on the same page.
     """
     row: dict[str, Any] = {"feature": definition.name}
     if not values.len():
         return row
     missing = values.null_count() / values.len()
-    row |= {"coverage": 1 - missing if coverage is None else coverage, "null_share": missing}
+    figures: dict[str, Any] = {"coverage": 1 - missing if coverage is None else coverage, "null_share": missing}
     if values.dtype.is_numeric():
-        row |= {"histogram": histogram(values), "smallest": values.min(), "mean": values.mean(), "largest": values.max()}
+        # How the values lie is what a reader looks for first.
+        row |= {"histogram": histogram(values)}
+        figures |= {"smallest": values.min(), "mean": values.mean(), "largest": values.max()}
     elif values.dtype == pl.Boolean:
-        row |= {"mean": values.mean()}
-    return row
+        figures |= {"mean": values.mean()}
+    return row | figures
 
 
 def covered(history: pl.DataFrame, entity: Sequence[str], columns: Sequence[str]) -> dict[str, float]:
