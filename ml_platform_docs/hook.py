@@ -1,4 +1,4 @@
-"""What MkDocs calls while it builds the site: the made pages are added, and the decision records are listed in the menu."""
+"""What MkDocs calls while it builds the site: made pages are added, decision records listed, and words lead to the glossary."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 from ml_platform_docs.checks import checks_page
 from ml_platform_docs.commands import commands_page
@@ -15,6 +16,7 @@ from ml_platform_docs.contract import contract_page
 from ml_platform_docs.decisions import decisions, decisions_page
 from ml_platform_docs.declarations import declaration_page
 from ml_platform_docs.functions import functions_page
+from ml_platform_docs.glossary_links import PAGE, terms, with_anchors, with_links
 from ml_platform_docs.metrics import metrics_page
 from ml_platform_docs.python_names import python_page
 from ml_platform_docs.settings import settings_page
@@ -50,6 +52,16 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for name, make in made_pages(Path(config.docs_dir)).items():
         files.append(File.generated(config, name, content=make()))
     return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, **_: Any) -> str:
+    """Let the words of the glossary lead to it, where a page that is written by hand uses them first."""
+    name = page.file.src_uri
+    if name == PAGE:
+        return with_anchors(markdown)
+    if page.file.generated_by or name.startswith("adr/"):
+        return markdown
+    return with_links(markdown, name, terms((Path(config.docs_dir) / PAGE).read_text(encoding="utf-8")))
 
 
 def _with_records(entry: Any, records: list[dict[str, str]]) -> Any:

@@ -216,7 +216,7 @@ def test_why_tells_the_rows_that_counted_and_those_that_wait(monkeypatch, capsys
     code, out, _ = run(capsys, "why", "churn", "--row", "1", "--feature", "customer_amount_mean_7d")
     assert code == 0
     assert "customer_amount_mean_7d = 2.5 for customer a at the cutoff 1970-01-01 00:00:00 UTC" in out
-    assert "The last 1 of 1 rows. 4 more in the window have no value." in out
+    assert "\n1 row. 4 more in the window have no value." in out
     assert out.index("Counted") < out.index("Not available yet at that time") < out.rindex("9")
     answer = json.loads(run(capsys, "why", "churn", "--row", "1", "--feature", "customer_amount_mean_7d", "--json")[1])
     assert [r["row"] for r in answer["counted"]] == [7]

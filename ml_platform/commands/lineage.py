@@ -32,11 +32,17 @@ def why(args: Namespace) -> Answer:
     waiting = [_row(r) for r in found.waiting[: args.limit]]
     skipped = f" {found.skipped} more in the window have no value." if found.skipped else ""
     sheets = [
-        Sheet("Counted", counted, f"The last {len(counted)} of {len(found.counted)} rows.{skipped}"),
-        Sheet("Not available yet at that time", waiting, f"The first {len(waiting)} of {len(found.waiting)} rows."),
+        Sheet("Counted", counted, f"{_shown('last', len(counted), len(found.counted))}{skipped}"),
+        Sheet("Not available yet at that time", waiting, _shown("first", len(waiting), len(found.waiting))),
     ]
     data = dataclasses.asdict(found) | {"definition": found.definition.name, "sentence": lines[1]}
     return Answer(data, lines, tuple(sheets))
+
+
+def _shown(which: str, shown: int, of: int) -> str:
+    if shown == of:
+        return f"{of:,} row{'s' if of != 1 else ''}."
+    return f"The {which} {shown:,} of {of:,} rows; --limit shows more."
 
 
 def _words(values: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from ml_platform.components.shown_table import ON_AN_ASSET, table_value
 from ml_platform.lake.version import MAIN, Version
 
 if TYPE_CHECKING:
@@ -71,19 +72,14 @@ def version_tags(data_version: str, code_version: str | None, inputs: Mapping[dg
 def _inputs(version: Version, made_from: Iterable["InputTable"]) -> Any:
     """Return what a version was made from as a table; the name of its own project is left out: the page is narrow."""
     project = version.table.partition("/")[0] + "/"
-    records = [
-        dg.TableRecord({"table": one.table.removeprefix(project), "versions": one.versions, "partitions": _span(one), "commit": one.commit})
+    rows = [
+        {"table": one.table.removeprefix(project), "versions": one.versions, "partitions": _span(one), "commit": one.commit}
         for one in made_from
     ]
-    return dg.MetadataValue.table(records=records, schema=_SCHEMA)
+    return table_value(rows, ON_AN_ASSET)
 
 
 def _span(one: "InputTable") -> str:
     if one.first is None:
         return ""
     return one.first if one.first == one.last else f"{one.first} to {one.last}"
-
-
-_SCHEMA = dg.TableSchema(
-    [dg.TableColumn(name, "string" if name in ("table", "partitions") else "int") for name in ("table", "versions", "partitions", "commit")]
-)

@@ -94,12 +94,12 @@ def sketch(lineage: Lineage) -> str:
             x += layer.width + _LETTER_WIDTH
         for line, bold in ((0, " font-weight='700'"), (1, "")):
             words = "".join((layer.text if line else layer.name).ljust(layer.letters + 1) for layer in row)
-            written += f"<text x='4' y='{y + 15 + 15 * line}' textLength='{x}'{bold}>{words}</text>"
+            written += f"<text x='4' y='{y + 15 + 15 * line}' textLength='{x}' xml:space='preserve'{bold}>{words}</text>"
     width = max(sum(layer.width + _LETTER_WIDTH for layer in row) for row in rows) + _LETTER_WIDTH
     height = _ROW_HEIGHT * len(rows)
     return (
         f"<svg xmlns='http://www.w3.org/2000/svg' width='{width}' viewBox='-8 -4 {width} {height}' "
-        f"style='background:{PAPER};white-space:pre' font-family='monospace' font-size='12'>"
+        f"style='background:{PAPER}' font-family='monospace' font-size='12'>"
         f"<path d='{boxes}' fill='#e8f1fb' stroke='{LINE}'/>{written}</svg>"
     )
 

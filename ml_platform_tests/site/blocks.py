@@ -16,8 +16,8 @@ NOT_RUN = {
     r"pip install|python -m venv|source |git clone": "installs from a package index; the wheel is installed by test_wheel.py",
     r"dagster dev|dg dev|ml-platform branch dev|.* make dev": "a server that runs until it is stopped; test_webserver.py drives one",
     r"ml-platform demo": "minutes; test_demo.py runs it",
-    r"ml-platform lake move-ledger|ml-platform lake publish": "needs a database server, or an extra; the lake's own tests do it",
-    r"export ": "names of servers that are not there",
+    r"ml-platform lake move-ledger|aws s3 sync|export ": "needs servers; test_served_guides.py starts them and follows the page",
+    r"ml-platform lake publish": "needs an extra; the lake's own tests do it",
 }
 
 
