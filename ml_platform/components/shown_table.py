@@ -13,7 +13,7 @@ import dagster as dg
 from ml_platform.core.masking import mask
 
 # Pixels that a table has in a window of 1,500: beside the keys of an asset's metadata, and on the page of a check.
-ON_AN_ASSET, ON_A_CHECK = 420, 900
+ON_AN_ASSET, ON_A_CHECK = 420, 780
 _LETTER, _PADDING = 8.5, 18
 MORE = "more"
 # More lines than a screen has room for beside something else.
