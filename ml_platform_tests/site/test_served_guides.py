@@ -72,9 +72,8 @@ def test_the_move_to_postgresql_and_a_bucket(
     with closing(Lake.open(os.environ["ML_PLATFORM_LAKE"], ledger=os.environ["ML_PLATFORM_LEDGER"])) as moved:
         assert moved.head() == commits
         assert moved.read("shop/tables/orders").pl().equals(orders)
-    # And goes on from there: nothing has to be made again, a changed file is.
     capsys.readouterr()
-    assert main(["lake", "usage", "--json"]) == 0
+    assert main(["history", "orders", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)
 
 
