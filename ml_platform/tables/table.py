@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Literal
 
+from ml_platform.core.hashing import LATER
 from ml_platform.lake.retention import Retention
 from ml_platform.tables.contract import Contract
 from ml_platform.tables.pattern import Pattern
@@ -30,8 +31,8 @@ class FileSource:
     pattern: str
     format: str | None = None
     null_values: tuple[str, ...] = ("", "NA")
-    encoding: str | None = None
-    names: tuple[str, ...] = ()
+    encoding: str | None = field(default=None, metadata={LATER: True})
+    names: tuple[str, ...] = field(default=(), metadata={LATER: True})
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,14 @@ COLUMN: dict[str, tuple[Any, str | None]] = {
     "was": (("before",), "tables"),
     "format": ("epoch_s", "tables"),
     "made_of": (("day", "clock"), "tables"),
+    "optional": (True, "tables"),
+}
+SOURCE: dict[str, tuple[Any, str | None]] = {
+    "pattern": ("arrivals/{day}*.csv", "raw"),
+    "format": ("csv", "raw"),
+    "null_values": (("-",), "tables"),
+    "encoding": ("cp1252", "raw"),
+    "names": (("flight_id", "landed_at"), "raw"),
 }
 PROBLEM: dict[str, tuple[Any, str | None]] = {
     "name": (None, None),
@@ -181,6 +189,9 @@ def bent_tables() -> Iterator[tuple[str, tuple[Table, Table], str | None]]:
         # Only a feed whose empty days have no file can be silent.
         given = {"missing_days": "are_empty"} if what == "table.longest_silence" else {}
         yield what, (replace(arrivals, **given), replace(table, **given)), layer
+    from_files = replace(arrivals, source=FileSource("arrivals/{day}.csv"))
+    for what, source, layer in bent(from_files.source, SOURCE, "source"):
+        yield what, (from_files, replace(arrivals, source=source)), layer
     for what, contract, layer in bent(arrivals.contract, CONTRACT, "contract"):
         yield what, (arrivals, replace(arrivals, contract=contract)), layer
     for what, column, layer in bent(Column("extra", "int32"), COLUMN, "column"):
