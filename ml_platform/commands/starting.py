@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from ml_platform.commands.draft.questions import Question
     from ml_platform.commands.draft.roles import Drafted
     from ml_platform.tables.infer import Inferred
+
+# So many bytes of files are looked at in a few seconds.
+_LARGE = 16 << 20
 
 
 def init(args: Namespace) -> Answer:
@@ -64,7 +68,12 @@ def look_at(given: Path) -> tuple[dict[str, Inferred], list[str]]:
     groups = group_files(given) if given.is_dir() else {table_name(Path(given.name)): [given]}
     found: dict[str, Inferred] = {}
     left_out = unread_files(given) if given.is_dir() else []
-    for paths in groups.values():
+    for name, paths in groups.items():
+        size = sum(path.stat().st_size for path in paths)
+        if size >= _LARGE:
+            # Answers go to the standard output; that it takes a while is no part of one.
+            sys.stderr.write(f"==> looking at {name}: {size / (1 << 20):,.0f} MiB, this takes a while\n")
+            sys.stderr.flush()
         try:
             table = infer_table(paths, folder)
             found[table.name] = table

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+from ml_platform.commands.draft.counting import asked_value, is_yes_or_no
+from ml_platform.commands.draft.past import past_of
 from ml_platform.commands.draft.questions import Question, features_of, name_of, thing_of
 from ml_platform.commands.draft.roles import Drafted
 from ml_platform.commands.draft.settings import Settings, event_settings, settings_for
-from ml_platform.commands.draft.text import block
+from ml_platform.commands.draft.text import block, sql_text
 from ml_platform.core.durations import format_duration, parse_duration
 from ml_platform.core.errors import DeclarationError, did_you_mean
 from ml_platform.core.intervals import DAY
@@ -116,7 +118,10 @@ def _of_rows(asked: Asked, log: Drafted, tables: Mapping[str, Drafted]) -> Quest
     sql = f"bool_or({quoted})" if types[label] == "bool" else f"max({quoted})"
     if types[label].startswith("int") and log.found.distinct.get(label, 0) == 2 and asked.task in (None, "binary"):
         sql = f"max({quoted}) = 1"
-    few = types[label] == "string" and log.found.distinct.get(label, 0) >= 2
+    is_answer = asked.task in (None, "binary") and is_yes_or_no(log, label)
+    if is_answer:
+        sql = f"max({quoted}) = {sql_text(asked_value(log, label))}"
+    few = not is_answer and types[label] == "string" and log.found.distinct.get(label, 0) >= 2
     task = asked.task or ("multiclass" if few else None)
     fields: list[tuple[str, Any] | str] = [
         ("name", asked.name or name_of(label)),
@@ -133,7 +138,7 @@ def _of_rows(asked: Asked, log: Drafted, tables: Mapping[str, Drafted]) -> Quest
     name = str(fields[0][1])
     # All else is known at the row's own time, and what is known strictly before the cutoff counts.
     known = {"known_after": _interval(horizon), "known_before": "1 microsecond"}
-    return Question(name, f"What will {label} be?", block("Problem", fields), log.name, (label,), **known)
+    return Question(name, f"What will {label} be?", block("Problem", fields), log.name, (label,), past=past_of(log, label), **known)
 
 
 def _of_things(asked: Asked, log: Drafted, tables: Mapping[str, Drafted]) -> Question:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ml_platform.commands.draft.roles import Drafted
 from ml_platform.commands.draft.settings import Settings
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 # So many cutoffs are looked at, spread over the history.
 _CUTOFFS = 24
-_YES = ("yes", "y", "true", "t", "1", "ja", "oui", "si", "sim")
+_YES = ("yes", "y", "true", "t", "1", "ja", "j", "oui", "si", "sí", "sim")
+_NO = ("no", "n", "false", "f", "0", "nein", "n", "non", "no", "no", "não")
 
 
 def coming_back(log: Drafted, entity: tuple[str, ...], settings: Settings) -> tuple[int, float]:
@@ -50,22 +51,29 @@ def share_of(log: Drafted, condition: str) -> float:
     return min(yes, count - yes) / count if count else 0.0
 
 
-def asked_value(log: Drafted, column: str) -> str:
-    """Return the value of a text column that a question asks for: a yes, or else the one that comes least often."""
+def values_of(log: Drafted, column: str) -> list[Any]:
+    """Return the values of a column: a yes first, then what comes least often."""
     name = sql_name(column)
     yes = ", ".join(sql_text(word) for word in _YES)
     with _rows(log) as con:
-        return con.execute(
-            f"SELECT {name} FROM rows WHERE {name} IS NOT NULL GROUP BY 1 ORDER BY lower({name}) IN ({yes}) DESC, count(*), 1 LIMIT 1"
-        ).fetchall()[0][0]
+        found = con.execute(
+            f"SELECT {name} FROM rows WHERE {name} IS NOT NULL GROUP BY 1 "
+            f"ORDER BY lower(CAST({name} AS VARCHAR)) IN ({yes}) DESC, count(*), 1"
+        ).fetchall()
+    return [value for (value,) in found]
 
 
-def frequent_values(log: Drafted, column: str) -> list[str]:
-    """Return the values of a text column, those that come most often first."""
-    name = sql_name(column)
-    with _rows(log) as con:
-        found = con.execute(f"SELECT {name} FROM rows WHERE {name} IS NOT NULL GROUP BY 1 ORDER BY count(*) DESC, 1").fetchall()
-    return [row[0] for row in found]
+def asked_value(log: Drafted, column: str) -> Any:
+    """Return the value of a column that a question asks for: a yes, or else the one that comes least often."""
+    return values_of(log, column)[0]
+
+
+def is_yes_or_no(log: Drafted, column: str) -> bool:
+    """Whether a text column says yes and no, in any of some languages."""
+    if log.found.types[column] != "string" or log.found.distinct.get(column, 0) != 2:
+        return False
+    one, other = (str(value).lower() for value in values_of(log, column))
+    return (one, other) in zip(_YES, _NO, strict=True)
 
 
 def _rows(log: Drafted) -> duckdb.DuckDBPyConnection:

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from ml_platform.commands.draft.counting import frequent_values
-from ml_platform.commands.draft.questions import MOST_CLASSES, Question, name_of, view_name, why_none
+from ml_platform.commands.draft.past import past_of
+from ml_platform.commands.draft.questions import Question, view_name, why_none
 from ml_platform.commands.draft.roles import Drafted
 from ml_platform.commands.draft.settings import windows_for
-from ml_platform.commands.draft.text import block, flow, sql_text
+from ml_platform.commands.draft.text import block, flow
 from ml_platform.lake.duck import sql_name
 from ml_platform.tables.inference.times import TimeColumn
 from ml_platform.tables.inference.words import amount_rank, is_outcome
@@ -20,6 +20,7 @@ _HEAD = """\
 # A line with # ? asks for what no file can say, and says what was taken until you answer.
 """
 _MOST_COLUMNS = 6
+_MOST_ANSWERS = 8
 # Only of what came lately can it be said that it is late.
 _LATELY = timedelta(days=14)
 
@@ -46,7 +47,7 @@ def declarations_text(
     """
     asked = {q.table: q for q in questions if q.known_later}
     parts = [_table_text(table, folder, team, asked.get(table.name), today) for table in tables.values()]
-    parts += [_view_text(table, team) for table in tables.values() if table.is_log and table.entities]
+    parts += [_view_text(table, team, asked.get(table.name)) for table in tables.values() if table.is_log and table.entities]
     parts += [f"# {question.asks}\n{_owned(question.text, team)}" for question in questions]
     if added:
         return f"# Added by `ml-platform init` on {today}.\n" + "---\n".join(parts)
@@ -127,18 +128,7 @@ def _times(table: Drafted, question: Question | None) -> list[tuple[str, Any] | 
     return [*fields, asked, ("available_at", known)]
 
 
-def _shares(table: Drafted, column: str) -> list[dict[str, Any]]:
-    """Return as features how often an outcome was each of its values; of two the one says it of the other."""
-    values = frequent_values(table, column)
-    names = {name_of(f"{column}_{value}"): value for value in (values if len(values) > 2 else values[-1:])}
-    return [
-        {"name": name, "sql": f"{sql_name(column)} = {sql_text(value)}", "functions": ["share"]}
-        for name, value in names.items()
-        if name not in table.found.types
-    ]
-
-
-def _view_text(table: Drafted, team: str) -> str:
+def _view_text(table: Drafted, team: str, question: Question | None) -> str:
     found = table.found
     features: list[dict[str, Any]] = []
     amounts = sorted(table.measures, key=lambda n: (amount_rank(n), table.measures.index(n)))[:_MOST_COLUMNS]
@@ -146,8 +136,13 @@ def _view_text(table: Drafted, team: str) -> str:
         functions = ["mean", "sum", "last"] if name == amounts[0] else ["mean", "max"]
         features.append({"column": name, "functions": functions})
     features += [{"column": name, "functions": ["share"]} for name in table.flags[:_MOST_COLUMNS]]
-    # How it turned out before says most about how it will turn out.
-    features += [feature for name in table.kinds if is_outcome(name) for feature in _shares(table, name)][:MOST_CLASSES]
+    # How it turned out before says most about how it will turn out: of what is asked for, and of what is called like an outcome.
+    past = [
+        *(question.past if question else ()),
+        *(feature for name in table.kinds if is_outcome(name) for feature in past_of(table, name)),
+    ]
+    said = {feature["column"] for feature in features}
+    features += list({flow(feature): feature for feature in past if feature.get("column") not in said}.values())[:_MOST_ANSWERS]
     features.append({"functions": ["count", "time_since"]})
     fields: list[tuple[str, Any] | str] = [
         ("name", view_name(found.name)),

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ml_platform.commands.draft.counting import asked_value, coming_back, share_of
+from ml_platform.commands.draft.counting import asked_value, coming_back, is_yes_or_no, share_of
+from ml_platform.commands.draft.past import past_of
 from ml_platform.commands.draft.roles import Drafted
 from ml_platform.commands.draft.settings import Settings, event_settings, forecast, settings_for
 from ml_platform.commands.draft.text import block, sql_text
 from ml_platform.lake.duck import sql_name
 from ml_platform.tables.inference.words import amount_rank, is_id, is_outcome, is_question, is_result, words_of
 
-MOST_CLASSES = 8
+_MOST_CLASSES = 8
 _FEWEST_ROWS = 60
 # Labels that are nearly all alike teach nothing within the few rows of a split.
 _RAREST = 0.04
@@ -27,7 +28,7 @@ class Question:
     """A problem: its declaration, the question in words, and of which table which columns are known only when the answer is.
 
     ``known_after`` is how long after the row that is, such as ``1 day``, and ``known_before`` how long before it all else is; empty: at
-    once, and a safe while before.
+    once, and a safe while before. ``past`` are features that say how rows of the table turned out before.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Question:
     known_later: tuple[str, ...] = ()
     known_after: str = ""
     known_before: str = ""
+    past: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def _outcome(log: Drafted, tables: Mapping[str, Drafted], *, anything: bool = Fa
         ("features", [*features_of(log, tables, set(log.found.types) - set(later)), *(f"{log.name}.{n}" for n in seen)]),
         ("training", settings.training(log.found.rows)),
     ]
-    return Question(str(fields[0][1]), f"{words}?", block("Problem", fields), log.name, later)
+    return Question(str(fields[0][1]), f"{words}?", block("Problem", fields), log.name, later, past=past_of(log, column))
 
 
 def _label_of(log: Drafted, *, anything: bool) -> tuple[str, str, str | None, str] | None:
@@ -116,14 +118,14 @@ def _label_of(log: Drafted, *, anything: bool) -> tuple[str, str, str | None, st
         quoted, few, said = sql_name(name), distinct.get(name, 0), " ".join(words_of(name))
         if types[name] == "bool" and few == 2 and (is_outcome(name) or is_question(name)) and share_of(log, quoted) >= _RAREST:
             return name, f"bool_or({quoted})", None, f"Will {said} be true"
+        if types[name] == "string" and few == 2 and (is_outcome(name) or (is_question(name) and is_yes_or_no(log, name))):
+            one = asked_value(log, name)
+            return name, f"max({quoted}) = {sql_text(one)}", None, f"Will {said} be {one}"
         if not is_outcome(name):
             continue
         if types[name].startswith("int") and few == 2 and share_of(log, f"{quoted} = 1") >= _RAREST:
             return name, f"max({quoted}) = 1", None, f"Will {said} be 1"
-        if types[name] == "string" and few == 2:
-            one = asked_value(log, name)
-            return name, f"max({quoted}) = {sql_text(one)}", None, f"Will {said} be {one}"
-        if 3 <= few <= MOST_CLASSES and (types[name] == "string" or types[name].startswith("int")):
+        if 3 <= few <= _MOST_CLASSES and (types[name] == "string" or types[name].startswith("int")):
             return name, f"max({quoted})", "multiclass", f"Which {said} will it be"
     amounts = [n for n in log.measures if n in able and distinct.get(n, 0) > 2 and (anything or is_result(n))]
     if log.series is None and amounts:
@@ -137,7 +139,11 @@ def _known_later(log: Drafted, label: str) -> tuple[str, ...]:
     types, entities = log.found.types, {c for e in log.entities for c in e}
     keep = {*log.found.key, *entities, log.found.event_time}
     numbers = [n for n, t in types.items() if t not in ("string", "bool") and not is_id(n)]
-    outcomes = [n for n, t in types.items() if t in ("string", "bool") and (is_outcome(n) or t == "bool")]
+    outcomes = [
+        n
+        for n, t in types.items()
+        if t in ("string", "bool") and (is_outcome(n) or t == "bool" or (is_question(n) and is_yes_or_no(log, n)))
+    ]
     return tuple(n for n in types if n == label or (n not in keep and n in {*numbers, *outcomes}))
 
 
@@ -156,7 +162,7 @@ def _comes_back(log: Drafted, tables: Mapping[str, Drafted]) -> Question | None:
     if best is None:
         return None
     share, entity, settings, rows = best
-    asks = f"Will a {thing_of(entity)} that was in {log.name} lately be there again within {settings.horizon} days?"
+    asks = f"Will {a_thing(entity)} that was in {log.name} lately be there again within {settings.horizon} days?"
     wanted = _Wanted(name_of(f"{thing_of(entity, '_')}_comes_back"), f"{asks} So far {share:.0%} were.", "count(*) > 0")
     return _grid_question(log, tables, entity, settings, wanted, rows)
 
@@ -176,7 +182,7 @@ def _how_much(log: Drafted, tables: Mapping[str, Drafted]) -> Question | None:
     when += f", {'day by day' if log.step == 1 else f'each {log.step} days'}" if settings.steps > 1 else ""
     name = name_of(f"{thing_of(entity, '_')}_{'_'.join(words_of(measure)) if measure else log.name}_next_{span}d")
     wanted = _Wanted(
-        name, f"How {what} will a {thing_of(entity)} of {log.name} have {when}?", f"sum({sql_name(measure)})" if measure else "count(*)",
+        name, f"How {what} will {a_thing(entity)} of {log.name} have {when}?", f"sum({sql_name(measure)})" if measure else "count(*)",
         "regression",
     )  # fmt: skip
     return _grid_question(log, tables, entity, settings, wanted, coming_back(log, entity, settings)[0])
@@ -219,6 +225,12 @@ def thing_of(entity: Sequence[str], joint: str = " ") -> str:
     """Return what an entity is called in words: its columns without "id" and the like."""
     words = [w for column in entity for w in words_of(column) if w not in ("id", "key", "code", "no", "number")]
     return joint.join(words) or joint.join(w for c in entity for w in words_of(c))
+
+
+def a_thing(entity: Sequence[str]) -> str:
+    """Return what an entity is called with the article before it: a customer, an account."""
+    thing = thing_of(entity)
+    return f"{'an' if thing[:1].lower() in tuple('aeio') else 'a'} {thing}"
 
 
 def name_of(wish: str) -> str:

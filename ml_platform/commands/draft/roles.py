@@ -6,12 +6,22 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ml_platform.tables.inference.words import is_code, is_counted_off, is_id, is_later, is_outcome, is_someone, is_summed_up, words_of
+from ml_platform.tables.inference.words import (
+    is_code,
+    is_counted_off,
+    is_id,
+    is_kind,
+    is_later,
+    is_outcome,
+    is_someone,
+    is_summed_up,
+    words_of,
+)
 
 if TYPE_CHECKING:
     from ml_platform.tables.infer import Inferred
 
-_NUMBERS = ("int8", "int16", "int32", "int64", "float32", "float64")
+_NUMBERS = ("int", "float", "decimal")
 _NAMING = ("string", "int64", "int32", "int16", "int8")
 _MOST_ENTITIES = 3
 # So many rows of a series are equally far apart.
@@ -113,7 +123,7 @@ def draft_tables(tables: Mapping[str, Inferred]) -> dict[str, Drafted]:
     for name, table in tables.items():
         references = references_of(table, tables)
         keyed = {c for reference in references for c in reference.columns}
-        numbers = [n for n, t in table.types.items() if t in _NUMBERS and is_measure(n, table, keyed)]
+        numbers = [n for n, t in table.types.items() if is_number(t) and is_measure(n, table, keyed)]
         texts = [n for n, t in table.types.items() if t == "string" and 2 <= table.distinct.get(n, 0) <= _FEW and n not in table.key]
         drafted[name] = Drafted(
             table, tuple(references), tuple(_entities(table, references)), tuple(numbers),
@@ -134,9 +144,14 @@ def references_of(table: Inferred, tables: Mapping[str, Inferred]) -> list[Refer
     return list(found.values())
 
 
+def is_number(kind: str) -> bool:
+    """Whether a type of a contract is one of numbers: whole ones, decimal ones as databases keep money, or others."""
+    return kind.startswith(_NUMBERS)
+
+
 def is_measure(name: str, table: Inferred, keyed: Collection[str] = ()) -> bool:
     """Whether a number of a table can be averaged: it names nothing, is no part of a date and no key."""
-    return name not in table.key and name not in keyed and not (is_id(name) or is_code(name) or is_counted_off(name))
+    return name not in table.key and name not in keyed and not (is_id(name) or is_code(name) or is_kind(name) or is_counted_off(name))
 
 
 def _looked_up(table: Inferred, tables: Mapping[str, Inferred]) -> Inferred:

@@ -10,6 +10,8 @@ _JUDGED = 5
 _FREELY = 10
 _LONGEST_LOOK_BACK = 730
 _MOST_ROWS = 200_000
+# Days: the longest of them that a history holds is a window too.
+_LONG = (182, 91)
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,9 @@ class Settings:
 def windows_for(days: int, step: int = 1) -> list[int]:
     """Return windows of features, in days, of which a history holds several; ``step`` is the time between rows of one thing."""
     wished = (1, 7, 28) if step == 1 else (4 * step, 13 * step)
-    found = [w for w in wished if w * 3 <= days]
+    # What comes a few times a year says nothing within a month.
+    longest = [w for w in _LONG if step == 1 and w * 3 <= days]
+    found = [*(w for w in wished if w * 3 <= days), *longest[:1]]
     return found or [max(1, min(step, days))]
 
 

@@ -14,6 +14,7 @@ _CODES = frozenset({
     "pin", "postal", "postcode", "sku", "ssn", "tel", "upc", "vat", "vin", "zip", "zipcode",
 })  # fmt: skip
 _PLACES = frozenset({"lat", "latitude", "lon", "lng", "long", "longitude", "index", "idx", "row", "seq", "sequence", "version"})
+_KINDS = frozenset({"category", "channel", "gender", "kind", "method", "mode", "sex", "type"})
 _CALENDAR = frozenset({
     "day", "days", "dayofweek", "dow", "doy", "hour", "minute", "month", "quarter", "season", "second", "week", "weekday",
     "weekofyear", "year",
@@ -97,6 +98,11 @@ def is_code(name: str) -> bool:
     return any(word in _CODES for word in words_of(name)[-1:])
 
 
+def is_kind(name: str) -> bool:
+    """Whether a column is called like one that sorts rows (a kind, a sex), whose values may be numbers but are never added up."""
+    return any(word in _KINDS for word in words_of(name)[-1:])
+
+
 def is_counted_off(name: str) -> bool:
     """Whether a column is called like a part of a date, a place on the earth or in a list: numbers of which a mean says little."""
     return any(word in _CALENDAR | _PLACES for word in words_of(name)[-1:])
@@ -121,8 +127,12 @@ def is_outcome(name: str) -> bool:
     [True, True, False, False]
     """
     words = words_of(name)
-    happened = [word for word in words[-1:] if len(word) >= _SHORTEST_HAPPENED and word.endswith("ed") and not word.endswith("eed")]
-    return bool(_OUTCOMES.intersection(words)) or bool(set(happened) - _STATES)
+    return bool(_OUTCOMES.intersection(words)) or _has_happened(words[-1:])
+
+
+def _has_happened(words: tuple[str, ...]) -> bool:
+    happened = [word for word in words if len(word) >= _SHORTEST_HAPPENED and word.endswith("ed") and not word.endswith("eed")]
+    return bool(set(happened) - _STATES)
 
 
 def is_summed_up(name: str) -> bool:
@@ -148,8 +158,9 @@ def is_someone(name: str) -> bool:
 
 
 def is_question(name: str) -> bool:
-    """Whether a column is called like a yes or no about its row: ``is_late``, ``has_paid``."""
-    return words_of(name)[:1] in {("is",), ("has",), ("was",), ("will",), ("did",)}
+    """Whether a column of yes and no is called like an answer about its row: ``is_late``, ``has_paid``, ``missed_payment``."""
+    words = words_of(name)
+    return words[:1] in {("is",), ("has",), ("was",), ("will",), ("did",)} or _has_happened(words)
 
 
 def amount_rank(name: str) -> int:
