@@ -73,7 +73,7 @@ def is_yes_or_no(log: Drafted, column: str) -> bool:
     if log.found.types[column] != "string" or log.found.distinct.get(column, 0) != 2:
         return False
     one, other = (str(value).lower() for value in values_of(log, column))
-    return (one, other) in zip(_YES, _NO, strict=True)
+    return (one, other) in list(zip(_YES, _NO, strict=True))
 
 
 def _rows(log: Drafted) -> duckdb.DuckDBPyConnection:
