@@ -13,6 +13,8 @@ from ml_platform.core.intervals import shift_day
 from ml_platform_tests.components.shop import write_project
 from ml_platform_tests.components.webserver import Webserver, serve
 
+pytestmark = pytest.mark.slow
+
 DAYS = [shift_day("2024-01-01", n) for n in range(6)]
 
 
@@ -103,7 +105,6 @@ def test_a_backfill_of_the_chain_runs_to_its_end(server: Webserver) -> None:
     assert len(set(versions.values())) == len(DAYS), "every day has the version of its own content"
 
 
-@pytest.mark.slow
 @pytest.mark.webserver
 def test_a_stopped_day_is_red_where_a_person_looks_until_it_is_mended(server: Webserver, root: Path) -> None:
     chain = [("shop", "raw", "orders"), ("shop", "tables", "orders")]
@@ -146,7 +147,6 @@ def test_a_stopped_day_is_red_where_a_person_looks_until_it_is_mended(server: We
     assert stats["numMaterialized"] >= max(before, made)
 
 
-@pytest.mark.slow
 @pytest.mark.webserver
 def test_a_backfill_of_days_that_are_unchanged_is_complete(server: Webserver) -> None:
     keys = [("shop", "raw", "orders"), ("shop", "tables", "orders")]
