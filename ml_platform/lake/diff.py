@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ml_platform.core.errors import LakeError, did_you_mean
 from ml_platform.core.names import free_name
-from ml_platform.lake.duck import connect, quote_name, quote_text
+from ml_platform.lake.duck import connect, quote_name
 from ml_platform.lake.evolution import can_become, in_new_names
 from ml_platform.lake.reading import Reading
 from ml_platform.lake.scope import At
@@ -82,7 +82,7 @@ def diff_table(
     before, after : int, datetime or None
         Commits, aware times, or None for now.
     key : sequence of str
-        Columns that identify a row inside its partition. Rows of the same key are paired in the order of their values.
+        Columns that identify a row inside its partition. Of several rows of one key equal ones are paired first.
         Without a key whole rows are compared, and a changed row counts as one removed and one added.
     partitions : iterable of str or None, optional
         Only these.
@@ -187,37 +187,34 @@ def _partition_diff(
 
 def _count_rows(sides: tuple[Reading, Reading], key: tuple[str, ...], common: tuple[str, ...]) -> dict[str | None, tuple[int, int, int]]:
     """Return rows added, removed and changed by partition."""
-    keys = set(key)
-    values = [name for name in common if name not in keys]
-    identity = list(key or common)
-    helpers = free_name("partition", common), free_name("twin", common)
-    partition, twin = map(quote_name, helpers)
-    # Twins (rows of one key, or equal rows without one) are numbered, so that each is paired at most once.
-    a, b = (_numbered(side, identity, values, helpers) for side in sides)
-    on = " AND ".join(f"a.{c} IS NOT DISTINCT FROM b.{c}" for c in [*map(quote_name, identity), partition, twin])
-    differs = " OR ".join(f"a.{c} IS DISTINCT FROM b.{c}" for c in map(quote_name, values)) if key else ""
+    values = [name for name in common if name not in set(key)]
+    partition, cells, is_after = (quote_name(free_name(name, common)) for name in ("partition", "cells", "is_after"))
+    keys = list(map(quote_name, key))
+    # Many columns in one: each step of a plan costs by its columns.
+    packed = f"row({', '.join(map(quote_name, values))})" if values else "true"
+    both = " UNION ALL ".join(
+        f"SELECT {', '.join([*keys, f'{packed} AS {cells}', partition])}, {after} AS {is_after} "
+        f"FROM ({_of_side(side, (*key, *values), common).sql()})"
+        for side, after in zip(sides, ("false", "true"), strict=True)
+    )
+    of_row, of_key = (", ".join([partition, *keys, *more]) for more in ([cells], []))
+    # Equal rows cancel out; what is left over on both sides of one key has changed.
     query = f"""
-        SELECT coalesce(a.{partition}, b.{partition}),
-               count(*) FILTER (WHERE a.{twin} IS NULL),
-               count(*) FILTER (WHERE b.{twin} IS NULL),
-               count(*) FILTER (WHERE a.{twin} IS NOT NULL AND b.{twin} IS NOT NULL AND ({differs or "false"}))
-        FROM ({a}) AS a FULL OUTER JOIN ({b}) AS b ON {on}
-        GROUP BY 1
+        WITH rows AS (
+            SELECT {of_row}, count(*) FILTER (WHERE NOT {is_after}) AS before, count(*) FILTER (WHERE {is_after}) AS after
+            FROM ({both}) GROUP BY {of_row}
+        ),
+        keys AS (
+            SELECT {partition}, sum(greatest(after - before, 0)) AS more, sum(greatest(before - after, 0)) AS less
+            FROM rows GROUP BY {of_key if keys else of_row}
+        )
+        SELECT {partition}, sum(more - least(more, less)), sum(less - least(more, less)), sum(least(more, less)) FROM keys GROUP BY 1
     """
     with connect() as con:
         sides[0].store.attach(con)
-        return {of or None: tuple(numbers) for of, *numbers in con.sql(query).fetchall()}
+        return {of or None: (int(added), int(removed), int(changed)) for of, added, removed, changed in con.sql(query).fetchall()}
 
 
-def _numbered(side: Reading, identity: Sequence[str], values: Sequence[str], helpers: tuple[str, str]) -> str:
-    """Return a SELECT of one side's compared columns with its partition ('' without) and a number among twins, called as ``helpers``."""
-    columns = tuple(dict.fromkeys((*identity, *values)))
-    reading = Reading(side.store, side.versions, side.table_schema, columns, helpers[0])
-    partition, twin = map(quote_name, helpers)
-    by = ", ".join([partition, *map(quote_name, identity)])
-    order = f" ORDER BY {', '.join(map(quote_name, values))}" if values else ""
-    cells = ", ".join(map(quote_name, columns))
-    return (
-        f"SELECT {cells}, {partition}, row_number() OVER (PARTITION BY {by}{order}) AS {twin} "
-        f"FROM (SELECT * REPLACE (coalesce({partition}, {quote_text('')}) AS {partition}) FROM ({reading.sql()}))"
-    )
+def _of_side(side: Reading, columns: tuple[str, ...], common: Sequence[str]) -> Reading:
+    """Return a reading of one side's compared columns with its partition, under a name that none of them has."""
+    return Reading(side.store, side.versions, side.table_schema, columns, free_name("partition", common))

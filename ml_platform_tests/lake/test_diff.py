@@ -84,3 +84,15 @@ def test_what_cannot_be_compared_is_named(lake):
         lake.diff(T, 1, 2, key=["lended"])
     with pytest.raises(UnknownTableError, match="has no table 'p/tables/b'"):
         lake.diff("p/tables/b", 1, 2)
+
+
+def test_of_several_rows_of_one_key_equal_ones_are_paired_and_the_rest_has_changed(lake):
+    def put(*values):
+        lake.publish([lake.stage(T, None, pa.table({"k": [1] * len(values), "v": pa.array(values, pa.float64())}))])
+
+    put(1.0, 2.0, None, float("nan"), 0.0)
+    put(2.0, None, float("nan"), -0.0, 5.0, 6.0)
+    (part,) = lake.diff(T, 1, 2, key=["k"]).partitions
+    assert (part.rows_added, part.rows_removed, part.rows_changed) == (1, 0, 1)
+    (part,) = lake.diff(T, 1, 2).partitions
+    assert (part.rows_added, part.rows_removed, part.rows_changed) == (2, 1, 0)
