@@ -15,6 +15,7 @@ from ml_platform.lake import lookup, provenance
 from ml_platform.lake.layout import check_partition, check_table
 from ml_platform.lake.ledger import Ledger
 from ml_platform.lake.provenance import InputContent, InputTable
+from ml_platform.lake.repeating import repeatable
 from ml_platform.lake.scope import Scope, visible
 from ml_platform.lake.store import Store
 from ml_platform.lake.version import MAIN, Commit, Version
@@ -65,6 +66,7 @@ class History:
         """Return the branch that is read and written."""
         return self.scope.branch
 
+    @repeatable
     def head(self) -> int:
         """Return the number of the newest commit that can be seen, of any branch; 0 while nothing was published."""
         with self._ledger.reading() as connection:
@@ -75,11 +77,13 @@ class History:
         """Return the commit after which nothing of others is seen: that of the run, or the newest."""
         return self.head() if self.scope.read_commit is None else self.scope.read_commit
 
+    @repeatable
     def version(self, version_id: int) -> Version:
         """Return one version by its id."""
         with self._ledger.reading() as connection:
             return self._load(connection, {version_id})[version_id]
 
+    @repeatable
     def history(self, table: str, partition: str | EllipsisType | None = ..., limit: int | None = None) -> list[Version]:
         """Return the versions of a table (of one partition) that the branch holds or inherits, of every kind, newest first.
 
@@ -100,17 +104,20 @@ class History:
                 self._check_known(connection, table)
         return [found[i] for i in sorted(found, reverse=True)]
 
+    @repeatable
     def count_history(self, table: str, partition: str | EllipsisType | None = ...) -> int:
         """Return how many versions :meth:`history` has."""
         query = sa.select(sa.func.count()).select_from(book.versions).where(*_of_table(table, partition))
         with self._ledger.reading() as connection:
             return connection.execute(query.where(visible(connection, self.scope).condition())).scalar() or 0
 
+    @repeatable
     def tables(self, kind: str | None = None) -> list[str]:
         """Return the names of all tables that the branch holds or inherits (with versions of one kind), in order."""
         with self._ledger.reading() as connection:
             return lookup.table_names(connection, visible(connection, self.scope), kind)
 
+    @repeatable
     def commits(self, limit: int | None = None, before: int | None = None) -> list[Commit]:
         """Return the newest commits of all branches (of those before a commit), newest first, with the versions that each created."""
         query = sa.select(book.commits).order_by(book.commits.c.number.desc()).limit(limit)
@@ -131,33 +138,39 @@ class History:
             for new in [tuple(of_commit.get(row.number, ()))]
         ]
 
+    @repeatable
     def inputs(self, version_id: int) -> list[Version]:
         """Return the versions that a version was made from in one step, by id."""
         with self._ledger.reading() as connection:
             self._load(connection, {version_id})
             return self._sorted(connection, provenance.direct_inputs(connection, version_id))
 
+    @repeatable
     def inputs_by_table(self, ids: Iterable[int | Version]) -> dict[int, list[InputTable]]:
         """Return, by version id, what each version was made from in one step, counted per table."""
         with self._ledger.reading() as connection:
             return provenance.inputs_by_table(connection, version_ids(ids))
 
+    @repeatable
     def edges(self, ids: Iterable[int | Version]) -> dict[int, tuple[int, ...]]:
         """Return by id what each of many versions was made from in one step: the ids, in order."""
         with self._ledger.reading() as connection:
             return provenance.inputs_of(connection, version_ids(ids))
 
+    @repeatable
     def input_contents(self, ids: Iterable[int | Version]) -> list[InputContent]:
         """Return table, partition and content hash of all that the versions were made from in one step."""
         with self._ledger.reading() as connection:
             return provenance.input_contents(connection, version_ids(ids))
 
+    @repeatable
     def closure(self, ids: Iterable[int | Version]) -> list[Version]:
         """Return the versions themselves and everything they were made from in any number of steps, by id."""
         with self._ledger.reading() as connection:
             self._load(connection, set(version_ids(ids := list(ids))))
             return self._sorted(connection, provenance.input_closure(connection, version_ids(ids)))
 
+    @repeatable
     def used_by(self, version_id: int, *, direct: bool = False) -> list[Version]:
         """Return everything that was made from a version, in one step or in any number of them, by id."""
         with self._ledger.reading() as connection:
@@ -166,11 +179,13 @@ class History:
                 return self._sorted(connection, provenance.direct_users(connection, version_id))
             return self._sorted(connection, provenance.user_closure(connection, {version_id}) - {version_id})
 
+    @repeatable
     def reached_from(self, ids: Iterable[int | Version]) -> set[int]:
         """Return the ids themselves and of everything that was made from them, in any number of steps, on whichever branch."""
         with self._ledger.reading() as connection:
             return provenance.user_closure(connection, version_ids(ids))
 
+    @repeatable
     def pins(self, owner: str | None = None) -> dict[str, tuple[int, ...]]:
         """Return the ids of the pinned versions by owner (of one owner)."""
         query = sa.select(book.pins).order_by(book.pins.c.owner, book.pins.c.version_id)

@@ -23,6 +23,7 @@ from ml_platform.lake import engines
 from ml_platform.lake.identity import Identity, new_identity, read_identity
 from ml_platform.lake.ledger_tables import FORMAT, identity, lake_format, metadata
 from ml_platform.lake.migrations import migrate
+from ml_platform.lake.repeating import CutWhileReadingError
 
 # Seconds between tries to begin a transaction: a server that is started again takes some.
 _WAITS = (0, 0.5, 1, 2, 4)
@@ -78,8 +79,15 @@ class Ledger:
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """Yield a connection that sees one state of the ledger until the end of the block, and blocks nobody."""
-        with self._in_words("read"), self._begun() as connection:
-            yield connection
+        has_begun = False
+        try:
+            with self._in_words("read"), self._begun() as connection:
+                has_begun = True
+                yield connection
+        except LedgerUnavailableError as problem:
+            if not has_begun:
+                raise
+            raise CutWhileReadingError(str(problem)) from problem
 
     def identity(self) -> Identity:
         """Return which lake's ledger this is, and where it went if it was moved."""

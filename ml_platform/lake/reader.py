@@ -14,6 +14,7 @@ from ml_platform.lake.evolution import settled_schema
 from ml_platform.lake.history import History, version_ids
 from ml_platform.lake.layout import check_partition, check_table
 from ml_platform.lake.reading import Reading
+from ml_platform.lake.repeating import repeatable
 from ml_platform.lake.scope import At, Scope, visible
 from ml_platform.lake.version import REJECTED, Version, arrow_schema
 
@@ -38,6 +39,7 @@ class Reader(History):
         """Return the same lake and branch with all that others publish meanwhile: for pointers, which are added to and not rebuilt."""
         return type(self)(self.store, self._ledger, Scope(self.branch))
 
+    @repeatable
     def pinned(self, versions: Iterable[int | Version]) -> Self:
         """Return the same lake and branch, reading exactly these versions: of whatever branch, and whatever was published since.
 
@@ -91,6 +93,7 @@ class Reader(History):
         """Return the keys of the readable partitions of a table, in order, as of a commit."""
         return [version.partition for version in self.resolve(table, at=at)]
 
+    @repeatable
     def rejected(self, table: str, at: At = None) -> dict[str | None, Version]:
         """Return by partition the newest version that is kept as rejected, as of a commit, whether or not another one is readable."""
         check_table(table)
@@ -140,6 +143,7 @@ class Reader(History):
             return Reading(self.store, (), arrow_schema(b""), None, partition_column)
         return self._reading(found, newest, columns, partition_column)
 
+    @repeatable
     def read_versions(
         self, versions: Iterable[int | Version], columns: Sequence[str] | None = None, partition_column: str | None = None
     ) -> Reading:
@@ -163,6 +167,7 @@ class Reader(History):
         """
         return read_artifact(self.store, version if isinstance(version, Version) else self.version(version), name)
 
+    @repeatable
     def _resolve(
         self, table: str, partitions: Iterable[str | None] | None, at: At, missing: Missing
     ) -> tuple[list[Version], Version | None]:

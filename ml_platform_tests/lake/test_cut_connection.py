@@ -100,3 +100,55 @@ def test_a_transaction_that_has_not_begun_is_begun_again(there, verb):
     assert len(begun) == 2
     assert lake.verify() == []
     assert [len(lake.history(TABLE, day)) for day in DAYS] == [2 if verb == "write" else 1] * 3
+
+
+def cut_reading(lake, dsn, at, times):
+    """Let the server end the connection so many times before the SELECT of that number in a transaction."""
+    left = [times]
+    seen = {}
+
+    def end(connection, _cursor, statement, *_):
+        server = connection.connection.dbapi_connection.info.backend_pid
+        if statement.startswith("SET TRANSACTION"):
+            seen[server] = 0
+        elif server in seen:
+            seen[server] += 1
+            if seen[server] == at and left[0]:
+                left[0] -= 1
+                with psycopg.connect(dsn, autocommit=True) as other:
+                    other.execute("SELECT pg_terminate_backend(%s, 5000)", [server])
+
+    sa.event.listen(lake._ledger._connected(), "before_cursor_execute", end)
+    return left
+
+
+READERS = {
+    "read": lambda lake: sorted(lake.read(TABLE).pl()["x"].to_list()),
+    "some": lambda lake: sorted(lake.read(TABLE, (day for day in DAYS[:2])).pl()["x"].to_list()),
+    "history": lambda lake: [version.id for version in lake.history(TABLE)],
+    "commits": lambda lake: [commit.number for commit in lake.commits()],
+    "diff": lambda lake: [part.rows_added for part in lake.diff(TABLE, 1, None).different],
+}
+
+
+@pytest.mark.parametrize("at", [1, 2])
+@pytest.mark.parametrize("reader", READERS)
+def test_a_read_that_is_cut_in_its_middle_is_asked_again(there, reader, at):
+    lake, dsn = there
+    lake.publish(staged(lake, 0))
+    lake.publish(staged(lake, 10))
+    expected = READERS[reader](lake)
+    left = cut_reading(lake, dsn, at, 1)
+    assert READERS[reader](lake) == expected
+    assert left == [0]
+
+
+def test_a_read_that_is_cut_again_and_again_says_so(there):
+    lake, dsn = there
+    lake.publish(staged(lake, 0))
+    left = cut_reading(lake, dsn, 1, 50)
+    with pytest.raises(LakeError, match=r"postgresql://ledger:\*\*\*@.* failed to read: .* Then try again\.") as told:
+        lake.history(TABLE)
+    assert (left, "very-secret" in str(told.value)) == ([48], False)
+    left[0] = 0
+    assert len(lake.history(TABLE)) == 3
