@@ -37,11 +37,20 @@ def open(project: str | Path = ".", branch: str | None = None, *, read_only: boo
     ------
     UnknownTableError
         If there is no lake, with what is there instead.
+    LakeError
+        If the machine refuses to look there: the path is too long, part of it is a file, or this account may not.
     """
+    from ml_platform.core.errors import LakeError
+    from ml_platform.core.machine_errors import describe_machine_error
     from ml_platform.lake.settings import check_there, open_lake
 
-    start = Path(project).expanduser().resolve()
-    root = next((f for f in (start, *start.parents) if (f / "data" / "lake").is_dir() or (f / "dagster.yaml").is_file()), start)
-    if not create:
-        check_there(root, start)
-    return open_lake(root, branch, read_only=read_only)
+    try:
+        start = Path(project).expanduser().resolve()
+        root = next((f for f in (start, *start.parents) if (f / "data" / "lake").is_dir() or (f / "dagster.yaml").is_file()), start)
+        if not create:
+            check_there(root, start)
+        return open_lake(root, branch, read_only=read_only)
+    except (OSError, RuntimeError) as problem:
+        if (told := describe_machine_error(problem)) is None:
+            raise
+        raise LakeError(f"The lake cannot be opened: {told}") from problem

@@ -60,6 +60,8 @@ class Place:
                 f"{folder} holds files of the lake itself. Name another folder, or none for {self.folder}; --in-place publishes in the "
                 "lake's own folder of the table. Nothing was published."
             )
+        if folder.exists() and not folder.is_dir():
+            raise LakeError(f"{folder} is a file: name a folder, or none for {self.folder}. Nothing was published.")
         return folder
 
     def note(self) -> None:

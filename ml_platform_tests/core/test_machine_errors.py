@@ -7,7 +7,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from ml_platform import cli
+from ml_platform import cli, lake
+from ml_platform.core.errors import LakeError
 from ml_platform.core.machine_errors import describe_machine_error
 
 
@@ -45,3 +46,39 @@ def test_a_command_on_a_full_disk_ends_with_one_message(
     assert told.startswith("ml-platform: ")
     assert "No space left on device. Make room there" in told
     assert told.count("\n") == 1
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["commits", "--project", f"/{LONG}"], "File name too long. Name a shorter path."),
+        (["init", "orders.csv", "--into", LONG], "File name too long. Name a shorter path."),
+        (["init", "orders.csv", "--into", "orders.csv/x"], "Not a directory. A part of that path is a file"),
+        (["init", "loop"], "Symbolic links lead in a circle there"),
+        (["lake", "restore", "lake", "--to", LONG], "File name too long. Name a shorter path."),
+    ],
+)
+def test_a_path_that_cannot_be_one_is_told_in_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], says: str
+) -> None:
+    (tmp_path / "orders.csv").write_text("id,at\n1,2024-01-01\n")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "lake").mkdir()
+    (tmp_path / "lake" / "ledger.sqlite").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(words) == 2
+    told = capsys.readouterr().err
+    assert says in told
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize("place", [f"/{LONG}", "loop", "file/x"])
+def test_a_lake_at_a_path_that_cannot_be_one_is_told_as_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ML_PLATFORM_LAKE", str(tmp_path / place))
+    with pytest.raises(LakeError, match=r"File name too long|in a circle|Not a directory"):
+        lake.open(tmp_path, create=True).publish([])

@@ -203,3 +203,47 @@ def test_what_a_disk_refuses_is_said(tmp_path, monkeypatch, function, call, says
         with pytest.raises(LakeError, match=rf"cannot {says} {tmp_path}/data.*: Permission denied\."):
             call(store)
     assert [file.path for file in store.list("data")] == ["data/a"]
+
+
+def test_what_does_not_fit_is_said_at_every_door_and_it_goes_on_when_there_is_room(tmp_path):
+    program = """
+import resource, sys
+from ml_platform.core.errors import LakeError
+from ml_platform.lake.backup import back_up
+from ml_platform.lake.delta import DeltaCatalog
+from ml_platform.lake.lake import Lake
+from ml_platform.lake.publication import publish_table
+from ml_platform_tests.lake.test_faults import T, noise
+
+lake = Lake.open(sys.argv[1] + "/lake")
+lake.publish([lake.stage(T, "d1", noise(1))])
+staged = [lake.stage(T, f"d{day}", noise(day)) for day in range(2, 5)]
+doors = {
+    "stage": lambda: lake.publish([lake.stage(T, "d9", noise(9))]),
+    "ledger": lambda: lake.publish(staged),
+    "backup": lambda: back_up(lake, sys.argv[1] + "/copy"),
+    "published": lambda: publish_table(lake, T, DeltaCatalog()),
+}
+for name, door in doors.items():
+    head = lake.head()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, resource.RLIM_INFINITY))
+    try:
+        door()
+        told = "nothing"
+    except LakeError as problem:
+        told = "LakeError"
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    left = (lake.head() - head, [problem.text for problem in lake.verify()])
+    door()
+    print(name, told, left, lake.head() - head)
+print(lake.read(T).rows, lake.verify())
+"""
+    done = subprocess.run([sys.executable, "-c", program, tmp_path], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == [
+        "stage LakeError (0, []) 1",
+        "ledger LakeError (0, []) 1",
+        "backup LakeError (0, []) 0",
+        "published LakeError (0, []) 0",
+        "20000 []",
+    ], done.stderr
