@@ -407,7 +407,7 @@ def blanks(to: Path) -> None:
 
 def named(to: Path, names: Sequence[str], encoding: str, header: str = "order_id,customer,amount,ordered_at") -> None:
     """Write purchases of customers with names in letters of their own."""
-    rows = [(n, names[int(c[1:]) % len(names)], a, f"{t:%Y-%m-%d %H:%M:%S}") for n, c, a, t in purchases()]
+    rows = [(n, f"{names[int(c[1:]) % len(names)]} {c[1:]}", a, f"{t:%Y-%m-%d %H:%M:%S}") for n, c, a, t in purchases()]
     write(to / "orders.csv", header, rows, encoding=encoding)
 
 
