@@ -12,7 +12,8 @@ from ml_platform.tables.pattern import DAY, Pattern, is_set_aside
 from ml_platform.tables.read_files import file_format
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_COMPACT_DAY = re.compile(r"(?<!\d)(?:19|20)\d{2}[01]\d[0-3]\d(?!\d)")
+# Days that no pattern reads: 20240131, and 31-01-2024 or 01_31_2024.
+_OTHER_DAY = re.compile(r"(?<!\d)(?:(?:19|20)\d{2}[01]\d[0-3]\d|[0-3]?\d([-_])[0-3]?\d\1(?:19|20)\d{2})(?!\d)")
 # A month or a year stands where other text ends: in 'q1_2024-03' and 'sales_2024', not in 'iso9001-2015'.
 _MONTH = re.compile(r"(?<![\da-zA-Z])(?:19|20)\d{2}[-_]?(?:0[1-9]|1[0-2])(?![\d])")
 _YEAR = re.compile(r"(?<![\da-zA-Z])(?:19|20)\d{2}(?![\d])")
@@ -70,7 +71,7 @@ def table_name(path: Path) -> str:
     stem = path.name.split(".")[0]
     folders = path.parts[:-1]
     hive = next((n for n, part in enumerate(folders) if "=" in part), None)
-    rest = _YEAR.sub("", _MONTH.sub("", _COMPACT_DAY.sub("", _DAY.sub("", stem))))
+    rest = _YEAR.sub("", _MONTH.sub("", _OTHER_DAY.sub("", _DAY.sub("", stem))))
     words = rest if _DAY.search(stem) is None and rest.strip("_- ") else re.sub(r"[_\-T\d]+$", "", rest)
     if hive:
         words = folders[hive - 1]
@@ -83,7 +84,7 @@ def table_name(path: Path) -> str:
 def guess_pattern(names: Sequence[str]) -> tuple[str, list[str]]:
     """Return the one pattern that finds all the files, or the most of them, and what cannot be said in it."""
     days = [_DAY.findall(n) for n in names]
-    compact = not any(days) and any(_COMPACT_DAY.search(n) for n in names)
+    compact = not any(days) and any(_OTHER_DAY.search(n) for n in names)
     with_day = {_DAY.sub(DAY, n) for n in names}
     # Where names hold several days that differ, one of them is the file's, and the others are text.
     with_first = {_DAY.sub("*", _DAY.sub(DAY, n, count=1)) for n in names}
@@ -111,7 +112,7 @@ def _finding(patterns: Sequence[str], names: Sequence[str]) -> dict[str, int]:
 
 def has_other_days(names: Sequence[str]) -> bool:
     """Whether paths say days in a way that no pattern reads."""
-    return not any(_DAY.search(n) for n in names) and any(_COMPACT_DAY.search(n) for n in names)
+    return not any(_DAY.search(n) for n in names) and any(_OTHER_DAY.search(n) for n in names)
 
 
 def without_days(pattern: str) -> str:
@@ -134,7 +135,7 @@ def _with_stars(names: Sequence[str]) -> list[str]:
 def _starred(part: str) -> str:
     if "=" in part:
         return f"{part.partition('=')[0]}=*"
-    return re.sub(r"\*+", "*", _YEAR.sub("*", _MONTH.sub("*", _COMPACT_DAY.sub("*", part))))
+    return re.sub(r"\*+", "*", _YEAR.sub("*", _MONTH.sub("*", _OTHER_DAY.sub("*", part))))
 
 
 def _starred_file(name: str) -> str:

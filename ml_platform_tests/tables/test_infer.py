@@ -73,6 +73,8 @@ def test_parquet_brings_its_types(tmp_path):
 @pytest.mark.parametrize(
     ("names", "table_name", "pattern"),
     [
+        (["31-01-2024.csv", "01-02-2024.csv"], "table", "*.csv"),
+        (["sales_1_31_2024.csv", "sales_12_1_2023.csv"], "sales", "sales_*.csv"),
         (["orders_2024-01-05.csv", "orders_2024-01-06.csv"], "orders", "orders_{day}.csv"),
         (["2024-01-05/orders.csv", "2024-01-06/orders.csv"], "orders", "{day}/orders.csv"),
         (["sales/2024-01-05-00.csv", "sales/2024-01-05-06.csv"], "sales", "sales/{day}*.csv"),
