@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ml_platform.core.intervals import before, day_key, day_start
-from ml_platform.features.change_points import longest_reach
 from ml_platform.features.compiled_view import CompiledView
 from ml_platform.features.inputs import leaves
 from ml_platform.project.project import CompiledProblem, Project
@@ -68,6 +67,8 @@ def first_read_day(problem: CompiledProblem, one: FeatureTable, date: str | None
     if date is None:
         return None
     view, entity = one
+    from ml_platform.features.change_points import longest_reach
+
     first_cutoff = before(day_start(date), problem.problem.training.look_back)
     return day_key(before(first_cutoff, longest_reach(view.definitions(entity))))
 
