@@ -25,10 +25,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ml_platform.features.definition import FeatureDefinition
-from ml_platform.features.engine import compute
-from ml_platform.features.order import stable_order
-from ml_platform.lake.duck import connect
+from ml_platform.features.declared.definition import FeatureDefinition
+from ml_platform.features.engine.engine import compute
+from ml_platform.features.timeline.order import stable_order
+from ml_platform.sql.duck import connect
 
 COLUMNS = [f"f{i}" for i in range(10)]
 TTL = timedelta(days=7)

@@ -21,14 +21,14 @@ from typing import Any
 import dagster as dg
 from dagster._core.storage.tags import EXTERNALLY_MANAGED_ASSETS_TAG
 
-from ml_platform.components.asset_plan import AssetPlan, asset_of
+from ml_platform.components.assets.asset_plan import AssetPlan, asset_of
 from ml_platform.components.local_storage import LocalStorage
-from ml_platform.components.resource import resources_at
+from ml_platform.components.resources.resource import resources_at
 from ml_platform.core.intervals import shift_day
-from ml_platform.lake.version import Version
+from ml_platform.lake.ledger.version import Version
 from ml_platform.pipeline.outcome import Outcome, PartitionOutcome
 from ml_platform.project.project import Project
-from ml_platform.tables.table import DailyPartitions
+from ml_platform.tables.declared.table import DailyPartitions
 
 START = "2013-01-01"
 STORAGES = ("stock", "ours")

@@ -14,10 +14,10 @@ import numpy as np
 import polars as pl
 
 from ml_platform.defs.flights.nycflights import find_nycflights, read_year
-from ml_platform.lake.duck import connect
 from ml_platform.monitoring.drift import ColumnDrift, compare
 from ml_platform.monitoring.evidently_report import evidently_report
 from ml_platform.monitoring.profile import Layout, Profile, layout_of, profile_of, profiles_by
+from ml_platform.sql.duck import connect
 
 WEATHER = ["temp", "dewp", "humid", "wind_speed", "precip", "pressure", "visib"]
 REFERENCE_ROWS = 20_000

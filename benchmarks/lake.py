@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from timing import measure
 
-from ml_platform.lake.door import open_views
-from ml_platform.lake.duck import connect
 from ml_platform.lake.lake import Lake
+from ml_platform.lake.reading.door import open_views
+from ml_platform.sql.duck import connect
 
 DAYS, ROWS = 365, 900
 TABLE = "flights/tables/arrivals"

@@ -16,8 +16,8 @@ import polars as pl
 import pyarrow as pa
 from timing import measure, timed
 
-from ml_platform.lake.duck import connect
 from ml_platform.lake.lake import Lake
+from ml_platform.sql.duck import connect
 
 PARTITIONS, ROWS = 100, 2_000
 TABLE = "flights/tables/arrivals"

@@ -21,9 +21,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from timing import Timed, compared, timed
 
-from ml_platform.lake.duck import connect
-from ml_platform.lake.encoding import repeating_columns
 from ml_platform.lake.lake import Lake
+from ml_platform.lake.writing.encoding import repeating_columns
+from ml_platform.sql.duck import connect
 
 DAYS = 365
 KEYS = [(date(2013, 1, 1) + timedelta(days=i)).isoformat() for i in range(DAYS)]

@@ -34,8 +34,8 @@ from ml_platform.features.nested.schema import Schema, compile_schema
 from ml_platform.features.nested.search import entity_set
 from ml_platform.features.nested.translate import Translator
 from ml_platform.features.nested.tree import Tree
-from ml_platform.tables.contract import Column, Contract
-from ml_platform.tables.table import Availability, FileSource, Table
+from ml_platform.tables.declared.contract import Column, Contract
+from ml_platform.tables.declared.table import Availability, FileSource, Table
 
 WINDOWS = (timedelta(days=1), timedelta(days=28))
 TYPES = {"carrier": "string", "origin": "string", "dest": "string", "tailnum": "string", "flight_id": "string", "faa": "string"}

@@ -31,15 +31,15 @@ import polars as pl
 from ml_platform.core.errors import MlPlatformError
 from ml_platform.core.intervals import day_interval
 from ml_platform.defs.flights.nycflights import read_year
-from ml_platform.features.change_points import change_points, read_at
 from ml_platform.features.compile import compile_view
-from ml_platform.features.definition import FeatureDefinition
-from ml_platform.features.engine import compute
-from ml_platform.features.entities import entity_codes
-from ml_platform.features.view import FeatureColumn, FeatureView
-from ml_platform.lake.duck import connect
-from ml_platform.tables.contract import Column, Contract
-from ml_platform.tables.table import Availability, FileSource, Table
+from ml_platform.features.declared.definition import FeatureDefinition
+from ml_platform.features.declared.view import FeatureColumn, FeatureView
+from ml_platform.features.engine.change_points import change_points, read_at
+from ml_platform.features.engine.engine import compute
+from ml_platform.features.timeline.entities import entity_codes
+from ml_platform.sql.duck import connect
+from ml_platform.tables.declared.contract import Column, Contract
+from ml_platform.tables.declared.table import Availability, FileSource, Table
 
 ENTITIES = (("origin",), ("dest",), ("carrier",), ("origin", "dest"), ("carrier", "flight"))
 WINDOWS = (timedelta(hours=3), timedelta(days=1), timedelta(days=28))

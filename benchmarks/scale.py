@@ -27,18 +27,18 @@ import pyarrow.parquet as pq
 from scale_plot import HEADER, keep, row_of
 
 from ml_platform.core.sizes import parse_bytes
-from ml_platform.features.buckets import compute_in_buckets
+from ml_platform.features.at_scale.buckets import compute_in_buckets
+from ml_platform.features.at_scale.job import Job
+from ml_platform.features.at_scale.split import EventSource, Part, SpineSource, select_file
+from ml_platform.features.at_scale.task_engine import LocalEngine
 from ml_platform.features.compile import compile_view
-from ml_platform.features.definition import FeatureDefinition
-from ml_platform.features.event_rows import stored_columns, to_events
-from ml_platform.features.job import Job
-from ml_platform.features.split import EventSource, Part, SpineSource, select_file
-from ml_platform.features.task_engine import LocalEngine
-from ml_platform.features.view import FeatureColumn, FeatureView
-from ml_platform.features.window_spec import WindowSpec
-from ml_platform.tables.contract import Column, Contract
-from ml_platform.tables.table import Availability, FileSource, Table
-from ml_platform.tables.types import contract_columns
+from ml_platform.features.declared.definition import FeatureDefinition
+from ml_platform.features.declared.view import FeatureColumn, FeatureView
+from ml_platform.features.declared.window_spec import WindowSpec
+from ml_platform.features.timeline.event_rows import stored_columns, to_events
+from ml_platform.tables.declared.contract import Column, Contract
+from ml_platform.tables.declared.table import Availability, FileSource, Table
+from ml_platform.tables.declared.types import contract_columns
 
 FEATURES = 50
 ENTITIES = (("customer",), ("shop",), ("shop", "channel"))

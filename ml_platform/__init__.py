@@ -9,22 +9,22 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ml_platform.commands.quickstart import quickstart
-    from ml_platform.components.feature_view import FeatureView
+    from ml_platform.commands.start.quickstart import quickstart
+    from ml_platform.components.declarations.feature_view import FeatureView
+    from ml_platform.components.declarations.problem import Problem
+    from ml_platform.components.declarations.retention import Retention
+    from ml_platform.components.declarations.table import Table
     from ml_platform.components.load_folder import load_from_defs_folder
     from ml_platform.components.opening import open_project
-    from ml_platform.components.problem import Problem
-    from ml_platform.components.retention import Retention
-    from ml_platform.components.table import Table
 
 _HOMES = {
-    "Table": "ml_platform.components.table",
-    "FeatureView": "ml_platform.components.feature_view",
-    "Problem": "ml_platform.components.problem",
-    "Retention": "ml_platform.components.retention",
+    "Table": "ml_platform.components.declarations.table",
+    "FeatureView": "ml_platform.components.declarations.feature_view",
+    "Problem": "ml_platform.components.declarations.problem",
+    "Retention": "ml_platform.components.declarations.retention",
     "load_from_defs_folder": "ml_platform.components.load_folder",
     "open_project": "ml_platform.components.opening",
-    "quickstart": "ml_platform.commands.quickstart",
+    "quickstart": "ml_platform.commands.start.quickstart",
 }
 __all__ = ["FeatureView", "Problem", "Retention", "Table", "load_from_defs_folder", "open_project", "quickstart"]
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import dagster as dg
 
+from ml_platform.components.assets.policies import apply_policies, chosen_executor
 from ml_platform.components.load_folder import load_from_defs_folder
-from ml_platform.components.policies import apply_policies, chosen_executor
 
 
 @dg.definitions

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ml_platform.tables import parse
-from ml_platform.tables.contract import Contract
-from ml_platform.tables.number_formats import NUMBER_FORMATS
+from ml_platform.tables.declared import parse
+from ml_platform.tables.declared.contract import Contract
+from ml_platform.tables.declared.number_formats import NUMBER_FORMATS
 from ml_platform_docs.declarations import _as_yaml
 from ml_platform_docs.markdown import code, fence, page, table
 

@@ -55,7 +55,7 @@ def metrics() -> dict[str, list[str]]:
     """Return the names of the metrics of each task, as an evaluation gives them."""
     import numpy as np
 
-    from ml_platform.models.evaluation import evaluate
+    from ml_platform.models.figures.evaluation import evaluate
     from ml_platform.training.labels import Task
     from ml_platform.training.target import Target
 

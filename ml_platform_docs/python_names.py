@@ -24,11 +24,11 @@ _HELD = {
     "The lake": [
         "ml_platform.lake:open",
         *(f"ml_platform.lake.lake:Lake.{name}" for name in ("read", "tables", "partitions", "heads", "history", "diff", "verify")),
-        "ml_platform.lake.reading:Reading",
+        "ml_platform.lake.reading.reading:Reading",
     ],
     "In an asset of your own": [
-        "ml_platform.components.resource:Platform.publish",
-        "ml_platform.components.resource:LakeDuckDB.get_connection",
+        "ml_platform.components.resources.resource:Platform.publish",
+        "ml_platform.components.resources.resource:LakeDuckDB.get_connection",
     ],
 }
 _WIDTH = 88

@@ -15,15 +15,15 @@ import polars as pl
 
 from ml_platform.core.clock import FixedClock
 from ml_platform.core.intervals import day_start, shift_day
-from ml_platform.features.view import FeatureColumn, FeatureView
+from ml_platform.features.declared.view import FeatureColumn, FeatureView
 from ml_platform.lake.lake import Lake
-from ml_platform.lake.version import Commit
+from ml_platform.lake.ledger.version import Commit
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.compile import compile_project
 from ml_platform.project.project import Project
-from ml_platform.tables.contract import Column, Contract
-from ml_platform.tables.table import Availability, DailyPartitions, FileSource, Table
-from ml_platform.tables.types import stored_schema
+from ml_platform.tables.declared.contract import Column, Contract
+from ml_platform.tables.declared.table import Availability, DailyPartitions, FileSource, Table
+from ml_platform.tables.declared.types import stored_schema
 from ml_platform.training.problem import Label, Problem, RowsSpine, Training
 
 START = date(2013, 1, 1)

@@ -9,12 +9,12 @@ from types import SimpleNamespace
 import pyarrow as pa
 import pytest
 
+from ml_platform.audit.explained_value import Why, WhyRow
 from ml_platform.cli import build_parser, main
 from ml_platform.core.intervals import from_micros
 from ml_platform.defs.flights.feeds import landed_until
-from ml_platform.features.definition import FeatureDefinition
+from ml_platform.features.declared.definition import FeatureDefinition
 from ml_platform.lake.lake import Lake
-from ml_platform.pipeline.explained_value import Why, WhyRow
 from ml_platform.registry.pointer import Judgement, to_arrow
 
 
@@ -211,7 +211,7 @@ def test_why_tells_the_rows_that_counted_and_those_that_wait(monkeypatch, capsys
         )
 
     found = Why(definition, {"customer": "a"}, from_micros(10), from_micros(10), from_micros(0), 2.5, (row(2.5, 5),), 4, (row(9.0, 12),))
-    monkeypatch.setattr("ml_platform.pipeline.why.why", lambda *_: found)
+    monkeypatch.setattr("ml_platform.audit.why.why", lambda *_: found)
     monkeypatch.setattr("ml_platform.components.opening.open_project", lambda _: SimpleNamespace(workspace=None))
     code, out, _ = run(capsys, "why", "churn", "--row", "1", "--feature", "customer_amount_mean_7d")
     assert code == 0
@@ -246,7 +246,14 @@ def test_every_command_names_a_function_that_exists():
             yield parser.get_default("command")
 
     names = set(commands(build_parser()))
-    assert {"landing:demo", "declaring:infer", "branch:merge", "branch_run:dev", "resync:resync", "plan:plan"} < names
+    assert {
+        "landing:demo",
+        "start.declaring:infer",
+        "branches.branch:merge",
+        "branches.branch_run:dev",
+        "lake.resync:resync",
+        "run.plan:plan",
+    } < names
     for name in names:
         module, function = name.split(":")
         assert callable(getattr(importlib.import_module(f"ml_platform.commands.{module}"), function)), name

@@ -56,7 +56,7 @@ with dg.DagsterInstance.ephemeral() as instance:
     for chosen in ({"asset_selection": built, "tags": span}, {"asset_selection": trained, "partition_key": training_date}):
         assert job.execute_in_process(instance=instance, **chosen).success
 import ml_platform
-from ml_platform.pipeline.champion import current_champion
+from ml_platform.pipeline.models.champion import current_champion
 project = ml_platform.open_project(".")
 version = project.lake.heads("rain/models/rain_tomorrow")[training_date]
 print(json.dumps({"home": ml_platform.__file__, "properties": version.properties}, default=str))

@@ -1,0 +1,1 @@
+"""What the command line does: each command asks the rooms below and answers in a table or as JSON."""

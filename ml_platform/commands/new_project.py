@@ -33,7 +33,7 @@ from pathlib import Path
 
 import dagster as dg
 import ml_platform
-from ml_platform.components.policies import chosen_executor
+from ml_platform.components.assets.policies import chosen_executor
 
 
 @dg.definitions
@@ -44,7 +44,7 @@ def defs() -> dg.Definitions:
 '''
 _EXECUTOR = '''\
 import dagster as dg
-from ml_platform.components.policies import chosen_executor
+from ml_platform.components.assets.policies import chosen_executor
 
 
 @dg.definitions

@@ -24,7 +24,7 @@ from ml_platform.core.names import is_name, parse_table
 
 if TYPE_CHECKING:
     from ml_platform.lake.lake import Lake
-    from ml_platform.lake.scope import At
+    from ml_platform.lake.ledger.scope import At
 
 
 class UsageError(MlPlatformError):
@@ -99,7 +99,7 @@ def open_lake(project: str | None) -> Lake:
 
 def _check_no_ledger_elsewhere(lake: Lake) -> None:
     """Refuse to call a folder empty whose ledger is somewhere else."""
-    from ml_platform.lake.belonging import find_owner
+    from ml_platform.lake.files.belonging import find_owner
 
     # A bucket is not asked: it may be out of reach, and what uses the lake asks it anyway.
     owner = find_owner(lake.store) if lake.store.folder is not None else None

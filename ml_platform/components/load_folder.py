@@ -4,8 +4,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from ml_platform.components.declared_files import check_files
-from ml_platform.components.invalid_declarations import InvalidDeclarationsError
+from ml_platform.components.words.declared_files import check_files
+from ml_platform.components.words.invalid_declarations import InvalidDeclarationsError
 from ml_platform.core.errors import DeclarationError
 
 

@@ -18,7 +18,7 @@ import dagster as dg
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from ml_platform.components.storage_parts import (
+from ml_platform.components.instance.storage_parts import (
     INDEX_SHARD_NAME,
     DagsterSqliteStorage,
     SqliteEventLogStorage,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import polars as pl
 
-    from ml_platform.pipeline.champion import Champion
+    from ml_platform.pipeline.models.champion import Champion
     from ml_platform.pipeline.workspace import Workspace
 
 
@@ -47,7 +47,7 @@ class OpenChampion:
         """Its metrics on rows that it had not seen, one row each, beside those of the model that it left behind and of the constant."""
         import polars as pl
 
-        from ml_platform.pipeline.worth import model_metrics
+        from ml_platform.pipeline.models.worth import model_metrics
 
         return pl.DataFrame(model_metrics(self.champion.version, self.champion.role))
 

@@ -13,20 +13,20 @@ from pydantic import ValidationError
 
 from ml_platform.components.code_location import make_importable
 from ml_platform.components.project_definitions import projects_of
-from ml_platform.components.resource import Platform
+from ml_platform.components.resources.resource import Platform
 from ml_platform.core.errors import DeclarationError, FeatureError, UnknownNameError, did_you_mean
 from ml_platform.project.project import Project
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from ml_platform.components.declared import Declared
+    from ml_platform.audit.reproduce import Reproduction
     from ml_platform.components.opened_champion import OpenChampion
+    from ml_platform.components.words.declared import Declared
     from ml_platform.lake.lake import Lake
-    from ml_platform.lake.reading import Reading
-    from ml_platform.lake.retention import Rule
-    from ml_platform.lake.scope import At
-    from ml_platform.pipeline.reproduce import Reproduction
+    from ml_platform.lake.ledger.scope import At
+    from ml_platform.lake.reading.reading import Reading
+    from ml_platform.lake.retention.rules import Rule
     from ml_platform.pipeline.workspace import Workspace
 
 CUTOFF = "_cutoff"
@@ -66,9 +66,9 @@ class Features:
         MissingDaysError
             If days are missing; the message says which days of which table, why, and what to do.
         """
-        from ml_platform.pipeline.coverage import Reached
-        from ml_platform.pipeline.feature_values import features_at
-        from ml_platform.pipeline.given_spine import with_cutoff, with_whole_keys
+        from ml_platform.pipeline.feature_tables.feature_values import features_at
+        from ml_platform.pipeline.feature_tables.given_spine import with_cutoff, with_whole_keys
+        from ml_platform.pipeline.tables.coverage import Reached
         from ml_platform.project.asked_features import resolve_features
 
         frame, given = with_cutoff(spine, cutoff)
@@ -92,9 +92,9 @@ class Features:
         """
         import polars as pl
 
-        from ml_platform.pipeline.coverage import Reached
-        from ml_platform.pipeline.feature_values import features_at
-        from ml_platform.pipeline.given_spine import with_cutoff, with_whole_keys
+        from ml_platform.pipeline.feature_tables.feature_values import features_at
+        from ml_platform.pipeline.feature_tables.given_spine import with_cutoff, with_whole_keys
+        from ml_platform.pipeline.tables.coverage import Reached
         from ml_platform.project.asked_features import resolve_features
 
         frame, _ = with_cutoff(spine, cutoff)
@@ -119,7 +119,7 @@ class OpenProblem:
     def champion(self) -> OpenChampion | None:
         """The model that scores now, with its metrics, features and card; None if none was promoted yet."""
         from ml_platform.components.opened_champion import OpenChampion
-        from ml_platform.pipeline.champion import current_champion
+        from ml_platform.pipeline.models.champion import current_champion
 
         found = current_champion(self.workspace, self.name)
         return None if found is None else OpenChampion(self.workspace, found)
@@ -129,7 +129,7 @@ class OpenProblem:
         """Every verdict on a model (promoted, refused or held) with its reasons, the newest last."""
         import polars as pl
 
-        from ml_platform.pipeline.worth import verdicts
+        from ml_platform.pipeline.models.worth import verdicts
 
         return pl.DataFrame(verdicts(self.workspace, self.name))
 
@@ -144,10 +144,10 @@ class OpenProblem:
     def reproduce(self, version: int | None = None, *, from_landing: bool = False, keep_branch: bool = False) -> Reproduction:
         """Make a model version (the champion by default) again from exactly what it was made from, and compare the two.
 
-        Nothing is published on the branch that is read; see :func:`ml_platform.pipeline.reproduce.reproduce`.
+        Nothing is published on the branch that is read; see :func:`ml_platform.audit.reproduce.reproduce`.
         """
-        from ml_platform.pipeline.reproduce import reproduce
-        from ml_platform.pipeline.reproduction_plan import plan_reproduction
+        from ml_platform.audit.reproduce import reproduce
+        from ml_platform.audit.reproduction_plan import plan_reproduction
 
         plan = plan_reproduction(self.workspace, self.name, version, from_landing=from_landing)
         return reproduce(self.workspace, plan, keep_branch=keep_branch)
@@ -171,7 +171,7 @@ class OpenView:
         """Return the newest ``rows`` change points of every entity of the view."""
         import polars as pl
 
-        from ml_platform.features.definition import feature_table_name
+        from ml_platform.features.declared.definition import feature_table_name
 
         view = self.workspace.project.view(self.name).view
         frames = []
@@ -213,7 +213,7 @@ class Session:
 
     def schema(self, table: str, backend: Literal["polars", "pandas"] = "polars") -> Any:
         """Return a table's contract as a pandera schema for notebooks and tests; it agrees with the platform on every row."""
-        from ml_platform.tables.pandera_schema import to_pandera
+        from ml_platform.tables.judged.pandera_schema import to_pandera
 
         return to_pandera(self.project.table(table).contract, backend)
 
@@ -284,7 +284,7 @@ def _declared_below(root: Path) -> dict[str, tuple[Project, list[Declared]]]:
     import yaml
     from dagster import DagsterError
 
-    from ml_platform.components.declared_files import check_files
+    from ml_platform.components.words.declared_files import check_files
 
     make_importable(root)
     try:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from ml_platform.components.invalid_declarations import InvalidDeclarationsError
-from ml_platform.components.policies import with_freshness
-from ml_platform.components.resource import resources_at
+from ml_platform.components.assets.policies import with_freshness
+from ml_platform.components.resources.resource import resources_at
+from ml_platform.components.words.invalid_declarations import InvalidDeclarationsError
 from ml_platform.core.errors import DeclarationError, Faults, MlPlatformError
 from ml_platform.core.names import check_name
 from ml_platform.project.compile import compile_project
@@ -19,7 +19,7 @@ from ml_platform.project.doubts import doubts
 from ml_platform.project.project import Project
 
 if TYPE_CHECKING:
-    from ml_platform.components.declared import Declared
+    from ml_platform.components.words.declared import Declared
 
 # Components are built one by one and do not see each other: the first one of a tree compiles the projects for all, and leaves them there.
 _COMPILED = "_ml_platform_projects"
@@ -28,9 +28,10 @@ _LOG = logging.getLogger(__name__)
 
 def definitions_of(component: "Declared", context: dg.ComponentLoadContext) -> dg.Definitions:
     """Build what one declaration adds to the graph; the first of a project brings what the project has once, such as its sensors."""
-    from ml_platform.components import feature_assets, problem_assets, sensors, staleness, table_assets
-    from ml_platform.components.checks_job import checks_definitions
-    from ml_platform.components.retention_asset import retention_definitions
+    from ml_platform.components.assets import feature_assets, problem_assets, staleness, table_assets
+    from ml_platform.components.assets.checks_job import checks_definitions
+    from ml_platform.components.assets.retention_asset import retention_definitions
+    from ml_platform.components.sensors import sensors
 
     component.stand_in(Path(context.path))
     try:
@@ -74,7 +75,7 @@ def project_name(folder: Path, tree: dg.ComponentTree) -> str:
 
 def declared_below(tree: dg.ComponentTree) -> "dict[str, list[Declared]]":
     """Return the declarations below the tree's folder by project, in order, as they were loaded: nothing is compiled."""
-    from ml_platform.components.declared import Declared
+    from ml_platform.components.words.declared import Declared
 
     declared: dict[str, list[Declared]] = {}
     # Public look-up gives components without their place, which those built in Python do not know themselves.
@@ -89,7 +90,7 @@ def declared_below(tree: dg.ComponentTree) -> "dict[str, list[Declared]]":
 
 
 def _compile_all(tree: dg.ComponentTree) -> "dict[str, tuple[Project, list[Declared]]]":
-    from ml_platform.components.declared_files import check_files, unread_files
+    from ml_platform.components.words.declared_files import check_files, unread_files
 
     check_files(Path(tree.defs_module_path))
     for doubt in unread_files(Path(tree.defs_module_path)):

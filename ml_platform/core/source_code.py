@@ -24,7 +24,8 @@ _TOKENS = re.compile(
     re.MULTILINE,
 )
 _IMPORT = re.compile(rf"^[ \t]*from {PACKAGE}\.([\w.]+) import (\([^)]*\)|[^\n#]*)", re.MULTILINE)
-# Modules that are imported by name when they are needed.
+# What a module is called in texts, such as where a model's class is found; and modules that are imported by name when they are needed.
+_PLACE = re.compile(rf"{PACKAGE}(?:\.\w+)*\.(\w+)")
 _NAMED = re.compile(rf"[\"']{PACKAGE}\.([\w.]+)")
 
 
@@ -44,10 +45,11 @@ def code_hash(roots: tuple[str, ...], within: tuple[str, ...], without: tuple[st
     Returns
     -------
     str
-        16 hexadecimal digits: other ones when the code of one of the modules changes, whatever its comments and docstrings say.
+        16 hexadecimal digits: other ones when the code of one of the modules changes, whatever its comments and docstrings say, and in
+        whichever rooms the modules stand.
     """
-    modules = modules_of(roots, within, without)
-    return hashlib.sha256("".join(f"{name}:{_digest(name)}\n" for name in modules).encode()).hexdigest()[:16]
+    digests = sorted(_digest(name) for name in modules_of(roots, within, without))
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()[:16]
 
 
 @cache
@@ -77,6 +79,12 @@ def normalised(source: str) -> str:
     return _TOKENS.sub(lambda found: found.group("text") or "", source)
 
 
+def placeless(source: str) -> str:
+    """Return source that says no longer in which rooms the package's modules stand: a module that moves computes what it did."""
+    lines = _PLACE.sub(r"\1", _IMPORT.sub("", source)).splitlines()
+    return "\n".join(line for line in lines if line.strip())
+
+
 def _is_below(module: str, packages: Sequence[str]) -> bool:
     return any(module == package or module.startswith(f"{package}.") for package in packages)
 
@@ -92,4 +100,4 @@ def _source(module: str) -> str:
 
 @cache
 def _digest(module: str) -> str:
-    return hashlib.sha256(normalised(_source(module)).encode()).hexdigest()
+    return hashlib.sha256(placeless(normalised(_source(module))).encode()).hexdigest()

@@ -7,14 +7,14 @@ from datetime import timedelta
 
 from ml_platform.core.errors import FeatureError
 from ml_platform.core.intervals import DAY
-from ml_platform.features.change_points import longest_reach
-from ml_platform.features.compile_handmade import compile_handmade
-from ml_platform.features.compiled_view import CompiledView
-from ml_platform.features.definition import FeatureDefinition, definition_hash
-from ml_platform.features.inputs import leaves, request_columns
-from ml_platform.features.view import FeatureView
-from ml_platform.tables.table import Table
-from ml_platform.tables.types import contract_columns
+from ml_platform.features.declared.compiled_view import CompiledView
+from ml_platform.features.declared.definition import FeatureDefinition, definition_hash
+from ml_platform.features.declared.inputs import leaves, request_columns
+from ml_platform.features.declared.view import FeatureView
+from ml_platform.features.engine.change_points import longest_reach
+from ml_platform.features.own_views.compile_handmade import compile_handmade
+from ml_platform.tables.declared.table import Table
+from ml_platform.tables.declared.types import contract_columns
 
 
 def carried_view(name: str, definitions: Iterable[FeatureDefinition], tables: Mapping[str, Table]) -> CompiledView:

@@ -8,15 +8,15 @@ from datetime import timedelta
 from functools import partial
 
 from ml_platform.core.errors import DeclarationError
-from ml_platform.features.compile_expressions import expression_definitions
-from ml_platform.features.compile_handmade import compile_handmade
-from ml_platform.features.compile_windows import as_window, check_source, window_definitions
-from ml_platform.features.compiled_view import CompiledView, Entity
-from ml_platform.features.definition import VALID_FROM, FeatureDefinition, feature_table_name
-from ml_platform.features.feature_limit import Discovered
-from ml_platform.features.inputs import leaves
-from ml_platform.features.view import FeatureView
-from ml_platform.tables.table import Table
+from ml_platform.features.declared.compile_expressions import expression_definitions
+from ml_platform.features.declared.compile_windows import as_window, check_source, window_definitions
+from ml_platform.features.declared.compiled_view import CompiledView, Entity
+from ml_platform.features.declared.definition import VALID_FROM, FeatureDefinition, feature_table_name
+from ml_platform.features.declared.feature_limit import Discovered
+from ml_platform.features.declared.inputs import leaves
+from ml_platform.features.declared.view import FeatureView
+from ml_platform.features.own_views.compile_handmade import compile_handmade
+from ml_platform.tables.declared.table import Table
 
 
 def compile_view(view: FeatureView, tables: Mapping[str, Table], views: Mapping[str, CompiledView] | None = None) -> CompiledView:
@@ -68,7 +68,7 @@ def _compile_windows(view: FeatureView, tables: Mapping[str, Table]) -> Compiled
     declared = {entity: window_definitions(view, source, types, entity) for entity in view.entities}
     discover: Callable[[Entity], Discovered] | None = None
     if view.discover is not None:
-        from ml_platform.features.discover import check_discover, discover_definitions
+        from ml_platform.features.declared.discover import check_discover, discover_definitions
 
         check_discover(view, source, types)
 

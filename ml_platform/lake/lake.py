@@ -7,26 +7,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ml_platform.core.errors import LakeError
-from ml_platform.lake.belonging import confirm, keep_head, keep_newest
-from ml_platform.lake.branch_size import OwnFiles, own_files
-from ml_platform.lake.branches import Branch, Change, Merge, branch_changes, create_branch, drop_branch, list_branches, merge_branch
-from ml_platform.lake.history import version_ids
-from ml_platform.lake.layout import LEDGER_FILE, check_table
-from ml_platform.lake.leases import lease, leased_runs, release
-from ml_platform.lake.ledger import Ledger
-from ml_platform.lake.publishing import publish
-from ml_platform.lake.scope import At, Scope
-from ml_platform.lake.splitting import split_rows
-from ml_platform.lake.staging import Part, origin, stage_files, stage_tables
-from ml_platform.lake.store import open_store
-from ml_platform.lake.tags import Tag, create_tag, drop_tag, list_tags
+from ml_platform.lake.branching.branch_size import OwnFiles, own_files
+from ml_platform.lake.branching.branches import (
+    Branch,
+    Change,
+    Merge,
+    branch_changes,
+    create_branch,
+    drop_branch,
+    list_branches,
+    merge_branch,
+)
+from ml_platform.lake.branching.tags import Tag, create_tag, drop_tag, list_tags
+from ml_platform.lake.files.belonging import confirm, keep_head, keep_newest
+from ml_platform.lake.files.layout import LEDGER_FILE, check_table
+from ml_platform.lake.files.store import open_store
+from ml_platform.lake.ledger.leases import lease, leased_runs, release
+from ml_platform.lake.ledger.ledger import Ledger
+from ml_platform.lake.ledger.scope import At, Scope
+from ml_platform.lake.ledger.version import DATA, MAIN, REJECTED, Commit, Staged, Version
+from ml_platform.lake.reading.history import version_ids
 from ml_platform.lake.upkeep import Upkeep
-from ml_platform.lake.version import DATA, MAIN, REJECTED, Commit, Staged, Version
+from ml_platform.lake.writing.publishing import publish
+from ml_platform.lake.writing.splitting import split_rows
+from ml_platform.lake.writing.staging import Part, origin, stage_files, stage_tables
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from ml_platform.lake.diff import TableDiff
+    from ml_platform.lake.reading.diff import TableDiff
 
 
 class Lake(Upkeep):
@@ -226,13 +235,13 @@ class Lake(Upkeep):
         return done
 
     def diff(self, table: str, before: At, after: At, key: Sequence[str] = (), partitions: Iterable[str | None] | None = None) -> TableDiff:
-        """Return what changed in a table between two commits; see :func:`ml_platform.lake.diff.diff_table`."""
-        from ml_platform.lake.diff import diff_table
+        """Return what changed in a table between two commits; see :func:`ml_platform.lake.reading.diff.diff_table`."""
+        from ml_platform.lake.reading.diff import diff_table
 
         return diff_table(self, table, before, after, key=key, partitions=partitions)
 
     def create_branch(self, name: str, at: At = None) -> Branch:
-        """Create a branch of this one as of a commit; see :func:`ml_platform.lake.branches.create_branch`."""
+        """Create a branch of this one as of a commit; see :func:`ml_platform.lake.branching.branches.create_branch`."""
         return create_branch(self._ledger, name, self.scope, at)
 
     def branches(self) -> list[Branch]:
@@ -240,26 +249,26 @@ class Lake(Upkeep):
         return list_branches(self._ledger)
 
     def drop_branch(self, name: str) -> None:
-        """Let go of a branch; see :func:`ml_platform.lake.branches.drop_branch`."""
+        """Let go of a branch; see :func:`ml_platform.lake.branching.branches.drop_branch`."""
         drop_branch(self._ledger, name)
 
     def changes(self, wanted: Callable[[str], bool] | None = None) -> list[Change]:
-        """Return what this branch has published and not merged yet; see :func:`ml_platform.lake.branches.branch_changes`."""
+        """Return what this branch has published and not merged yet; see :func:`ml_platform.lake.branching.branches.branch_changes`."""
         return branch_changes(self._ledger, self.branch, wanted)
 
     def own_files(self) -> dict[str, OwnFiles]:
-        """Return, by table, the files that only this branch holds; see :func:`ml_platform.lake.branch_size.own_files`."""
+        """Return, by table, the files that only this branch holds; see :func:`ml_platform.lake.branching.branch_size.own_files`."""
         return own_files(self._ledger, self.branch)
 
     def merge(self, name: str, *, wanted: Callable[[str], bool] | None = None, run_id: str = "", message: str = "") -> Merge:
-        """Publish in its parent what branch ``name`` has published; see :func:`ml_platform.lake.branches.merge_branch`."""
+        """Publish in its parent what branch ``name`` has published; see :func:`ml_platform.lake.branching.branches.merge_branch`."""
         confirm(self._ledger, self.store)
         done = merge_branch(self._ledger, name, wanted=wanted, run_id=run_id, message=message)
         keep_newest(self._ledger, self.store)
         return done
 
     def tag(self, name: str, at: At = None, message: str = "") -> Tag:
-        """Name a commit of this branch for good; see :func:`ml_platform.lake.tags.create_tag`."""
+        """Name a commit of this branch for good; see :func:`ml_platform.lake.branching.tags.create_tag`."""
         return create_tag(self._ledger, name, self.scope, at, message)
 
     def tags(self) -> list[Tag]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml_platform.core.errors import UnknownTableError, did_you_mean
-from ml_platform.lake.version import MAIN
+from ml_platform.lake.ledger.version import MAIN
 
 if TYPE_CHECKING:
     from ml_platform.lake.lake import Lake
@@ -38,7 +38,7 @@ def branch_name() -> str:
 
 def lake_exists(project_root: str | Path) -> bool:
     """Tell whether anything was ever written where the settings say that the lake is; what no file can tell counts as there."""
-    from ml_platform.lake.layout import LEDGER_FILE
+    from ml_platform.lake.files.layout import LEDGER_FILE
 
     place = lake_root(Path(project_root))
     return ledger_dsn() is not None or "://" in place or Path(place, LEDGER_FILE).is_file()
@@ -99,8 +99,8 @@ def _kept(place: str, dsn: str | None, _file: tuple[int, int] | None) -> Lake:
 
 def _ledger_file(place: str, dsn: str | None) -> tuple[int, int] | None:
     """Return which file the ledger is, whatever its name; None where there is none yet, or it is none of ours to look at."""
-    from ml_platform.lake.layout import LEDGER_FILE
-    from ml_platform.lake.ledger import Ledger
+    from ml_platform.lake.files.layout import LEDGER_FILE
+    from ml_platform.lake.ledger.ledger import Ledger
 
     file = Path(place, LEDGER_FILE) if dsn is None else Ledger(dsn).file
     try:

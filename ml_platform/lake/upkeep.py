@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.errors import LakeError
-from ml_platform.lake.reader import Reader
-from ml_platform.lake.version import MAIN
+from ml_platform.lake.ledger.version import MAIN
+from ml_platform.lake.reading.reader import Reader
 
 if TYPE_CHECKING:
-    from ml_platform.lake.collecting import RetentionReport
-    from ml_platform.lake.forgetting import Forgotten
-    from ml_platform.lake.retention import Rule
-    from ml_platform.lake.verify import Problem
+    from ml_platform.lake.health.verify import Problem
+    from ml_platform.lake.retention.collecting import RetentionReport
+    from ml_platform.lake.retention.forgetting import Forgotten
+    from ml_platform.lake.retention.rules import Rule
 
 
 class Upkeep(Reader):
@@ -32,11 +32,11 @@ class Upkeep(Reader):
         """Recompute the chain, every file and every content hash (of the ``last`` commits); return what is wrong.
 
         ``progress`` gets the commits that are done and those that there are, ``reading`` the bytes of their files. ``quick`` opens no
-        file: whether each is there and has its size, of all commits; see :func:`ml_platform.lake.present_files.verify_presence`.
+        file: whether each is there and has its size, of all commits; see :func:`ml_platform.lake.health.present_files.verify_presence`.
         ``progress`` then gets files.
         """
-        from ml_platform.lake.present_files import verify_presence
-        from ml_platform.lake.verify import verify
+        from ml_platform.lake.health.present_files import verify_presence
+        from ml_platform.lake.health.verify import verify
 
         if quick and last is not None:
             raise LakeError("Without opening files all commits are looked at: leave out either quick or the number of last commits.")
@@ -54,14 +54,14 @@ class Upkeep(Reader):
         return self._ledger.identity().moved_to
 
     def why_foreign(self) -> str:
-        """Say why the ledger is not the one of the folder; '' if it is. See :mod:`ml_platform.lake.belonging`."""
-        from ml_platform.lake.belonging import why_foreign
+        """Say why the ledger is not the one of the folder; '' if it is. See :mod:`ml_platform.lake.files.belonging`."""
+        from ml_platform.lake.files.belonging import why_foreign
 
         return why_foreign(self._ledger, self.store)
 
     def adopt(self) -> None:
         """Let the folder belong to this ledger from now on, whatever it belonged to; any other ledger of it is refused then."""
-        from ml_platform.lake.belonging import adopt
+        from ml_platform.lake.files.belonging import adopt
 
         adopt(self._ledger, self.store)
 
@@ -73,8 +73,8 @@ class Upkeep(Reader):
         LakeError
             If the folder is another, the target has commits of its own, or this ledger is not the one of the folder.
         """
-        from ml_platform.lake.belonging import check_current, claim
-        from ml_platform.lake.transfer import copy_ledger
+        from ml_platform.lake.files.belonging import check_current, claim
+        from ml_platform.lake.ledger.transfer import copy_ledger
 
         if target.url != self.url:
             raise LakeError(f"The files stay where they are: open the target at {self.url}, not at {target.url}. Nothing was copied.")
@@ -86,7 +86,7 @@ class Upkeep(Reader):
 
     def recover(self) -> list[str]:
         """Bring back everything that was put into the trash; return the paths."""
-        from ml_platform.lake.trash import bring_back
+        from ml_platform.lake.files.trash import bring_back
 
         return bring_back(self.store)
 
@@ -99,14 +99,14 @@ class Upkeep(Reader):
         grace: timedelta | None = None,
         accept_orphans: int | None = None,
     ) -> RetentionReport:
-        """Let go of what the rules do not keep and nothing holds; see :func:`ml_platform.lake.collecting.collect`.
+        """Let go of what the rules do not keep and nothing holds; see :func:`ml_platform.lake.retention.collecting.collect`.
 
         Raises
         ------
         LakeError
             On a branch: retention is a matter of the whole lake.
         """
-        from ml_platform.lake import collecting
+        from ml_platform.lake.retention import collecting
 
         if self.branch != MAIN:
             raise LakeError(f"Retention works on the whole lake, and this is its branch {self.branch!r}: run it on {MAIN!r}.")
@@ -123,7 +123,7 @@ class Upkeep(Reader):
         dry_run: bool = False,
         progress: Callable[[int, int], None] | None = None,
     ) -> Forgotten:
-        """Rewrite everything that holds an entity's rows without them; see :func:`ml_platform.lake.forgetting.forget`.
+        """Rewrite everything that holds an entity's rows without them; see :func:`ml_platform.lake.retention.forgetting.forget`.
 
         Parameters
         ----------
@@ -138,10 +138,10 @@ class Upkeep(Reader):
         progress : callable, optional
             Called with the versions that were looked at and those that there are.
         """
-        from ml_platform.lake.belonging import check_current, check_own, keep_newest
-        from ml_platform.lake.forgetting import forget
-        from ml_platform.lake.forgetting_published import forget_published
-        from ml_platform.lake.forgotten_rows import Wanted
+        from ml_platform.lake.files.belonging import check_current, check_own, keep_newest
+        from ml_platform.lake.retention.forgetting import forget
+        from ml_platform.lake.retention.forgetting_published import forget_published
+        from ml_platform.lake.retention.forgotten_rows import Wanted
 
         # An older ledger would leave rows behind and say that it has forgotten.
         (check_own if dry_run else check_current)(self._ledger, self.store)
@@ -155,7 +155,7 @@ class Upkeep(Reader):
         return replace(done, published=there)
 
     def redactions(self) -> list[dict[str, Any]]:
-        """Return what was forgotten, oldest first; see :func:`ml_platform.lake.forgetting.list_redactions`."""
-        from ml_platform.lake.forgetting import list_redactions
+        """Return what was forgotten, oldest first; see :func:`ml_platform.lake.retention.forgetting.list_redactions`."""
+        from ml_platform.lake.retention.forgetting import list_redactions
 
         return list_redactions(self._ledger)

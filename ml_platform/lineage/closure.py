@@ -9,8 +9,8 @@ from functools import cached_property
 
 from ml_platform.core.names import LAYERS, layer_of
 from ml_platform.lake.lake import Lake
-from ml_platform.lake.tracing import closure_until, input_edges
-from ml_platform.lake.version import Version
+from ml_platform.lake.ledger.version import Version
+from ml_platform.lake.reading.tracing import closure_until, input_edges
 
 
 @dataclass(frozen=True)

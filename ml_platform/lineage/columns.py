@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ml_platform.core.names import parse_table
-from ml_platform.features.definition import VALID_FROM, FeatureDefinition
+from ml_platform.features.declared.definition import VALID_FROM, FeatureDefinition
 from ml_platform.lake.lake import Lake
-from ml_platform.lake.version import ARTIFACT, Version
+from ml_platform.lake.ledger.version import ARTIFACT, Version
 from ml_platform.lineage.closure import layer_of
 from ml_platform.training.target import is_score_column
 

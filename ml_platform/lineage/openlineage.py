@@ -20,8 +20,8 @@ from typing import Any
 
 from ml_platform.core.names import parse_table
 from ml_platform.lake.lake import Lake
-from ml_platform.lake.tracing import CommitNote, commit_notes
-from ml_platform.lake.version import ARTIFACT, Version
+from ml_platform.lake.ledger.version import ARTIFACT, Version
+from ml_platform.lake.reading.tracing import CommitNote, commit_notes
 from ml_platform.lineage.closure import LandedFile, Lineage, flow_order, landed_files, layer_of
 from ml_platform.lineage.columns import ColumnSource, column_sources, known_definitions
 

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from ml_platform.core.errors import UnknownTableError
 from ml_platform.lake.lake import Lake
-from ml_platform.lake.tracing import input_edges, users_of
-from ml_platform.lake.version import ARTIFACT, Version
+from ml_platform.lake.ledger.version import ARTIFACT, Version
+from ml_platform.lake.reading.tracing import input_edges, users_of
 from ml_platform.lineage.closure import flow_order, layer_of
 from ml_platform.registry.pointer import Judgement, from_rows, last_promotion
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ml_platform.core.environment import flatten_environment
 from ml_platform.models.contender import Role
-from ml_platform.models.evaluation import Evaluation
+from ml_platform.models.figures.evaluation import Evaluation
 
 # Of more classes a table is not read.
 SHOWN_CLASSES = 12

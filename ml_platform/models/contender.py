@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from ml_platform.models.compare import Comparison
+    from ml_platform.models.figures.compare import Comparison
 
 Role = Literal["model", "baseline"]
 

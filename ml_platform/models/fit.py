@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ml_platform.core.errors import EmptySampleError
-from ml_platform.models.compare import Comparison, compare
-from ml_platform.models.constant import KIND as CONSTANT
 from ml_platform.models.contender import Role, contender
-from ml_platform.models.evaluation import Evaluation, evaluate
-from ml_platform.models.trained import Trained
-from ml_platform.models.trainers import baseline_of, train
+from ml_platform.models.figures.compare import Comparison, compare
+from ml_platform.models.figures.evaluation import Evaluation, evaluate
+from ml_platform.models.trainers.constant import KIND as CONSTANT
+from ml_platform.models.trainers.trained import Trained
+from ml_platform.models.trainers.training import baseline_of, train
 from ml_platform.training.steps import STARTS, STEP
 from ml_platform.training.target import learn_target
 

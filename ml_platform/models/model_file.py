@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.errors import ModelError
 from ml_platform.models.contender import Role
-from ml_platform.models.trained import Trained
-from ml_platform.models.trainers import load_trained
+from ml_platform.models.trainers.trained import Trained
+from ml_platform.models.trainers.training import load_trained
 from ml_platform.training.target import SCORE
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_platform.core.errors import EmptySampleError
-from ml_platform.models.class_figures import FLOOR
-from ml_platform.models.clustered import Estimate, estimate, estimate_mean
-from ml_platform.models.evaluation import log_losses
-from ml_platform.models.ranking import auc_influence
-from ml_platform.models.task import Task
+from ml_platform.models.figures.class_figures import FLOOR
+from ml_platform.models.figures.clustered import Estimate, estimate, estimate_mean
+from ml_platform.models.figures.evaluation import log_losses
+from ml_platform.models.figures.ranking import auc_influence
+from ml_platform.models.trainers.task import Task
 from ml_platform.monitoring.error_test import ErrorRate
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_platform.core.errors import EmptySampleError, MlPlatformError, did_you_mean
-from ml_platform.lake.duck import quote_name, quote_text
+from ml_platform.sql.duck import quote_name, quote_text
 
 if TYPE_CHECKING:
     import duckdb

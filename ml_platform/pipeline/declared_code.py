@@ -14,14 +14,14 @@ from typing import Any
 
 from ml_platform.core.hashing import content_hash
 from ml_platform.core.intervals import DAY
-from ml_platform.features.column_definition import column_definition
-from ml_platform.features.compiled_view import CompiledView
-from ml_platform.features.definition import FeatureDefinition, definition_hash
+from ml_platform.features.declared.column_definition import column_definition
+from ml_platform.features.declared.compiled_view import CompiledView
+from ml_platform.features.declared.definition import FeatureDefinition, definition_hash
 from ml_platform.pipeline.layer_code import layer_code
 from ml_platform.project.project import CompiledProblem, Project
-from ml_platform.tables.contract import Column
-from ml_platform.tables.python_file import source_hash
-from ml_platform.tables.table import AssetSource, DerivedPythonSource, FileSource, PythonSource, SqlSource, Table
+from ml_platform.tables.declared.contract import Column
+from ml_platform.tables.declared.python_file import source_hash
+from ml_platform.tables.declared.table import AssetSource, DerivedPythonSource, FileSource, PythonSource, SqlSource, Table
 from ml_platform.training.problem import Training
 
 

@@ -11,9 +11,9 @@ from functools import lru_cache
 
 from ml_platform.core.errors import DeclarationError, FeatureError, did_you_mean
 from ml_platform.core.sizes import parse_bytes
-from ml_platform.features.job import Job
-from ml_platform.features.memory import default_memory_limit
-from ml_platform.features.task_engine import LocalEngine, TaskEngine
+from ml_platform.features.at_scale.job import Job
+from ml_platform.features.at_scale.memory import default_memory_limit
+from ml_platform.features.at_scale.task_engine import LocalEngine, TaskEngine
 
 ENGINE = "ML_PLATFORM_ENGINE"
 DASK_ADDRESS = "ML_PLATFORM_DASK_ADDRESS"
@@ -85,7 +85,7 @@ class EngineSettings:
 def _task_engine(engine: str, address: str | None, workers: int | None) -> TaskEngine:
     """Return the engine that this process keeps: a cluster takes seconds to start."""
     if engine == DASK:
-        from ml_platform.features.dask_engine import DaskEngine
+        from ml_platform.features.at_scale.dask_engine import DaskEngine
 
         return DaskEngine(address, workers)
     return LocalEngine(workers)

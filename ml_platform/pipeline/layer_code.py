@@ -20,36 +20,62 @@ class _Code:
 
 # What is read from the lake and how it is stored is not among it: contents are compared by themselves. What only reports is left out.
 _PRESENTATION = (
-    "core.errors", "features.explain", "features.explain_code", "pipeline.feature_figures", "pipeline.table_report",
-    "tables.infer", "tables.pandera_schema", "tables.profile", "models.card", "monitoring.evidently_report",
-)  # fmt: skip
+    "core.errors",
+    "features.declared.explain",
+    "features.own_views.explain_code",
+    "models.card",
+    "monitoring.evidently_report",
+    "pipeline.feature_tables.feature_figures",
+    "pipeline.tables.table_report",
+    "tables.inference.infer",
+    "tables.judged.pandera_schema",
+    "tables.judged.profile",
+)
+# Declared rows and what declared SQL means.
+_DECLARED = ("tables", "sql.binding", "sql.endless", "sql.tree")
 _TABLES = (
     "core",
-    "tables",
-    "pipeline.declared_availability",
-    "pipeline.derived",
-    "pipeline.judged_rows",
-    "pipeline.raw_rows",
-    "pipeline.split",
-    "pipeline.split_table",
+    *_DECLARED,
+    "pipeline.tables.declared_availability",
+    "pipeline.tables.derived",
+    "pipeline.tables.judged_rows",
+    "pipeline.tables.raw_rows",
+    "pipeline.tables.split",
+    "pipeline.tables.split_table",
 )
-_FEATURES = ("core", "tables", "features", "pipeline.feature_events", "pipeline.feature_jobs", "pipeline.feature_table")
-_DAYS = ("pipeline.coverage", "pipeline.presence", "pipeline.problem_reach")
-_VALUES = ("pipeline.expression_values", "pipeline.feature_values", "project.asked_features", "pipeline.nested_values")
-_ROWS = ("training", "pipeline.population", "pipeline.problem_rows", "pipeline.spine_row", "pipeline.training_rows")
+_FEATURES = (
+    "core",
+    *_DECLARED,
+    "features",
+    "pipeline.feature_tables.feature_events",
+    "pipeline.feature_tables.feature_jobs",
+    "pipeline.feature_tables.feature_table",
+)
+_DAYS = ("pipeline.tables.coverage", "pipeline.tables.presence", "pipeline.training.problem_reach")
+_VALUES = (
+    "pipeline.feature_tables.expression_values",
+    "pipeline.feature_tables.feature_values",
+    "project.asked_features",
+    "pipeline.feature_tables.nested_values",
+)
+_ROWS = ("training", "pipeline.training.population", "pipeline.training.problem_rows", "pipeline.training.training_rows")
 _CODE = {
-    "raw": _Code(("pipeline.raw",), ("core", "tables", "pipeline.deliveries", "pipeline.row_history")),
-    "tables": _Code(("pipeline.table",), _TABLES),
-    "features": _Code(("pipeline.feature_table",), _FEATURES),
-    "training": _Code(("pipeline.training_set",), (*_FEATURES, *_VALUES, *_ROWS, *_DAYS)),
-    "selected": _Code(("pipeline.selected",), ("core", "models", "selection", "training", "pipeline.kept_selection")),
-    "models": _Code(("pipeline.model",), ("core", "models", "training", "pipeline.candidates")),
+    "raw": _Code(("pipeline.delivery.raw",), ("core", *_DECLARED, "pipeline.delivery.deliveries", "pipeline.delivery.row_history")),
+    "tables": _Code(("pipeline.tables.table",), _TABLES),
+    "features": _Code(("pipeline.feature_tables.feature_table",), _FEATURES),
+    "training": _Code(("pipeline.training.training_set",), (*_FEATURES, *_VALUES, *_ROWS, *_DAYS)),
+    "selected": _Code(("pipeline.models.selected",), ("core", "models", "selection", "training", "pipeline.models.kept_selection")),
+    "models": _Code(("pipeline.models.model",), ("core", "models", "training", "pipeline.models.candidates")),
     # Records, which are not made again: it says by which code a decision was taken and a day was judged.
     "outcomes": _Code(
-        ("pipeline.outcomes",), ("core", "training", "pipeline.problem_rows", "pipeline.problem_reach", "pipeline.hindsight")
+        ("pipeline.scoring.outcomes",),
+        ("core", "training", "pipeline.training.problem_rows", "pipeline.training.problem_reach", "pipeline.scoring.hindsight"),
     ),
-    "champion": _Code(("pipeline.champion",), ("core", "registry", "models", "training")),
-    "monitoring": _Code(("pipeline.monitoring",), ("core", "monitoring", "pipeline.monitored", "pipeline.watched", "pipeline.hindsight")),
+    "champion": _Code(("pipeline.models.champion",), ("core", "registry", "models", "training")),
+    "monitoring": _Code(
+        ("pipeline.scoring.monitoring",),
+        ("core", "monitoring", "pipeline.scoring.monitored", "pipeline.scoring.watched", "pipeline.scoring.hindsight"),
+    ),
 }
 
 

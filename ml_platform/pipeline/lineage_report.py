@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ml_platform.lake.version import Version
+from ml_platform.lake.ledger.version import Version
 from ml_platform.lineage.closure import day_lineage_of, layer_of, lineage_of
 from ml_platform.lineage.picture import as_markdown, draw, sketch, sketch_as_markdown
 from ml_platform.pipeline.outcome import Markdown

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ml_platform.lake.version import Commit, Version
+from ml_platform.lake.ledger.version import Commit, Version
 
 
 @dataclass(frozen=True)

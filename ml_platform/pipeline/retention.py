@@ -9,7 +9,7 @@ from ml_platform.pipeline.outcome import Markdown, Rows
 from ml_platform.pipeline.workspace import Workspace
 
 if TYPE_CHECKING:
-    from ml_platform.lake.collecting import Line, RetentionReport
+    from ml_platform.lake.retention.collecting import Line, RetentionReport
 
 
 _NAMED = 5

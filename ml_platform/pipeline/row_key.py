@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ml_platform.core.names import parse_table
-from ml_platform.features.definition import CUTOFF, VALID_FROM
+from ml_platform.features.declared.definition import CUTOFF, VALID_FROM
 from ml_platform.project.project import Project
 
 

@@ -11,8 +11,8 @@ from ml_platform.core.clock import Clock
 from ml_platform.lake.lake import Lake
 from ml_platform.pipeline.engine_settings import EngineSettings
 from ml_platform.project.project import Project
-from ml_platform.tables.landing_zone import LandingZone
-from ml_platform.tables.table import Table
+from ml_platform.tables.declared.landing_zone import LandingZone
+from ml_platform.tables.declared.table import Table
 
 
 def _silent(text: str) -> None:

@@ -1,0 +1,1 @@
+"""All declarations of one project checked against each other, as one object."""

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ml_platform.core.errors import UnknownNameError, did_you_mean
-from ml_platform.features.definition import FeatureDefinition
-from ml_platform.features.distinct_names import asked_definitions, with_distinct_names
+from ml_platform.features.declared.definition import FeatureDefinition
+from ml_platform.features.declared.distinct_names import asked_definitions, with_distinct_names
 from ml_platform.features.nested.search import discovered
 from ml_platform.project.project import CompiledProblem, Project
 from ml_platform.training.steps import step_features
 
 if TYPE_CHECKING:
-    from ml_platform.features.compiled_view import CompiledView
+    from ml_platform.features.declared.compiled_view import CompiledView
 
 
 def resolve_features(

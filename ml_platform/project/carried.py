@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ml_platform.features.carried import carried_view, is_declared
-from ml_platform.features.definition import FeatureDefinition
-from ml_platform.features.inputs import request_columns
+from ml_platform.features.declared.definition import FeatureDefinition
+from ml_platform.features.declared.inputs import request_columns
 from ml_platform.project.project import Project, TableColumn
 
 

@@ -16,20 +16,20 @@ from ml_platform.core.errors import DeclarationError, Faults, MlPlatformError, U
 from ml_platform.core.intervals import DAY
 from ml_platform.core.names import is_name
 from ml_platform.features.compile import compile_view
-from ml_platform.features.compiled_view import CompiledView
-from ml_platform.features.view import FeatureView
+from ml_platform.features.declared.compiled_view import CompiledView
+from ml_platform.features.declared.view import FeatureView
 from ml_platform.project.compile_problem import compile_problem
 from ml_platform.project.compile_retention import DeclaredRetention, compile_retention
 from ml_platform.project.doubts import check_table_times
 from ml_platform.project.project import CompiledProblem, Project
-from ml_platform.tables.days_of_rows import with_bounds
+from ml_platform.sql.binding import bind_expression
+from ml_platform.tables.declared.pattern import Pattern
+from ml_platform.tables.declared.rules import check_contract
+from ml_platform.tables.declared.table import AssetSource, DerivedPythonSource, FileSource, SqlSource, Table
+from ml_platform.tables.declared.types import contract_columns
+from ml_platform.tables.delivered.read_files import FORMATS
 from ml_platform.tables.derived import check_derived
-from ml_platform.tables.pattern import Pattern
-from ml_platform.tables.read_files import FORMATS
-from ml_platform.tables.rules import check_contract
-from ml_platform.tables.sql import bind_expression
-from ml_platform.tables.table import AssetSource, DerivedPythonSource, FileSource, SqlSource, Table
-from ml_platform.tables.types import contract_columns
+from ml_platform.tables.judged.days_of_rows import with_bounds
 from ml_platform.training.problem import Problem
 
 Declaration = TypeVar("Declaration", Table, FeatureView, Problem)

@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
 from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
-from ml_platform.features.compiled_view import CompiledView
-from ml_platform.features.distinct_names import asked_definitions, with_distinct_names
-from ml_platform.features.functions import engine_type
-from ml_platform.features.inputs import request_columns
+from ml_platform.features.declared.compiled_view import CompiledView
+from ml_platform.features.declared.distinct_names import asked_definitions, with_distinct_names
+from ml_platform.features.declared.functions import engine_type
+from ml_platform.features.declared.inputs import request_columns
 from ml_platform.features.nested.schema import Schema, compile_schema
 from ml_platform.project.doubts import check_unknown_label
 from ml_platform.project.project import CompiledProblem, TableColumn
 from ml_platform.project.workable import check_clusters, check_history, check_lengths, check_steps, check_trainers
-from ml_platform.tables.sql import bind_expression
-from ml_platform.tables.table import Table
-from ml_platform.tables.types import contract_columns
+from ml_platform.sql.binding import bind_expression
+from ml_platform.tables.declared.table import Table
+from ml_platform.tables.declared.types import contract_columns
 from ml_platform.training.cutoff_reach import is_never_known
 from ml_platform.training.label_sql import bind_label
 from ml_platform.training.label_task import check_task

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from ml_platform.core.errors import UnknownNameError, did_you_mean
 from ml_platform.core.names import PROBLEM_LAYERS, QUARANTINE, REPORTS, TABLE_LAYERS, VIEW_LAYERS, lake_table
-from ml_platform.lake.retention import FOREVER, Retention, Rule
-from ml_platform.tables.table import Table
+from ml_platform.lake.retention.rules import FOREVER, Retention, Rule
+from ml_platform.tables.declared.table import Table
 
 if TYPE_CHECKING:
-    from ml_platform.features.compiled_view import CompiledView
+    from ml_platform.features.declared.compiled_view import CompiledView
     from ml_platform.project.project import CompiledProblem
 
 OF_TABLES = (*TABLE_LAYERS, QUARANTINE)

@@ -8,15 +8,15 @@ from datetime import date, timedelta
 from ml_platform.core.durations import format_duration
 from ml_platform.core.errors import DeclarationError
 from ml_platform.core.intervals import DAY
-from ml_platform.features.view import FeatureView
-from ml_platform.features.window_spec import WindowSpec
-from ml_platform.lake.duck import quote_name
+from ml_platform.features.declared.view import FeatureView
+from ml_platform.features.declared.window_spec import WindowSpec
 from ml_platform.project.project import Project
 from ml_platform.project.workable import days_of
 from ml_platform.registry.promotion import MIN_DAYS, MIN_SPAN_DAYS
-from ml_platform.tables.sql import bind_expression
-from ml_platform.tables.table import Availability, FileSource, Table
-from ml_platform.tables.types import available_at_names, contract_columns
+from ml_platform.sql.binding import bind_expression
+from ml_platform.sql.duck import quote_name
+from ml_platform.tables.declared.table import Availability, FileSource, Table
+from ml_platform.tables.declared.types import available_at_names, contract_columns
 from ml_platform.training.cutoff_reach import times_apart
 from ml_platform.training.problem import GridSpine, Problem, RowsSpine
 

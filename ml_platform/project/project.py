@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from ml_platform.core.errors import UnknownNameError, did_you_mean
 from ml_platform.core.intervals import Interval, day_interval, floor_day, shift_day
 from ml_platform.core.names import lake_table
-from ml_platform.lake.retention import Rule
-from ml_platform.tables.table import DailyPartitions, Table
+from ml_platform.lake.retention.rules import Rule
+from ml_platform.tables.declared.table import DailyPartitions, Table
 from ml_platform.training.problem import Problem
 
 if TYPE_CHECKING:
-    from ml_platform.features.compiled_view import CompiledView
-    from ml_platform.features.definition import FeatureDefinition
+    from ml_platform.features.declared.compiled_view import CompiledView
+    from ml_platform.features.declared.definition import FeatureDefinition
     from ml_platform.features.nested.schema import Schema
 
 
@@ -108,7 +108,7 @@ class Project:
 
         A view with ``discover`` asks Featuretools for its features, which takes seconds.
         """
-        from ml_platform.features.distinct_names import asked_definitions, with_distinct_names
+        from ml_platform.features.declared.distinct_names import asked_definitions, with_distinct_names
         from ml_platform.training.steps import step_features
 
         def entities_of(view: str) -> list[tuple[str, ...]]:

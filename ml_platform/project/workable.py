@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from ml_platform.core.durations import format_duration
 from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
 from ml_platform.core.intervals import DAY
-from ml_platform.models.known_trainers import TRAINERS, baseline_of
+from ml_platform.models.trainers.known_trainers import TRAINERS, baseline_of
 from ml_platform.registry.promotion import MIN_DAYS, MIN_DAYS_FIRST, MIN_SPAN_DAYS
-from ml_platform.tables.table import Table
+from ml_platform.tables.declared.table import Table
 from ml_platform.training.problem import GridSpine, Problem
 from ml_platform.training.steps import MAX_STEPS, STEP_TYPES, has_steps, step_features
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from ml_platform.models.compare import Comparison, compare, compare_log_loss
 from ml_platform.models.contender import Role, contender
+from ml_platform.models.figures.compare import Comparison, compare, compare_log_loss
 from ml_platform.registry.slices import SliceFinding, judge_slices
 from ml_platform.training.target import Target, as_target
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from ml_platform.models.compare import compare
+from ml_platform.models.figures.compare import compare
 from ml_platform.training.target import Target, as_target
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ml_platform.models.encoding import is_usable
+from ml_platform.models.trainers.encoding import is_usable
 
 if TYPE_CHECKING:
     import polars as pl

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ml_platform.models.linear_design import LinearDesign
+from ml_platform.models.trainers.linear_design import LinearDesign
 
 if TYPE_CHECKING:
     import numpy as np

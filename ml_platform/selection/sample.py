@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ml_platform.core.errors import EmptySampleError
-from ml_platform.models.encoding import ModelFeature, to_matrix
+from ml_platform.models.trainers.encoding import ModelFeature, to_matrix
 from ml_platform.training.target import Target, as_target
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ml_platform.models.encoding import learn_features
-from ml_platform.models.task import task_of
+from ml_platform.models.trainers.encoding import learn_features
+from ml_platform.models.trainers.task import task_of
 from ml_platform.selection.clusters import Membership, cluster_features
 from ml_platform.selection.filters import null_shares, unusable
 from ml_platform.selection.fusion import to_ranks

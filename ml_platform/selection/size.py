@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ml_platform.models.class_figures import class_log_losses
-from ml_platform.models.compare import compare
-from ml_platform.models.ranking import auc
+from ml_platform.models.figures.class_figures import class_log_losses
+from ml_platform.models.figures.compare import compare
+from ml_platform.models.figures.ranking import auc
 from ml_platform.selection.small_trees import settings_for
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _scores(train: Sample, validate: Sample, seed: int, seeds: int) -> list[np.n
     import lightgbm
     import numpy as np
 
-    from ml_platform.models.lightgbm import dataset, threads_for, with_threads
+    from ml_platform.models.trainers.lightgbm import dataset, threads_for, with_threads
 
     settings = settings_for(train.target, seed)
     binned = dataset(train.matrix, train.labels, train.features, settings)

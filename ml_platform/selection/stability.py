@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ml_platform.core.errors import EmptySampleError
-from ml_platform.models.clustered import t_quantile
+from ml_platform.models.figures.clustered import t_quantile
 
 if TYPE_CHECKING:
     import numpy as np

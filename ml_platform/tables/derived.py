@@ -23,13 +23,13 @@ from pathlib import Path
 from typing import Any
 
 from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
-from ml_platform.lake.duck import quote_name
-from ml_platform.tables.casts import cast_column
-from ml_platform.tables.python_file import check_function
-from ml_platform.tables.sql import BoundQuery, bind_query
-from ml_platform.tables.sql_tree import parse_select, write_select
-from ml_platform.tables.table import DerivedPythonSource, SqlSource, Table
-from ml_platform.tables.types import available_at_names, contract_columns
+from ml_platform.sql.binding import BoundQuery, bind_query
+from ml_platform.sql.duck import quote_name
+from ml_platform.sql.tree import parse_select, write_select
+from ml_platform.tables.declared.python_file import check_function
+from ml_platform.tables.declared.table import DerivedPythonSource, SqlSource, Table
+from ml_platform.tables.declared.types import available_at_names, contract_columns
+from ml_platform.tables.judged.casts import cast_column
 
 PARTITION = "_partition"
 AVAILABLE_AT = "_available_at"
@@ -66,7 +66,7 @@ def check_derived(table: Table, tables: Mapping[str, Table], folder: Path) -> No
     Raises
     ------
     DeclarationError, UnknownNameError
-        As of :func:`plan_derived` and :func:`ml_platform.tables.python_file.check_function`.
+        As of :func:`plan_derived` and :func:`ml_platform.tables.declared.python_file.check_function`.
     """
     if isinstance(table.source, SqlSource):
         plan_derived(table, tables)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from functools import lru_cache
 
-from ml_platform.lake.declared_sql import declared_sql
-from ml_platform.lake.duck import quote_name, session
+from ml_platform.sql.declared_sql import declared_sql
+from ml_platform.sql.duck import quote_name, session
 from ml_platform.training.problem import RowsSpine
 
 _MICROSECOND = timedelta(microseconds=1)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ml_platform.features.definition import CUTOFF
-from ml_platform.tables.sql import Bound, bind_expression
-from ml_platform.tables.table import Table
-from ml_platform.tables.types import contract_columns
+from ml_platform.features.declared.definition import CUTOFF
+from ml_platform.sql.binding import Bound, bind_expression
+from ml_platform.tables.declared.table import Table
+from ml_platform.tables.declared.types import contract_columns
 from ml_platform.training.problem import Problem
 
 _OF_SPINE = {CUTOFF: "TIMESTAMP WITH TIME ZONE"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.errors import DeclarationError
-from ml_platform.tables.sql_tree import parse_select
+from ml_platform.sql.tree import parse_select
 from ml_platform.training.problem import Problem
 
 if TYPE_CHECKING:

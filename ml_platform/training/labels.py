@@ -10,8 +10,8 @@ from typing import Literal
 import polars as pl
 import pyarrow as pa
 
-from ml_platform.lake.declared_sql import declared_sql
-from ml_platform.lake.duck import quote_name, session
+from ml_platform.sql.declared_sql import declared_sql
+from ml_platform.sql.duck import quote_name, session
 from ml_platform.training.problem import Label
 from ml_platform.training.spine import CUTOFF, TIME
 from ml_platform.training.steps import STARTS

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from ml_platform.core.hashing import LATER
 from ml_platform.features.nested.declaration import Discovery
-from ml_platform.lake.retention import Retention
+from ml_platform.lake.retention.rules import Retention
 
 Method = Literal["auto", "all"]
 METHODS: tuple[Method, ...] = get_args(Method)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from ml_platform.lake.duck import quote_name, session
+from ml_platform.sql.duck import quote_name, session
 
 
 def row_hash(rows: pl.DataFrame, key: Sequence[str], seed: str) -> pl.Series:

@@ -10,8 +10,8 @@ import polars as pl
 import pyarrow as pa
 
 from ml_platform.core.intervals import Interval, to_micros
-from ml_platform.lake.declared_sql import declared_sql
-from ml_platform.lake.duck import quote_name, session
+from ml_platform.sql.declared_sql import declared_sql
+from ml_platform.sql.duck import quote_name, session
 from ml_platform.training.problem import GridSpine, RowsSpine
 
 CUTOFF = "_cutoff"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ml_platform.core.durations import format_duration
 from ml_platform.core.intervals import DAY
-from ml_platform.features.definition import CUTOFF, FeatureDefinition
+from ml_platform.features.declared.definition import CUTOFF, FeatureDefinition
 from ml_platform.training.problem import GridSpine, Problem
 
 if TYPE_CHECKING:

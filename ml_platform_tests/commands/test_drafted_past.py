@@ -80,9 +80,9 @@ def test_money_of_a_database_is_an_amount_and_a_kind_is_none(tmp_path, monkeypat
 
 
 def test_yes_or_no_is_one_answer_for_a_call_from_python_too(tmp_path):
-    from ml_platform.commands.draft.asked import Asked, question_asked
-    from ml_platform.commands.draft.roles import draft_tables
-    from ml_platform.tables.infer import infer_table
+    from ml_platform.commands.start.draft.asked import Asked, question_asked
+    from ml_platform.commands.start.draft.roles import draft_tables
+    from ml_platform.tables.inference.infer import infer_table
 
     file = tmp_path / "visits.csv"
     rows = [f"{n},c{n % 9},{date(2024, 1, 1) + timedelta(days=n // 3)},{('nein', 'ja')[n % 3 == 0]}" for n in range(300)]

@@ -11,7 +11,7 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 
-from ml_platform.components.resource import LakeDuckDB, Platform
+from ml_platform.components.resources.resource import LakeDuckDB, Platform
 from ml_platform.lake.lake import Lake
 
 REPOSITORY = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ from unittest import mock
 import dagster as dg
 import pytest
 
-from ml_platform.components.in_process import execute_assets
+from ml_platform.components.runs.in_process import execute_assets
 from ml_platform.core.intervals import shift_day
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.settings import BRANCH

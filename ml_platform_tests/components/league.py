@@ -9,12 +9,12 @@ import numpy as np
 import polars as pl
 
 from ml_platform.core.intervals import DAY, day_start, shift_day
-from ml_platform.pipeline.champion import materialize_champion
-from ml_platform.pipeline.feature_table import materialize_features
-from ml_platform.pipeline.model import materialize_model
+from ml_platform.pipeline.feature_tables.feature_table import materialize_features
+from ml_platform.pipeline.models.champion import materialize_champion
+from ml_platform.pipeline.models.model import materialize_model
+from ml_platform.pipeline.models.selected import materialize_selected
 from ml_platform.pipeline.outcome import Outcome
-from ml_platform.pipeline.selected import materialize_selected
-from ml_platform.pipeline.training_set import materialize_training
+from ml_platform.pipeline.training.training_set import materialize_training
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform_tests.components.made_project import MadeProject, make_project
 

@@ -15,12 +15,12 @@ import polars as pl
 from dagster.components.core.component_tree import ComponentTree
 
 import ml_platform
-from ml_platform.components.in_process import execute_assets
 from ml_platform.components.opening import Session
+from ml_platform.components.runs.in_process import execute_assets
 from ml_platform.components.settings import CLOCK_FILE
 from ml_platform.core.intervals import day_start
-from ml_platform.pipeline.raw import materialize_raw
-from ml_platform.pipeline.table import materialize_table
+from ml_platform.pipeline.delivery.raw import materialize_raw
+from ml_platform.pipeline.tables.table import materialize_table
 
 _NUMBER = itertools.count()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ml_platform.cli import main
-from ml_platform.components.history import history_folder
+from ml_platform.components.instance.history import history_folder
 from ml_platform_tests.components.landed_shop import DAYS, landed_shop
 from ml_platform_tests.components.webserver import serve
 

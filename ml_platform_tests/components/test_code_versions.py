@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from ml_platform.components import feature_assets, problem_assets, table_assets
+from ml_platform.components.assets import feature_assets, problem_assets, table_assets
 from ml_platform.core import source_code
-from ml_platform.features.definition import definition_hash
-from ml_platform.features.view import Discover, FeatureColumn, FeatureView
-from ml_platform.lake.retention import Retention
+from ml_platform.features.declared.definition import definition_hash
+from ml_platform.features.declared.view import Discover, FeatureColumn, FeatureView
+from ml_platform.lake.retention.rules import Retention
 from ml_platform.pipeline.declared_code import declared_code_version
 from ml_platform.pipeline.layer_code import layer_code
 from ml_platform.project.project import Project
-from ml_platform.tables.contract import Column, Reference, RowRule
-from ml_platform.tables.table import Availability, DailyPartitions, FileSource, Table
+from ml_platform.tables.declared.contract import Column, Reference, RowRule
+from ml_platform.tables.declared.table import Availability, DailyPartitions, FileSource, Table
 from ml_platform.training.problem import Monitor, Problem, RowsSpine
 from ml_platform_tests import flights_like as like
 
@@ -259,12 +259,12 @@ def test_other_code_is_seen_by_all_and_only_where_it_computes(monkeypatch: pytes
     definitions = definition_hash(like.project().view("delays").definitions(("origin",)))
     read = source_code._source
     for module, change, layers in (
-        ("features.sums", "\nADDED = 1\n", {"features", "training"}),
-        ("features.sums", "\n# Said otherwise.\n", set()),
-        ("tables.read_files", "\nADDED = 1\n", {"raw"}),
-        ("models.lightgbm", "\nADDED = 1\n", {"selected", "models"}),
-        ("models.ridge", "\nADDED = 1\n", {"models"}),
-        ("lake.history", "\nADDED = 1\n", set()),
+        ("features.kernels.sums", "\nADDED = 1\n", {"features", "training"}),
+        ("features.kernels.sums", "\n# Said otherwise.\n", set()),
+        ("tables.delivered.read_files", "\nADDED = 1\n", {"raw"}),
+        ("models.trainers.lightgbm", "\nADDED = 1\n", {"selected", "models"}),
+        ("models.trainers.ridge", "\nADDED = 1\n", {"models"}),
+        ("lake.reading.history", "\nADDED = 1\n", set()),
     ):
         monkeypatch.setattr(source_code, "_source", lambda name, m=module, c=change: read(name) + (c if name == m else ""))
         source_code._digest.cache_clear()
@@ -286,9 +286,9 @@ def test_other_code_is_seen_by_all_and_only_where_it_computes(monkeypatch: pytes
         ("registry.promotion", {"champion"}),
         ("monitoring.drift", {"monitoring"}),
         ("monitoring.evidently_report", set()),
-        ("pipeline.hindsight", {"outcomes", "monitoring"}),
+        ("pipeline.scoring.hindsight", {"outcomes", "monitoring"}),
         ("training.labels", {"outcomes", "champion"}),
-        ("lake.history", set()),
+        ("lake.reading.history", set()),
     ],
 )
 def test_what_is_recorded_says_by_which_code(module: str, layers: set[str], monkeypatch: pytest.MonkeyPatch) -> None:

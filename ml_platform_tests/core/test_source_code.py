@@ -9,7 +9,7 @@ import pytest
 
 import ml_platform
 from ml_platform.core import source_code
-from ml_platform.core.source_code import imported, normalised
+from ml_platform.core.source_code import imported, normalised, placeless
 
 PACKAGE = Path(ml_platform.__file__).parent
 SOURCE = '''"""What it does."""
@@ -64,6 +64,29 @@ def _placeholder(docstring: str | None) -> str:
 
 
 def test_imports_are_found_wherever_they_stand() -> None:
-    source = "from ml_platform.tables import table as core, casts\n\ndef f():\n"
-    source += "    from ml_platform.tables.sql import (\n        read_sql,\n    )\n"
-    assert imported(source) == ["tables.table", "tables.casts", "tables.sql"]
+    source = "from ml_platform.tables.declared import table as core, contract\n\ndef f():\n"
+    source += "    from ml_platform.sql.binding import (\n        read_sql,\n    )\n"
+    assert imported(source) == ["tables.declared.table", "tables.declared.contract", "sql.binding"]
+
+
+def test_a_module_that_moves_into_another_room_is_no_other_code() -> None:
+    here = """import re
+from ml_platform.tables.casts import cast_column
+from ml_platform.tables.types import Type, arrow_type
+
+KNOWN = "ml_platform.models.lightgbm:LightGBMTrained"
+WIDTH = 3
+"""
+    there = """import re
+from ml_platform.tables.declared.types import (
+    Type,
+    arrow_type,
+)
+from ml_platform.tables.judged.casts import cast_column
+
+KNOWN = "ml_platform.models.trainers.lightgbm:LightGBMTrained"
+WIDTH = 3
+"""
+    assert placeless(here) == placeless(there)
+    assert placeless(here) != placeless(there.replace("= 3", "= 4"))
+    assert placeless(here) != placeless(there.replace("lightgbm:", "ridge:"))

@@ -15,8 +15,8 @@ import dagster as dg
 import polars as pl
 import yaml
 
-from ml_platform.components.driver import Driver
 from ml_platform.components.opening import Session, open_project
+from ml_platform.components.runs.driver import Driver
 from ml_platform.defs.flights.feeds import land
 from ml_platform.defs.flights.nycflights import Feed, Year, read_year
 

@@ -21,14 +21,14 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from ml_platform.components.driver import Driver
 from ml_platform.components.opening import Session
+from ml_platform.components.runs.driver import Driver
 from ml_platform.core.intervals import day_start, shift_day
 from ml_platform.lake.lake import Lake
-from ml_platform.pipeline.due_rows import waiting_predictions
-from ml_platform.pipeline.monitoring import materialize_monitoring, waiting_monitoring
-from ml_platform.pipeline.outcomes import materialize_outcomes, waiting_outcomes
-from ml_platform.pipeline.predictions import materialize_predictions
+from ml_platform.pipeline.scoring.due_rows import waiting_predictions
+from ml_platform.pipeline.scoring.monitoring import materialize_monitoring, waiting_monitoring
+from ml_platform.pipeline.scoring.outcomes import materialize_outcomes, waiting_outcomes
+from ml_platform.pipeline.scoring.predictions import materialize_predictions
 from ml_platform_tests.defs.small_flights import (
     END,
     PROBLEM,

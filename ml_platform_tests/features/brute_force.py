@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from ml_platform.features.definition import FeatureDefinition
+from ml_platform.features.declared.definition import FeatureDefinition
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # How a row is a member of a window: the rule, and what a planted mistake replaces.

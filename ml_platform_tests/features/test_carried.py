@@ -4,7 +4,7 @@ import pytest
 
 from ml_platform.core.errors import DeclarationError, FeatureError
 from ml_platform.features.carried import carried_view, is_declared
-from ml_platform.features.compiled_view import CompiledView
+from ml_platform.features.declared.compiled_view import CompiledView
 from ml_platform_tests import flights_like as like
 from ml_platform_tests.pipeline.feature_world import world
 

@@ -10,10 +10,10 @@ import pytest
 
 from ml_platform.core.errors import DeclarationError, UnknownNameError
 from ml_platform.features.compile import compile_view
-from ml_platform.features.definition import FeatureDefinition, definition_hash
-from ml_platform.features.functions import FUNCTIONS, find_function, percentile
-from ml_platform.features.view import Discover, FeatureColumn, FeatureView
-from ml_platform_tests.features.declared import ARRIVALS, EVERY_FUNCTION, NUMERIC, TABLES, a_view, definitions_of, hours
+from ml_platform.features.declared.definition import FeatureDefinition, definition_hash
+from ml_platform.features.declared.functions import FUNCTIONS, find_function, percentile
+from ml_platform.features.declared.view import Discover, FeatureColumn, FeatureView
+from ml_platform_tests.features.declared_views import ARRIVALS, EVERY_FUNCTION, NUMERIC, TABLES, a_view, definitions_of, hours
 
 DELAY = FeatureColumn("arr_delay", ("mean",))
 
@@ -196,7 +196,7 @@ def test_an_entity_that_the_view_lacks():
 
 def test_loading_declarations_needs_nothing_heavy():
     code = (
-        "import sys; import ml_platform.features.compile, ml_platform.features.discover;"
+        "import sys; import ml_platform.features.compile, ml_platform.features.declared.discover;"
         "print([m for m in ('polars', 'numpy', 'pandas', 'featuretools', 'pyarrow') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

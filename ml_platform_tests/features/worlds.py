@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 from hypothesis import strategies as st
 
-from ml_platform_tests.features.declared import hours
+from ml_platform_tests.features.declared_views import hours
 
 T0 = datetime(2013, 5, 1, 12, tzinfo=UTC)
 MICRO = timedelta(microseconds=1)

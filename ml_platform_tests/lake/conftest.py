@@ -3,8 +3,8 @@ import uuid
 
 import pytest
 
+from ml_platform.lake.files.store import open_store
 from ml_platform.lake.lake import Lake
-from ml_platform.lake.store import open_store
 from ml_platform_tests.lake import postgres
 
 

@@ -13,7 +13,7 @@ import pytest
 
 import ml_platform.lake
 from ml_platform.core.errors import LakeError, UnknownTableError
-from ml_platform.lake.backup import back_up
+from ml_platform.lake.health.backup import back_up
 from ml_platform.lake.lake import Lake
 from ml_platform_tests.components.shop import write_project
 

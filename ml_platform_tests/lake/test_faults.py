@@ -11,10 +11,10 @@ import pyarrow as pa
 import pytest
 
 from ml_platform.core.errors import LakeError
-from ml_platform.lake import object_store
+from ml_platform.lake.files import object_store
+from ml_platform.lake.files.local_store import LocalStore
 from ml_platform.lake.lake import Lake
-from ml_platform.lake.local_store import LocalStore
-from ml_platform_tests.lake.test_reading import assert_reads
+from ml_platform_tests.lake.reading.test_reading import assert_reads
 
 T, M = "p/tables/a", "p/models/m"
 
@@ -165,7 +165,7 @@ def test_a_file_that_cannot_grow_further_is_taken_back(tmp_path):
     program = """
 import resource, sys
 from ml_platform.lake.lake import Lake
-from ml_platform.lake.local_store import LocalStore
+from ml_platform.lake.files.local_store import LocalStore
 from ml_platform_tests.lake.test_faults import noise
 lake = Lake.open(sys.argv[1])
 lake.publish([lake.stage("p/tables/a", "d1", noise(1))])
@@ -209,10 +209,10 @@ def test_what_does_not_fit_is_said_at_every_door_and_it_goes_on_when_there_is_ro
     program = """
 import resource, sys
 from ml_platform.core.errors import LakeError
-from ml_platform.lake.backup import back_up
-from ml_platform.lake.delta import DeltaCatalog
+from ml_platform.lake.health.backup import back_up
+from ml_platform.lake.exports.delta import DeltaCatalog
 from ml_platform.lake.lake import Lake
-from ml_platform.lake.publication import publish_table
+from ml_platform.lake.exports.publication import publish_table
 from ml_platform_tests.lake.test_faults import T, noise
 
 lake = Lake.open(sys.argv[1] + "/lake")

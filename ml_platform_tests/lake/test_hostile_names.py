@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from ml_platform.core.errors import LakeError
 from ml_platform.core.names import alike_names, free_name, is_pattern, same_name
-from ml_platform.lake import casting
-from ml_platform.lake.duck import connect
 from ml_platform.lake.lake import Lake
-from ml_platform.lake.likeness import compare_rows
+from ml_platform.lake.reading.likeness import compare_rows
+from ml_platform.lake.schemas import casting
+from ml_platform.sql.duck import connect
 from ml_platform_tests.effort import examples
 
 T, DAY = "p/tables/t", "2024-01-01"

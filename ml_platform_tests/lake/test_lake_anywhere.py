@@ -8,11 +8,11 @@ import pyarrow as pa
 import pytest
 
 from ml_platform.core.errors import IntegrityError, LakeError
-from ml_platform.lake.door import open_views
-from ml_platform.lake.duck import connect
 from ml_platform.lake.lake import Lake
+from ml_platform.lake.reading.door import open_views
+from ml_platform.sql.duck import connect
 from ml_platform_tests.lake import writer
-from ml_platform_tests.lake.test_reading import assert_reads
+from ml_platform_tests.lake.reading.test_reading import assert_reads
 
 T, M = "p/tables/a", "p/models/m"
 ROWS = pa.table({"x": [1, 2], "s": ["a", None]})

@@ -14,14 +14,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from ml_platform.core.errors import CollectedError, ConflictError
-from ml_platform.lake import branches, commit_log, leases
-from ml_platform.lake.collecting import GRACE
-from ml_platform.lake.duck import connect
+from ml_platform.lake.branching import branches
 from ml_platform.lake.lake import Lake
-from ml_platform.lake.leases import LEASE
-from ml_platform.lake.ledger_tables import doomed
-from ml_platform.lake.retention import MINIMUM_AGE, Rule
-from ml_platform.lake.scope import Scope
+from ml_platform.lake.ledger import commit_log, leases
+from ml_platform.lake.ledger.leases import LEASE
+from ml_platform.lake.ledger.ledger_tables import doomed
+from ml_platform.lake.ledger.scope import Scope
+from ml_platform.lake.retention.collecting import GRACE
+from ml_platform.lake.retention.rules import MINIMUM_AGE, Rule
+from ml_platform.sql.duck import connect
 from ml_platform_tests.effort import examples
 
 DAY = timedelta(days=1)

@@ -14,9 +14,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from ml_platform.core.intervals import day_start
-from ml_platform.features.definition import FeatureDefinition
+from ml_platform.features.declared.definition import FeatureDefinition
 from ml_platform.lake.lake import Lake
-from ml_platform.lake.version import Version
+from ml_platform.lake.ledger.version import Version
 from ml_platform.registry.pointer import Judgement, to_arrow
 
 DAYS = ("2024-01-01", "2024-01-02")

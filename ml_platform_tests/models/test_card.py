@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 
 from ml_platform.models.card import Card, CardFeature, Source, Split, metric_rows, write_card
-from ml_platform.models.evaluation import evaluate
+from ml_platform.models.figures.evaluation import evaluate
 
 RNG = np.random.default_rng(0)
 LABELS, DAYS = (RNG.random(400) < 0.3).astype(float), np.repeat(np.arange(10), 40)

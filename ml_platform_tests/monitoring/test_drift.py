@@ -3,9 +3,9 @@ import polars as pl
 import pytest
 
 from ml_platform.core.errors import MlPlatformError
-from ml_platform.lake.duck import connect
 from ml_platform.monitoring.drift import compare, shares_of, strictly_drifted
 from ml_platform.monitoring.profile import layout_of, profile_of, profiles_by
+from ml_platform.sql.duck import connect
 
 REFERENCE, WINDOW = 6_000, 900
 WORDS = np.array([f"w{i}" for i in range(300)])

@@ -3,10 +3,10 @@ import polars as pl
 import pytest
 
 from ml_platform.core.errors import EmptySampleError
-from ml_platform.lake.duck import connect
 from ml_platform.monitoring.drift import compare
 from ml_platform.monitoring.evidently_report import evidently_report
 from ml_platform.monitoring.profile import layout_of, profile_of
+from ml_platform.sql.duck import connect
 
 
 def rows(rng, size):

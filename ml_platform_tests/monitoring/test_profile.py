@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml_platform.core.errors import EmptySampleError, MlPlatformError
-from ml_platform.lake.duck import connect
 from ml_platform.monitoring.profile import added, layout_of, profile_of, profiles_by
+from ml_platform.sql.duck import connect
 from ml_platform_tests.effort import examples
 
 # Values from the bins' edges, where a wrong side shows at once.

@@ -12,13 +12,13 @@ import polars as pl
 
 from ml_platform.core.clock import FixedClock
 from ml_platform.lake.lake import Lake
+from ml_platform.pipeline.delivery.raw import materialize_raw
 from ml_platform.pipeline.outcome import CheckOutcome, Outcome
-from ml_platform.pipeline.raw import materialize_raw
-from ml_platform.pipeline.table import materialize_table
+from ml_platform.pipeline.tables.table import materialize_table
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import Project
-from ml_platform.tables.contract import Column, Contract, RowRule
-from ml_platform.tables.table import Availability, DailyPartitions, FileSource, Table
+from ml_platform.tables.declared.contract import Column, Contract, RowRule
+from ml_platform.tables.declared.table import Availability, DailyPartitions, FileSource, Table
 
 DAYS = ("2013-01-05", "2013-01-06", "2013-01-07")
 HEADER = "order_id,customer,amount,ordered_at,paid_at"

@@ -8,11 +8,11 @@ from pathlib import Path
 import polars as pl
 
 from ml_platform.core.intervals import day_start
-from ml_platform.features.view import FeatureColumn, FeatureView
+from ml_platform.features.declared.view import FeatureColumn, FeatureView
 from ml_platform.lake.lake import Lake
-from ml_platform.tables.contract import Column, Contract
-from ml_platform.tables.table import FileSource, Table
-from ml_platform.tables.types import stored_schema
+from ml_platform.tables.declared.contract import Column, Contract
+from ml_platform.tables.declared.table import FileSource, Table
+from ml_platform.tables.declared.types import stored_schema
 from ml_platform_tests import flights_like as like
 
 DAY, HOUR = like.DAY, like.HOUR

@@ -12,19 +12,19 @@ import polars as pl
 
 from ml_platform.core.clock import FixedClock
 from ml_platform.core.intervals import DAY, day_start, shift_day
-from ml_platform.features.view import FeatureView
+from ml_platform.features.declared.view import FeatureView
 from ml_platform.lake.lake import Lake
-from ml_platform.pipeline.feature_table import materialize_features
-from ml_platform.pipeline.model import materialize_model
+from ml_platform.pipeline.delivery.raw import materialize_raw
+from ml_platform.pipeline.feature_tables.feature_table import materialize_features
+from ml_platform.pipeline.models.model import materialize_model
+from ml_platform.pipeline.models.selected import materialize_selected
 from ml_platform.pipeline.outcome import Outcome
-from ml_platform.pipeline.raw import materialize_raw
-from ml_platform.pipeline.selected import materialize_selected
-from ml_platform.pipeline.table import materialize_table
-from ml_platform.pipeline.training_set import materialize_training
+from ml_platform.pipeline.tables.table import materialize_table
+from ml_platform.pipeline.training.training_set import materialize_training
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import Project
-from ml_platform.tables.contract import Column, Contract, Reference
-from ml_platform.tables.table import FileSource, Table
+from ml_platform.tables.declared.contract import Column, Contract, Reference
+from ml_platform.tables.declared.table import FileSource, Table
 from ml_platform.training.problem import Model, Selection
 from ml_platform_tests import flights_like as like
 from ml_platform_tests.once import made_once

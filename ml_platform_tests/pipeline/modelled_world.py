@@ -11,9 +11,9 @@ import polars as pl
 from ml_platform.core.clock import FixedClock
 from ml_platform.core.intervals import day_start
 from ml_platform.lake.lake import Lake
-from ml_platform.pipeline.model import materialize_model
-from ml_platform.pipeline.selected import materialize_selected
-from ml_platform.pipeline.training_set import materialize_training
+from ml_platform.pipeline.models.model import materialize_model
+from ml_platform.pipeline.models.selected import materialize_selected
+from ml_platform.pipeline.training.training_set import materialize_training
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.training.problem import Model, Problem, Selection, Training
 from ml_platform_tests.flights_like import DAY, LATE_ARRIVAL, project, world

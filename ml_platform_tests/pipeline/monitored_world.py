@@ -15,11 +15,11 @@ import polars as pl
 from ml_platform.core.clock import FixedClock
 from ml_platform.core.intervals import day_start, shift_day
 from ml_platform.lake.lake import Lake
-from ml_platform.lake.version import Version
+from ml_platform.lake.ledger.version import Version
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem, Project
-from ml_platform.tables.contract import Column, Contract
-from ml_platform.tables.table import FileSource, Table
+from ml_platform.tables.declared.contract import Column, Contract
+from ml_platform.tables.declared.table import FileSource, Table
 from ml_platform.training.problem import Label, Problem, RowsSpine
 
 PROBLEM = "late"

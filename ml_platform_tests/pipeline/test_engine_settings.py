@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from ml_platform.core.errors import FeatureError
-from ml_platform.features.dask_engine import DaskEngine
-from ml_platform.features.memory import default_memory_limit
-from ml_platform.features.task_engine import LocalEngine
+from ml_platform.features.at_scale.dask_engine import DaskEngine
+from ml_platform.features.at_scale.memory import default_memory_limit
+from ml_platform.features.at_scale.task_engine import LocalEngine
 from ml_platform.pipeline.engine_settings import EngineSettings
 
 

@@ -2,7 +2,7 @@ import base64
 
 from ml_platform.lineage.picture import SHOWN_IN_PLACE
 from ml_platform.pipeline.lineage_report import lineage_metadata
-from ml_platform.pipeline.model import materialize_model
+from ml_platform.pipeline.models.model import materialize_model
 from ml_platform_tests.pipeline.modelled_world import FIRST, PROBLEM, SECOND, modelled
 
 

@@ -1,8 +1,8 @@
 import pytest
 
-from ml_platform.pipeline.monitoring import materialize_monitoring
 from ml_platform.pipeline.remembered import Remembered
-from ml_platform.pipeline.watched import read_watched
+from ml_platform.pipeline.scoring.monitoring import materialize_monitoring
+from ml_platform.pipeline.scoring.watched import read_watched
 from ml_platform_tests.pipeline.monitored_world import PROBLEM, World, days_from
 
 TRAINED = "2013-01-15"

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 
-from ml_platform.lake.retention import Rule
+from ml_platform.lake.retention.rules import Rule
 from ml_platform.pipeline.outcome import Rows
 from ml_platform.pipeline.retention import collect_history, lines_by_kind, report_metadata, summary
 from ml_platform_tests.pipeline.delivered import DAYS, Shop, csv, noon, order, orders

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_platform.core.intervals import DAY, Interval, day_start, shift_day
-from ml_platform.lake.version import DATA, Version
-from ml_platform.pipeline.feature_events import TableHeads
-from ml_platform.tables.table import AVAILABLE_AT, DailyPartitions
+from ml_platform.lake.ledger.version import DATA, Version
+from ml_platform.pipeline.feature_tables.feature_events import TableHeads
+from ml_platform.tables.declared.table import AVAILABLE_AT, DailyPartitions
 from ml_platform_tests.flights_like import ARRIVALS
 from ml_platform_tests.pipeline.feature_world import world
 

@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from ml_platform.pipeline.candidates import candidates_of, read_candidates
+from ml_platform.pipeline.models.candidates import candidates_of, read_candidates
 from ml_platform.project.asked_features import resolve_features
 from ml_platform.project.carried import with_carried
 from ml_platform_tests import flights_like as like

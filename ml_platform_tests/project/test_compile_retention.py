@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from ml_platform.core.errors import UnknownNameError
-from ml_platform.features.view import FeatureColumn, FeatureView
-from ml_platform.lake.retention import FOREVER, Retention, Rule, rule_for
+from ml_platform.features.declared.view import FeatureColumn, FeatureView
+from ml_platform.lake.retention.rules import FOREVER, Retention, Rule, rule_for
 from ml_platform.project.compile import compile_project
 from ml_platform.project.compile_retention import DeclaredRetention, compile_retention
 from ml_platform_tests.pipeline.delivered import ORDERS

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from ml_platform.core.errors import DeclarationError
-from ml_platform.features.window_spec import WindowSpec
+from ml_platform.features.declared.window_spec import WindowSpec
 from ml_platform.project.compile import compile_project
 from ml_platform.project.doubts import doubts
 from ml_platform.project.project import Project
-from ml_platform.tables.table import Availability, DailyPartitions
+from ml_platform.tables.declared.table import Availability, DailyPartitions
 from ml_platform.training.problem import GridSpine, Label, Training
 from ml_platform_tests import flights_like as like
 

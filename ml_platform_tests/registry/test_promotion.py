@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from ml_platform.models.clustered import clustered_error
-from ml_platform.models.ranking import auc_influence
+from ml_platform.models.figures.clustered import clustered_error
+from ml_platform.models.figures.ranking import auc_influence
 from ml_platform.registry.promotion import JudgedRows, decide, decide_first, decide_leaky
 
 

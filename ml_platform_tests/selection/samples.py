@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from ml_platform.models.encoding import learn_features
+from ml_platform.models.trainers.encoding import learn_features
 from ml_platform.selection.sample import Sample, draw_sample
 from ml_platform_tests.models.made_rows import features_of, split_of, training_set
 

@@ -1,7 +1,7 @@
 import numpy as np
 from scipy import stats
 
-from ml_platform.models.encoding import ModelFeature
+from ml_platform.models.trainers.encoding import ModelFeature
 from ml_platform.selection.clusters import cluster_features, rank_correlation
 from ml_platform.selection.sample import Sample
 

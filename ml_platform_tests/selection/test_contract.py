@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ml_platform.models.encoding import ModelFeature
+from ml_platform.models.trainers.encoding import ModelFeature
 from ml_platform.selection.probes import is_probe, plant_probes
 from ml_platform.selection.ranking import QUICK_SELECTORS, SELECTORS
 from ml_platform.selection.sample import Sample

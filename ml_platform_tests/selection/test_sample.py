@@ -44,7 +44,7 @@ def test_features_are_taken_in_the_order_asked_for():
 
 @pytest.mark.parametrize("rows", [FRAME.head(0), FRAME.filter(pl.col("_label") == 1)])
 def test_rows_of_one_class_cannot_be_chosen_from(rows):
-    from ml_platform.models.encoding import learn_features
+    from ml_platform.models.trainers.encoding import learn_features
     from ml_platform.selection.sample import draw_sample
 
     with pytest.raises(EmptySampleError, match="needs rows of both classes"):

@@ -14,7 +14,7 @@ import yaml
 import ml_platform
 from ml_platform.cli import build_parser
 from ml_platform.core.errors import DeclarationError
-from ml_platform.tables.parse import parse_contract
+from ml_platform.tables.declared.parse import parse_contract
 from ml_platform_docs.declarations import fields_of
 from ml_platform_tests.site.blocks import Block, all_blocks, blocks_of, pages
 

@@ -3,9 +3,9 @@ from datetime import date, timedelta
 import pytest
 
 from ml_platform.core.errors import DeclarationError, UnknownNameError
-from ml_platform.tables.contract import Column, Contract
+from ml_platform.tables.declared.contract import Column, Contract
+from ml_platform.tables.declared.table import Availability, DailyPartitions, DerivedPythonSource, FileSource, SqlSource, Table
 from ml_platform.tables.derived import check_derived, plan_derived
-from ml_platform.tables.table import Availability, DailyPartitions, DerivedPythonSource, FileSource, SqlSource, Table
 
 DAYS = DailyPartitions(date(2013, 1, 1))
 FLIGHTS = Table(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from ml_platform.features.engine import compute
+from ml_platform.features.engine.engine import compute
 from ml_platform.project.asked_features import resolve_features
 from ml_platform.training.perturbation import perturbation_check
 from ml_platform.training.spine import CUTOFF, TIME

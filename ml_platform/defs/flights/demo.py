@@ -19,8 +19,8 @@ from ml_platform.core.names import RETRAINED_LAYERS, TABLE_LAYERS, VIEW_LAYERS
 if TYPE_CHECKING:
     import dagster as dg
 
-    from ml_platform.components.driver import Driver
     from ml_platform.components.opening import Session
+    from ml_platform.components.runs.driver import Driver
 
 PROJECT = "flights"
 PROBLEM = "late_arrival"
@@ -108,12 +108,12 @@ def run_demo(
     """
     import dagster as dg
 
-    from ml_platform.components.alone import alone
-    from ml_platform.components.driver import Driver
-    from ml_platform.components.history import history_folder, open_history
+    from ml_platform.components.instance.history import history_folder, open_history
     from ml_platform.components.opening import open_project
+    from ml_platform.components.runs.alone import alone
+    from ml_platform.components.runs.driver import Driver
     from ml_platform.definitions import defs
-    from ml_platform.lake.version import MAIN
+    from ml_platform.lake.ledger.version import MAIN
 
     root = root.resolve()
     session = open_project(root)

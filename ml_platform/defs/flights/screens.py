@@ -62,7 +62,7 @@ def _training_set(session: Session, problem: str) -> Any:
 
 
 def _quality(session: Session, problem: str) -> list[str]:
-    from ml_platform.pipeline.champion import current_champion
+    from ml_platform.pipeline.models.champion import current_champion
 
     champion = current_champion(session.workspace, problem)
     if champion is None:
@@ -79,7 +79,7 @@ def _quality(session: Session, problem: str) -> list[str]:
 
 
 def _verdicts(session: Session, problem: str) -> list[str]:
-    from ml_platform.pipeline.champion import champion_history
+    from ml_platform.pipeline.models.champion import champion_history
 
     history = champion_history(session.workspace, problem)
     more = [f"  and {len(history) - MOST_VERDICTS} earlier ones"] if len(history) > MOST_VERDICTS else []

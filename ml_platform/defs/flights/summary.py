@@ -45,13 +45,13 @@ def built(session: Session) -> list[dict[str, Any]]:
 
 def champion_metrics(session: Session, problem: str) -> list[dict[str, Any]]:
     """Return the champion's metrics on rows that neither selection nor training had seen, beside those of the one it left behind."""
-    from ml_platform.pipeline import worth
+    from ml_platform.pipeline.models import worth
 
     return worth.champion_metrics(session.workspace, problem)
 
 
 def decisions(session: Session, problem: str) -> list[dict[str, Any]]:
     """Return every verdict on a model: promoted, refused or held, newest last."""
-    from ml_platform.pipeline import worth
+    from ml_platform.pipeline.models import worth
 
     return [{name: value for name, value in row.items() if name != "reasons"} for row in worth.verdicts(session.workspace, problem)]

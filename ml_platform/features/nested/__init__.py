@@ -1,0 +1,1 @@
+"""Features of features: trees that Featuretools proposes and the engine computes as of each cutoff."""

@@ -11,15 +11,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ml_platform.features.definition import FeatureDefinition
-from ml_platform.features.engine import TIMES, CodedEvents
-from ml_platform.features.event_columns import EventColumns
+from ml_platform.features.declared.definition import FeatureDefinition
+from ml_platform.features.engine.engine import TIMES, CodedEvents
 from ml_platform.features.nested.frames import ALWAYS, Ints
 from ml_platform.features.nested.pandas_values import POLARS_TYPES, aggregate_by_featuretools, from_pandas, to_pandas
 from ml_platform.features.nested.picked import Picked
 from ml_platform.features.nested.primitives import AGGREGATIONS
 from ml_platform.features.nested.segments import Segments
 from ml_platform.features.nested.tree import Aggregate, Node
+from ml_platform.features.timeline.event_columns import EventColumns
 
 # Longer than any history: the window of "all before the cutoff".
 FOREVER = timedelta(days=1000 * 365)

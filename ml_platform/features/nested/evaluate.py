@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 import polars as pl
 
-from ml_platform.features.definition import CUTOFF
-from ml_platform.features.event_columns import to_micros
+from ml_platform.features.declared.definition import CUTOFF
 from ml_platform.features.nested.aggregates import ROW_FINDERS, Aggregation, Asked, Rows, aggregate_groups, is_fast
 from ml_platform.features.nested.frames import Frame, Ints, Tables, find_rows
 from ml_platform.features.nested.pairs import Pairs, list_pairs
@@ -21,6 +20,7 @@ from ml_platform.features.nested.pandas_values import POLARS_TYPES
 from ml_platform.features.nested.picked import Picked
 from ml_platform.features.nested.transforms import transform
 from ml_platform.features.nested.tree import Aggregate, Column, Direct, Link, Node, Transform, Tree, is_own, row_availability
+from ml_platform.features.timeline.event_columns import to_micros
 
 # So many pairs of a query and a child row are held at a time; each costs about 100 bytes and its share of the inner values.
 PAIR_LIMIT = 2_000_000

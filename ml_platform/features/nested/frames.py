@@ -10,11 +10,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ml_platform.core.errors import FeatureError
-from ml_platform.features.axis import Axis, build_axis
-from ml_platform.features.definition import CUTOFF
-from ml_platform.features.entities import entity_codes
-from ml_platform.features.event_columns import EventColumns, check_columns, to_micros
+from ml_platform.features.declared.definition import CUTOFF
 from ml_platform.features.nested.tree import Link
+from ml_platform.features.timeline.axis import Axis, build_axis
+from ml_platform.features.timeline.entities import entity_codes
+from ml_platform.features.timeline.event_columns import EventColumns, check_columns, to_micros
 
 Ints = NDArray[np.int64]
 # Before every time: what is always known.

@@ -8,8 +8,8 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from ml_platform.features.event_columns import Values
 from ml_platform.features.nested.frames import Ints
+from ml_platform.features.timeline.event_columns import Values
 
 
 class Picked:

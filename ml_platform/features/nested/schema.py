@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
-from ml_platform.features.functions import engine_type
+from ml_platform.features.declared.functions import engine_type
 from ml_platform.features.nested.declaration import SPINE, Discovery, Relationship
 from ml_platform.features.nested.primitives import AGGREGATIONS, TRANSFORMS, refusals, usable
 from ml_platform.features.nested.tree import Column, Link
-from ml_platform.tables.table import Table
-from ml_platform.tables.types import contract_columns
+from ml_platform.tables.declared.table import Table
+from ml_platform.tables.declared.types import contract_columns
 
 # Featuretools' logical type of each engine type, and the pandas type in which it holds each logical type (all others: string).
 LOGICAL_TYPES = {

@@ -14,8 +14,8 @@ from typing import Any
 from ml_platform.core.durations import format_duration
 from ml_platform.core.errors import DeclarationError
 from ml_platform.core.hashing import canonical_json
-from ml_platform.features.definition import FeatureDefinition
-from ml_platform.features.feature_limit import Discovered, whole_features
+from ml_platform.features.declared.definition import FeatureDefinition
+from ml_platform.features.declared.feature_limit import Discovered, whole_features
 from ml_platform.features.nested.schema import Schema, SearchTable
 from ml_platform.features.nested.translate import Joined, Translator, named, raise_refused, slug
 from ml_platform.features.nested.tree import Link, Tree

@@ -9,8 +9,8 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 
-from ml_platform.features.answers import grouped
-from ml_platform.features.definition import FeatureDefinition
+from ml_platform.features.declared.definition import FeatureDefinition
+from ml_platform.features.engine.answers import grouped
 from ml_platform.features.nested.frames import ALWAYS, Ints
 from ml_platform.features.nested.picked import Picked
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
-from ml_platform.features.definition import CUTOFF
-from ml_platform.features.event_columns import to_micros
+from ml_platform.features.declared.definition import CUTOFF
 from ml_platform.features.nested.aggregates import FOREVER
 from ml_platform.features.nested.evaluate import PAIR_LIMIT, Evaluator
 from ml_platform.features.nested.frames import Frame, Ints, Tables, find_rows
 from ml_platform.features.nested.pairs import list_pairs
 from ml_platform.features.nested.tree import Aggregate, Direct, Node, Transform, Tree, children, row_availability
+from ml_platform.features.timeline.event_columns import to_micros
 
 Traced = dict[tuple[str, tuple[str, ...]], set[int]]
 

@@ -13,8 +13,8 @@ from typing import Any
 from ml_platform.core.durations import format_duration
 from ml_platform.core.errors import DeclarationError
 from ml_platform.core.hashing import canonical_json, content_hash
-from ml_platform.features.definition import FeatureDefinition
-from ml_platform.features.explain import sentence
+from ml_platform.features.declared.definition import FeatureDefinition
+from ml_platform.features.declared.explain import sentence
 from ml_platform.features.nested.primitives import AGGREGATIONS, TRANSFORMS, Handling, refusals
 from ml_platform.features.nested.schema import DTYPES, Schema, SearchTable
 from ml_platform.features.nested.tree import (

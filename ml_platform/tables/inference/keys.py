@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from ml_platform.lake.duck import quote_name
+from ml_platform.sql.duck import quote_name
 from ml_platform.tables.inference.words import is_code, is_counted_off, is_id
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from ml_platform.lake.duck import quote_name
+from ml_platform.sql.duck import quote_name
 from ml_platform.tables.inference.words import is_birth, is_later, words_of
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ml_platform.lake.duck import quote_name, quote_text
-from ml_platform.tables.casts import cast_column
-from ml_platform.tables.contract import Column
+from ml_platform.sql.duck import quote_name, quote_text
+from ml_platform.tables.declared.contract import Column
 from ml_platform.tables.inference.words import is_code
+from ml_platform.tables.judged.casts import cast_column
 
 if TYPE_CHECKING:
     import duckdb

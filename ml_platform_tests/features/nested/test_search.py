@@ -13,14 +13,14 @@ import polars as pl
 import pytest
 
 from ml_platform.core.errors import DeclarationError, UnknownNameError
-from ml_platform.features.definition import FeatureDefinition, definition_hash
+from ml_platform.features.declared.definition import FeatureDefinition, definition_hash
 from ml_platform.features.nested.declaration import Discovery, Relationship
 from ml_platform.features.nested.evaluate import evaluate
 from ml_platform.features.nested.schema import compile_schema
 from ml_platform.features.nested.search import discovered
 from ml_platform.features.nested.tree import Aggregate, from_code, walk
-from ml_platform.tables.contract import Column, Contract, Reference
-from ml_platform.tables.table import Availability, FileSource, Table
+from ml_platform.tables.declared.contract import Column, Contract, Reference
+from ml_platform.tables.declared.table import Availability, FileSource, Table
 from ml_platform_tests.features.nested import worlds as w
 
 HOUR = w.HOUR

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_platform.features.definition import FeatureDefinition
+from ml_platform.features.declared.definition import FeatureDefinition
 from ml_platform.features.nested.picked import Picked
 from ml_platform.features.nested.segments import REDUCED, Segments
 

@@ -1,0 +1,1 @@
+"""Commands on the lake: what is stored, tags, retention, erasure, backup, moving and publishing."""

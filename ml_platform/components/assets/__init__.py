@@ -1,0 +1,1 @@
+"""From a compiled project to Dagster assets, their checks, partitions and conditions."""

@@ -1,0 +1,1 @@
+"""What stands in a defs.yaml: Table, FeatureView, Problem, Retention."""

@@ -1,0 +1,79 @@
+"""Progress of runs in this process: what is being made, what it says of itself, and about how long the rest takes."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import dagster as dg
+
+from ml_platform.components.runs.past_cost import past_seconds
+from ml_platform.components.steps.progress import listening
+from ml_platform.core.names import LAYERS
+
+# What an asset takes that has not been run before, in seconds: for itself, and for each of its days. The first steps correct it.
+_USUAL = {
+    "raw": (0.5, 0.015), "tables": (0.5, 0.02), "features": (1.0, 0.03), "training": (4.0, 0.0), "selected": (8.0, 0.0),
+    "models": (5.0, 0.0), "champion": (1.0, 0.0), "predictions": (4.0, 0.3), "outcomes": (1.0, 0.1), "monitoring": (6.0, 0.3),
+}  # fmt: skip
+_AROUND = 1.0
+# Shorter ones need no word of how long.
+_WORTH_TELLING = 4.0
+# Of what steps say no more than a line in so many seconds is passed on.
+_QUIET = 2.0
+
+
+@dataclass
+class Course:
+    """What has been run and what it took, against what it was expected to take.
+
+    ``ahead`` are the seconds that each layer is expected to take; a step takes its layers, and those before them, off.
+    """
+
+    instance: dg.DagsterInstance
+    say: Callable[[str], None]
+    ahead: dict[str, float] = field(default_factory=dict)
+    _expected: float = 0.0
+    _taken: float = 0.0
+    _spoken: float = 0.0
+
+    def expect(self, keys: Sequence[dg.AssetKey], days: int) -> None:
+        """Count assets that are still to be made, of so many days."""
+        for key in keys:
+            layer = key.path[1]
+            self.ahead[layer] = self.ahead.get(layer, 0.0) + self._seconds(key, days)
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Pass on what steps say, but not more than a line a second."""
+        with listening(self._hear):
+            yield
+
+    @contextmanager
+    def step(self, keys: Sequence[dg.AssetKey], days: int, what: str) -> Iterator[None]:
+        """Say what is made now and about how long all takes that is left; learn from how long it took."""
+        expected = _AROUND + sum(self._seconds(key, days) for key in keys)
+        reached = max(LAYERS.index(key.path[1]) for key in keys)
+        after = sum(seconds for layer, seconds in self.ahead.items() if LAYERS.index(layer) > reached)
+        pace = self._taken / self._expected if self._expected else 1.0
+        left = (expected + after) * pace
+        self.say(f"{what}{f'; about {_length(left)} left in all' if left >= _WORTH_TELLING else ''}")
+        self._spoken = began = time.perf_counter()
+        yield
+        self._expected += expected
+        self._taken += time.perf_counter() - began
+
+    def _seconds(self, key: dg.AssetKey, days: int) -> float:
+        known = past_seconds([self.instance], key, max(days, 1))
+        alone, each = _USUAL.get(key.path[1], (1.0, 0.02))
+        return alone + each * days if known is None else max(known, alone / 4)
+
+    def _hear(self, text: str) -> None:
+        now = time.perf_counter()
+        if now - self._spoken >= _QUIET:
+            self._spoken = now
+            self.say(f"  {text}")
+
+
+def _length(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,1 @@
+"""What a team says of its features, checked against its tables, and the definitions that come of it."""

@@ -1,0 +1,1 @@
+"""Views that a team computes itself, in SQL or Python, from only what was available at each refresh."""

@@ -1,0 +1,1 @@
+"""Events as arrays on one axis, and where a window begins and ends on it."""

@@ -1,0 +1,1 @@
+"""Branches as environments, and tags: names for commits that must stay readable."""

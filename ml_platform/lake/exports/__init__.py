@@ -1,0 +1,1 @@
+"""Tables of the lake published for engines that read other formats."""

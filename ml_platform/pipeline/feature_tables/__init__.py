@@ -1,0 +1,1 @@
+"""Feature tables as histories of change points, and features of any spine read from them or computed."""

@@ -1,0 +1,1 @@
+"""The life of a champion: predictions, what came of them, and whether to retrain."""

@@ -1,0 +1,1 @@
+"""What is there, what is missing and what comes next, for tables and for a problem."""

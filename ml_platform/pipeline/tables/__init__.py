@@ -1,0 +1,1 @@
+"""Delivered and derived rows judged and published day by day, and what became of each day."""

@@ -1,0 +1,1 @@
+"""What a declaration says of a table: source, days, columns, rules, and from when each column is known."""

@@ -1,0 +1,94 @@
+"""Small additive profiles: what a partition's version records of its rows, so that a month is the sum of its days."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ml_platform.sql.duck import quote_name
+from ml_platform.tables.declared.contract import Contract
+from ml_platform.tables.declared.types import is_numeric
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+def profile_partitions(
+    con: duckdb.DuckDBPyConnection, relation: str, contract: Contract, times: Sequence[str] = ()
+) -> dict[str, dict[str, Any]]:
+    """Profile the rows of each partition in one pass.
+
+    Parameters
+    ----------
+    con : duckdb.DuckDBPyConnection
+        Where ``relation`` is.
+    relation : str
+        Name of a relation with ``_partition`` and the contract's columns.
+    contract : Contract
+        Its columns are profiled.
+    times : sequence of str
+        Further time columns, of which the first and last value are recorded.
+
+    Returns
+    -------
+    dict of str to dict
+        By partition: ``profile`` (by column: ``rows``, ``nulls``; of numbers also ``sum``, ``sum_squares``, ``min``, ``max`` over values
+        that are there) and ``times`` (by column: first and last as ISO text, or None).
+    """
+    cells: list[str] = []
+    slots: list[tuple[str, str]] = []
+    for column in contract.columns:
+        name = quote_name(column.name)
+        slots.append((column.name, "nulls"))
+        cells.append(f"count(*) - count({name})")
+        if is_numeric(column.type):
+            value = f"CAST({name} AS DOUBLE)"
+            slots += [(column.name, w) for w in ("sum", "sum_squares", "min", "max")]
+            cells += [f"sum({value})", f"sum({value} * {value})", f"min({value})", f"max({value})"]
+    stamps = [*(c.name for c in contract.columns if c.type == "timestamp"), *times]
+    cells += [f"{w}(epoch_us({quote_name(t)}))" for t in stamps for w in ("min", "max")]
+    found = {}
+    for row in con.execute(f"SELECT _partition, count(*), {', '.join(cells)} FROM {relation} GROUP BY _partition").fetchall():
+        profile: dict[str, dict[str, Any]] = {c.name: {"rows": row[1]} for c in contract.columns}
+        for (name, what), value in zip(slots, row[2:], strict=False):
+            profile[name][what] = value
+        ends = row[2 + len(slots) :]
+        found[row[0]] = {"profile": profile, "times": {t: [_iso(ends[2 * n]), _iso(ends[2 * n + 1])] for n, t in enumerate(stamps)}}
+    return found
+
+
+def merge_profiles(profiles: Iterable[Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """Return the profile of all rows from those of their parts (the ``profile`` of several partitions)."""
+    whole: dict[str, dict[str, Any]] = {}
+    for profile in profiles:
+        for name, part in profile.items():
+            so_far = whole.setdefault(name, {})
+            for what, value in part.items():
+                so_far[what] = _merged(what, so_far.get(what), value)
+    return whole
+
+
+def describe_profile(profile: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return one row per column for a reader: rows, share of NULLs, and of numbers mean, standard deviation, least and greatest."""
+    rows = []
+    for name, part in profile.items():
+        there = part["rows"] - part["nulls"]
+        row = {"column": name, "rows": part["rows"], "null_share": part["nulls"] / part["rows"] if part["rows"] else None}
+        if "sum" in part:
+            mean = part["sum"] / there if there else None
+            variance = max(part["sum_squares"] / there - mean * mean, 0.0) if mean is not None else None
+            row |= {"mean": mean, "std": None if variance is None else variance**0.5, "min": part["min"], "max": part["max"]}
+        rows.append(row)
+    return rows
+
+
+def _merged(what: str, left: Any, right: Any) -> Any:
+    if left is None or right is None:
+        return right if left is None else left
+    return {"min": min, "max": max}.get(what, lambda a, b: a + b)(left, right)
+
+
+def _iso(micros: int | None) -> str | None:
+    from ml_platform.core.intervals import from_micros
+
+    return None if micros is None else from_micros(micros).isoformat()

@@ -1,0 +1,253 @@
+import io
+import os
+import pickle
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ml_platform.core.errors import LakeError
+from ml_platform.lake.files.local_store import LocalStore
+from ml_platform.lake.files.object_store import ObjectStore
+from ml_platform.lake.files.store import open_store
+from ml_platform.lake.lake import Lake
+from ml_platform.sql.duck import connect
+
+A = "data/p/tables/a/part=2013-06-01+x/1.parquet"
+
+
+def parquet(table):
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    return sink.getvalue()
+
+
+# The contract: every store keeps it.
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "content", [b"abc", b"", memoryview(b"xabcx")[1:4], pa.py_buffer(b"abc"), bytearray(b"abc")], ids=lambda c: type(c).__name__
+)
+def test_what_was_created_is_read(store, content):
+    store.create(A, content)
+    assert store.read(A) == bytes(content)
+    assert store.sizes([A]) == {A: len(bytes(content))}
+
+
+def test_a_file_is_created_once(store):
+    store.create(A, b"first")
+    for again in (b"second", b"first"):
+        with pytest.raises(LakeError, match=r"cannot write .*/1\.parquet"):
+            store.create(A, again)
+    assert store.read(A) == b"first"
+
+
+def test_of_many_who_create_one_file_one_wins(store):
+    def write(i):
+        try:
+            store.create(A, bytes([i]) * 1000)
+        except LakeError:
+            return None
+        return i
+
+    with ThreadPoolExecutor(8) as pool:
+        won = [i for i in pool.map(write, range(16)) if i is not None]
+    assert len(won) == 1
+    assert store.read(A) == bytes(won) * 1000
+
+
+def test_what_is_not_there_is_said(store):
+    with pytest.raises(FileNotFoundError, match=r"1\.parquet is not there"):
+        store.read(A)
+    store.create(A, b"abc")
+    with pytest.raises(FileNotFoundError, match="is not there"):
+        store.read(f"{A}/below")
+    with pytest.raises(FileNotFoundError, match="is not there"):
+        store.read("data/p/tables/a")
+
+
+@pytest.mark.slow
+def test_sizes_leave_out_what_is_not_there(store):
+    for i in range(40):
+        store.create(f"data/x/{i}", bytes(i))
+    wanted = [f"data/x/{i}" for i in range(50)]
+    assert store.sizes(wanted) == {f"data/x/{i}": i for i in range(40)}
+    assert store.sizes([]) == {}
+    assert store.sizes(["data/none"]) == {}
+
+
+def test_a_deleted_file_is_gone_and_may_be_created_again(store):
+    store.create(A, b"abc")
+    store.create("data/p/tables/b/2", b"abc")
+    store.delete(A)
+    store.delete(A)
+    store.delete("never/there")
+    assert store.sizes([A]) == {}
+    assert [found.path for found in store.list("data")] == ["data/p/tables/b/2"]
+    store.create(A, b"new")
+    assert store.read(A) == b"new"
+
+
+def test_a_listing_is_of_one_folder_and_says_size_and_time(store):
+    before = datetime.now(UTC) - timedelta(minutes=5)
+    for path in (A, "data/p/tables/a/2", "data/p/tables/ab/3", "other/4"):
+        store.create(path, path.encode())
+    found = {file.path: file for file in store.list("data/p/tables/a")}
+    assert set(found) == {A, "data/p/tables/a/2"}
+    assert found[A].bytes == len(A)
+    assert before < found[A].modified < before + timedelta(minutes=10)
+    assert {file.path for file in store.list("data")} == {A, "data/p/tables/a/2", "data/p/tables/ab/3"}
+    assert list(store.list("nothing/here")) == []
+
+
+def test_every_engine_opens_a_location(store):
+    rows = pa.table({"x": [1, 2], "s": ["a", None]})
+    store.create(A, parquet(rows))
+    location = store.location(A)
+    assert pl.scan_parquet(location, hive_partitioning=False, glob=False, **store.polars_options()).collect().to_dicts() == rows.to_pylist()
+    assert pq.ParquetFile(store.source(A)).read().equals(rows)
+    with connect() as con:
+        store.attach(con)
+        store.attach(con)
+        assert con.execute(f"FROM read_parquet('{location}', hive_partitioning = false)").fetchall() == [(1, "a"), (2, None)]
+
+
+def test_settling_what_was_written_changes_nothing(store):
+    store.create(A, b"abc")
+    store.settle(["data/p/tables/a/part=2013-06-01+x", "data/p/tables/a", "data"])
+    assert store.read(A) == b"abc"
+
+
+def test_a_store_is_the_same_for_another_process(store):
+    store.create(A, b"abc")
+    copy = pickle.loads(pickle.dumps(store))  # noqa: S301  our own bytes
+    assert (copy, copy.url, hash(copy)) == (store, store.url, hash(store))
+    assert copy.read(A) == b"abc"
+    program = "import pickle, sys; sys.stdout.buffer.write(pickle.load(sys.stdin.buffer).read(sys.argv[1]))"
+    other = subprocess.run([sys.executable, "-c", program, A], input=pickle.dumps(store), stdout=subprocess.PIPE, check=True)
+    assert other.stdout == b"abc"
+
+
+def test_a_root_is_what_it_is_called(root, store):
+    assert store.url == root
+    assert repr(root) in repr(store) or root in repr(store)
+    assert open_store(f"{root}/") == store
+
+
+# What is special about one of them.
+
+
+def test_a_folder_that_a_deletion_empties_is_removed_up_to_the_root(tmp_path):
+    store = open_store(tmp_path)
+    store.create(A, b"")
+    store.create("data/p/tables/a/2", b"")
+    store.delete(A)
+    assert [path.name for path in (tmp_path / "data/p/tables/a").iterdir()] == ["2"]
+    store.delete("data/p/tables/a/2")
+    assert tmp_path.is_dir()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_that_come_and_go_do_not_disturb_writers(tmp_path):
+    store = LocalStore(tmp_path)
+
+    def come_and_go(name):
+        for i in range(200):
+            store.create(f"data/t/part=d1/{name}-{i}", b"x")
+            store.delete(f"data/t/part=d1/{name}-{i}")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(come_and_go, "abcd"))
+    assert list(store.list("data")) == []
+
+
+@pytest.mark.slow
+def test_nothing_is_opened_before_it_is_used(monkeypatch):
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    assert ObjectStore("s3://nowhere/at/all").url == "s3://nowhere/at/all"
+    program = "import sys; from ml_platform.lake.lake import Lake; from ml_platform.lake.files.store import open_store; "
+    program += "open_store('s3://nowhere'); "
+    program += "print([name for name in ('obstore', 'fsspec', 'pyarrow', 'polars') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_fork_of_a_process_that_used_a_bucket_is_told_so(bucket):
+    program = """
+import os, sys, warnings
+warnings.simplefilter("ignore")
+from ml_platform.lake.files.store import open_store
+store = open_store(sys.argv[1])
+store.create("a", b"abc")
+if os.fork() == 0:
+    try:
+        store.read("a")
+    except Exception as problem:
+        print(type(problem).__name__, problem, flush=True)
+    os._exit(0)
+os.wait()
+print(store.read("a"))
+"""
+    done = subprocess.run([sys.executable, "-c", program, bucket], capture_output=True, text=True, check=True, timeout=100)
+    assert "LakeError The lake at s3://" in done.stdout
+    assert "Start processes with the method 'spawn'" in done.stdout
+    assert done.stdout.endswith("b'abc'\n")
+
+
+@pytest.mark.parametrize(
+    ("root", "says"),
+    [
+        ("", "cannot be the root of a lake: name a folder"),
+        ("a\0b", "cannot be the root of a lake: name a folder"),
+        ("ftp://host/x", "ftp:// is not known"),
+        ("S3://bucket", "S3:// is not known"),
+        ("s3://", "write s3://bucket or s3://bucket/prefix"),
+        ("s3:///prefix", "write s3://bucket or s3://bucket/prefix"),
+        ("s3://Bucket/prefix", "write s3://bucket or s3://bucket/prefix"),
+        ("s3://bucket/a/../b", "write s3://bucket or s3://bucket/prefix"),
+        ("s3://bucket//a", "write s3://bucket or s3://bucket/prefix"),
+        ("s3://bucket/a?region=x", "write s3://bucket or s3://bucket/prefix"),
+        ("s3://bucket/a b", "write s3://bucket or s3://bucket/prefix"),
+    ],
+)
+def test_a_root_that_cannot_be_is_refused(root, says):
+    with pytest.raises(LakeError, match=says):
+        Lake.open(root, ledger="sqlite:////nowhere/ledger.sqlite")
+
+
+def test_a_key_in_a_root_is_refused_and_not_repeated():
+    with pytest.raises(LakeError, match="keys never stand in it") as refused:
+        open_store("s3://AKIA123:verysecret@bucket/prefix")
+    assert "secret" not in str(refused.value).lower().replace("aws_secret_access_key", "")
+
+
+def test_a_file_is_no_root(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(LakeError, match="is a file and cannot be the root of a lake"):
+        Lake.open(tmp_path / "file")
+
+
+def test_a_folder_may_be_written_as_a_url(tmp_path):
+    assert open_store(f"file://{tmp_path}/with%20space") == LocalStore(tmp_path / "with space")
+
+
+def test_a_ledger_of_a_bucket_must_be_named(tmp_path):
+    with pytest.raises(LakeError, match="lies in an object store, which cannot hold its ledger"):
+        Lake.open("s3://bucket/prefix")
+    with pytest.raises(LakeError, match=r"lives in SQLite or PostgreSQL, not in 'mysql'"):
+        Lake.open("s3://bucket/prefix", ledger="mysql://me:secret@host/db")
+    lake = Lake.open("s3://bucket/prefix", ledger=f"sqlite:///{tmp_path}/ledger.sqlite")
+    with pytest.raises(LakeError, match=r"lake at s3://bucket/prefix is no local folder"):
+        lake.root  # noqa: B018  the property answers with an error
+    assert lake.head() == 0
+    assert not (tmp_path / "ledger.sqlite").exists()
+    lake.create_branch("dev")
+    assert (tmp_path / "ledger.sqlite").is_file()
