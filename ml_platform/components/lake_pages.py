@@ -14,15 +14,19 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from uuid import uuid4
 
-from dagster._core.storage.compute_log_manager import CapturedLogContext
-from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
-
+from ml_platform.components.dagster_internals import CapturedLogContext, LocalComputeLogManager, redirect_to_file
 from ml_platform.core.errors import MlPlatformError
 from ml_platform.pipeline.outcome import Page
+
+if not TYPE_CHECKING and LocalComputeLogManager is None:
+    raise ImportError(
+        "The logs that dagster.yaml asks for are Dagster's own local ones with the lake's pages beside them, and this Dagster has those "
+        "elsewhere. Leave `compute_logs` out of dagster.yaml: logs are kept all the same, and pages are opened with ml-platform show."
+    )
 
 # The first part of the address after /logs/: no run is called so.
 PLACE = "lake"
@@ -46,7 +50,7 @@ class LakePages(LocalComputeLogManager):
     @contextmanager
     def capture_logs(self, log_key: Sequence[str]) -> Iterator[CapturedLogContext]:
         """Keep what is printed meanwhile in the files of a log."""
-        redirect = None if self.shows_at_once else _redirect_to_file()
+        redirect = None if self.shows_at_once else redirect_to_file()
         if redirect is None:
             with super().capture_logs(log_key) as context:
                 yield context
@@ -84,15 +88,6 @@ class LakePages(LocalComputeLogManager):
             part.write_bytes(page)
             os.replace(part, path)
         return str(path)
-
-
-def _redirect_to_file() -> Any:
-    """Return Dagster's own way of leading a stream into a file; None under a Dagster that has it elsewhere."""
-    try:
-        from dagster._core.execution.compute_logs import redirect_to_file
-    except ImportError:
-        return None
-    return redirect_to_file
 
 
 def link(instance: Any, page: Page) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from ml_platform.components.assets.policies import with_freshness
+from ml_platform.components.dagster_internals import components_below
 from ml_platform.components.resources.resource import resources_at
 from ml_platform.components.words.invalid_declarations import InvalidDeclarationsError
 from ml_platform.core.errors import DeclarationError, Faults, MlPlatformError
@@ -78,14 +79,10 @@ def declared_below(tree: dg.ComponentTree) -> "dict[str, list[Declared]]":
     from ml_platform.components.words.declared import Declared
 
     declared: dict[str, list[Declared]] = {}
-    # Public look-up gives components without their place, which those built in Python do not know themselves.
-    for location, declaration in tree._component_decl_tree().items():
-        if isinstance(declaration.component_type, type) and issubclass(declaration.component_type, Declared):
-            component = tree.load_component(location)
-            if isinstance(component, Declared):
-                path = Path(getattr(location, "file_path", tree.defs_module_path))
-                component.stand_in(path if path.is_dir() else path.parent)
-                declared.setdefault(project_name(component.folder, tree), []).append(component)
+    for location, component in components_below(tree, Declared):
+        path = Path(getattr(location, "file_path", tree.defs_module_path))
+        component.stand_in(path if path.is_dir() else path.parent)
+        declared.setdefault(project_name(component.folder, tree), []).append(component)
     return declared
 
 

@@ -4,8 +4,8 @@ from collections.abc import Collection, Sequence
 from datetime import date
 
 import dagster as dg
-from dagster._core.storage.tags import EXTERNALLY_MANAGED_ASSETS_TAG
 
+from ml_platform.components.dagster_internals import DEFERS_EVENTS_TAG, RANGE_END_TAG, RANGE_START_TAG
 from ml_platform.core.intervals import shift_day
 
 # Tag of a run over days of which not all have landed: its assets speak only of those that have.
@@ -49,8 +49,8 @@ def request_days(keys: Sequence[dg.AssetKey], first: str, last: str, *, only_lan
     """Return the one run that makes assets for a stretch of days; ``only_landed``: for those that have landed."""
     if first == last:
         return dg.RunRequest(asset_selection=list(keys), partition_key=first)
-    tags = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
+    tags = {RANGE_START_TAG: first, RANGE_END_TAG: last}
     if only_landed:
         # The assets tell of the days that they make: Dagster need not announce every day of the calendar beforehand.
-        tags |= {EXTERNALLY_MANAGED_ASSETS_TAG: "true", ONLY_LANDED: "true"}
+        tags |= {DEFERS_EVENTS_TAG: "true", ONLY_LANDED: "true"}
     return dg.RunRequest(asset_selection=list(keys), tags=tags)

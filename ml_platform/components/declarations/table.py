@@ -5,9 +5,9 @@ from datetime import date, datetime, timedelta
 from typing import Annotated, Any, ClassVar, get_args
 
 import dagster as dg
-from dagster_shared.yaml_utils import parse_yaml_with_source_position
 from pydantic import Field
 
+from ml_platform.components.dagster_internals import positions_in
 from ml_platform.components.declarations.table_parts import PartitionsModel, SourceModel, check_for_files, how_to_read
 from ml_platform.components.project_definitions import definitions_of
 from ml_platform.components.words.declared import Declared
@@ -180,7 +180,7 @@ class Table(Declared):
         place = shown_path(path)
         words = read_yaml(text, place)
         self._check_key(words, place, where)
-        lines = SourceLines(parse_yaml_with_source_position(text, str(path)).source_position_tree, ())
+        lines = SourceLines(positions_in(text, str(path)), ())
         try:
             return parse_contract(words, key=tuple(self.key), where="")
         except DeclarationError as problem:

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import dagster as dg
-from dagster._core.definitions.data_version import CODE_VERSION_TAG
-from dagster._core.storage.tags import BACKFILL_ID_TAG
 
+from ml_platform.components.dagster_internals import BACKFILL_TAG, CODE_VERSION_TAG
 from ml_platform.components.events.version_events import VERSION_METADATA
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def known_already(
         Dagster shows as failed is told anew, or it would stay red.
     """
     again = {one.partition: one.version.id for one in done if one.version is not None and one.version.reused}
-    if not again or BACKFILL_ID_TAG in context.run.tags:
+    if not again or BACKFILL_TAG in context.run.tags:
         return set()
     for day in _shown_as_failed(context, key):
         again.pop(day, None)

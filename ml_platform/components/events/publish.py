@@ -11,9 +11,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import dagster as dg
-from dagster._core.definitions.data_version import DATA_VERSION_TAG, DEFAULT_DATA_VERSION
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_START_TAG, EXTERNALLY_MANAGED_ASSETS_TAG
 
+from ml_platform.components.dagster_internals import DATA_VERSION_TAG, DEFERS_EVENTS_TAG, RANGE_START_TAG, asset_layer, inputs_read
 from ml_platform.components.events.known_events import known_already
 from ml_platform.components.events.shown_result import ShownResult
 from ml_platform.components.events.shown_table import ON_A_CHECK, ON_AN_ASSET, long_last, table_value
@@ -94,8 +93,8 @@ def _materialized(
     seconds: float,
 ) -> Iterator[Any]:
     """Tell Dagster of the partitions that are new to it, and that the step is done: what stands on it in this run is run in any case."""
-    ranged = ASSET_PARTITION_RANGE_START_TAG in context.run.tags and outcome.partitions[0].partition is not None
-    deferred = context.run.tags.get(EXTERNALLY_MANAGED_ASSETS_TAG) == "true"
+    ranged = RANGE_START_TAG in context.run.tags and outcome.partitions[0].partition is not None
+    deferred = context.run.tags.get(DEFERS_EVENTS_TAG) == "true"
     shown = shown_metadata(context.instance, outcome)
     if new and not ranged and not deferred:
         yield dg.MaterializeResult(
@@ -256,24 +255,18 @@ def _data_version(partition: PartitionOutcome, plan: Told) -> str:
 
 def _inputs_read(context: dg.AssetExecutionContext, plan: Told) -> dict[dg.AssetKey, tuple[str, int | None]]:
     """Return what Dagster itself would write beside a result: per upstream asset its data version and newest event, as the step began."""
-    step = context.get_step_execution_context()
-    found: dict[dg.AssetKey, tuple[str, int | None]] = {}
-    for key in step.job_def.asset_layer.get(plan.key).parent_keys:
-        info = step.maybe_fetch_and_get_input_asset_version_info(key)
-        version = DEFAULT_DATA_VERSION if info is None or info.data_version is None else info.data_version
-        found[key] = (version.value, None if info is None else info.storage_id)
-    return found
+    return inputs_read(context, sorted(asset_layer(context).get(plan.key).parent_keys))
 
 
 @contextmanager
 def _reported_by_the_asset(context: dg.AssetExecutionContext) -> Iterator[None]:
     tags = cast(dict[str, str], context.run.tags)
-    before = tags.get(EXTERNALLY_MANAGED_ASSETS_TAG)
-    tags[EXTERNALLY_MANAGED_ASSETS_TAG] = "true"
+    before = tags.get(DEFERS_EVENTS_TAG)
+    tags[DEFERS_EVENTS_TAG] = "true"
     try:
         yield
     finally:
         if before is None:
-            tags.pop(EXTERNALLY_MANAGED_ASSETS_TAG, None)
+            tags.pop(DEFERS_EVENTS_TAG, None)
         else:
-            tags[EXTERNALLY_MANAGED_ASSETS_TAG] = before
+            tags[DEFERS_EVENTS_TAG] = before

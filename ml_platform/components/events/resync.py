@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from dagster._core.definitions.data_version import DATA_VERSION_TAG, DEFAULT_DATA_VERSION, extract_data_version_from_entry
 
+from ml_platform.components.dagster_internals import DATA_VERSION_TAG, newest_events
 from ml_platform.components.events.version_events import POINTER_METADATA, POINTER_VERSION, version_metadata, version_tags
 
 if TYPE_CHECKING:
@@ -141,14 +141,7 @@ class Resync:
 
     def _newest(self, key: dg.AssetKey) -> dict[dg.AssetKey, tuple[str, int | None]]:
         """Return data version and storage id of the newest event of each upstream asset."""
-        parents = list(self._graph.get(key).parent_keys)
-        newest: dict[dg.AssetKey, tuple[str, int | None]] = dict.fromkeys(parents, (DEFAULT_DATA_VERSION.value, None))
-        for record in self.instance.get_asset_records(parents) if parents else ():
-            last = record.asset_entry.last_materialization_record
-            if last is not None:
-                version = extract_data_version_from_entry(last.event_log_entry) or DEFAULT_DATA_VERSION
-                newest[record.asset_entry.asset_key] = (version.value, last.storage_id)
-        return newest
+        return newest_events(self.instance, list(self._graph.get(key).parent_keys))
 
     def _inputs(
         self, contents: "Iterable[InputContent]", newest: Mapping[dg.AssetKey, tuple[str, int | None]]

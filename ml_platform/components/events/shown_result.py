@@ -3,11 +3,8 @@
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.asset_checks.asset_check_evaluation import (
-    AssetCheckEvaluation,
-    AssetCheckEvaluationTargetMaterializationData,
-)
-from dagster_shared.record import copy
+
+from ml_platform.components.dagster_internals import tied_to
 
 
 class ShownResult(dg.AssetCheckResult):
@@ -17,16 +14,10 @@ class ShownResult(dg.AssetCheckResult):
     whole asset: the verdict on a stopped day, or on one that was found unchanged, would be shown as "not evaluated".
     """
 
-    def to_asset_check_evaluation(self, step_context: Any) -> AssetCheckEvaluation:
+    def to_asset_check_evaluation(self, step_context: Any) -> Any:
         """Return the verdict, tied to the newest materialization of the asset."""
         evaluation = super().to_asset_check_evaluation(step_context)
         if evaluation.partition is not None:
             return evaluation
         records = step_context.instance.fetch_materializations(dg.AssetRecordsFilter(evaluation.asset_key), limit=1).records
-        target = records[0] if records else None
-        if target is None:
-            return copy(evaluation, target_materialization_data=None)
-        newest = AssetCheckEvaluationTargetMaterializationData(
-            run_id=target.run_id, storage_id=target.storage_id, timestamp=target.timestamp
-        )
-        return copy(evaluation, target_materialization_data=newest)
+        return tied_to(evaluation, records[0] if records else None)

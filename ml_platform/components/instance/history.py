@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from ml_platform.components.dagster_internals import LOCAL_ARTIFACTS
 from ml_platform.components.instance.branch_guard import check_history
 from ml_platform.core.errors import MlPlatformError
 from ml_platform.lake.ledger.version import MAIN
@@ -16,7 +17,7 @@ from ml_platform.lake.ledger.version import MAIN
 HOME = "DAGSTER_HOME"
 # What Dagster keeps in files beside its database: module, class, and the folder in a branch's home.
 _OWN_FILES = {
-    "local_artifact_storage": ("dagster._core.storage.root", "LocalArtifactStorage", ""),
+    "local_artifact_storage": (*LOCAL_ARTIFACTS, ""),
     "compute_logs": ("ml_platform.components.lake_pages", "LakePages", "compute_logs"),
 }
 

@@ -8,27 +8,21 @@ import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-try:
-    from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
-except ImportError as error:
-    raise ImportError(
-        f"The history that dagster.yaml asks for is Dagster's own SQLite storage with connections that are kept, and this Dagster has it "
-        f"elsewhere ({error}). Write `storage: {{sqlite: {{base_dir: ...}}}}` in place of `storage: {{custom: ...}}`, with the same folder."
-    ) from error
+from ml_platform.components.dagster_internals import (
+    INDEX_SHARD_NAME,
+    DagsterSqliteStorage,
+    SqliteEventLogStorage,
+    SqliteRunStorage,
+    SqliteScheduleStorage,
+    names_of,
+)
 
-NOT_FOUND: tuple[str, ...] = ()
-if TYPE_CHECKING:
-    from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
-    from dagster._core.storage.runs import SqliteRunStorage
-    from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
-else:
-    try:
-        from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
-        from dagster._core.storage.runs import SqliteRunStorage
-        from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
-    except ImportError as error:
-        NOT_FOUND = (str(error),)
-        INDEX_SHARD_NAME, SqliteEventLogStorage, SqliteRunStorage, SqliteScheduleStorage = "", object, object, object
+if not TYPE_CHECKING and DagsterSqliteStorage is None:
+    raise ImportError(
+        "The history that dagster.yaml asks for is Dagster's own SQLite storage with connections that are kept, and this Dagster has it "
+        "elsewhere. Write `storage: {sqlite: {base_dir: ...}}` in place of `storage: {custom: ...}`, with the same folder."
+    )
+NOT_FOUND = tuple(names_of(storage_only=True))
 
 __all__ = [
     "INDEX_SHARD_NAME",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from ml_platform.components.dagster_internals import asset_layer
 from ml_platform.components.events.publish import publish
 from ml_platform.components.steps.step import Opener, begin_step
 from ml_platform.components.steps.step_failure import step_failure
@@ -62,7 +63,7 @@ def input_versions(context: dg.AssetExecutionContext, lake: "Lake", key: dg.Asse
 
     A dependency that the lake has no table of (a file, a database, somebody else's asset) cannot be recorded.
     """
-    layer = context.get_step_execution_context().job_def.asset_layer
+    layer = asset_layer(context)
     known = set(lake.tables())
     found: list[Version] = []
     for parent in sorted(layer.get(key).parent_keys):
@@ -87,7 +88,7 @@ def _upstream_partitions(
 
 def _told(context: dg.AssetExecutionContext) -> _Handwritten:
     key = context.asset_key
-    return _Handwritten(key, context.get_step_execution_context().job_def.asset_layer.get(key).code_version)
+    return _Handwritten(key, asset_layer(context).get(key).code_version)
 
 
 def _parts(context: dg.AssetExecutionContext, key: dg.AssetKey, rows: Any) -> dict[str | None, Any]:

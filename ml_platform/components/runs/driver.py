@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.asset_daemon_cursor import AssetDaemonCursor
-from dagster_shared.serdes import deserialize_value, serialize_value
 
+from ml_platform.components.dagster_internals import cursor_as_text, cursor_from_text
 from ml_platform.components.runs.runs import DRIVEN, Runs, by_stretch, days_of, own_tags
 from ml_platform.core.errors import MlPlatformError
 
@@ -43,7 +42,7 @@ class Driver(Runs):
         if self.state is not None and self.state.is_file():
             kept = json.loads(self.state.read_text(encoding="utf-8"))
             self._cursors = kept["sensors"]
-            self._automation = deserialize_value(kept["automation"], AssetDaemonCursor) if kept["automation"] else None
+            self._automation = cursor_from_text(kept["automation"])
         self._left = list(self._broken_off()) if self.is_settled else []
 
     @property
@@ -91,7 +90,7 @@ class Driver(Runs):
             return
         self.state.parent.mkdir(parents=True, exist_ok=True)
         written = self.state.with_suffix(".new")
-        automation = serialize_value(self._automation) if self._automation is not None else None
+        automation = cursor_as_text(self._automation)
         written.write_text(json.dumps({"sensors": self._cursors, "automation": automation}), encoding="utf-8")
         os.replace(written, self.state)
 

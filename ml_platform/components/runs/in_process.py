@@ -5,8 +5,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import dagster as dg
-from dagster._core.storage.tags import EXTERNALLY_MANAGED_ASSETS_TAG
 
+from ml_platform.components.dagster_internals import DEFERS_EVENTS_TAG, RANGE_END_TAG, RANGE_START_TAG
 from ml_platform.core.errors import MlPlatformError, did_you_mean
 
 # The console has our own lines; every event is in the instance.
@@ -32,8 +32,8 @@ def execute_assets(
     if len(days) == 1:
         chosen["partition_key"] = days[0]
     elif days:
-        extra |= {"dagster/asset_partition_range_start": days[0], "dagster/asset_partition_range_end": days[-1]}
-        extra |= {EXTERNALLY_MANAGED_ASSETS_TAG: "true"} if all_ours else {}
+        extra |= {RANGE_START_TAG: days[0], RANGE_END_TAG: days[-1]}
+        extra |= {DEFERS_EVENTS_TAG: "true"} if all_ours else {}
     return job.execute_in_process(
         instance=instance, asset_selection=list(keys), tags=extra, raise_on_error=False, run_config=QUIET, **chosen
     )

@@ -6,8 +6,8 @@ from typing import Any
 
 import dagster as dg
 from dagster import DagsterExecutionInterruptedError
-from dagster._core.storage.tags import PARTITION_NAME_TAG
 
+from ml_platform.components.dagster_internals import PARTITION_TAG, RANGE_END_TAG, RANGE_START_TAG
 from ml_platform.components.instance.branch_guard import check_history
 from ml_platform.components.lake_pages import LakePages
 from ml_platform.components.runs.in_process import QUIET, execute_assets, keep_subsets
@@ -102,8 +102,8 @@ def by_stretch(keys: Sequence[dg.AssetKey], days: Sequence[str]) -> Iterable[tup
 
 def days_of(asked: dg.RunRequest | dg.DagsterRun) -> list[str]:
     """Return the consecutive days that a request or a run is for; none for assets without partitions."""
-    day = asked.partition_key if isinstance(asked, dg.RunRequest) else asked.tags.get(PARTITION_NAME_TAG)
-    first, last = (asked.tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end"))
+    day = asked.partition_key if isinstance(asked, dg.RunRequest) else asked.tags.get(PARTITION_TAG)
+    first, last = (asked.tags.get(tag) for tag in (RANGE_START_TAG, RANGE_END_TAG))
     return [day] if day else list(_days(first, last))
 
 

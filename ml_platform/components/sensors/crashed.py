@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
-from dagster._core.storage.tags import PARTITION_NAME_TAG, SENSOR_NAME_TAG, WILL_RETRY_TAG
+
+from ml_platform.components.dagster_internals import PARTITION_TAG, RANGE_END_TAG, RANGE_START_TAG, SENSOR_TAG, WILL_RETRY_TAG
 
 AGAIN = "ml_platform/asked_again"
 MOST = 3
 # A tick looks at no more of a sensor's failed runs: what crashed long before them waits for somebody to look.
 _NEWEST, _NO_OLDER = 20, timedelta(days=2)
-_PARTITIONS = (PARTITION_NAME_TAG, "dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+_PARTITIONS = (PARTITION_TAG, RANGE_START_TAG, RANGE_END_TAG)
 
 
 def ask_again(
@@ -44,7 +45,7 @@ def ask_again(
     """
     instance = context.instance
     since = datetime.now(UTC) - _NO_OLDER
-    asked = dg.RunsFilter(tags={SENSOR_NAME_TAG: sensor}, statuses=[dg.DagsterRunStatus.FAILURE], created_after=since)
+    asked = dg.RunsFilter(tags={SENSOR_TAG: sensor}, statuses=[dg.DagsterRunStatus.FAILURE], created_after=since)
     requests = []
     for run in instance.get_runs(asked, limit=_NEWEST):
         again = int(run.tags.get(AGAIN, "0")) + 1
@@ -58,7 +59,7 @@ def ask_again(
                 # The same tick twice asks once.
                 run_key=f"{run.run_id}/{again}",
                 asset_selection=sorted(run.asset_selection or ()),
-                partition_key=run.tags.get(PARTITION_NAME_TAG),
+                partition_key=run.tags.get(PARTITION_TAG),
                 tags={**kept, AGAIN: str(again)},
             )
         )
@@ -68,7 +69,7 @@ def ask_again(
 
 def _makes(request: dg.RunRequest, run: dg.DagsterRun) -> bool:
     """Tell whether a run that is asked for makes all that another was to make."""
-    (first, last), (run_first, run_last) = _ends(request.tags, request.partition_key), _ends(run.tags, run.tags.get(PARTITION_NAME_TAG))
+    (first, last), (run_first, run_last) = _ends(request.tags, request.partition_key), _ends(run.tags, run.tags.get(PARTITION_TAG))
     return (run.asset_selection or set()) <= set(request.asset_selection or ()) and first <= run_first and run_last <= last
 
 

@@ -3,25 +3,16 @@
 import logging
 import os
 from functools import cache
-from typing import Any
 
 from dagster.components.core.component_tree import ComponentTreeException
 
+from ml_platform.components.dagster_internals import DagsterUserCodeProcessError, told_error
 from ml_platform.core.errors import DeclarationError
-
-try:
-    # Dagster shows an error that was told by another process as that process told it. Private, so it may be gone one day: then our
-    # message stands in a traceback, as that of any error does.
-    from dagster._core.errors import DagsterUserCodeProcessError as ToldError
-    from dagster_shared.error import SerializableErrorInfo
-except ImportError:
-    ToldError: Any = Exception
-    SerializableErrorInfo: Any = None
 
 TRACEBACK = "ML_PLATFORM_TRACEBACK"
 
 
-class InvalidDeclarationsError(DeclarationError, ComponentTreeException, ToldError):
+class InvalidDeclarationsError(DeclarationError, ComponentTreeException, DagsterUserCodeProcessError):
     """What is wrong with the declarations of a code location, in one message.
 
     To an error that is not of its own kind Dagster adds a drawing of all components, which marks the one that happened to be built, and
@@ -29,13 +20,14 @@ class InvalidDeclarationsError(DeclarationError, ComponentTreeException, ToldErr
     """
 
     def __init__(self, message: str) -> None:
-        if SerializableErrorInfo is None:
+        told = told_error(message, type(self).__name__)
+        if told is None:
             super().__init__(message)
             return
-        if not wants_traceback():
+        if wants_traceback():
+            told = {key: [] for key in told}
+        else:
             _only_the_message()
-        shown = SerializableErrorInfo(message=f"{message}\n", stack=[], cls_name=type(self).__name__)
-        told: dict[str, Any] = {"user_code_process_error_infos": [] if wants_traceback() else [shown]}
         super().__init__(message, **told)
 
 

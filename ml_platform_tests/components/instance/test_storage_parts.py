@@ -29,7 +29,7 @@ STOCK = [
     "dagster._core.storage.schedules.sqlite.sqlite_schedule_storage",
     "dagster._core.storage.sqlite_storage",
 ]
-OURS = ["ml_platform.components.instance.storage_parts", LocalStorage.__module__]
+OURS = ["ml_platform.components.dagster_internals", "ml_platform.components.instance.storage_parts", LocalStorage.__module__]
 KEY = dg.AssetKey("told")
 DAYS = ["2024-01-02", "2024-01-03"]
 
