@@ -11,10 +11,10 @@ import polars as pl
 from ml_platform.audit.explained_value import Why, WhyRow
 from ml_platform.core.intervals import BEGINNING, Interval, from_micros
 from ml_platform.features.declared.definition import CUTOFF, FeatureDefinition
+from ml_platform.features.declared.edges import BEFORE, entering
 from ml_platform.features.nested.frames import Tables
 from ml_platform.features.nested.trace import trace
 from ml_platform.features.nested.tree import from_code, read_columns
-from ml_platform.features.timeline.axis import MICROSECOND
 from ml_platform.pipeline.feature_tables.feature_events import heads_of, read_rows
 from ml_platform.pipeline.workspace import Workspace
 
@@ -67,7 +67,7 @@ def explain_nested(
             version = versions[name][row.get(_PARTITION)]
             when = from_micros(int(micros)) if known_by else None
             values = {c: row[c] for c in shown}
-            counts = None if when is None else when + MICROSECOND
+            counts = from_micros(entering(BEFORE).refresh(int(micros))) if known_by else None
             kept = (row.get("_file"), row.get("_row"), version.partition, version.id, version.commit)
             rows.append(WhyRow(name, values, when, counts, *kept))
     return Why(definition, dict(entity), cutoff, cutoff, None, value, tuple(rows), 0, ())

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from ml_platform.audit.explained_value import Why, WhyRow
@@ -15,10 +14,10 @@ from ml_platform.audit.spine_row import spine_row
 from ml_platform.core.errors import UnknownNameError, did_you_mean
 from ml_platform.core.intervals import BEGINNING, DAY, Interval, from_micros
 from ml_platform.core.intervals import to_micros as micros_of
+from ml_platform.features.declared import edges
 from ml_platform.features.declared.definition import CUTOFF, ORDERED, FeatureDefinition
 from ml_platform.features.declared.inputs import request_columns
-from ml_platform.features.declared.window_spec import FOREVER
-from ml_platform.features.timeline.axis import MICROSECOND, ceil_to_grid, floor_to_grid
+from ml_platform.features.declared.window_spec import FOREVER, WindowSpec
 from ml_platform.features.timeline.event_columns import EventColumns
 from ml_platform.lake.ledger.version import Version
 from ml_platform.pipeline.feature_tables.feature_events import heads_of, read_events
@@ -107,7 +106,7 @@ def explain_value(
         from ml_platform.audit.why_expression import explain_expression
 
         return explain_expression(workspace, definition, entity, cutoff, at=at, explain=explain_value)
-    refreshed = from_micros(int(floor_to_grid(np.array([micros_of(cutoff - definition.lag)]), definition.refresh)[0]))
+    refreshed = from_micros(edges.refreshed(micros_of(cutoff), definition.refresh, definition.lag))
     spine = pl.DataFrame({**{k: [entity[k]] for k in definition.entity}, CUTOFF: [cutoff]})
     values, _ = features_at(workspace, spine, [definition], at=at, reached=Reached())
     if definition.kind == "nested":
@@ -158,9 +157,8 @@ class _Shown:
 
 def _bounds(definition: FeatureDefinition, refreshed: datetime, back: timedelta | None) -> tuple[datetime | None, datetime]:
     """Return the first time that is looked back to (None: the beginning), and the first that is too late."""
-    if definition.kind != "window":
-        return None if back is None else refreshed - back, refreshed
-    first, after = definition.span.bounds(micros_of(refreshed))
+    span = definition.span if definition.kind == "window" else WindowSpec(back)
+    first, after = edges.bounds(span, micros_of(refreshed))
     return None if first is None else from_micros(first), from_micros(after)
 
 
@@ -184,7 +182,7 @@ def _tables(workspace: Workspace, definition: FeatureDefinition) -> list[tuple[T
     """Return the tables behind a feature, each with how far back it is read (None: for ever)."""
     if definition.kind == "handmade":
         return [(workspace.project.table(name), back) for name, back in definition.reads]
-    return [(workspace.project.table(definition.table), definition.span.reach if definition.kind == "window" else None)]
+    return [(workspace.project.table(definition.table), edges.reach(definition.span) if definition.kind == "window" else None)]
 
 
 def _read(workspace: Workspace, table: Table, definition: FeatureDefinition, interval: Interval, at: int) -> tuple[pl.DataFrame, _Shown]:
@@ -215,7 +213,8 @@ def _read(workspace: Workspace, table: Table, definition: FeatureDefinition, int
 def _as_handed(rows: pl.DataFrame, table: Table, refreshed: datetime) -> pl.DataFrame:
     """Hide what was in the rows but not known yet, as it is hidden from the view's code."""
     known_at = {c: known for c in table.contract.column_names if (known := table.available_at_column(c)) is not None}
-    return rows.with_columns(pl.when(pl.col(known) < refreshed).then(pl.col(c)).alias(c) for c, known in known_at.items())
+    seen = from_micros(edges.bounds(edges.BEFORE, micros_of(refreshed))[1])
+    return rows.with_columns(pl.when(pl.col(known) < seen).then(pl.col(c)).alias(c) for c, known in known_at.items())
 
 
 def _split(rows: pl.DataFrame, table: Table, start: datetime | None, after: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -251,6 +250,4 @@ def _described(rows: pl.DataFrame, table: Table, shown: _Shown, definition: Feat
 
 def _counts_from(definition: FeatureDefinition, known: int) -> datetime:
     """Return the first cutoff that sees a row which is available at ``known`` (microseconds)."""
-    span = definition.span
-    first = known + span.offset // MICROSECOND + int(not span.includes_end)
-    return from_micros(int(ceil_to_grid(np.array([first]), definition.refresh)[0])) + definition.lag
+    return from_micros(edges.first_cutoff(edges.entering(definition.span).refresh(known), definition.refresh, definition.lag))

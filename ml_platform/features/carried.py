@@ -9,6 +9,7 @@ from ml_platform.core.errors import FeatureError
 from ml_platform.core.intervals import DAY
 from ml_platform.features.declared.compiled_view import CompiledView
 from ml_platform.features.declared.definition import FeatureDefinition, definition_hash
+from ml_platform.features.declared.edges import reach
 from ml_platform.features.declared.inputs import leaves, request_columns
 from ml_platform.features.declared.view import FeatureView
 from ml_platform.features.engine.change_points import longest_reach
@@ -61,7 +62,7 @@ def carried_view(name: str, definitions: Iterable[FeatureDefinition], tables: Ma
     if lost:
         raise FeatureError(f"View {name!r} had the key column {lost[0]!r}, which is in no contract of {', '.join(sorted(read))} any more.")
     keys = {column: types[column] for entity in by_entity for column in entity}
-    longest = max([d.span.reach + d.lag for d in every if d.kind == "window"] + list(read.values()), default=DAY)
+    longest = max([reach(d.span, lag=d.lag) for d in every if d.kind == "window"] + list(read.values()), default=DAY)
     return CompiledView(view, read, longest, keys, {entity: tuple(found) for entity, found in by_entity.items()})
 
 

@@ -17,9 +17,9 @@ from ml_platform.features.at_scale.merge import Answers
 from ml_platform.features.at_scale.shuffle import Sketch
 from ml_platform.features.at_scale.time_slices import ALWAYS, Slice, Weights, cut_by_time, whole_bucket
 from ml_platform.features.declared.definition import FeatureDefinition
+from ml_platform.features.declared.edges import MICROSECOND
 from ml_platform.features.engine.answers import grouped
 from ml_platform.features.engine.change_points import longest_reach
-from ml_platform.features.timeline.axis import MICROSECOND
 
 # Windows that differ by more than this factor are cut by time apart: a short one need not read what a long one reaches.
 REACH_FACTOR = 4

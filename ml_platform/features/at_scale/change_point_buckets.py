@@ -6,7 +6,6 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -25,10 +24,9 @@ from ml_platform.features.at_scale.long_history import is_endless, wait
 from ml_platform.features.at_scale.split import EntityFile, EventSource, Part, SpineSource, SplitEvents, select_file
 from ml_platform.features.at_scale.time_slices import ALWAYS, Slice, Weights, cut_by_time
 from ml_platform.features.declared.definition import CUTOFF, VALID_FROM, FeatureDefinition
+from ml_platform.features.declared.edges import MICROSECOND
 from ml_platform.features.engine.answers import TIMES
 from ml_platform.features.engine.change_points import candidates, change_points, longest_reach
-
-MICROSECOND = timedelta(microseconds=1)
 
 
 def change_points_in_buckets(events: EventSource, definitions: Sequence[FeatureDefinition], interval: Interval, job: Job) -> pl.DataFrame:

@@ -19,6 +19,7 @@ from ml_platform.core.errors import FeatureError
 from ml_platform.core.sizes import format_bytes
 from ml_platform.features.at_scale import memory
 from ml_platform.features.at_scale.split import event_times
+from ml_platform.features.declared import edges
 from ml_platform.features.declared.definition import CUTOFF, FeatureDefinition
 from ml_platform.features.engine.answers import Request, grouped
 from ml_platform.features.engine.engine import CodedEvents, Counted, compute
@@ -55,7 +56,7 @@ def is_endless(definition: FeatureDefinition) -> bool:
 
 def wait(definitions: Sequence[FeatureDefinition]) -> timedelta:
     """Return how long before a cutoff the windows end that end first, at most."""
-    return max((d.offset + (d.refresh or timedelta(0)) + d.lag for d in definitions), default=timedelta(0))
+    return max((edges.wait(d.span, d.refresh, d.lag) for d in definitions), default=timedelta(0))
 
 
 def compute_with_totals(

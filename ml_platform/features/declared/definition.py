@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from ml_platform.core.durations import format_duration, parse_duration
 from ml_platform.core.hashing import content_hash
+from ml_platform.features.declared import edges
 from ml_platform.features.declared.window_spec import Closed, WindowSpec
 
 # Names the way in which definitions are hashed: models and training sets remember these hashes. What computes them has a hash of its own.
@@ -107,7 +108,7 @@ class FeatureDefinition:
     @property
     def reach(self) -> timedelta:
         """How far before a cutoff a row of ``table`` can matter: the window, the wait for the next refresh, and the lag."""
-        return self.span.reach + (self.refresh or timedelta(0)) + self.lag
+        return edges.reach(self.span, self.refresh, self.lag)
 
     @property
     def where_column(self) -> str:

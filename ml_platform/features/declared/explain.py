@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from ml_platform.core.durations import format_duration
 from ml_platform.features.declared.definition import CUTOFF, STORED_TIMES, FeatureDefinition
+from ml_platform.features.declared.edges import BEFORE, inside_sql, refreshed_sql
 from ml_platform.features.declared.functions import find_function, percentile
 from ml_platform.sql.duck import quote_name
 
@@ -65,7 +66,7 @@ def statement(definition: FeatureDefinition, *, spine: str = "spine", source: st
     if definition.kind != "window":
         return _not_windowed(definition, spine)
     source = source or f"tables.{definition.table}"
-    refreshed = _refreshed(definition)
+    refreshed = refreshed_sql(CUTOFF, definition.refresh, definition.lag)
     keys = ", ".join(map(quote_name, definition.entity))
     same = " AND ".join(f"e.{quote_name(k)} = s.{quote_name(k)}" for k in definition.entity)
     known = " AND ".join(f"{quote_name(k)} IS NOT NULL" for k in (*definition.entity, CUTOFF))
@@ -82,7 +83,7 @@ def statement(definition: FeatureDefinition, *, spine: str = "spine", source: st
         f" row_number() OVER () AS _stored FROM {source}{kept}),\n"
         f"     s AS (SELECT _row, {keys}, {CUTOFF}, {refreshed} AS _refreshed, {known} AS _known FROM {spine})"
     )
-    joined = f"s LEFT JOIN e ON {same} AND {_membership(definition)}"
+    joined = f"s LEFT JOIN e ON {same} AND {inside_sql(definition.span, 'e._available_at', 's._refreshed')}"
     if definition.rows is not None:
         nth = "row_number() OVER (PARTITION BY s._row ORDER BY e._available_at DESC, e._stored DESC)"
         pairs += (
@@ -120,33 +121,6 @@ def _value_words(definition: FeatureDefinition) -> str:
     if definition.sql is None or definition.sql == definition.value:
         return definition.value
     return f"{definition.value} ({' '.join(definition.sql.split())})"
-
-
-def _refreshed(definition: FeatureDefinition) -> str:
-    at = CUTOFF if not definition.lag else f"({CUTOFF} - {_interval(definition.lag)})"
-    return at if definition.refresh is None else _floored(at, definition.refresh)
-
-
-def _floored(at: str, grid: timedelta) -> str:
-    micros = grid // timedelta(microseconds=1)
-    return f"make_timestamptz(epoch_us({at}) - ((epoch_us({at}) % {micros}) + {micros}) % {micros})"
-
-
-def _interval(length: timedelta) -> str:
-    return f"INTERVAL '{int(length.total_seconds())} seconds'"
-
-
-def _membership(definition: FeatureDefinition) -> str:
-    """Return when a row ``e`` belongs to the window of the spine row ``s``."""
-    spec = definition.span
-    end = "s._refreshed" if not spec.offset else f"(s._refreshed - {_interval(spec.offset)})"
-    within = f"e._available_at {'<=' if spec.includes_end else '<'} {end}"
-    if spec.length is None:
-        return within
-    start = f"{end} - {_interval(spec.length)}"
-    if spec.tail:
-        start = _floored(f"({start})", spec.tail)
-    return f"{within} AND e._available_at {'>=' if spec.includes_start else '>'} {start}"
 
 
 def _aggregate(definition: FeatureDefinition, spine: str = "s") -> str:
@@ -208,7 +182,7 @@ def _not_windowed(definition: FeatureDefinition, spine: str) -> str:
         code = definition.code if not definition.is_python else f"-- {definition.function}(tables, cutoff)\n{definition.code}"
         return f"-- {note}\n{code}"
     same = " AND ".join(f"t.{quote_name(k)} = s.{quote_name(k)}" for k in definition.entity)
-    known = "".join(f" AND t.{quote_name(a)} < s.{CUTOFF}" for a in definition.available_at)
+    known = "".join(f" AND {inside_sql(BEFORE, f't.{quote_name(a)}', f's.{CUTOFF}')}" for a in definition.available_at)
     order = ", ".join(f"t.{quote_name(a)} DESC" for a in definition.available_at)
     return (
         f"SELECT s._row, (SELECT t.{quote_name(str(definition.value))} FROM tables.{definition.table} t WHERE {same}{known}"

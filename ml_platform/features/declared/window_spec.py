@@ -21,7 +21,6 @@ _EDGES = {
     "left": "", "right": ", with what appears at that very time but not at the start", "both": ", both ends included",
     "neither": ", both ends excluded",
 }  # fmt: skip
-_MICROSECOND = timedelta(microseconds=1)
 _ROWS = re.compile(r"(\d+) ?rows?")
 
 
@@ -30,7 +29,8 @@ class WindowSpec:
     """The rows of the last ``length``, or the last ``rows`` rows, or all there ever were if both are None.
 
     The window ends ``offset`` before the refresh and includes the ends that ``closed`` says; its start is rounded down to a multiple of
-    ``tail`` (from 1970-01-01 UTC) if there is one. Rows are counted by availability.
+    ``tail`` (from 1970-01-01 UTC) if there is one. Rows are counted by availability. What that means to the microsecond is decided in
+    :mod:`ml_platform.features.declared.edges`.
     """
 
     length: timedelta | None = None
@@ -38,24 +38,6 @@ class WindowSpec:
     offset: timedelta = timedelta(0)
     tail: timedelta | None = None
     closed: Closed = "left"
-
-    @property
-    def includes_start(self) -> bool:
-        """Whether a row that became available at the very start belongs to the window."""
-        return self.closed in {"left", "both"}
-
-    @property
-    def includes_end(self) -> bool:
-        """Whether a row that becomes available at the very end belongs to the window."""
-        return self.closed in {"right", "both"}
-
-    @property
-    def reach(self) -> timedelta:
-        """How far before the refresh a row can lie."""
-        if self.length is None:
-            return FOREVER
-        # One microsecond more than the length lies inside where both ends belong to it.
-        return self.length + self.offset + (self.tail or timedelta(0))
 
     @property
     def label(self) -> str:
@@ -74,17 +56,6 @@ class WindowSpec:
             return f"within all rows before {end}{_EDGES[self.closed]}"
         tail = f", from the start of that {format_duration(self.tail)} on" if self.tail else ""
         return f"within the {format_duration(self.length)} {'before' if not self.offset else 'that end'} {end}{tail}{_EDGES[self.closed]}"
-
-    def bounds(self, refreshed: int) -> tuple[int | None, int]:
-        """Return the window before a refresh: the first microsecond that belongs to it (None: no first), and the first one after it."""
-        end = refreshed - self.offset // _MICROSECOND
-        after = end + int(self.includes_end)
-        if self.length is None:
-            return None, after
-        start = end - self.length // _MICROSECOND
-        if self.tail:
-            start -= start % (self.tail // _MICROSECOND)
-        return start + int(not self.includes_start), after
 
 
 def parse_window(text: object, *, what: str = "window") -> WindowSpec:

@@ -13,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ml_platform.features.declared.definition import FeatureDefinition
+from ml_platform.features.declared.edges import bounds
 from ml_platform.features.declared.functions import percentile
 from ml_platform.features.declared.window_spec import WindowSpec
 from ml_platform.features.kernels.extremes import first_position, largest, last_position, smallest
@@ -76,7 +77,7 @@ class Request:
     def window(self, spec: WindowSpec) -> Window:
         """Return the positions of a window, searched once for all columns and functions."""
         if spec not in self._windows:
-            self._windows[spec] = Window(*self.queries.window(self.axis, spec))
+            self._windows[spec] = Window(*self.queries.positions(self.axis, *bounds(spec, self.queries.times), spec.rows))
         return self._windows[spec]
 
     def sums(self, column: str) -> ColumnSums:

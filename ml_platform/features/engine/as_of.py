@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ml_platform.features.declared.definition import CUTOFF
+from ml_platform.features.declared.edges import BEFORE, bounds
 from ml_platform.features.timeline.axis import build_axis
 from ml_platform.features.timeline.entities import entity_codes
 from ml_platform.features.timeline.event_columns import EventColumns, check_columns, to_micros
@@ -56,7 +57,7 @@ def look_up(history: pl.DataFrame, spine: pl.DataFrame, entity: Sequence[str], t
     rows, found_times = np.full(spine.height, -1, dtype=np.int64), np.zeros(spine.height, dtype=np.int64)
     if times:
         axis = build_axis(history_codes, *EventColumns(history).times(times), entities=keys.height)
-        asked = cutoffs if before else cutoffs + 1
+        asked = bounds(BEFORE, cutoffs)[1] if before else cutoffs + 1
     else:
         axis = build_axis(history_codes, np.zeros(history.height, np.int64), np.ones(history.height, bool), entities=keys.height)
         asked = np.ones(spine.height, dtype=np.int64)

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from ml_platform.core.errors import FeatureError
 from ml_platform.core.intervals import Interval, to_micros
 from ml_platform.features.declared.definition import STORED_TIMES, VALID_FROM, FeatureDefinition
+from ml_platform.features.declared.edges import MICROSECOND, entering, first_cutoff, leaving, refreshed
 from ml_platform.features.declared.functions import find_function
 from ml_platform.features.declared.window_spec import WindowSpec
 from ml_platform.features.engine.as_of import LookUp, look_up
 from ml_platform.features.engine.engine import TIMES, answer_coded
-from ml_platform.features.timeline.axis import AXIS_LIMIT, MICROSECOND, ceil_to_grid, floor_to_grid
+from ml_platform.features.timeline.axis import AXIS_LIMIT
 from ml_platform.features.timeline.entities import entity_codes
 from ml_platform.features.timeline.event_columns import EventColumns, check_columns
 
@@ -94,7 +95,7 @@ def read_at(history: pl.DataFrame, spine: pl.DataFrame, definitions: Sequence[Fe
     check_columns(history, [VALID_FROM, *(d.stored_name for d in definitions)], "The feature table")
     found = look_up(history, spine, entity, (VALID_FROM,), before=False)
     if definitions[0].kind == "handmade":
-        is_current = found.times == floor_to_grid(found.cutoffs, definitions[0].refresh)
+        is_current = found.times == refreshed(found.cutoffs, definitions[0].refresh)
         found = replace(found, rows=np.where(is_current, found.rows, -1))
     return _finish(history, found, definitions)
 
@@ -120,9 +121,10 @@ def _candidates(
         rows = np.flatnonzero(usable & (event_codes >= 0) & (True if where is None else columns.is_true(where)))
         codes, micros = event_codes[rows], micros[rows]
         # Windows that change at the same times are looked at once.
-        for shift, is_leaving, tail in sorted({move for spec in specs for move in _moves(spec)}, key=str):
-            at = ceil_to_grid(micros + is_leaving, tail) if tail else micros
-            times = ceil_to_grid(at + shift, refresh) + lag // MICROSECOND
+        # Out of the last n rows a value is pushed by another one that enters.
+        moves = {move for spec in specs for move in (entering(spec), leaving(spec)) if move is not None}
+        for move in sorted(moves, key=str):
+            times = first_cutoff(move.refresh(micros), refresh, lag)
             inside = (times >= start) & (times < end)
             found.append((codes[inside], times[inside]))
     return _different(np.concatenate([f[0] for f in found]), np.concatenate([f[1] for f in found]), end, _step(grids))
@@ -134,18 +136,6 @@ def _specs(definitions: Sequence[FeatureDefinition]) -> dict[tuple, set[WindowSp
     for d in definitions:
         specs.setdefault((d.available_at, d.refresh, d.lag, d.where and d.where_column), set()).add(d.span)
     return specs
-
-
-def _moves(spec: WindowSpec) -> list[tuple[int, int, timedelta | None]]:
-    """Return how long after its availability a value enters and leaves a window: (microseconds, 1 to round up from the next one, grid)."""
-    offset = spec.offset // MICROSECOND
-    moves: list[tuple[int, int, timedelta | None]] = [(offset + int(not spec.includes_end), 0, None)]
-    # Out of the last n rows a value is pushed by another one that enters.
-    if spec.length is not None:
-        leaves = offset + spec.length // MICROSECOND
-        after = int(spec.includes_start)
-        moves.append((leaves, after, spec.tail) if spec.tail else (leaves + after, 0, None))
-    return moves
 
 
 def _step(grids: set[tuple[timedelta | None, timedelta]]) -> int:

@@ -1,6 +1,7 @@
 """The point-in-time engine: window features of any number of spine rows in one pass over sorted events.
 
 For a cutoff c, with c' the last refresh at or before c, a window w holds the rows with ``c' - w <= available_at < c'``: strictly before.
+That is decided in :mod:`ml_platform.features.declared.edges`, which is asked here for refreshes and by ``Request`` for windows.
 The rows are sorted once per entity and availability; each window is one pair of binary searches that all columns and functions share.
 """
 
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from ml_platform.core.errors import FeatureError
 from ml_platform.features.declared.definition import CUTOFF, FeatureDefinition
+from ml_platform.features.declared.edges import refreshed
 from ml_platform.features.engine.answers import TIMES, Answers, Request, grouped
 from ml_platform.features.kernels.totals import Totals
 from ml_platform.features.timeline.axis import Axis, build_axis, build_queries
@@ -124,7 +126,7 @@ class CodedEvents:
         answers: Answers = {}
         for available_at, group in grouped(definitions, lambda d: d.available_at).items():
             everything = self._axis(available_at)
-            grids = {grid: build_queries(codes, cutoffs, known, *grid) for grid in {(d.refresh, d.lag) for d in group}}
+            grids = {grid: build_queries(codes, refreshed(cutoffs, *grid), known) for grid in {(d.refresh, d.lag) for d in group}}
             for where, filtered in grouped(group, lambda d: d.where and d.where_column).items():
                 axis = everything if where is None else everything.kept(self.columns.is_true(where)[everything.order])
                 totals = None if self.earlier is None else self.earlier[available_at, where]

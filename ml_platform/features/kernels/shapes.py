@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_platform.features.declared.edges import width
 from ml_platform.features.declared.window_spec import WindowSpec
 from ml_platform.features.kernels.block_tree import Parts, combine_cubes, combine_pairs, fold_windows
 from ml_platform.features.kernels.sums import ColumnSums
-from ml_platform.features.timeline.axis import MICROSECOND, Axis
+from ml_platform.features.timeline.axis import Axis
 from ml_platform.features.timeline.event_columns import INT64_MAX, EventColumns
 from ml_platform.features.timeline.windows import Window, prefix_sums
 
@@ -90,11 +90,11 @@ class Happened:
         if not times.size:
             return 0
         everything = int(times.max()) - int(times.min())
-        if spec.length is None:
+        widest = width(spec)
+        if widest is None:
             return everything
         late = axis.times[self.known] - times
-        length = (spec.length + (spec.tail or timedelta(0))) // MICROSECOND
-        return min(everything, length + int(late.max()) - int(late.min()) + 1)
+        return min(everything, widest + int(late.max()) - int(late.min()) + 1)
 
 
 def happens_when_available(available_at: tuple[str, ...], event_time: str | None) -> bool:

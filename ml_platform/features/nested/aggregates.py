@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ml_platform.features.declared.definition import FeatureDefinition
 from ml_platform.features.engine.engine import TIMES, CodedEvents
-from ml_platform.features.nested.frames import ALWAYS, Ints
+from ml_platform.features.nested.frames import ALWAYS, Ints, is_within
 from ml_platform.features.nested.pandas_values import POLARS_TYPES, aggregate_by_featuretools, from_pandas, to_pandas
 from ml_platform.features.nested.picked import Picked
 from ml_platform.features.nested.primitives import AGGREGATIONS
@@ -148,10 +148,7 @@ class Aggregation:
 
 def aggregate_groups(node: Aggregate, rows: Rows, asked: Asked) -> pl.Series:
     """Compute an aggregate by Featuretools' own function, over rows of which each belongs to one query (its code)."""
-    within = (rows.codes >= 0) & (rows.known < asked.cutoffs[np.maximum(rows.codes, 0)])
-    if node.window is not None:
-        start = asked.cutoffs - node.window // timedelta(microseconds=1)
-        within &= (rows.known == ALWAYS) | (rows.known >= start[np.maximum(rows.codes, 0)])
+    within = (rows.codes >= 0) & is_within(rows.known, asked.cutoffs[np.maximum(rows.codes, 0)], node.window)
     chosen = np.flatnonzero(within & (rows.rank() >= 0))
     chosen = chosen[np.lexsort((rows.rank()[chosen], rows.codes[chosen]))]
     if node.rows is not None:

@@ -14,7 +14,7 @@ import polars as pl
 
 from ml_platform.features.declared.definition import CUTOFF
 from ml_platform.features.nested.aggregates import ROW_FINDERS, Aggregation, Asked, Rows, aggregate_groups, is_fast
-from ml_platform.features.nested.frames import Frame, Ints, Tables, find_rows
+from ml_platform.features.nested.frames import Frame, Ints, Tables, find_rows, is_known
 from ml_platform.features.nested.pairs import Pairs, list_pairs
 from ml_platform.features.nested.pandas_values import POLARS_TYPES
 from ml_platform.features.nested.picked import Picked
@@ -113,7 +113,7 @@ class Evaluator:
         series = self._stored(frame.table, node)
         if not series.len():
             return _gather(series, frame.rows)
-        there = (frame.rows >= 0) & (known[frame.rows] < self.grid[frame.times])
+        there = (frame.rows >= 0) & is_known(known[frame.rows], self.grid[frame.times])
         return _gather(series, np.where(there, frame.rows, -1))
 
     def _stored(self, table: str, node: Column) -> pl.Series:

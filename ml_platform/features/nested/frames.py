@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 import polars as pl
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 from ml_platform.core.errors import FeatureError
 from ml_platform.features.declared.definition import CUTOFF
+from ml_platform.features.declared.edges import BEFORE, bounds
+from ml_platform.features.declared.window_spec import WindowSpec
 from ml_platform.features.nested.tree import Link
 from ml_platform.features.timeline.axis import Axis, build_axis
 from ml_platform.features.timeline.entities import entity_codes
@@ -143,10 +146,10 @@ class Tables:
         if not rows.size or not numbered.child.size or not numbered.count:
             return np.full(rows.size, -1, dtype=np.int64)
         codes = np.where(rows >= 0, numbered.child[rows], -1)
-        codes = np.where((codes >= 0) & (self.known(link.child, link.child_known)[rows] < cutoffs), codes, -1)
+        codes = np.where((codes >= 0) & (is_known(self.known(link.child, link.child_known)[rows], cutoffs)), codes, -1)
         only = self._only_parents(link)
         if only is not None:
-            return np.where((codes >= 0) & (only.times[codes] < cutoffs), only.rows[codes], -1)
+            return np.where((codes >= 0) & is_known(only.times[codes], cutoffs), only.rows[codes], -1)
         return last_before(_axis(numbered.parent, known, numbered.count), codes, cutoffs)
 
     def _only_parents(self, link: Link) -> _Parents | None:
@@ -162,12 +165,23 @@ class Tables:
         return self._parents[link]
 
 
+def is_known(known: Ints, cutoffs: Ints) -> NDArray[np.bool_]:
+    """Return what is known at its cutoff: what became so strictly before."""
+    return known < bounds(BEFORE, cutoffs)[1]
+
+
+def is_within(known: Ints, cutoffs: Ints, window: timedelta | None) -> NDArray[np.bool_]:
+    """Return which rows count at their cutoff: those of the window before it (None: all before), and what is always known."""
+    first, after = bounds(WindowSpec(window), cutoffs)
+    return (known < after) & (True if first is None else (known == ALWAYS) | (known >= first))
+
+
 def last_before(axis: Axis, codes: Ints, cutoffs: Ints) -> Ints:
     """Return for each (code, cutoff) the row on the axis with that code that is the last before the cutoff; -1 if there is none."""
     rows = np.full(codes.size, -1, dtype=np.int64)
     seen = np.flatnonzero(codes >= 0)
     if axis.size and seen.size:
-        place = axis.positions(codes[seen], cutoffs[seen]) - 1
+        place = axis.positions(codes[seen], bounds(BEFORE, cutoffs[seen])[1]) - 1
         own = (place >= 0) & (axis.codes[place] == codes[seen])
         rows[seen] = np.where(own, axis.order[place], -1)
     return rows

@@ -8,6 +8,8 @@ from datetime import timedelta
 
 import numpy as np
 
+from ml_platform.features.declared.edges import bounds
+from ml_platform.features.declared.window_spec import WindowSpec
 from ml_platform.features.nested.frames import Ints, Tables
 from ml_platform.features.nested.tree import Link
 
@@ -67,11 +69,9 @@ def _follow(tables, path, available_at, queries, parents, cutoffs, window, limit
     seen = np.flatnonzero(codes >= 0)
     if axis.size and seen.size:
         seen = seen[np.lexsort((cutoffs[seen], codes[seen]))]
-        after[seen] = axis.positions(codes[seen], cutoffs[seen])
-        starts = np.full(seen.size, axis.origin)
-        if last and window is not None and available_at:
-            starts = cutoffs[seen] - window // timedelta(microseconds=1)
-        first[seen] = axis.positions(codes[seen], starts)
+        begins, ends = bounds(WindowSpec(window if last and available_at else None), cutoffs[seen])
+        after[seen] = axis.positions(codes[seen], ends)
+        first[seen] = axis.starts(codes[seen]) if begins is None else axis.positions(codes[seen], begins)
     counts = after - first
     for start, end in _pieces(queries, counts, limit):
         piece = counts[start:end]

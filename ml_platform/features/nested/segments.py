@@ -11,7 +11,7 @@ import polars as pl
 
 from ml_platform.features.declared.definition import FeatureDefinition
 from ml_platform.features.engine.answers import grouped
-from ml_platform.features.nested.frames import ALWAYS, Ints
+from ml_platform.features.nested.frames import Ints, is_within
 from ml_platform.features.nested.picked import Picked
 
 REDUCED = frozenset({"count", "sum", "mean", "share", "std", "min", "max"})
@@ -68,8 +68,7 @@ class Segments:
     def _stretches(self, window: timedelta | None) -> _Stretches:
         there = self.codes >= 0
         if window is not None:
-            start = (self.cutoffs - window // timedelta(microseconds=1))[np.maximum(self.codes, 0)]
-            there &= (self.known == ALWAYS) | (self.known >= start)
+            there &= is_within(self.known, self.cutoffs[np.maximum(self.codes, 0)], window)
         rows = None if there.all() else np.flatnonzero(there)
         codes = self.codes if rows is None else self.codes[rows]
         starts = np.flatnonzero(np.diff(codes, prepend=-1))

@@ -7,8 +7,10 @@ from datetime import timedelta
 
 from ml_platform.core.durations import format_duration
 from ml_platform.features.declared.definition import CUTOFF, FeatureDefinition
+from ml_platform.features.declared.edges import BEFORE, inside_sql, refreshed_sql
 from ml_platform.features.declared.explain import statement
 from ml_platform.features.declared.inputs import leaves
+from ml_platform.features.declared.window_spec import WindowSpec
 from ml_platform.features.own_views.compile_handmade import REFRESH_TABLE
 from ml_platform.sql.duck import quote_name
 from ml_platform.tables.declared.table import Table
@@ -65,12 +67,16 @@ def handed_statement(table: Table, back: timedelta, refresh: str, *, source: str
     known_at = {c: known for c in table.contract.column_names if (known := table.available_at_column(c)) is not None}
     of_row = sorted({known_at[k] for k in table.key if k in known_at}) or [table.available_at_columns[0]]
     cells = [
-        quote_name(c) if known in of_row else f"CASE WHEN {quote_name(known)} < {refresh} THEN {quote_name(c)} END AS {quote_name(c)}"
+        quote_name(c)
+        if known in of_row
+        else f"CASE WHEN {inside_sql(BEFORE, quote_name(known), refresh)} THEN {quote_name(c)} END AS {quote_name(c)}"
         for c, known in known_at.items()
     ]
-    there = [f"{quote_name(k)} < {refresh}" for k in of_row]
+    # greatest() skips NULLs, but a row that is not known in part is not there.
+    there = [f"{quote_name(k)} IS NOT NULL" for k in of_row] if len(of_row) > 1 else []
     latest = quote_name(of_row[0]) if len(of_row) == 1 else f"greatest({', '.join(map(quote_name, of_row))})"
-    return f"SELECT {', '.join(cells)} FROM {source} WHERE {' AND '.join(there)} AND {latest} >= {refresh} - {_interval(back)}"
+    within = [*there, inside_sql(WindowSpec(back), latest, refresh)]
+    return f"SELECT {', '.join(cells)} FROM {source} WHERE {' AND '.join(within)}"
 
 
 def read_columns(definition: FeatureDefinition, tables: Mapping[str, Table]) -> list[dict[str, str]]:
@@ -124,7 +130,7 @@ def _sql(definition: FeatureDefinition, tables: Mapping[str, Table], spine: str)
     """Run the team's SELECT once per spine row, over what was known at that row's refresh."""
     keys = [quote_name(k) for k in definition.entity]
     name = quote_name(definition.name)
-    refreshed = f"SELECT _row, {', '.join(keys)}, {_floored(definition)} AS _refreshed FROM {spine}"
+    refreshed = f"SELECT _row, {', '.join(keys)}, {refreshed_sql(CUTOFF, definition.refresh, definition.lag)} AS _refreshed FROM {spine}"
     handed = [f"{quote_name(t)} AS ({handed_statement(tables[t], back, 's._refreshed')})" for t, back in definition.reads]
     before = ",\n     ".join([f"{REFRESH_TABLE} AS (SELECT s._refreshed AS cutoff)", *handed])
     same = " AND ".join(f"v.{k} = s.{k}" for k in keys)
@@ -154,13 +160,3 @@ def _expression(definition: FeatureDefinition, tables: Mapping[str, Table], spin
     given = f"given AS (SELECT s._row, {', '.join(typed)}, {known} AS _known FROM {spine} s{''.join(joins)})"
     value = f"CASE WHEN _known THEN CAST(({definition.sql}\n) AS {definition.type}) END AS {quote_name(definition.name)}"
     return f"WITH {', '.join([*parts, given])}\nSELECT _row, {value} FROM given ORDER BY _row"
-
-
-def _floored(definition: FeatureDefinition) -> str:
-    at = f"({CUTOFF} - {_interval(definition.lag)})" if definition.lag else CUTOFF
-    micros = (definition.refresh or timedelta(microseconds=1)) // timedelta(microseconds=1)
-    return f"make_timestamptz(epoch_us({at}) - ((epoch_us({at}) % {micros}) + {micros}) % {micros})"
-
-
-def _interval(length: timedelta) -> str:
-    return f"INTERVAL '{length // timedelta(microseconds=1)} microseconds'"

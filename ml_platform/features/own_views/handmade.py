@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from ml_platform.core.errors import FeatureError, SourceError, did_you_mean
 from ml_platform.core.intervals import Interval, from_micros, to_micros
 from ml_platform.features.declared.definition import VALID_FROM, FeatureDefinition
+from ml_platform.features.declared.edges import BEFORE, bounds, first_cutoff
+from ml_platform.features.declared.window_spec import WindowSpec
 from ml_platform.features.engine.engine import TIMES
 from ml_platform.features.own_views.compile_handmade import REFRESH_TABLE
-from ml_platform.features.timeline.axis import ceil_to_grid
 from ml_platform.features.timeline.event_columns import EventColumns
 from ml_platform.sql.declared_sql import declared_sql
 from ml_platform.sql.duck import session
@@ -48,12 +49,12 @@ class Handed:
         """Return the rows with ``refresh - back <= available_at < refresh``, without platform columns."""
         rows = self.rows
         if self.times is not None:
-            first, after = np.searchsorted(self.times, [to_micros(refresh - back), to_micros(refresh)])
-            rows = rows.slice(int(first), int(after - first))
+            first, after = bounds(WindowSpec(back), to_micros(refresh))
+            start = 0 if first is None else int(np.searchsorted(self.times, first))
+            rows = rows.slice(start, int(np.searchsorted(self.times, after)) - start)
+        seen = from_micros(bounds(BEFORE, to_micros(refresh))[1])
         masks = [
-            pl.when(pl.col(known) < refresh).then(pl.col(column)).alias(column)
-            for known, columns in self.hidden.items()
-            for column in columns
+            pl.when(pl.col(known) < seen).then(pl.col(column)).alias(column) for known, columns in self.hidden.items() for column in columns
         ]
         return rows.with_columns(masks).select(c for c in rows.columns if not c.startswith("_"))
 
@@ -88,7 +89,7 @@ def hand_over(table: Table, rows: pl.DataFrame) -> Handed:
 def refreshes_within(interval: Interval, refresh: timedelta | None) -> list[datetime]:
     """Return the refreshes in the half-open interval."""
     step = (refresh or timedelta(days=1)) // timedelta(microseconds=1)
-    first = int(ceil_to_grid(np.array([to_micros(interval.start)]), refresh)[0])
+    first = first_cutoff(to_micros(interval.start), refresh)
     return [from_micros(t) for t in range(first, to_micros(interval.end), step)]
 
 

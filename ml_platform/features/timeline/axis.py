@@ -7,16 +7,13 @@ entity and nothing is grouped. The positions of a window are shared by all colum
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_platform.features.declared.window_spec import WindowSpec
 from ml_platform.features.timeline.order import ordered_pairs, stable_order
 
-MICROSECOND = timedelta(microseconds=1)
 # Twice this still fits in int64.
 AXIS_LIMIT = 2**62
 
@@ -129,36 +126,25 @@ class Queries:
     asked: Positions
     known: NDArray[np.bool_]
 
-    def window(self, axis: Axis, spec: WindowSpec) -> tuple[Positions, Positions]:
-        """Return the positions ``[first, after)`` of each query's window: as a rule ``time - length <= available_at < time``."""
-        first = np.zeros(self.codes.size + 1, dtype=np.int64)
-        after = np.zeros_like(first)
+    def positions(
+        self, axis: Axis, first: NDArray[np.int64] | None, after: NDArray[np.int64], rows: int | None = None
+    ) -> tuple[Positions, Positions]:
+        """Return the positions ``[first, after)`` of each query's events within times ``[first, after)``, of the last ``rows`` of them.
+
+        Without a first time they begin with the entity's first event.
+        """
+        start = np.zeros(self.codes.size + 1, dtype=np.int64)
+        end = np.zeros_like(start)
         if axis.size:
-            ends = self.times - spec.offset // MICROSECOND
-            # Times are whole microseconds: a window that includes its end is one that ends a microsecond later.
-            after[:-1] = axis.positions(self.codes, ends + int(spec.includes_end))
-            if spec.length is None:
-                first[:-1] = axis.starts(self.codes)
-                if spec.rows is not None:
-                    np.maximum(first, after - spec.rows, out=first)
-            else:
-                starts = floor_to_grid(ends - spec.length // MICROSECOND, spec.tail)
-                first[:-1] = axis.positions(self.codes, starts + int(not spec.includes_start))
-        return first, np.maximum(first, after)
+            end[:-1] = axis.positions(self.codes, after)
+            start[:-1] = axis.starts(self.codes) if first is None else axis.positions(self.codes, first)
+            if rows is not None:
+                np.maximum(start, end - rows, out=start)
+        return start, np.maximum(start, end)
 
 
-def build_queries(
-    codes: NDArray[np.int64],
-    cutoffs: NDArray[np.int64],
-    known: NDArray[np.bool_],
-    refresh: timedelta | None,
-    lag: timedelta = timedelta(0),
-) -> Queries:
-    """Reduce spine rows to their different (entity, last refresh at or before the cutoff minus the lag).
-
-    ``codes`` are -1 for entities without events.
-    """
-    times = floor_to_grid(cutoffs - lag // MICROSECOND, refresh)
+def build_queries(codes: NDArray[np.int64], times: NDArray[np.int64], known: NDArray[np.bool_]) -> Queries:
+    """Reduce spine rows to their different (entity, last refresh). ``codes`` are -1 for entities without events."""
     seen = np.flatnonzero(known & (codes >= 0))
     order = seen[ordered_pairs(codes[seen], times[seen])]
     ordered_codes, ordered_times = codes[order], times[order]
@@ -168,16 +154,3 @@ def build_queries(
     asked = np.full(codes.size, int(is_new.sum()), dtype=np.int64)
     asked[order] = number
     return Queries(ordered_codes[is_new], ordered_times[is_new], asked, known)
-
-
-def floor_to_grid(micros: NDArray[np.int64], refresh: timedelta | None) -> NDArray[np.int64]:
-    """Return the last refresh at or before each time; the grid is counted from 1970-01-01 UTC, None is continuous."""
-    if refresh is None:
-        return micros
-    step = refresh // MICROSECOND
-    return micros // step * step
-
-
-def ceil_to_grid(micros: NDArray[np.int64], refresh: timedelta | None) -> NDArray[np.int64]:
-    """Return the first refresh at or after each time."""
-    return -floor_to_grid(-micros, refresh)

@@ -14,9 +14,9 @@ import polars as pl
 from ml_platform.core.errors import FeatureError
 from ml_platform.core.intervals import BEGINNING, DAY, Interval, before, day_start, floor_day, from_micros
 from ml_platform.features.declared.definition import CUTOFF, VALID_FROM, FeatureDefinition, definition_hash
+from ml_platform.features.declared.edges import BEFORE, bounds, refreshed
 from ml_platform.features.engine.change_points import longest_reach, read_at
 from ml_platform.features.engine.table_columns import look_up_columns
-from ml_platform.features.timeline.axis import floor_to_grid
 from ml_platform.features.timeline.event_columns import check_columns, to_micros
 from ml_platform.lake.ledger.version import Version
 from ml_platform.pipeline.feature_tables.expression_values import with_expressions
@@ -164,7 +164,7 @@ def _computed(
     if definitions[0].kind == "window":
         return window_values(workspace, workspace.project.table(definitions[0].table), versions, spine, definitions), versions
     micros, known = to_micros(spine[CUTOFF])
-    refreshes = [from_micros(int(t)) for t in np.unique(floor_to_grid(micros[known], definitions[0].refresh))]
+    refreshes = [from_micros(int(t)) for t in np.unique(refreshed(micros[known], definitions[0].refresh))]
     history = handmade_history(workspace, heads, definitions, refreshes if heads else [], entity_schema(workspace, definitions[0]))
     return read_at(history, spine, definitions), versions
 
@@ -212,7 +212,8 @@ def _column_values(commit: _Commit, spine: pl.DataFrame, definitions: list[Featu
     rows = read(versions) if day is None else read_answers(read, versions, spine, first.entity, first.available_at, day)
     values, found = look_up_columns(rows, spine, definitions)
     # Where a row was found its value is known; where none was, it may stand in any day before the cutoff.
-    commit.reached.add_times(table, None, found.cutoffs, found.known & (found.rows < 0), f"column {definitions[0].name}", looked_up=True)
+    missing = found.known & (found.rows < 0)
+    commit.reached.add_times(table, *bounds(BEFORE, found.cutoffs), missing, f"column {definitions[0].name}", looked_up=True)
     values = values.with_columns(pl.col(d.name).cast(_COLUMN_TYPES[d.type]) for d in definitions if d.type in _COLUMN_TYPES)
     if table.partitions is None:
         return values, versions

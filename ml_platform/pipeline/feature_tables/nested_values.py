@@ -10,6 +10,7 @@ import polars as pl
 
 from ml_platform.core.intervals import BEGINNING, Interval, before
 from ml_platform.features.declared.definition import CUTOFF, FeatureDefinition
+from ml_platform.features.declared.edges import BEFORE, bounds
 from ml_platform.features.nested.evaluate import evaluate
 from ml_platform.features.nested.frames import Tables, find_rows
 from ml_platform.features.nested.tree import Tree, from_code, read_columns
@@ -112,7 +113,7 @@ def _looked_up(
     for table, key, known in {(t.table, t.key, t.known) for t in trees}:
         rows = find_rows(Tables(frames), table, key, known, spine)
         keyed = spine.select(pl.all_horizontal(pl.col(key).is_not_null())).to_series().to_numpy()
-        reached.add_times(read, None, micros, dated & keyed & (rows < 0), f"the rows of {table}", looked_up=True)
+        reached.add_times(read, *bounds(BEFORE, micros), dated & keyed & (rows < 0), f"the rows of {table}", looked_up=True)
         if read.partitions is not None:
             days |= set(frames[table][_PARTITION].gather(np.unique(rows[rows >= 0])).unique())
     return [v for v in versions if v.partition in days]

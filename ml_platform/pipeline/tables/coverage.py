@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -14,15 +14,14 @@ from numpy.typing import NDArray
 from ml_platform.core.errors import MissingDaysError
 from ml_platform.core.intervals import DAY
 from ml_platform.features.declared.definition import FeatureDefinition
+from ml_platform.features.declared.edges import bounds, refreshed
 from ml_platform.features.declared.inputs import leaves
-from ml_platform.features.declared.window_spec import FOREVER
-from ml_platform.features.timeline.axis import floor_to_grid
+from ml_platform.features.declared.window_spec import FOREVER, WindowSpec
 from ml_platform.features.timeline.event_columns import to_micros
 from ml_platform.pipeline.tables.presence import DAY_MICROS, NOT_KNOWN, NOT_MADE, REASONS, STOPPED, Days, Missing, Presence, day_number
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.declared.table import Table
 
-_MICRO = timedelta(microseconds=1)
 # A reach without a first day: everything that came before.
 _ALWAYS = np.iinfo(np.int64).min // 4
 _SHOWN = 5
@@ -136,16 +135,17 @@ class Reached:
     def add_features(self, table_of: Callable[[str], Table], cutoffs: pl.Series, definitions: Iterable[FeatureDefinition]) -> None:
         """Note what windows, and views of the team's own, read for each row; columns are noted where their rows are looked up."""
         micros, known = to_micros(cutoffs)
-        widest: dict[tuple[Any, ...], tuple[timedelta | None, dict[str, None]]] = {}
+        widest: dict[tuple[Any, ...], tuple[WindowSpec, dict[str, None]]] = {}
         for definition in leaves(definitions):
-            for key, length in _reads(definition):
-                kept, names = widest.get(key, (length, {}))
-                longer = None if kept is None or length is None else max(kept, length)
-                widest[key] = longer, names | {definition.view or definition.name: None}
-        for (name, refresh, lag, offset, tail, end, start), (length, names) in widest.items():
-            ends = floor_to_grid(micros - lag // _MICRO, refresh) - offset // _MICRO
-            starts = None if length is None else floor_to_grid(ends - length // _MICRO, tail) + start
-            self.add_times(table_of(name), starts, ends + end, known, ", ".join(names))
+            for table, span in _reads(definition):
+                # Windows that differ in their length alone are one: the longest of them.
+                key = (table, definition.refresh, definition.lag, replace(span, length=None, rows=None))
+                kept, names = widest.get(key, (span, {}))
+                is_longer = kept.length is not None and (span.length is None or span.length > kept.length)
+                widest[key] = span if is_longer else kept, names | {definition.view or definition.name: None}
+        for (name, refresh, lag, _), (span, names) in widest.items():
+            starts, ends = bounds(span, refreshed(micros, refresh, lag))
+            self.add_times(table_of(name), starts, ends, known, ", ".join(names))
 
     def add_times(
         self, table: Table, starts: Days | None, ends: Days, known: NDArray[np.bool_], by: str, *, looked_up: bool = False
@@ -205,16 +205,12 @@ def is_pinned(workspace: Workspace) -> bool:
     return workspace.lake.scope.pinned is not None
 
 
-def _reads(definition: FeatureDefinition) -> list[tuple[tuple[Any, ...], timedelta | None]]:
-    """Return the tables that a feature's windows read: how they end, and how long they are (None: from the very first row)."""
-    nothing = timedelta(0)
+def _reads(definition: FeatureDefinition) -> list[tuple[str, WindowSpec]]:
+    """Return the tables that a feature reads, each with the window of its rows."""
     if definition.kind == "window":
-        # Times are whole microseconds: an end that belongs to a window, or a start that does not, lies one later.
-        edges = int(definition.span.includes_end), int(not definition.span.includes_start)
-        key = (definition.table, definition.refresh, definition.lag, definition.offset, definition.tail, *edges)
-        return [(key, definition.window)]
+        return [(definition.table, definition.span)]
     back = [(name, None if length >= FOREVER or length >= 36_500 * DAY else length) for name, length in definition.reads]
-    return [((name, definition.refresh, nothing, nothing, None, 0, 0), length) for name, length in back]
+    return [(name, WindowSpec(length)) for name, length in back]
 
 
 def _union(presence: Presence, reaches: Sequence[Reach], rows: NDArray | None) -> Days:

@@ -16,6 +16,7 @@ from ml_platform.core.errors import MlPlatformError
 from ml_platform.core.hashing import content_hash
 from ml_platform.core.intervals import from_micros, to_micros
 from ml_platform.features.declared.definition import CUTOFF, FeatureDefinition
+from ml_platform.features.declared.edges import holds_end, refreshed
 from ml_platform.features.declared.inputs import leaves
 from ml_platform.pipeline.outcome import CheckOutcome
 from ml_platform.pipeline.tables.coverage import Reached
@@ -189,15 +190,14 @@ def moments(day: str, rows: pl.DataFrame, definitions: Iterable[FeatureDefinitio
     found = [(moment, near)]
     refreshes = [d.refresh for d in leaves(definitions) if d.refresh is not None]
     if refreshes:
-        step = max(refreshes) // _MICROSECOND
-        edge = from_micros(to_micros(moment) // step * step)
+        edge = from_micros(refreshed(to_micros(moment), max(refreshes)))
         found.append((edge, near.with_columns(pl.lit(edge).cast(near.schema[CUTOFF]).alias(CUTOFF))))
     return found
 
 
 def _by_edge(definitions: Sequence[FeatureDefinition]) -> list[tuple[list[FeatureDefinition], timedelta]]:
     """Split features by what counts at the very moment: nothing, or (``closed``) what their view declares to count."""
-    declared = {d: any(leaf.closed in ("right", "both") for leaf in leaves([d])) for d in definitions}
+    declared = {d: any(holds_end(leaf.span) for leaf in leaves([d])) for d in definitions}
     parts = [
         ([d for d in definitions if declared[d] == is_closed], edge)
         for is_closed, edge in ((False, 0 * _MICROSECOND), (True, _MICROSECOND))

@@ -14,7 +14,7 @@ from polars.testing import assert_frame_equal
 from ml_platform.core.errors import FeatureError
 from ml_platform.features.declared.view import FeatureColumn
 from ml_platform.features.declared.window_spec import WindowSpec
-from ml_platform.features.engine import engine
+from ml_platform.features.engine import answers, engine
 from ml_platform.features.engine.engine import compute
 from ml_platform.features.timeline.axis import Axis, Queries, build_axis
 from ml_platform_tests.effort import examples
@@ -54,31 +54,33 @@ def test_windows_of_every_kind_agree_with_the_loop(rows, asked, refresh, closed,
     check(compute(events, spine, definitions), brute_force(events, spine, definitions), largest_finite(events))
 
 
-def _upper_edge_included(queries: Queries, axis: Axis, spec: WindowSpec) -> tuple:
-    first, after = np.zeros((2, queries.codes.size + 1), dtype=np.int64)
-    first[:-1] = axis.positions(queries.codes, queries.times - spec.length // MICRO)
-    after[:-1] = axis.positions(queries.codes, queries.times + 1)
-    return first, after
+def _upper_edge_included(spec: WindowSpec, refreshed: np.ndarray) -> tuple:
+    return refreshed - spec.length // MICRO, refreshed + 1
 
 
-def _lower_edge_excluded(queries: Queries, axis: Axis, spec: WindowSpec) -> tuple:
-    first, after = np.zeros((2, queries.codes.size + 1), dtype=np.int64)
-    first[:-1] = axis.positions(queries.codes, queries.times - spec.length // MICRO + 1)
-    after[:-1] = axis.positions(queries.codes, queries.times)
-    return first, np.maximum(first, after)
-
-
-def _neighbour_included(queries: Queries, axis: Axis, spec: WindowSpec) -> tuple:
-    first, after = np.zeros((2, queries.codes.size + 1), dtype=np.int64)
-    first[:-1] = axis.positions(queries.codes, queries.times - spec.length // MICRO)
-    after[:-1] = np.minimum(axis.positions(queries.codes, queries.times) + 1, axis.size)
-    return first, after
+def _lower_edge_excluded(spec: WindowSpec, refreshed: np.ndarray) -> tuple:
+    return refreshed - spec.length // MICRO + 1, refreshed
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mistake", [_upper_edge_included, _lower_edge_excluded, _neighbour_included])
+@pytest.mark.parametrize("mistake", [_upper_edge_included, _lower_edge_excluded])
 def test_a_planted_mistake_at_an_edge_is_caught_in_every_world(monkeypatch, mistake: Callable):
-    monkeypatch.setattr(Queries, "window", mistake)
+    monkeypatch.setattr(answers, "bounds", mistake)
+    for seed in range(4):
+        events, spine = random_world(seed)
+        with pytest.raises(AssertionError, match="instead of"):
+            check(compute(events, spine, EVERYTHING), brute_force(events, spine, EVERYTHING))
+
+
+@pytest.mark.slow
+def test_a_row_of_another_entity_is_caught_in_every_world(monkeypatch):
+    right = Queries.positions
+
+    def neighbour_included(queries: Queries, axis: Axis, *times) -> tuple:
+        first, after = right(queries, axis, *times)
+        return first, np.minimum(after + 1, axis.size)
+
+    monkeypatch.setattr(Queries, "positions", neighbour_included)
     for seed in range(4):
         events, spine = random_world(seed)
         with pytest.raises(AssertionError, match="instead of"):
@@ -87,8 +89,7 @@ def test_a_planted_mistake_at_an_edge_is_caught_in_every_world(monkeypatch, mist
 
 @pytest.mark.slow
 def test_a_refresh_that_is_ignored_is_caught(monkeypatch):
-    unrounded = engine.build_queries
-    monkeypatch.setattr(engine, "build_queries", lambda codes, cutoffs, known, *_: unrounded(codes, cutoffs, known, None))
+    monkeypatch.setattr(engine, "refreshed", lambda cutoffs, *_: cutoffs)
     events, spine = random_world(1)
     with pytest.raises(AssertionError, match="instead of"):
         check(compute(events, spine, EVERYTHING), brute_force(events, spine, EVERYTHING))

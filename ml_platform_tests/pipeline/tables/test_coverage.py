@@ -19,6 +19,7 @@ from ml_platform_tests import flights_like as like
 
 HOUR = timedelta(hours=1)
 NONE = timedelta(0)
+MICRO = timedelta(microseconds=1)
 GAPS = ("2013-01-09", "2013-01-10", "2013-01-17")
 DAYS = like.days(25)
 
@@ -40,8 +41,12 @@ def window(length, refresh=None, lag=NONE, offset=NONE, tail=None, closed="left"
 def touches(definition, cutoff, day, partitions):
     """Whether a file of a day can hold a row that a window before a cutoff counts."""
     at = to_micros(cutoff - definition.lag)
-    step = definition.refresh // timedelta(microseconds=1) if definition.refresh else 1
-    first, after = definition.span.bounds(at // step * step)
+    step = definition.refresh // MICRO if definition.refresh else 1
+    end = at // step * step - definition.offset // MICRO
+    first = None if definition.window is None else end - definition.window // MICRO
+    # A window with its end, and without its start, lies a microsecond later.
+    after = end + (definition.closed in {"right", "both"})
+    first = first if first is None else first + (definition.closed in {"right", "neither"})
     held_from, held_until = (to_micros(day_start(shift_day(day, n))) for n in (partitions.first, partitions.after))
     return held_from < after and (first is None or held_until > first)
 
