@@ -24,7 +24,7 @@ REPOSITORY = Path(__file__).parents[2]
 PACKAGE = "small_flights_platform"
 PROJECT, PROBLEM = "small_flights", "late_arrival"
 # Partitions end within the month that is lived, so that what lies beyond them is met.
-START, END = "2013-10-01", "2013-12-24"
+START, END = "2013-10-01", "2013-12-18"
 
 DECLARATIONS = f"""
 type: ml_platform.Table
@@ -67,7 +67,7 @@ attributes:
   training: {{every: 5d, look_back: 56d, validate: 10d, test: 16d}}
   sizes: [4, 8]
   model: {{trainer: lightgbm, params: {{max_trees: 30}}}}
-  monitor: {{window: 4d, persistence: 2, retrain: {{cool_down: 5d, at_least_every: 10d}}}}
+  monitor: {{window: 4d, persistence: 2, retrain: {{cool_down: 5d, at_least_every: 6d}}}}
 """
 
 

@@ -51,7 +51,7 @@ CORRECTED, CORRECTED_ON, KILLED_ON, LOST_FROM = "2013-12-04", "2013-12-10", "201
 TRAINED = ("training", "selected", "models", "champion")
 # As declared: a file of arrivals holds times of three days from its own on; a window of 7 days and a refresh reach 8 days back.
 HELD, REACH, WINDOW, MATURE = 3, 8, 4, 2
-COOL_DOWN, AT_LEAST_EVERY = 5, 10
+COOL_DOWN, AT_LEAST_EVERY = 5, 6
 
 
 class Killed(BaseException):

@@ -9,8 +9,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -49,39 +53,89 @@ def _run(folder: Path, environment: dict[str, str]) -> dict:
     return json.loads(done.stdout)
 
 
-def _content(lake: Lake) -> dict[tuple[str, str | None], str]:
-    """Return the content hash of every head whose content does not tell when it was made."""
-    timed = ("models", "champion", "predictions", "monitoring", "reports")
+def _content(lake: Lake, *layers: str, at: int | None = None) -> dict[tuple[str, str | None], str]:
+    """Return the content hash of every head of some layers."""
     return {
         (table, key): version.data_hash
         for table in lake.tables()
-        if table.split("/")[1] not in timed
-        for key, version in lake.heads(table).items()
+        if table.split("/")[1] in layers
+        for key, version in lake.heads(table, at=at).items()
     }
 
 
+@contextmanager
+def _started(folder: Path, environment: dict[str, str], *more: str) -> Iterator[subprocess.Popen[str]]:
+    """Start a demo as a process of its own, and kill it when the block is left before it has ended."""
+    with subprocess.Popen(
+        _command(*more), cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _reach(process: subprocess.Popen[str], stage: str) -> None:
+    """Read what a demo says until it begins a stage."""
+    assert process.stderr is not None
+    assert any(said.startswith(f"==> {stage}") for said in process.stderr), f"it ended before it said {stage!r}"
+
+
+@dataclass(frozen=True)
+class Built:
+    """A demo that nothing disturbed, and what a kill in each of `KILLED_IN` would have left of it."""
+
+    folder: Path
+    environment: dict[str, str]
+    said: dict[str, Any]
+    left: dict[str, Path]
+
+    @property
+    def lake(self) -> Lake:
+        return Lake.open(self.folder / "data" / "lake")
+
+
+# Within the tables of the first part, and within the training on the whole.
+FIRST_TRAINING = f"Train, select and promote for {FIRST}"
+KILLED_IN = FIRST_TABLES, LAST_TRAINING = (
+    f"Build flights/tables until {shift_day(FIRST, -1)} ...",
+    f"Train, select and promote for {BUILT} ...",
+)
+
+
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str], dict]:
-    folder = tmp_path_factory.mktemp("demo") / "flights"
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """Run a demo. A second into each of two stages it stands still while its folder is copied: what a kill at that moment leaves."""
+    root = tmp_path_factory.mktemp("demo")
+    folder, left = root / "flights", {}
     environment = _place(folder)
-    return folder, environment, _run(folder, environment)
+    with _started(folder, environment, "--json") as process:
+        for stage in KILLED_IN:
+            _reach(process, stage)
+            time.sleep(1)
+            process.send_signal(signal.SIGSTOP)
+            os.waitpid(process.pid, os.WUNTRACED)
+            left[stage] = Path(shutil.copytree(folder, root / f"left {len(left)}"))
+            process.send_signal(signal.SIGCONT)
+        written, said = process.communicate(timeout=SECONDS)
+        assert process.returncode == 0, said[-4000:]
+    return Built(folder, environment, json.loads(written), left)
 
 
 @pytest.fixture
-def session(demo: tuple[Path, dict[str, str], dict], monkeypatch: pytest.MonkeyPatch) -> Session:
-    folder, environment, _ = demo
+def session(demo: Built, monkeypatch: pytest.MonkeyPatch) -> Session:
     for name in ("ML_PLATFORM_LAKE", "ML_PLATFORM_LANDING"):
-        monkeypatch.setenv(name, environment[name])
-    return open_project(folder)
+        monkeypatch.setenv(name, demo.environment[name])
+    return open_project(demo.folder)
 
 
 @pytest.mark.slow
-def test_every_layer_is_there_and_the_champion_scored_each_lived_day(demo: tuple[Path, dict[str, str], dict], session: Session) -> None:
-    layers = {row["layer"] for row in demo[2]["built"]}
+def test_every_layer_is_there_and_the_champion_scored_each_lived_day(demo: Built, session: Session) -> None:
+    layers = {row["layer"] for row in demo.said["built"]}
     assert {"raw", "tables", "features", "training", "selected", "models", "champion", "predictions", "outcomes", "monitoring"} <= layers
     lived = ["2013-03-08", "2013-03-09"]
     assert [d for d in session.lake.partitions("flights/predictions/late_arrival") if d >= lived[0]] == lived
-    assert {row["metric"] for row in demo[2]["champion"]} >= {"auc", "log_loss"}
+    assert {row["metric"] for row in demo.said["champion"]} >= {"auc", "log_loss"}
 
 
 @pytest.mark.slow
@@ -109,18 +163,18 @@ def test_a_value_in_the_training_set_is_what_serving_would_have_answered(session
 
 
 @pytest.mark.slow
-def test_a_second_demo_changes_nothing(demo: tuple[Path, dict[str, str], dict], session: Session) -> None:
+def test_a_second_demo_changes_nothing(demo: Built, session: Session) -> None:
     before = session.lake.head()
-    again = _run(demo[0], demo[1])
+    again = _run(demo.folder, demo.environment)
     assert session.lake.head() == before
-    assert again["built"] == demo[2]["built"]
+    assert again["built"] == demo.said["built"]
     assert again["runs"] == 0
 
 
 @pytest.mark.slow
-def test_a_first_champion_comes_before_the_year_is_built_and_is_judged_against_it(demo: tuple[Path, dict[str, str], dict]) -> None:
-    assert [row["training_date"] for row in demo[2]["decisions"]] == [FIRST, BUILT]
-    assert demo[2]["decisions"][0]["verdict"] == "promoted"
+def test_a_first_champion_comes_before_the_year_is_built_and_is_judged_against_it(demo: Built) -> None:
+    assert [row["training_date"] for row in demo.said["decisions"]] == [FIRST, BUILT]
+    assert demo.said["decisions"][0]["verdict"] == "promoted"
 
 
 @pytest.mark.slow
@@ -136,42 +190,38 @@ def test_it_shows_two_screens_of_at_most_thirty_lines(session: Session) -> None:
     assert sum(line.startswith("  auc ") for line in last) == 1
 
 
-# Within the tables of the first part, within the training on the whole, and within the first day that is lived.
-KILLED_AFTER = (
-    f"==> Build flights/tables until {shift_day(FIRST, -1)} ...",
-    f"==> Train, select and promote for {BUILT} ...",
-    "==> Live until",
-)
-
-
-def _run_and_kill(folder: Path, environment: dict[str, str], line: str) -> None:
-    """Run a demo until it says a line, let it go on for a second, and kill it."""
-    process = subprocess.Popen(
-        _command(), cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    assert process.stderr is not None
-    with process.stderr as said:
-        assert any(told.startswith(line) for told in said), f"it ended before it said {line!r}"
-        time.sleep(1)
-        os.kill(process.pid, signal.SIGKILL)
-    process.wait(30)
+@pytest.mark.slow
+def test_a_first_part_that_was_killed_is_carried_on_to_the_same_content(demo: Built) -> None:
+    folder = demo.left[FIRST_TABLES]
+    with _started(folder, _place(folder)) as process:
+        _reach(process, FIRST_TRAINING)
+    undisturbed = demo.lake
+    before = undisturbed.history(f"flights/training/{PROBLEM}", FIRST)[0].commit - 1
+    made = _content(Lake.open(folder / "data" / "lake"), "raw", "tables", "features")
+    assert made == _content(undisturbed, "raw", "tables", "features", at=before)
+    assert {table.split("/")[1] for table, _ in made} == {"raw", "tables", "features"}
 
 
 @pytest.mark.slow
-def test_a_demo_that_is_killed_and_run_again_ends_as_an_undisturbed_one(demo: tuple[Path, dict[str, str], dict], tmp_path: Path) -> None:
-    environment = _place(tmp_path)
-    for line in KILLED_AFTER:
-        _run_and_kill(tmp_path, environment, line)
-    _run(tmp_path, environment)
-    disturbed, undisturbed = Lake.open(tmp_path / "data" / "lake"), Lake.open(demo[0] / "data" / "lake")
-    assert _content(disturbed) == _content(undisturbed)
+def test_a_demo_that_is_killed_and_run_again_ends_as_an_undisturbed_one(demo: Built) -> None:
+    """What tells when it was made is left out: the rest is bit for bit the same."""
+    folder = demo.left[LAST_TRAINING]
+    environment = _place(folder)
+    with _started(folder, environment) as process:
+        _reach(process, "Live until")
+        time.sleep(1)
+    _run(folder, environment)
+    disturbed, undisturbed = Lake.open(folder / "data" / "lake"), demo.lake
+    layers = {table.split("/")[1] for table in undisturbed.tables()} - {"models", "champion", "predictions", "monitoring", "reports"}
+    assert _content(disturbed, *layers) == _content(undisturbed, *layers)
+    assert disturbed.tables() == undisturbed.tables()
     assert disturbed.verify() == []
 
 
 @pytest.mark.slow
-def test_the_tutorial_can_be_followed(demo: tuple[Path, dict[str, str], dict], session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_tutorial_can_be_followed(demo: Built, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     """Last: it lands a day. Days and a flight are those of this shorter demo; reproducing takes minutes, test_reproducing.py does it."""
-    monkeypatch.chdir(demo[0])
+    monkeypatch.chdir(demo.folder)
     flight = session.problem(PROBLEM).predictions()["flight_id"][0]
     of_this_demo = {"FLIGHT_ID": flight, "2013-12-01": BUILT, "2013-06-01": "2013-03-01"}
     pages = blocks_of("docs/tutorial/flights.md")

@@ -16,6 +16,7 @@ import pytest
 
 from ml_platform.cli import main
 from ml_platform.lake.lake import Lake
+from ml_platform_tests.once import made_once
 from ml_platform_tests.site.blocks import REPOSITORY, Block, blocks_of, pages, reason_not_run
 from ml_platform_tests.site.built_shop import DAYS, PACKAGE, build_shop, forget_modules, importable
 
@@ -35,18 +36,13 @@ AT_ITS_END = ", at its end"
 ANSWERS = {"ml-platform accept-delivery": 2, "ml-platform show quarantine": 2}
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shop, with fifty days and a champion; every test gets a copy of it."""
-    return build_shop(tmp_path_factory.mktemp("shop") / "shop")
-
-
 @pytest.fixture
-def shop(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of the shop, with fifty days and a champion."""
     for name in ("ML_PLATFORM_BRANCH", "DAGSTER_HOME"):
         monkeypatch.delenv(name, raising=False)
     root = tmp_path / "shop"
-    shutil.copytree(built, root)
+    shutil.copytree(made_once("documented_shop", build_shop), root)
     with importable(root):
         yield root
 

@@ -16,7 +16,7 @@ from ml_platform.cli import main
 from ml_platform.lake.lake import Lake
 from ml_platform_tests.lake.conftest import bucket, object_server, postgres_server  # noqa: F401 - fixtures
 from ml_platform_tests.site.blocks import blocks_of
-from ml_platform_tests.site.test_guides import _run, built, shop  # noqa: F401 - fixtures
+from ml_platform_tests.site.test_guides import _run, shop  # noqa: F401 - a fixture
 
 EXPORT = re.compile(r"export (\w+)=(\S+)")
 SYNC = re.compile(r"aws s3 sync (\S+) (\S+) --exclude '([^']+)'")
