@@ -13,12 +13,12 @@ import pytest
 from ml_platform_tests.once import FOLDER, new_folder
 
 COSTS = Path(__file__).parent / "ml_platform_tests" / "costs.txt"
-SHORT = 5
+SHORT, CPU = 5, "CPU seconds"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add what `make costs` asks for."""
-    parser.addoption("--write-costs", action="store_true", help=f"write down which files of tests take more than {SHORT} seconds")
+    parser.addoption("--write-costs", action="store_true", help=f"write down which files of tests take more than {SHORT} CPU seconds")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -26,8 +26,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if FOLDER not in os.environ:
         os.environ[FOLDER] = new_folder()
         config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(FOLDER), ignore_errors=True))
-    if config.getoption("--write-costs") and not hasattr(config, "workerinput"):
-        config.pluginmanager.register(_Costs())
+    if config.getoption("--write-costs"):
+        config.pluginmanager.register(_Measured())
+        if not hasattr(config, "workerinput"):
+            config.pluginmanager.register(_Costs())
 
 
 @pytest.hookimpl(wrapper=True)
@@ -42,9 +44,30 @@ def pytest_collect_file(file_path: Path) -> Generator[None, list[pytest.Collecto
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Let workers begin with the files that take longest: at the end, one of them would go on alone."""
-    if hasattr(config, "workerinput") and COSTS.exists():
-        costs = {name: float(seconds) for seconds, name in map(str.split, COSTS.read_text(encoding="utf-8").splitlines())}
+    if hasattr(config, "workerinput"):
+        costs = _costs()
         items.sort(key=lambda item: -costs.get(item.nodeid.partition("::")[0], 0))
+
+
+class _Measured:
+    """Tells with each report what it took of the processor: this process, and those that it started and waited for.
+
+    Seconds by the clock would tell how busy the machine was.
+    """
+
+    def __init__(self) -> None:
+        self.before = 0.0
+
+    def pytest_runtest_logstart(self) -> None:
+        self.before = sum(os.times()[:4])
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        now = sum(os.times()[:4])
+        report.user_properties.append((CPU, now - self.before))
+        self.before = now
+        return report
 
 
 class _Costs:
@@ -54,8 +77,16 @@ class _Costs:
         self.seconds: Counter[str] = Counter()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.seconds[report.nodeid.partition("::")[0]] += report.duration
+        self.seconds[report.nodeid.partition("::")[0]] += dict(report.user_properties).get(CPU, 0.0)
 
     def pytest_sessionfinish(self) -> None:
-        long = [(seconds, name) for name, seconds in self.seconds.items() if seconds >= SHORT]
-        COSTS.write_text("".join(f"{seconds:.0f} {name}\n" for seconds, name in sorted(long, reverse=True)), encoding="utf-8")
+        # What did not run keeps its place, while it is there.
+        known = {name: seconds for name, seconds in _costs().items() if (COSTS.parents[1] / name).exists()} | self.seconds
+        long = sorted(((round(seconds), name) for name, seconds in known.items() if seconds >= SHORT), reverse=True)
+        COSTS.write_text("".join(f"{seconds} {name}\n" for seconds, name in long), encoding="utf-8")
+
+
+def _costs() -> dict[str, float]:
+    """Return what the long files took when it was last written down."""
+    lines = COSTS.read_text(encoding="utf-8").splitlines() if COSTS.exists() else []
+    return {name: float(seconds) for seconds, name in map(str.split, lines)}

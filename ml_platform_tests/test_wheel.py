@@ -1,6 +1,6 @@
 """Your own CSVs to a first model: a fresh dg project that has nothing of us but the built wheel.
 
-The files are real: a year of hourly weather at three airports, one CSV a day. The question: will it rain there within the next day?
+The files are real: half a year of hourly weather at three airports, one CSV a day. The question: will it rain there within the next day?
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ attributes:
   spine: {each: origin, every: 1d, active: {in: weather, within: 2d}}
   label: {from: weather, match: [origin], sql: max(precip) > 0, horizon: 24h}
   features: [air]
-  training: {every: 7d, look_back: 300d, validate: 40d, test: 40d}
+  training: {every: 7d, look_back: 150d, validate: 30d, test: 40d}
   sizes: [4, 8]
 """
 RUN = """
@@ -64,9 +64,10 @@ print(json.dumps({"home": ml_platform.__file__, "properties": version.properties
 
 
 def _write_weather(folder: Path) -> list[str]:
-    """Write one CSV per UTC day and return the days."""
+    """Write one CSV per UTC day since June and return the days."""
     rows = pl.read_csv(find_nycflights() / "weather.csv", infer_schema=False).rename({"time_hour": "observed_at"})
     rows = rows.select("origin", "observed_at", "temp", "humid", "precip", "pressure").with_columns(day=pl.col("observed_at").str.head(10))
+    rows = rows.filter(pl.col("day") >= "2013-06-01")
     folder.mkdir(parents=True)
     days = rows.partition_by("day", as_dict=True, include_key=False)
     for (day,), frame in days.items():

@@ -17,7 +17,7 @@ from ml_platform.definitions import defs
 from ml_platform_tests.components.asset_specs import GOLDEN, describe
 from ml_platform_tests.components.instances import instance_in, local_instance, told_together
 
-DAYS = [shift_day("2013-01-01", n) for n in range(40)]
+DAYS = [shift_day("2013-01-01", n) for n in range(26)]
 HEAVY = {"pandas", "sklearn", "lightgbm", "evidently", "featuretools", "matplotlib", "pandera", "polars", "pyarrow", "sqlalchemy", "numpy"}
 
 
