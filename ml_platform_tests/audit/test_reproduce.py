@@ -391,7 +391,7 @@ def test_a_process_that_is_killed_leaves_a_branch_and_nothing_else(workspace):
     heads = {table: workspace.lake.heads(table) for table in workspace.lake.tables()}
     code = (
         "from ml_platform.features.kernels.sums import ColumnSums\n"
-        "from ml_platform.pipeline import rerun\n"
+        "from ml_platform.audit import rerun\n"
         "real = ColumnSums.mean\n"
         "ColumnSums.mean = lambda self, window: (real(self, window)[0] + 1, real(self, window)[1])\n"
         "rerun.materialize_selected = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
