@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from urllib.parse import quote, unquote, urlsplit
 
 MASK = "***"
@@ -86,10 +87,19 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def _secret_values() -> list[str]:
     """Return the values of the environment that are secrets, as they are and as they stand in URLs; the longest first."""
+    return _values_of(tuple((name, value) for name, value in os.environ.items() if _is_secret(name)))
+
+
+@lru_cache(maxsize=4_096)
+def _is_secret(name: str) -> bool:
+    """Tell whether the name of a variable speaks of a secret; asked of each for every cell of a table that is shown."""
+    return name.upper() not in _NO_SECRETS and _SECRET_NAME.search(name) is not None
+
+
+@lru_cache(maxsize=16)
+def _values_of(secrets: tuple[tuple[str, str], ...]) -> list[str]:
     found: set[str] = set()
-    for name, value in os.environ.items():
-        if name.upper() in _NO_SECRETS or not _SECRET_NAME.search(name):
-            continue
+    for _, value in secrets:
         found |= {value, quote(value, safe=""), quote(value)}
         if "://" in value:
             found |= _password_of(value)

@@ -44,9 +44,10 @@ def materialize_monitoring(workspace: Workspace, problem_name: str, partitions: 
     partitions : sequence of str
         Days to monitor.
     report : str
-        Evidently's page (slow: 5 to 10 CPU seconds) of the newest day: ``auto`` makes one in each week, when an incident opens and when a
-        retraining is decided; the very first days that are monitored have none of their own: they have nothing to be compared with but what
-        the model's card says already. ``always`` and ``never`` do as they say.
+        Evidently's page (slow: 5 to 10 CPU seconds) of the newest day: ``auto`` makes one every seven days, when an incident opens and when
+        a retraining is decided, and no other of a day that is looked at again beside a newer one; the very first days that are monitored
+        have none of their own: they have nothing to be compared with but what the model's card says already. ``always`` and ``never`` do
+        as they say.
 
     Returns
     -------
@@ -239,13 +240,14 @@ def _publish_report(
 
     table = workspace.table("reports", problem_name)
     heads = workspace.lake.heads(table) if report == "auto" else {}
-    shown = {_week(day) for day in heads if day is not None}
+    shown = [day for day in heads if day is not None]
     days = [day for day in found if report == "always" or (report == "auto" and _is_news(found[day].monitored, shown, is_first=is_first))]
     if not days:
         return None
     newest = found[max(days)]
     head = heads.get(newest.day)
-    if report == "auto" and head is not None and {v.id for v in workspace.lake.inputs(head.id)} == {v.id for v in newest.inputs}:
+    # A day that is looked at again beside a newer one keeps the page of what was decided on it: asked for alone it gets another.
+    if head is not None and (newest.day < max(found) or {v.id for v in workspace.lake.inputs(head.id)} == {v.id for v in newest.inputs}):
         return None
     workspace.say(f"{problem_name}: Evidently's report of {newest.day}")
     rows = watched.rows(newest.day, newest.champion)
@@ -267,13 +269,9 @@ def _publish_report(
     return workspace.lake.publish([staged], run_id=workspace.run_id, message=f"report {problem_name}").versions[0]
 
 
-def _is_news(monitored: MonitoredDay, shown: Collection[tuple[int, int]], *, is_first: bool) -> bool:
-    """Tell whether a day opens an incident, asks for a retraining, or lies in a week of which no page shows anything yet."""
+def _is_news(monitored: MonitoredDay, shown: Collection[str], *, is_first: bool) -> bool:
+    """Tell whether a day opens an incident, asks for a retraining, or lies a week from every day that has a page."""
     decision, incident = monitored.record.decision, monitored.incident
     if (decision is not None and decision.retrain) or (incident is not None and incident.state == "open"):
         return True
-    return not is_first and _week(monitored.day) not in shown
-
-
-def _week(day: str) -> tuple[int, int]:
-    return date.fromisoformat(day).isocalendar()[:2]
+    return not is_first and not any(abs(date.fromisoformat(monitored.day) - date.fromisoformat(day)) < 7 * DAY for day in shown)

@@ -336,7 +336,7 @@ def test_evidently_writes_a_page_when_there_is_news(world):
     days = days_from("2013-01-21", 3)
     world.score(days_from(TRAINED, 20))
     first, second, third = live(world, days, report="auto")
-    # The first day that is ever monitored is no news, the next one is the first page of its week; then nothing new.
+    # The first day that is ever monitored is no news, the next one has the first page; then nothing is new for seven days.
     assert "report" not in first.metadata
     assert "reports/late" in second.metadata["report"].location
     assert "report" not in third.metadata
@@ -350,3 +350,46 @@ def test_evidently_writes_a_page_when_there_is_news(world):
     assert "report" not in materialize_monitoring(workspace, PROBLEM, ["2013-01-22"]).metadata
     assert world.lake.head() == head
     assert workspace.clock == FixedClock(day_start("2013-01-23") + timedelta(hours=3))
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Evidently's pages are not drawn, but counted: how many rows each is about."""
+    from ml_platform.monitoring.evidently_report import EvidentlyReport
+
+    found = []
+
+    def draw(_reference, rows):
+        found.append(rows.height)
+        return EvidentlyReport(f"<html>{rows.height}</html>".encode(), {"temp": False})
+
+    monkeypatch.setattr("ml_platform.monitoring.evidently_report.evidently_report", draw)
+    return found
+
+
+def test_a_page_stands_for_seven_days_wherever_a_week_of_the_calendar_ends(world, drawn):
+    days = days_from("2013-01-19", 10)
+    world.score(days_from(TRAINED, 14))
+    assert [date.fromisoformat(day).isoweekday() for day in days[1:3]] == [7, 1]
+    live(world, days, report="auto")
+    assert sorted(world.lake.heads("air/reports/late")) == ["2013-01-20", "2013-01-27"]
+    assert len(drawn) == 2
+
+
+def test_the_page_of_a_decision_is_not_drawn_again_because_the_day_after_brought_late_rows(world, drawn):
+    days = days_from(TRAINED, 29)
+    decided, after = days[-2:]
+    world.score(days[:-1])
+    monitor(world, days[:-2])
+    live(world, [decided], report="auto")
+    assert decisions(world)[decided].retrain
+    page = world.lake.heads("air/reports/late")[decided]
+    world.shift = {"temp": (decided, 1.0)}
+    world.score([decided, after])
+    materialize_monitoring(world.workspace(after), PROBLEM, [decided, after], report="auto")
+    assert world.lake.heads("air/reports/late")[decided].id == page.id
+    assert len(drawn) == 1
+    # Whoever asks for that very day gets its page as its rows are now.
+    materialize_monitoring(world.workspace(after), PROBLEM, [decided], report="auto")
+    assert world.lake.heads("air/reports/late")[decided].id != page.id
+    assert len(drawn) == 2
