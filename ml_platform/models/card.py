@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ml_platform.core.environment import flatten_environment
+from ml_platform.core.figures import figure
 from ml_platform.models.contender import Role
 from ml_platform.models.figures.evaluation import Evaluation
 
@@ -126,17 +127,17 @@ def write_card(card: Card) -> str:
     ) + "\n"  # fmt: skip
 
 
-def metric_rows(evaluations: Mapping[str, Evaluation], written: str = "{:.4f}") -> list[dict[str, Any]]:
-    """Return one row per metric with each model's figure and interval, for a table; ``written`` is how a number is."""
+def metric_rows(evaluations: Mapping[str, Evaluation], write: Callable[[float], str] = figure) -> list[dict[str, Any]]:
+    """Return one row per metric with each model's figure and interval, for a table; ``write`` says how a number is written."""
     first = next(iter(evaluations.values()))
     rows = []
     for metric in first.metrics:
         row: dict[str, Any] = {"metric": NAMES.get(metric, metric)}
         for role, evaluation in evaluations.items():
-            figure = evaluation.metrics.get(metric)
-            row[role] = "" if figure is None else written.format(figure.value)
-            if figure is not None and figure.lower is not None and figure.upper is not None:
-                row[role] += f" [{written.format(figure.lower)}, {written.format(figure.upper)}]"
+            found = evaluation.metrics.get(metric)
+            row[role] = "" if found is None else write(found.value)
+            if found is not None and found.lower is not None and found.upper is not None:
+                row[role] += f" [{write(found.lower)}, {write(found.upper)}]"
         rows.append(row)
     return rows
 
@@ -156,7 +157,7 @@ def _data(card: Card) -> str:
 
 def _labels(split: Split) -> dict[str, str]:
     if split.mean_label is not None:
-        return {"mean label": f"{split.mean_label:.4f}"}
+        return {"mean label": figure(split.mean_label)}
     shown = list(split.shares.items())[:SHOWN_CLASSES]
     more = ", ..." if len(split.shares) > len(shown) else ""
     return {"classes": ", ".join(f"{name} {share:.1%}" for name, share in shown) + more}
@@ -204,7 +205,7 @@ def _metrics(card: Card) -> str:
 
 
 def _calibration(evaluation: Evaluation) -> str:
-    rows = [{"rows": f"{b.rows:,}", "predicted": f"{b.predicted:.4f}", "observed": f"{b.observed:.4f}"} for b in evaluation.calibration]
+    rows = [{"rows": f"{b.rows:,}", "predicted": figure(b.predicted), "observed": figure(b.observed)} for b in evaluation.calibration]
     note = "Of each row: the probability of the likeliest class, and whether it was the right one.\n\n" if evaluation.classes else ""
     return f"## Calibration\n\n{note}{to_table(rows)}"
 

@@ -13,7 +13,7 @@ from ml_platform.features.declared.inputs import request_columns
 from ml_platform.features.nested.schema import Schema, compile_schema
 from ml_platform.project.doubts import check_unknown_label
 from ml_platform.project.project import CompiledProblem, TableColumn
-from ml_platform.project.workable import check_clusters, check_history, check_lengths, check_steps, check_trainers
+from ml_platform.project.workable import check_clusters, check_history, check_lengths, check_own_window, check_steps, check_trainers
 from ml_platform.sql.binding import bind_expression
 from ml_platform.tables.declared.table import Table
 from ml_platform.tables.declared.types import contract_columns
@@ -166,6 +166,8 @@ def _check_label(problem: Problem, table: Table, joinable: tuple[str, ...]) -> N
     bound = bind_label(problem, table)
     check_task(problem, bound.type)
     own_row = isinstance(problem.spine, RowsSpine) and problem.spine.table == table.name and set(table.key) <= set(problem.label.match)
+    if own_row and isinstance(problem.spine, RowsSpine):
+        check_own_window(problem, problem.spine, table)
     # Whether such a row is known before its cutoff or not: none can be learnt from.
     known = sorted(c for c in bound.columns if table.available_at_column(c) == "_available_at")
     if own_row and len(known) == len(bound.columns):

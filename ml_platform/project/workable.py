@@ -11,8 +11,12 @@ from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_
 from ml_platform.core.intervals import DAY
 from ml_platform.models.trainers.known_trainers import TRAINERS, baseline_of
 from ml_platform.registry.promotion import MIN_DAYS, MIN_DAYS_FIRST, MIN_SPAN_DAYS
+from ml_platform.sql.binding import bind_expression
+from ml_platform.sql.duck import quote_name, sql_name
 from ml_platform.tables.declared.table import Table
-from ml_platform.training.problem import GridSpine, Problem
+from ml_platform.tables.declared.types import contract_columns
+from ml_platform.training.cutoff_reach import times_apart
+from ml_platform.training.problem import GridSpine, Problem, RowsSpine
 from ml_platform.training.steps import MAX_STEPS, STEP_TYPES, has_steps, step_features
 
 if TYPE_CHECKING:
@@ -137,9 +141,51 @@ def check_history(problem: Problem, label_table: Table) -> None:
         )
 
 
+def check_own_window(problem: Problem, spine: RowsSpine, table: Table) -> None:
+    """Refuse a label from the row itself where the row never happens within the label's window: no row could ever be learnt from.
+
+    Parameters
+    ----------
+    problem : Problem
+        Its ``label`` is taken from the very row that it predicts for.
+    spine : RowsSpine
+        Its spine.
+    table : Table
+        The table of both.
+
+    Raises
+    ------
+    DeclarationError
+        With how far the two lie apart, and what to write. Where only the rows can tell it is not refused.
+    """
+    types, where, horizon = contract_columns(table.contract), problem.where, problem.label.horizon
+    event_time = quote_name(table.event_time or "")
+    columns = bind_expression(spine.cutoff, types, where=f"{where}, cutoff").columns | {table.event_time or ""}
+    apart = times_apart(event_time, spine.cutoff, {name: types[name] for name in columns})
+    if apart is None or (apart[1] >= timedelta(0) and apart[0] < horizon):
+        return
+    label = f"{where}: the label `{problem.label.sql}` is taken from the very row that is predicted for, and looked for"
+    if apart[1] < timedelta(0):
+        raise DeclarationError(
+            f"{label} from the cutoff on. The row happens at {table.event_time}, {_length(-apart[1])} before its cutoff "
+            f"`{spine.cutoff}`, so that no row would ever have a label. Write cutoff: "
+            f"{sql_name(table.event_time or '')} or an earlier one; "
+            "what is known only afterwards is said by available_at, and the horizon says how long its answer is waited for."
+        )
+    raise DeclarationError(
+        f"{label} for {format_duration(horizon)} from the cutoff on. The row happens at {table.event_time}, "
+        f"{_length(apart[0])} after its cutoff `{spine.cutoff}`, so that no row would ever have a label. Write horizon: "
+        f"{format_duration(apart[1] + (DAY if apart[1] % DAY == timedelta(0) else timedelta(hours=1)))} or longer, or a later cutoff."
+    )
+
+
 def days_of(problem: Problem) -> int:
     """Return of how many days test rows are: with a grid of days the cutoffs at both ends count."""
     spine, test = problem.spine, problem.training.test
     if isinstance(spine, GridSpine) and spine.every > DAY:
         return test // spine.every
     return test // DAY + 1
+
+
+def _length(length: timedelta) -> str:
+    return format_duration(length) if length >= timedelta(seconds=1) else "less than a second"

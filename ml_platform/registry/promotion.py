@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from ml_platform.core.figures import figure
 from ml_platform.models.contender import Role, contender
 from ml_platform.models.figures.compare import Comparison, compare, compare_log_loss
 from ml_platform.registry.slices import SliceFinding, judge_slices
@@ -193,8 +194,8 @@ def _too_few(days: int, needed: int, span: int | None = None) -> str:
 
 def _figures(compared: Comparison) -> str:
     return (
-        f"{compared.measure} {compared.challenger:.4f} against {compared.champion:.4f}, better by {compared.difference:+.4f} "
-        f"[{compared.lower:+.4f}, {compared.upper:+.4f}]"
+        f"{compared.measure} {figure(compared.challenger)} against {figure(compared.champion)}, better by "
+        f"{figure(compared.difference, signed=True)} [{figure(compared.lower, signed=True)}, {figure(compared.upper, signed=True)}]"
     )
 
 
@@ -203,7 +204,7 @@ def _sentence(compared: Comparison, role: Role, opponent: str, asked: float, is_
     return (
         f"{'Against' if role == 'model' else 'The baseline against'} {opponent} on {compared.rows:,} untouched rows: {_figures(compared)} "
         f"(one-sided {100 * compared.confidence:g} % bounds, errors clustered by {compared.clusters} {compared.by}s); the lower bound must "
-        f"be above {asked:+.4f}: {verdict}."
+        f"be above {figure(asked, signed=True)}: {verdict}."
     )
 
 
@@ -217,11 +218,12 @@ def _about_slices(slices: tuple[SliceFinding, ...]) -> list[str]:
     """Say what was found in the parts of the rows; nothing where there were none."""
     by = {what: [f for f in slices if f.finding == what] for what in ("harmed", "held", "cannot be tested")}
     reasons = [
-        f"Blocked: worse beyond chance for {f.column} {f.value} ({f.difference:+.4f} on {f.rows:,} rows, p {f.p_value:.3g})."
+        f"Blocked: worse beyond chance for {f.column} {f.value} ({figure(f.difference, signed=True)} on {f.rows:,} rows, "
+        f"p {f.p_value:.3g})."
         for f in by["harmed"]
     ]  # fmt: skip
     if by["held"]:
-        named = ", ".join(f"{f.column} {f.value} ({f.difference:+.4f} on {f.rows:,} rows)" for f in by["held"])
+        named = ", ".join(f"{f.column} {f.value} ({figure(f.difference, signed=True)} on {f.rows:,} rows)" for f in by["held"])
         reasons.append(f"To be looked at by a person: {named} lost, within what chance can do.")
     if by["cannot be tested"]:
         reasons.append(f"Too few rows to test: {', '.join(f'{f.column} {f.value}' for f in by['cannot be tested'])}.")

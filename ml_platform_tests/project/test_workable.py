@@ -16,6 +16,8 @@ from ml_platform.project.project import Project
 from ml_platform.tables.declared.table import Availability, DailyPartitions
 from ml_platform.training.problem import GridSpine, Label, Training
 from ml_platform_tests import flights_like as like
+from ml_platform_tests.components import league
+from ml_platform_tests.components.made_project import make_project
 
 DAY, TODAY = like.DAY, date(2014, 1, 1)
 SUM = Label("arrivals", ("carrier",), "sum(arr_delay)", 7 * DAY, "zero")
@@ -115,3 +117,27 @@ def test_test_rows_of_too_few_days_to_replace_a_champion_are_doubted():
     assert "are of 4 days" in doubt
     assert "Write test: 70d" in doubt
     assert not [d for d in doubts(weekly(test=70 * DAY), TODAY) if "to replace one" in d]
+
+
+OWN_ROW = [
+    ("kickoff + interval 1 minute", "12h", "kickoff, 1m before its cutoff .*no row would ever have a label. Write cutoff: kickoff or"),
+    ("kickoff + interval 1 microsecond", "12h", "kickoff, less than a second before its cutoff"),
+    ("kickoff - interval 47 hours", "12h", "kickoff, 1d23h after its cutoff .*Write horizon: 2d or longer"),
+    ("kickoff - interval 36 hours", "36h", "kickoff, 1d12h after its cutoff .*Write horizon: 1d13h or longer"),
+]
+
+
+@pytest.mark.parametrize(("cutoff", "horizon", "told"), OWN_ROW)
+def test_a_label_of_the_own_row_that_can_never_have_one(tmp_path, cutoff, horizon, told):
+    project = make_project(tmp_path, "league")
+    problem = league.PROBLEM.replace("kickoff - interval 1 hour", cutoff).replace("horizon: 12h", f"horizon: {horizon}")
+    project.declare(league.TABLES + problem, matches=league.CONTRACT)
+    with pytest.raises(DeclarationError, match=told):
+        project.open()
+
+
+@pytest.mark.parametrize("cutoff", ["kickoff", "kickoff - interval 1 hour", "kickoff - interval 11 hours"])
+def test_a_label_of_the_own_row_that_can_have_one_loads(tmp_path, cutoff):
+    project = make_project(tmp_path, "league")
+    project.declare(league.TABLES + league.PROBLEM.replace("kickoff - interval 1 hour", cutoff), matches=league.CONTRACT)
+    assert project.open().project.problems

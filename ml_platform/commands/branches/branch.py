@@ -12,6 +12,7 @@ from ml_platform.commands.answer import Answer, Sheet
 from ml_platform.commands.place import open_lake, parse_at, project_root, short_name, table_filter
 from ml_platform.components.instance.history import history_folder
 from ml_platform.core.errors import ConflictError, LakeError
+from ml_platform.core.figures import figure
 from ml_platform.core.names import parse_table
 from ml_platform.lake.ledger.version import MAIN
 
@@ -184,7 +185,7 @@ def _figure(value: Mapping[str, Any] | None) -> str | None:
     if value is None:
         return None
     low, high = value.get("lower"), value.get("upper")
-    return f"{value['value']:.4f}" + ("" if low is None or high is None else f" [{low:.4f}, {high:.4f}]")
+    return figure(value["value"]) + ("" if low is None or high is None else f" [{figure(low)}, {figure(high)}]")
 
 
 def _verdict_row(table: str, judged: Any) -> dict[str, Any]:

@@ -32,6 +32,7 @@ def run(args: Namespace) -> Answer:
     days = {name: _day(getattr(args, name), name) for name in ("date", "until")}
     if args.date and args.no_train:
         raise UsageError("--date names a training date, and --no-train asks for no training. Give one of the two.")
+    say(f"loading the declarations in {root.name}/, and Dagster: some seconds")
     with opened_runs(root, say, locked=not args.dry_run) as (projects, make):
         names = problems_of(projects, args.problem, root.name)
         carried = [make(project, problem, **days, train=not args.no_train) for project, problem in names]
@@ -39,6 +40,7 @@ def run(args: Namespace) -> Answer:
             return _planned(carried)
         try:
             for one in carried:
+                say(f"{one.problem}: looking at what has landed, and what it changes")
                 one.go()
         except KeyboardInterrupt:
             say("Stopped. What was published stays as it is; call it again to go on.")

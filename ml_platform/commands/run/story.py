@@ -127,10 +127,11 @@ def _model(run: ProblemRun) -> list[str]:
     lines: list[str] = []
     if plan is not None:
         trained = any("models" in {key.path[1] for key in one.step.keys} for one in run.done)
-        what = "Trained for" if trained else "Not trained again for" if history else "Not trained for"
-        lines.append(f"{what} {plan.chosen.date or 'any date'}: {plan.why.rstrip('.')}.")
-        if trained or not history:
-            lines.append(f"{plan.chosen.date or 'No date'} is {plan.chosen.why}." if plan.chosen.date else plan.chosen.why)
+        what = "Trained" if trained else "Not trained again" if history else "Not trained"
+        what += f" for {plan.chosen.date}" if plan.chosen.date else ""
+        lines.append(f"{what}: {plan.why.rstrip('.')}.")
+        if plan.chosen.date and (trained or not history):
+            lines.append(f"{plan.chosen.date} is {plan.chosen.why}.")
     if not history:
         return [*lines, "There is no champion yet: no model was judged."]
     newest = history[-1]

@@ -165,7 +165,7 @@ def _told(
         f"Read {target / 'defs.yaml'}: it loads as it stands; each line with # ? asks for what no file can say. Then:",
         *(f"  {step}" for step in steps),
     )
-    sheets = [Sheet("What the files seem to hold", rows)]
+    sheets = [Sheet("What the files seem to hold", rows, "to answer: lines with # ? in the draft, for what no file can say.")]
     sheets += [Sheet("What can be asked of them", asked)] if asked else []
     return Answer(data, sheets=tuple(sheets), then=then)
 
@@ -183,7 +183,7 @@ def _row(table: Drafted) -> dict[str, Any]:
         "days": f"{time.first} to {time.last}" if time and table.is_log else "",
         "about": "; ".join(" + ".join(e) for e in table.entities) if table.is_log else "",
         "refers to": ", ".join(f"{r.table} by {' + '.join(r.columns)}" for r in table.references),
-        "questions": len(found.questions) + 1,
+        "to answer": len(found.questions) + 1,
     }
 
 

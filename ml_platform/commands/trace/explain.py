@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ml_platform.commands.answer import Answer, Sheet, as_text
 from ml_platform.commands.lake.versions import find_version, judgements
 from ml_platform.commands.place import UsageError, landing_folder, open_lake
+from ml_platform.core.figures import figure
 from ml_platform.core.names import parse_table
 from ml_platform.lineage.closure import Lineage, TableUse, layer_of, lineage_of, table_uses
 
@@ -125,8 +126,8 @@ def _figure(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     low, high = value.get("lower"), value.get("upper")
-    interval = "" if low is None or high is None else f" [{low:.4f}, {high:.4f}]"
-    return f"{value['value']:.4f}{interval}"
+    interval = "" if low is None or high is None else f" [{figure(low)}, {figure(high)}]"
+    return f"{figure(value['value'])}{interval}"
 
 
 def _name(feature: Any) -> str:

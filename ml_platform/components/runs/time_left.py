@@ -1,5 +1,6 @@
 """Progress of runs in this process: what is being made, what it says of itself, and about how long the rest takes."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ _AROUND = 1.0
 _WORTH_TELLING = 4.0
 # Of what steps say no more than a line in so many seconds is passed on.
 _QUIET = 2.0
+# Nobody waits longer than this without a word.
+_SILENT = 15.0
 
 
 @dataclass
@@ -59,9 +62,29 @@ class Course:
         left = (expected + after) * pace
         self.say(f"{what}{f'; about {_length(left)} left in all' if left >= _WORTH_TELLING else ''}")
         self._spoken = began = time.perf_counter()
-        yield
+        with self._not_silent(began, what.partition(",")[0]):
+            yield
         self._expected += expected
         self._taken += time.perf_counter() - began
+
+    @contextmanager
+    def _not_silent(self, began: float, what: str) -> Iterator[None]:
+        """Say now and then that something is still being made that says nothing of itself."""
+        ended = threading.Event()
+
+        def speak() -> None:
+            while not ended.wait(_SILENT - min(time.perf_counter() - self._spoken, _SILENT - 1)):
+                if (now := time.perf_counter()) - self._spoken >= _SILENT:
+                    self._spoken = now
+                    self.say(f"  still making {what}: {_length(now - began)} so far")
+
+        thread = threading.Thread(target=speak, name="still making", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
     def _seconds(self, key: dg.AssetKey, days: int) -> float:
         known = past_seconds([self.instance], key, max(days, 1))

@@ -170,7 +170,10 @@ def _computed(
 
 
 def _stored_versions(commit: _Commit, definitions: list[FeatureDefinition], cutoffs: Interval, heads: list[TableHeads]) -> list[Version]:
-    """Return the feature partitions that hold the values of these cutoffs; none if one is missing, of other definitions or out of date."""
+    """Return the feature partitions that hold the values of these cutoffs; none if one is missing, of other definitions or out of date.
+
+    A day that no row can reach has no change points, so that nothing was made of it and nothing is missing.
+    """
     workspace, first = commit.workspace, definitions[0]
     if workspace.project.partitions is None:
         return []
@@ -181,13 +184,18 @@ def _stored_versions(commit: _Commit, definitions: list[FeatureDefinition], cuto
     days = None if cutoffs.end - start > FEW_DAYS * DAY else list(Interval(start, cutoffs.end).days())
     readable = workspace.lake.resolve(workspace.table("features", first.feature_table), partitions=days, at=commit.at)
     stored = {version.partition: version for version in readable}
-    if (cutoffs.end - start) // DAY > len(stored):
+    if not stored:
         return []
     hashes, engine = {d.declared_name: definition_hash([d.as_declared]) for d in definitions}, layer_code("features")
     found = []
     for day in Interval(start, cutoffs.end).days():
         version = stored.get(day)
-        if version is None or hashes.items() - version.properties[DEFINITIONS].items():
+        if version is None:
+            interval = partition_interval(workspace.project, day)
+            if versions_within(heads, Interval(before(interval.start, back), interval.end)):
+                return []
+            continue
+        if hashes.items() - version.properties[DEFINITIONS].items():
             return []
         # Other code may give other values of the same definitions: then all are computed, by the code that is here.
         if version.properties.get(ENGINE) != engine:

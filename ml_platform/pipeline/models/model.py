@@ -12,6 +12,7 @@ import polars as pl
 
 from ml_platform.core.environment import environment_here
 from ml_platform.core.errors import MlPlatformError, ModelError
+from ml_platform.core.figures import figure
 from ml_platform.features.declared.definition import FeatureDefinition, definition_hash
 from ml_platform.lake.ledger.version import ARTIFACT, Staged, Version
 from ml_platform.models.card import write_card
@@ -202,7 +203,7 @@ def _make(workspace: Workspace, problem: CompiledProblem, training: Version, sel
         },
     )
     seconds = time.process_time() - started
-    figures = ", ".join(f"{name} {value:.4f}" for name, value in list(fitted.evaluation.numbers.items())[:3])
+    figures = ", ".join(f"{name} {figure(value)}" for name, value in list(fitted.evaluation.numbers.items())[:3])
     workspace.say(f"{problem.name}: model of {training.partition}: {figures} on {fitted.evaluation.rows:,} test rows ({seconds:.1f} CPU s)")
     return _Made(fitted, write_card(card), staged, seconds)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ml_platform.core.figures import figure
 from ml_platform.models.card import NAMES, class_rows, confusion_rows, metric_rows
 from ml_platform.models.figures.evaluation import Evaluation
 from ml_platform.models.fit import Fitted
@@ -12,8 +13,6 @@ from ml_platform.pipeline.outcome import CheckOutcome, Markdown, Plot, Rows
 
 # More bars than this are not read.
 SHOWN_FEATURES = 30
-# Three models with their intervals stand side by side on a page.
-SHOWN_DIGITS = "{:.3g}"
 
 
 def numbers_of(fitted: Fitted) -> dict[str, float | int | str]:
@@ -34,7 +33,7 @@ def metadata_of(fitted: Fitted, card: str) -> dict[str, Any]:
     evaluations = {fitted.trained.kind: fitted.evaluation, **_others(fitted)}
     importance = sorted(fitted.trained.importance().items(), key=lambda item: (-item[1], item[0]))[:SHOWN_FEATURES]
     found: dict[str, Any] = {
-        "metrics": Rows(tuple(_narrow(row) for row in metric_rows(evaluations, SHOWN_DIGITS))),
+        "metrics": Rows(tuple(_narrow(row) for row in metric_rows(evaluations, _shown))),
         "importance": Plot("importance", {"features": [name for name, _ in importance], "values": [value for _, value in importance]}),
         "card": Markdown(card),
     }
@@ -53,6 +52,11 @@ def metadata_of(fitted: Fitted, card: str) -> dict[str, Any]:
         counts = [list(row) for row in fitted.evaluation.confusion[: len(names)]]
         found["confusion_picture"] = Plot("confusion", {"classes": names, "counts": counts})
     return found
+
+
+def _shown(value: float) -> str:
+    """Write a figure shortly: three models with their intervals stand side by side on a page."""
+    return f"{value:.3g}" if abs(value) < 1000 else figure(value)
 
 
 def baseline_check(fitted: Mapping[str, Fitted]) -> CheckOutcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ml_platform.core.figures import figure
 from ml_platform.lake.ledger.version import Version
 from ml_platform.models.contender import Role
 from ml_platform.pipeline.models.champion import champion_history, current_champion
@@ -64,6 +65,6 @@ def verdicts(workspace: Workspace, problem: str) -> list[dict[str, Any]]:
 def _value(value: Any) -> Any:
     if isinstance(value, Mapping):
         low, high = value.get("lower"), value.get("upper")
-        shown = f"{value['value']:.4f}"
-        return shown if low is None or high is None else f"{shown}  [{low:.4f}, {high:.4f}]"
+        shown = figure(value["value"])
+        return shown if low is None or high is None else f"{shown}  [{figure(low)}, {figure(high)}]"
     return value

@@ -102,7 +102,7 @@ def plan_training(workspace: Workspace, problem: CompiledProblem, *, asked: str 
 def _is_due(workspace: Workspace, problem: CompiledProblem, date: str, models: dict[str, Version], is_asked: bool) -> tuple[bool, str]:
     """Say whether a training for a date is due, by the newest model that there is, or by the one of a date that somebody asks for."""
     if not models:
-        return True, "no model has been trained yet"
+        return True, "it is the first model"
     if is_asked and date not in models:
         return True, "it was asked for"
     newest = date if date in models else max(models)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ml_platform.core.intervals import shift_day
 from ml_platform.core.names import ORIGIN
 from ml_platform.lake.ledger.version import Version
 from ml_platform.pipeline.delivery.row_history import WITHDRAWN_AT
@@ -56,7 +56,7 @@ class Split:
     spans: Sequence[tuple[str, str]]
     rows: pa.Table = field(repr=False)
 
-    @property
+    @cached_property
     def first(self) -> str | None:
         """The first day with a row that is delivered now; None without any."""
         return min((day for day, rows in self.delivered.items() if rows and day != NO_DAY), default=None)
@@ -76,7 +76,7 @@ class Split:
     def empty_days(self, today: str) -> frozenset[str]:
         """Return the days, none after ``today``, that some delivery spoke of and none had a row of: nothing happened on them."""
         last = self.last(today) or ""
-        found = {day for first, end in self.spans for day in _days(first, min(end, last))}
+        found = {day for first, end in _joined(self.spans) for day in _days(first, min(end, last))}
         return frozenset(day for day in found if not self.has_rows(day))
 
     def has_rows(self, day: str) -> bool:
@@ -151,12 +151,22 @@ def split(workspace: Workspace, table: Table, version: Version) -> Split:
     )
 
 
+def _joined(spans: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return spans of days with those that overlap made one: years of nightly exports speak of the same days again and again."""
+    found: list[tuple[str, str]] = []
+    for first, last in sorted(spans):
+        if found and first <= found[-1][1]:
+            found[-1] = found[-1][0], max(last, found[-1][1])
+        else:
+            found.append((first, last))
+    return found
+
+
 def _days(first: str, last: str) -> Iterator[str]:
     """Yield the days from one to another, both among them; none if the last lies before the first."""
-    day = first
-    while day <= last:
-        yield day
-        day = shift_day(day, 1)
+    if first <= last:
+        ends = date.fromisoformat(first).toordinal(), date.fromisoformat(last).toordinal() + 1
+        yield from (date.fromordinal(day).isoformat() for day in range(*ends))
 
 
 def today_of(workspace: Workspace) -> str:

@@ -45,8 +45,8 @@ class Inferred:
     ``partitions`` has ``start`` and, where rows lie outside of their file's UTC day, ``first`` and ``after``; it is there for files by day,
     and for any others whose rows have a time. ``comments`` are for single columns, ``questions`` for the whole table: sentences for the
     person who reviews the draft. ``times`` are the columns that may be the event time, best first. ``gaps`` are the lengths in days of the
-    stretches without a file between the first and the last. ``reading`` is what a source says of how the files are read. ``sample`` holds
-    the rows that were looked at, typed; ``distinct`` counts their values.
+    stretches without a file between the first and the last; without a row, where files are not by day. ``reading`` is what a source says
+    of how the files are read. ``sample`` holds the rows that were looked at, typed; ``distinct`` counts their values.
     """
 
     name: str
@@ -235,9 +235,9 @@ def _told_times(times: Sequence[TimeColumn], others: Sequence[TimeColumn]) -> li
 def _partitions(
     names: Sequence[str], pattern: Pattern, times: Sequence[TimeColumn], *, daily: bool
 ) -> tuple[dict[str, Any] | None, tuple[int, ...]]:
-    """Return the days of the table, and the lengths of the stretches between the first and the last that have no file."""
+    """Return the days of the table, and the lengths of the stretches between the first and the last that have no file (or no row)."""
     if not daily:
-        return ({"start": times[0].first} if times else None), ()
+        return ({"start": times[0].first}, times[0].gaps) if times else (None, ())
     days = sorted({date.fromisoformat(day) for name in names if (day := pattern.day_of(name))})
     partitions: dict[str, Any] = {"start": days[0]} if days else {}
     low, high = (times[0].spread if times else None) or (0, 0)

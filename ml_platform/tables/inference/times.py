@@ -24,7 +24,8 @@ _EVENT_WORDS = (
 class TimeColumn:
     """A column of times: the first and the last day (UTC) that it holds, how many rows have none, and the days from the file's day.
 
-    ``spread`` is (first, last) day counted from the day in the path; None where paths have no days.
+    ``spread`` is (first, last) day counted from the day in the path; None where paths have no days. ``gaps`` are the
+    lengths in days of the stretches between the first and the last day on which no row is.
     """
 
     name: str
@@ -33,6 +34,7 @@ class TimeColumn:
     last: date
     empty: int = 0
     spread: tuple[int, int] | None = None
+    gaps: tuple[int, ...] = ()
 
     @property
     def evidence(self) -> str:
@@ -86,7 +88,17 @@ def _column(con: duckdb.DuckDBPyConnection, name: str, type_: str, rows: int, *,
     ).fetchall()[0]
     if not isinstance(first, date) or not isinstance(last, date):
         return None
-    return TimeColumn(name, type_, first, last, rows - count, (spread[0], spread[1]) if daily and spread[0] is not None else None)
+    days = (spread[0], spread[1]) if daily and spread[0] is not None else None
+    return TimeColumn(name, type_, first, last, rows - count, days, _gaps(con, name, day))
+
+
+def _gaps(con: duckdb.DuckDBPyConnection, name: str, day: str) -> tuple[int, ...]:
+    found = con.execute(
+        f"WITH there AS (SELECT DISTINCT {day} AS d FROM whole WHERE {quote_name(name)} IS NOT NULL), "
+        "steps AS (SELECT d - lag(d) OVER (ORDER BY d) - 1 AS gap, d FROM there WHERE isfinite(d)) "
+        "SELECT gap FROM steps WHERE gap > 0 ORDER BY d"
+    ).fetchall()
+    return tuple(int(gap) for (gap,) in found)
 
 
 def _rank(column: TimeColumn, order: list[str]) -> tuple[object, ...]:

@@ -59,6 +59,20 @@ _STATES = frozenset({
 })  # fmt: skip
 _SHORTEST_HAPPENED = 6
 _RESULTS = frozenset({"score", "scores", "rating", "grade", "delay", "duration", "points", "goals", "loss", "yield", "rank"})
+# Of these a mean or a last value says something, a sum nothing.
+_LEVELS = frozenset({
+    "age", "altitude", "average", "avg", "balance", "bmi", "brightness", "capacity", "celsius", "degree", "degrees", "density",
+    "fahrenheit", "frequency", "grade", "height", "humidity", "level", "mean", "median",
+    "moisture", "odds", "percent", "percentage", "ph", "power",
+    "pressure", "price", "probability", "rank", "rate", "rating", "ratio", "salary", "score", "share", "speed", "temp", "temperature",
+    "tenure", "voltage", "weight", "width",
+})  # fmt: skip
+# German and other words for what English calls an outcome; umlauts are written as their letters.
+_OUTCOMES_ELSEWHERE = frozenset({
+    "ausfall", "ausgang", "bewertung", "erfolg", "ergebnis", "estado", "gekuendigt", "gekundigt", "kuendigung", "kundigung", "note",
+    "prioritat", "prioritaet", "prioridad", "priorite", "prioriteit", "qualitat", "qualitaet", "resultado", "resultat", "risiko",
+    "schweregrad", "statut", "storniert", "zustand",
+})  # fmt: skip
 _SUMMED_UP = frozenset({
     "average", "avg", "balance", "count", "current", "ever", "frequency", "latest", "lifetime", "ltv", "mean", "n", "now", "number",
     "orders", "purchases", "recency", "sum", "tenure", "today", "total", "totals", "visits",
@@ -123,11 +137,11 @@ def is_outcome(name: str) -> bool:
 
     Examples
     --------
-    >>> [is_outcome(name) for name in ("is_late", "escalated", "speed", "customer")]
-    [True, True, False, False]
+    >>> [is_outcome(name) for name in ("is_late", "escalated", "Priorität", "speed", "customer")]
+    [True, True, True, False, False]
     """
     words = words_of(name)
-    return bool(_OUTCOMES.intersection(words)) or _has_happened(words[-1:])
+    return bool(_OUTCOMES.intersection(words) or _OUTCOMES_ELSEWHERE.intersection(map(_ascii, words))) or _has_happened(words[-1:])
 
 
 def _has_happened(words: tuple[str, ...]) -> bool:
@@ -151,6 +165,17 @@ def is_result(name: str) -> bool:
     return bool(_RESULTS.intersection(words_of(name)))
 
 
+def is_level(name: str) -> bool:
+    """Whether a number is called like a level, a price or a rate, of which a sum over rows says nothing.
+
+    Examples
+    --------
+    >>> [is_level(name) for name in ("temperature", "unit_price", "home_score", "amount", "sales")]
+    [True, True, True, False, False]
+    """
+    return bool(_LEVELS.intersection(words_of(name)))
+
+
 def is_someone(name: str) -> bool:
     """Whether a column is called like somebody or something that acts: ``customer_id``, ``device``."""
     words = words_of(name)
@@ -167,6 +192,10 @@ def amount_rank(name: str) -> int:
     """Return how little a name sounds like an amount that somebody wants to know beforehand; 0 is best."""
     words = words_of(name)
     return min((n for n, amount in enumerate(_AMOUNTS) if amount in words), default=len(_AMOUNTS))
+
+
+def _ascii(word: str) -> str:
+    return unicodedata.normalize("NFKD", word).encode("ascii", "ignore").decode()
 
 
 def plain_name(name: str, taken: Iterable[str], number: int) -> str:

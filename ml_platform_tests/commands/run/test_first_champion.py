@@ -23,6 +23,7 @@ ASKED = {
     "looked_up": "returned_of_sales",
     "cyrillic": "customer_comes_back",
     "no_header": "column_2_comes_back",
+    "seldom": "result_of_matches",
 }
 
 

@@ -308,6 +308,25 @@ def three_classes(to: Path) -> None:
 
 
 @folder
+def seldom(to: Path) -> None:
+    """Matches of sixteen years, of which a team plays one at home every other month, and shootouts that end forty days before them."""
+    draw = random.Random(12)
+    teams = [f"team {n:02d}" for n in range(50)]
+    matches, shootouts = [], []
+    last = date(2023, 12, 29)
+    for day in (last - timedelta(days=6 * n) for n in range(16 * 365 // 6, -1, -1)):
+        playing = draw.sample(range(50), 12)
+        for home, away in zip(playing[::2], playing[1::2], strict=True):
+            better = home - away + draw.gauss(2, 6)
+            result = "home" if better > 5 else "away" if better < -5 else "draw"
+            matches.append((day, teams[home], teams[away], result))
+            if result == "draw" and draw.random() < 0.3 and (last - day).days >= 40:
+                shootouts.append((day, teams[home], teams[away], teams[draw.choice((home, away))]))
+    write(to / "matches.csv", "date,home_team,away_team,result", matches)
+    write(to / "shootouts.csv", "date,home_team,away_team,winner", shootouts)
+
+
+@folder
 def yes_and_no(to: Path) -> None:
     rows = [
         (n, c, "mobile" if int(c[1:]) % 3 else "fixed", "Yes" if int(c[1:]) % 3 == 0 and n % 5 else "No", f"{t:%Y-%m-%d}")

@@ -140,6 +140,17 @@ def test_a_priority_is_asked_for_as_one_of_three_classes(drafted):
     assert {f["name"]: f["sql"] for f in shares} == {f"priority_{c}": f"priority = '{c}'" for c in ("high", "normal", "low")}
 
 
+def test_what_happens_seldom_has_windows_of_years_and_may_be_silent(drafted):
+    """A table that ends before another is silent as long as it was before; windows are of the time in which something comes again."""
+    found = declared(drafted[0], "seldom")
+    matches, shootouts = found["matches"], found["shootouts"]
+    assert (matches["missing_days"], "longest_silence" in matches) == ("are_empty", False)
+    assert (shootouts["missing_days"], int(shootouts["longest_silence"].removesuffix("d")) >= 40) == ("are_empty", True)
+    assert (found["matches_recent"]["windows"], found["matches_recent"]["store"]) == (["91d", "365d", "1825d"], False)
+    assert "shootouts_recent" in found["result_of_matches"]["features"]
+    assert declared(drafted[0], "one_csv")["orders_recent"]["windows"] == ["1d", "7d", "28d"]
+
+
 def test_references_are_those_that_the_values_bear_out(drafted):
     home, _ = drafted
     found = {(*r["columns"], r["in"]) for r in contract(home, "two_roles", "games")["references"]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -12,8 +12,7 @@ from ml_platform.commands.start.draft.roles import Drafted
 from ml_platform.commands.start.draft.settings import windows_for
 from ml_platform.commands.start.draft.text import block, flow
 from ml_platform.sql.duck import sql_name
-from ml_platform.tables.inference.times import TimeColumn
-from ml_platform.tables.inference.words import amount_rank, is_outcome
+from ml_platform.tables.inference.words import amount_rank, is_level, is_outcome
 
 _HEAD = """\
 # A draft by `ml-platform init`, to be reviewed like code: it loads and runs as it stands.
@@ -23,6 +22,10 @@ _MOST_COLUMNS = 6
 _MOST_ANSWERS = 8
 # Only of what came lately can it be said that it is late.
 _LATELY = timedelta(days=14)
+# So many stretches without a row, and a single file is of something that happens now and then.
+_MANY_GAPS = 20
+# Feature tables of longer windows, in days, cost more than to compute the features where they are asked for.
+_LONG_WINDOW = 730
 
 
 def declarations_text(
@@ -46,7 +49,7 @@ def declarations_text(
         Whether they are added to others.
     """
     asked = {q.table: q for q in questions if q.known_later}
-    parts = [_table_text(table, folder, team, asked.get(table.name), today) for table in tables.values()]
+    parts = [_table_text(table, tables.values(), folder, team, asked.get(table.name), today) for table in tables.values()]
     parts += [_view_text(table, team, asked.get(table.name)) for table in tables.values() if table.is_log and table.entities]
     parts += [f"# {question.asks}\n{_owned(question.text, team)}" for question in questions]
     if added:
@@ -55,7 +58,7 @@ def declarations_text(
     return _HEAD + "---\n".join(parts) + end
 
 
-def _table_text(table: Drafted, folder: str, team: str, question: Question | None, today: date) -> str:
+def _table_text(table: Drafted, tables: Collection[Drafted], folder: str, team: str, question: Question | None, today: date) -> str:
     found, later = table.found, question.known_later if question else ()
     pattern = f"{folder}/{found.pattern}" if folder else found.pattern
     fields: list[tuple[str, Any] | str] = [
@@ -65,8 +68,8 @@ def _table_text(table: Drafted, folder: str, team: str, question: Question | Non
     ]
     if found.partitions:
         fields.append(("partitions", {k: v if isinstance(v, int) else str(v) for k, v in _partitions(table, later).items()}))
-    if found.gaps:
-        fields += _gaps(found.gaps, found.time, today)
+    if found.partitions and found.gaps:
+        fields += _gaps(table, tables, today)
     fields.append(("contract", f"{found.name}.contract.yaml"))
     if found.key:
         fields.append(("key", list(found.key)))
@@ -90,15 +93,27 @@ def _partitions(table: Drafted, later: tuple[str, ...]) -> dict[str, Any]:
     return {k: days[k] for k in ("start", "first", "after") if k in days}
 
 
-def _gaps(gaps: Sequence[int], time: TimeColumn | None, today: date) -> list[tuple[str, Any] | str]:
-    """Say of a table with days without files what they mean, and for how long its feed can be silent."""
-    text = (
-        f"? {sum(gaps)} days between the first and the last have no file. As it stands nothing happened then. "
-        "Were their files lost? Then: missing_days: allowed"
-    )
-    longest, told = f"{max(gaps)}d", "the longest stretch without a file; what is silent for longer may have ended"
-    fields: list[tuple[str, Any] | str] = [text, ("missing_days", "are_empty")]
-    if time is not None and time.last >= today - _LATELY:
+def _gaps(table: Drafted, tables: Collection[Drafted], today: date) -> list[tuple[str, Any] | str]:
+    """Say of a table with days without files, or rows, what they mean, and for how long its feed can be silent.
+
+    Behind its newest day it is silent for as long as it ever was, while other tables went on: that is said where it ends before them.
+    """
+    time, gaps, lag = table.found.time, table.found.gaps, table.lag(tables)
+    is_daily = time is None or time.spread is not None
+    what = "file" if is_daily else "row"
+    fields: list[tuple[str, Any] | str] = [("missing_days", "are_empty")]
+    if is_daily:
+        fields.insert(0, f"? {sum(gaps)} days between the first and the last have no file. As it stands nothing happened then. "
+                         "Were their files lost? Then: missing_days: allowed")  # fmt: skip
+    elif table.has_ended(tables):
+        return [
+            f"? Nothing has come since {time.last if time else ''}, {lag} days before the newest row of the other tables: has it ended?"
+        ]
+    elif not lag and len(gaps) < _MANY_GAPS:
+        # A delivery says itself that nothing happened between its first and its last row.
+        return []
+    longest, told = f"{max(*gaps, lag)}d", f"the longest stretch without a {what}; what is silent for longer may have ended"
+    if time is not None and (time.last >= today - _LATELY or (lag and not table.has_ended(tables))):
         return [*fields, f"{told.capitalize()}:", ("longest_silence", longest)]
     last = "" if time is None else f"; not said now, for the newest row is of {time.last}"
     return [*fields, f"longest_silence: {longest}  # {told}{last}"]
@@ -133,7 +148,8 @@ def _view_text(table: Drafted, team: str, question: Question | None) -> str:
     features: list[dict[str, Any]] = []
     amounts = sorted(table.measures, key=lambda n: (amount_rank(n), table.measures.index(n)))[:_MOST_COLUMNS]
     for name in amounts:
-        functions = ["mean", "sum", "last"] if name == amounts[0] else ["mean", "max"]
+        functions = ["mean", "last" if is_level(name) else "sum", "last"] if name == amounts[0] else ["mean", "max"]
+        functions = list(dict.fromkeys(functions))
         features.append({"column": name, "functions": functions})
     features += [{"column": name, "functions": ["share"]} for name in table.flags[:_MOST_COLUMNS]]
     # How it turned out before says most about how it will turn out: of what is asked for, and of what is called like an outcome.
@@ -144,11 +160,20 @@ def _view_text(table: Drafted, team: str, question: Question | None) -> str:
     said = {feature["column"] for feature in features}
     features += list({flow(feature): feature for feature in past if feature.get("column") not in said}.values())[:_MOST_ANSWERS]
     features.append({"functions": ["count", "time_since"]})
+    windows = windows_for(table.days, table.step, table.cadence)
     fields: list[tuple[str, Any] | str] = [
         ("name", view_name(found.name)),
         ("source", found.name),
         ("entities", [list(e) for e in table.entities]),
-        ("windows", [f"{w}d" for w in windows_for(table.days, table.step)]),
+        ("windows", [f"{w}d" for w in windows]),
+        *(
+            [
+                "Its rows are few and its windows long: features are computed where they are asked for. true keeps a table of them by day.",
+                ("store", False),
+            ]
+            if max(windows) > _LONG_WINDOW
+            else []
+        ),
         ("owners", [f"team:{team}"]),
     ]
     lines = "".join(f"    - {flow(feature)}\n" for feature in features)

@@ -14,7 +14,7 @@ from ml_platform.commands.start.draft.roles import Drafted
 from ml_platform.commands.start.draft.settings import Settings, event_settings, forecast, settings_for
 from ml_platform.commands.start.draft.text import block, sql_text
 from ml_platform.sql.duck import sql_name
-from ml_platform.tables.inference.words import amount_rank, is_id, is_outcome, is_question, is_result, words_of
+from ml_platform.tables.inference.words import amount_rank, is_id, is_level, is_outcome, is_question, is_result, words_of
 
 _MOST_CLASSES = 8
 _FEWEST_ROWS = 60
@@ -49,6 +49,7 @@ class _Wanted:
     asks: str
     sql: str
     task: str | None = None
+    without_rows: str = "zero"
 
 
 def questions_of(tables: Mapping[str, Drafted]) -> list[Question]:
@@ -171,19 +172,22 @@ def _how_much(log: Drafted, tables: Mapping[str, Drafted]) -> Question | None:
     """Ask how much there will be of something that is added up, or how many rows."""
     # Of a series the next value is asked, of what comes now and then the sum of some days.
     settings = forecast(log.days, log.step) if log.series else next(iter(settings_for(log.days)[1:2]), None)
-    measure = min(log.measures, key=lambda n: (amount_rank(n), log.measures.index(n)), default=None)
+    measure = min(log.measures, key=lambda n: (is_level(n), amount_rank(n), log.measures.index(n)), default=None)
+    # A price or a temperature is not added up: its mean is asked for, of things that have one in the time ahead.
+    level = measure is not None and is_level(measure)
     entities = (log.series.entity,) if log.series else log.entities
     entity = next((e for e in entities if settings is not None and coming_back(log, e, settings)[0] >= _FEWEST_ROWS), None)
     if settings is None or entity is None:
         return None
     what = f"much {' '.join(words_of(measure))}" if measure else "many rows"
+    said = f"What will the mean {' '.join(words_of(measure or ''))} of" if level else f"How {what} will"
     span = settings.horizon * settings.steps
     when = f"in the next {span} days" if span > 1 else "on the next day"
     when += f", {'day by day' if log.step == 1 else f'each {log.step} days'}" if settings.steps > 1 else ""
     name = name_of(f"{thing_of(entity, '_')}_{'_'.join(words_of(measure)) if measure else log.name}_next_{span}d")
     wanted = _Wanted(
-        name, f"How {what} will {a_thing(entity)} of {log.name} have {when}?", f"sum({sql_name(measure)})" if measure else "count(*)",
-        "regression",
+        name, f"{said} {a_thing(entity)} of {log.name} {'be' if level else 'have'} {when}?",
+        f"{'avg' if level else 'sum'}({sql_name(measure)})" if measure else "count(*)", "regression", "exclude" if level else "zero",
     )  # fmt: skip
     return _grid_question(log, tables, entity, settings, wanted, coming_back(log, entity, settings)[0])
 
@@ -198,7 +202,16 @@ def _grid_question(
         ("name", wanted.name),
         ("description", wanted.asks),
         ("spine", {"each": each, "every": f"{settings.every}d", **steps, **active}),
-        ("label", {"from": log.name, "match": list(entity), "sql": wanted.sql, "horizon": f"{settings.horizon}d", "without_rows": "zero"}),
+        (
+            "label",
+            {
+                "from": log.name,
+                "match": list(entity),
+                "sql": wanted.sql,
+                "horizon": f"{settings.horizon}d",
+                "without_rows": wanted.without_rows,
+            },
+        ),
         *([("task", wanted.task)] if wanted.task else []),
         ("features", features_of(log, tables, set(entity))),
         ("training", settings.training(rows)),
@@ -211,7 +224,9 @@ def features_of(log: Drafted, tables: Mapping[str, Drafted], columns: set[str]) 
 
     What is looked up is taken as it stands, and never averaged: the price of the product, the country of the customer.
     """
-    views = [view_name(t.name) for t in tables.values() if t.is_log and any(set(e) <= columns for e in t.entities)]
+    # What has ended says nothing of today, and windows would wait for its days for ever.
+    alive = [t for t in tables.values() if t is log or not t.has_ended(tables.values())]
+    views = [view_name(t.name) for t in alive if t.is_log and any(set(e) <= columns for e in t.entities)]
     found = [tables[r.table] for r in log.references if r.columns == r.to and set(r.columns) <= columns and r.table in tables]
     return [*views, *(f"{t.name}.{n}" for t in found if not t.is_log for n in t.told_columns[:_MOST_COLUMNS])]
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ml_platform.commands.start.draft.rhythm import NAMING, Series, cadence_of, series_of
 from ml_platform.tables.inference.words import (
     is_code,
     is_counted_off,
@@ -22,13 +23,12 @@ if TYPE_CHECKING:
     from ml_platform.tables.inference.infer import Inferred
 
 _NUMBERS = ("int", "float", "decimal")
-_NAMING = ("string", "int64", "int32", "int16", "int8")
 _MOST_ENTITIES = 3
-# So many rows of a series are equally far apart.
-_REGULAR, _FEWEST_GAPS = 0.6, 8
 # So many rows of one thing, on average, and it comes again.
 _COMES_AGAIN = 1.5
 _FEW = 12
+# So many days behind the others are no sign of an end.
+_LATE = 28
 _MOST_KINDS = 50
 # Of the values of a reference, so many must be there; a role ('home_team' for 'team') is believed only with them.
 _FOUND = 0.9
@@ -48,20 +48,12 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class Series:
-    """Things that have a row every so many days: a store and its sales."""
-
-    entity: tuple[str, ...]
-    step: int
-
-
-@dataclass(frozen=True)
 class Drafted:
     """A table with what it is in its folder.
 
     ``entities`` are what its rows are about and comes again, the most telling first; ``measures`` are numbers that can be added or
     averaged, ``flags`` are true or false, ``kinds`` are texts of a few values; ``series`` is there where each thing has a row again and
-    again. A table without days is looked up by its key.
+    again; ``cadence`` is how many days usually lie between the rows of one thing. A table without days is looked up by its key.
     """
 
     found: Inferred
@@ -71,6 +63,7 @@ class Drafted:
     flags: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     series: Series | None = None
+    cadence: float | None = None
 
     @property
     def name(self) -> str:
@@ -87,6 +80,22 @@ class Drafted:
         """How many days its history spans; 0 without one."""
         time = self.found.time
         return 0 if time is None or not self.is_log else (time.last - time.first).days + 1
+
+    @property
+    def longest_gap(self) -> int:
+        """The longest stretch of days without a row (or a file) between its first and its last; 0 where every day has some."""
+        return max(self.found.gaps, default=0)
+
+    def lag(self, tables: Collection[Drafted]) -> int:
+        """How many days before the newest row of all tables with days its own newest lies."""
+        own = self.found.time
+        return (
+            0 if own is None else (max((t.found.time.last for t in tables if t.is_log and t.found.time), default=own.last) - own.last).days
+        )
+
+    def has_ended(self, tables: Collection[Drafted]) -> bool:
+        """Whether nothing has come for so long, while others went on, that what brought it seems to have ended."""
+        return self.lag(tables) > max(_LATE, 2 * self.longest_gap)
 
     @property
     def is_of_dates(self) -> bool:
@@ -126,9 +135,16 @@ def draft_tables(tables: Mapping[str, Inferred]) -> dict[str, Drafted]:
         numbers = [n for n, t in table.types.items() if is_number(t) and is_measure(n, table, keyed)]
         texts = [n for n, t in table.types.items() if t == "string" and 2 <= table.distinct.get(n, 0) <= _FEW and n not in table.key]
         drafted[name] = Drafted(
-            table, tuple(references), tuple(_entities(table, references)), tuple(numbers),
-            tuple(n for n, t in table.types.items() if t == "bool"), tuple(texts), _series(table),
-        )  # fmt: skip
+            table,
+            tuple(references),
+            tuple(_entities(table, references)),
+            tuple(numbers),
+            tuple(n for n, t in table.types.items() if t == "bool"),
+            tuple(texts),
+            series_of(table),
+        )
+        entity = next(iter(drafted[name].entities), None)
+        drafted[name] = replace(drafted[name], cadence=None if entity is None else cadence_of(table, entity))  # fmt: skip
     return drafted
 
 
@@ -232,7 +248,7 @@ def _is_borne_out(table: Inferred, columns: Sequence[str], other: Inferred) -> b
 
 def _entities(table: Inferred, references: Sequence[Reference]) -> list[tuple[str, ...]]:
     """Return what comes again in a table: what its time is a key with, keys of other tables, what is called like an id, other names."""
-    time, found = table.event_time, _series(table)
+    time, found = table.event_time, series_of(table)
     series = found.entity if found else ()
     parts = [k for k in table.key if table.types[k] == "string"]
     ids = [n for n, t in table.types.items() if t in ("string", "int64", "int32") and n != time and (is_id(n) or is_code(n))]
@@ -249,28 +265,8 @@ def _entities(table: Inferred, references: Sequence[Reference]) -> list[tuple[st
     return (again or [(n,) for n in few if _comes_again(table, (n,))])[:_MOST_ENTITIES]
 
 
-def _series(table: Inferred) -> Series | None:
-    """Return the rest of the key if the time is a part of it, and most rows of one thing are equally far apart."""
-    import polars as pl
-
-    time = table.event_time
-    entity = tuple(k for k in table.key if k != time)
-    if time is None or time not in table.key or not entity or table.sample is None or any(table.types[c] not in _NAMING for c in entity):
-        return None
-    rows = pl.DataFrame(table.sample.select([*entity, time])).drop_nulls()
-    days = rows.select(*entity, pl.col(time).cast(pl.Date)).unique().sort(*entity, time)
-    gaps = days.with_columns((pl.col(time).diff().over(entity)).dt.total_days().alias("_gap"))["_gap"].drop_nulls()
-    if gaps.len() < _FEWEST_GAPS:
-        return None
-    usual = gaps.value_counts().sort("count", descending=True).row(0)
-    monthly = gaps.is_between(28, 31).sum()
-    if monthly >= _REGULAR * gaps.len():
-        return Series(entity, 28)
-    return Series(entity, int(usual[0])) if usual[1] >= _REGULAR * gaps.len() and usual[0] <= 92 else None
-
-
 def _comes_again(table: Inferred, entity: tuple[str, ...]) -> bool:
-    if any(table.types[c] not in _NAMING for c in entity):
+    if any(table.types[c] not in NAMING for c in entity):
         return False
     if set(table.key) <= set(entity) and table.key:
         return False

@@ -12,6 +12,9 @@ _LONGEST_LOOK_BACK = 730
 _MOST_ROWS = 200_000
 # Days: the longest of them that a history holds is a window too.
 _LONG = (182, 91)
+# What comes less often than this, in days, needs windows of its own: months and years.
+_SELDOM = 28
+_SLOW = (28, 91, 365, 5 * 365)
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,27 @@ class Settings:
         return self.look_back // self.every
 
 
-def windows_for(days: int, step: int = 1) -> list[int]:
-    """Return windows of features, in days, of which a history holds several; ``step`` is the time between rows of one thing."""
+def windows_for(days: int, step: int = 1, cadence: float | None = None) -> list[int]:
+    """Return windows of features, in days, of which a history holds several.
+
+    Parameters
+    ----------
+    days : int
+        How many days the history spans.
+    step : int
+        The days between rows of one thing, where they come on a grid.
+    cadence : float, optional
+        The days that usually lie between rows of one thing, where they do not: most windows shorter than that would be empty.
+
+    Examples
+    --------
+    >>> windows_for(700), windows_for(56_000, cadence=42.0), windows_for(365, cadence=42.0)
+    ([1, 7, 28, 182], [91, 365, 1825], [28, 91])
+    """
+    if step == 1 and cadence is not None and cadence > _SELDOM:
+        able = [w for w in _SLOW if w * 2 >= cadence and w * 3 <= days]
+        if able:
+            return able[-3:]
     wished = (1, 7, 28) if step == 1 else (4 * step, 13 * step)
     # What comes a few times a year says nothing within a month.
     longest = [w for w in _LONG if step == 1 and w * 3 <= days]
