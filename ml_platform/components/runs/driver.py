@@ -5,6 +5,7 @@ Nothing here decides what to run: the landing sensor, the automation conditions 
 """
 
 import json
+import logging
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -103,6 +104,8 @@ class Driver(Runs):
         platform = {"platform": self._platform}
         context = dg.build_sensor_context(self.instance, cursor=self._cursors.get(name), resources=platform, definitions=self.definitions)
         with context:
+            # What a sensor tells at each tick is told here by the runs that it asks for; what went wrong is told all the same.
+            context.log.setLevel(logging.WARNING)
             data = sensor.evaluate_tick(context)
         self._cursors[name] = data.cursor
         requests = data.run_requests or ()

@@ -73,7 +73,7 @@ class Course:
         ended = threading.Event()
 
         def speak() -> None:
-            while not ended.wait(_SILENT - min(time.perf_counter() - self._spoken, _SILENT - 1)):
+            while not ended.wait(max(_SILENT - (time.perf_counter() - self._spoken), _SILENT / 10)):
                 if (now := time.perf_counter()) - self._spoken >= _SILENT:
                     self._spoken = now
                     self.say(f"  still making {what}: {_length(now - began)} so far")

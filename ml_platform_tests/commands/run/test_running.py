@@ -142,6 +142,19 @@ def test_a_second_run_makes_nothing_and_says_so(ran):
     assert ml_platform.open_project(shop.root).lake.head() == head
 
 
+def test_a_run_says_at_once_what_it_does_and_once_why_nothing_was_trained(tmp_path, monkeypatch, capsys):
+    project = make_project(tmp_path, "shop")
+    project.declare(DECLARED, orders=CONTRACT)
+    monkeypatch.chdir(project.root)
+    monkeypatch.syspath_prepend(str(project.root))
+    main(["run"])
+    out, err = capsys.readouterr()
+    assert err.splitlines()[0].startswith("==> loading the declarations in ")
+    assert "==> buys_again: looking at what has landed, and what it changes" in err
+    assert "Not trained: No day of 'orders' can be read yet" in out
+    assert out.count("No day of 'orders' can be read yet") == 1
+
+
 def test_a_dry_run_names_what_a_new_day_changes_and_the_same_command_of_dagster(ran, tmp_path):
     shop = copied(ran[0], tmp_path)
     day = land(shop, DAYS)

@@ -10,6 +10,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from ml_platform.components.resources.resource import Platform
 from ml_platform.components.runs.driver import Driver
 from ml_platform_tests.components.landed_shop import DAYS, landed_shop, on_branch
 
@@ -52,3 +53,24 @@ def test_a_run_whose_process_was_killed_between_two_of_its_assets_is_run_again(t
             assert live() >= 1
             assert sorted(shop.lake.partitions("shop/tables/orders")) == DAYS
             assert live() == 0
+
+
+def test_what_sensors_say_at_each_tick_is_no_part_of_the_output(tmp_path, capfd):
+    """Only what went wrong is written among the lines of progress: the runs that a sensor asks for are told by themselves."""
+
+    @dg.asset
+    def orders() -> None: ...
+
+    @dg.sensor(name="shop_retraining", target=[orders])
+    def retraining(context):
+        context.log.info("train at 2024-01-01")
+        context.log.warning("a run crashed")
+        return dg.SkipReason("nothing to do")
+
+    definitions = dg.Definitions(assets=[orders], sensors=[retraining], resources={"platform": Platform(root=str(tmp_path))})
+    with dg.DagsterInstance.ephemeral() as instance:
+        one = Driver(definitions, instance, "shop", lambda _: None)
+        assert one._sensor("retraining") == 0
+    said = "".join(capfd.readouterr())
+    assert "a run crashed" in said
+    assert "train at" not in said
