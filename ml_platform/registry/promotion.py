@@ -218,12 +218,12 @@ def _about_slices(slices: tuple[SliceFinding, ...]) -> list[str]:
     """Say what was found in the parts of the rows; nothing where there were none."""
     by = {what: [f for f in slices if f.finding == what] for what in ("harmed", "held", "cannot be tested")}
     reasons = [
-        f"Blocked: worse beyond chance for {f.column} {f.value} ({figure(f.difference, signed=True)} on {f.rows:,} rows, "
+        f"Blocked: worse beyond chance for {f.column} {f.value} ({figure(f.difference or 0.0, signed=True)} on {f.rows:,} rows, "
         f"p {f.p_value:.3g})."
         for f in by["harmed"]
     ]  # fmt: skip
     if by["held"]:
-        named = ", ".join(f"{f.column} {f.value} ({figure(f.difference, signed=True)} on {f.rows:,} rows)" for f in by["held"])
+        named = ", ".join(f"{f.column} {f.value} ({figure(f.difference or 0.0, signed=True)} on {f.rows:,} rows)" for f in by["held"])
         reasons.append(f"To be looked at by a person: {named} lost, within what chance can do.")
     if by["cannot be tested"]:
         reasons.append(f"Too few rows to test: {', '.join(f'{f.column} {f.value}' for f in by['cannot be tested'])}.")
