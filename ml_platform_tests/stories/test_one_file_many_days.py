@@ -18,6 +18,7 @@ from ml_platform.components.runs.driver import Driver
 from ml_platform.core.clock import FixedClock
 from ml_platform.core.errors import DeclarationError
 from ml_platform.core.intervals import day_start, shift_day
+from ml_platform.lake.lake import Lake
 from ml_platform.pipeline.delivery.raw import materialize_raw
 from ml_platform.pipeline.feature_tables.feature_table import materialize_features
 from ml_platform.pipeline.feature_tables.feature_values import features_at
@@ -372,3 +373,11 @@ def test_what_a_delivery_says_is_gone_through_once_for_all_of_its_days(loaded: M
     # Of nightly exports each speaks of nearly the same days.
     nightly = replace(cut, spans=[(DAYS[0], DAYS[n]) for n in range(2, 12)] + [(DAYS[20], DAYS[22])])
     assert nightly.empty_days("2024-12-31") == replace(cut, spans=[(DAYS[0], DAYS[11]), (DAYS[20], DAYS[22])]).empty_days("2024-12-31")
+
+
+def test_whether_days_lose_rows_is_asked_of_the_ledger_once_for_all_of_them(again, monkeypatch) -> None:
+    asked, edges = [], Lake.edges
+    monkeypatch.setattr(Lake, "edges", lambda lake, ids: asked.append(len(ids := list(ids))) or edges(lake, ids))
+    _, found = again([(n, customer, day, "9") for n, customer, day, _ in history()], "2024-01-14")
+    assert list(found.values()).count("made") == len(BOUGHT)
+    assert [count for count in asked if count] == [len(BOUGHT)]

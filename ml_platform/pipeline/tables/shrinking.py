@@ -82,10 +82,17 @@ def find_losses(
     if allowed >= 1:
         return {}
     here = workspace.table("tables", table.name)
+    made = [head for head in workspace.lake.resolve(here, partitions=list(sources)) if head.rows]
+    # Of a history of many days in one question to the ledger.
+    before = {} if table.is_derived else workspace.lake.edges(made)
     heads = {
         head.partition: head
-        for head in workspace.lake.resolve(here, partitions=list(sources))
-        if head.rows and _delivers_otherwise(workspace, table, head, sources[head.partition], code_version)
+        for head in made
+        if (
+            head.code_version == code_version
+            if table.is_derived
+            else _delivers_otherwise(workspace, table, before[head.id], sources[head.partition])
+        )
     }
     found = {}
     for partition, loss in _losses(workspace, table, heads, sources, rows, contents or {}).items():
@@ -100,11 +107,8 @@ def as_properties(loss: Loss) -> dict[str, object]:
     return {"loss": asdict(loss)}
 
 
-def _delivers_otherwise(workspace: Workspace, table: Table, head: Version, sources: Sequence[Version], code_version: str) -> bool:
+def _delivers_otherwise(workspace: Workspace, table: Table, before: Sequence[int], sources: Sequence[Version]) -> bool:
     """Whether what a partition is made from is another delivery than what its readable version was made from."""
-    if table.is_derived:
-        return head.code_version == code_version
-    before = set(workspace.lake.edges([head])[head.id])
     newest = delivered_version(workspace, table, sources)
     return newest is None or newest.id not in before
 
