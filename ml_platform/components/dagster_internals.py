@@ -71,6 +71,7 @@ _positions = _found("dagster_shared.yaml_utils", "parse_yaml_with_source_positio
 _Cursor = _found("dagster._core.definitions.asset_daemon_cursor", "AssetDaemonCursor")
 _serialize = _found("dagster_shared.serdes", "serialize_value")
 _deserialize = _found("dagster_shared.serdes", "deserialize_value")
+_Planned = _found("dagster._core.events", "AssetMaterializationPlannedData")
 _redirect = _found("dagster._core.execution.compute_logs", "redirect_to_file")
 
 
@@ -131,6 +132,17 @@ def cursor_from_text(text: str | None) -> Any:
 def redirect_to_file() -> Any:
     """Return Dagster's way of leading a stream into a file; None where it has it elsewhere: a process of its own copies it then."""
     return _redirect
+
+
+def planned_event(context: dg.AssetExecutionContext, key: dg.AssetKey, day: str | None) -> dg.DagsterEvent | None:
+    """Return the event that a running step is about to make a partition; None without Dagster's words for it.
+
+    A partition that such a step fails to make is then not marked as failed, only its run is.
+    """
+    if _Planned is None:
+        return None
+    planned = _Planned(key, partition=day, partitions_subset=None)
+    return dg.DagsterEvent.build_asset_materialization_planned_event(context.run.job_name, _step(context).step.key, planned)
 
 
 def components_below(tree: dg.ComponentTree, of_type: type) -> Iterator[tuple[Any, Any]]:

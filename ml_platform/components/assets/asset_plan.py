@@ -10,9 +10,10 @@ from pydantic import Field
 
 from ml_platform.components.assets.checks_alone import judge_alone
 from ml_platform.components.assets.column_schemas import shown_columns
-from ml_platform.components.assets.landed_runs import ONLY_LANDED
+from ml_platform.components.assets.landed_runs import ONLY_LANDED, OWN_DAYS, own_days
 from ml_platform.components.assets.mappings import daily
 from ml_platform.components.assets.ready import Ready, Waits
+from ml_platform.components.events.announced import announce
 from ml_platform.components.events.publish import publish
 from ml_platform.components.events.version_events import BRANCH_METADATA, POINTER_METADATA
 from ml_platform.components.steps.step import begin_step
@@ -111,6 +112,9 @@ def asset_of(plan: AssetPlan) -> dg.AssetsDefinition:
                 return
             # A table without partitions may stand in the run of a day.
             keys: list[str | None] = [None] if plan.partitions is None else list(context.partition_keys)
+            if plan.partitions is not None and OWN_DAYS in context.run.tags:
+                keys = own_days(context.run.tags, plan.name, keys)
+                announce(context, plan.key, keys)
             workspace = begin_step(context, context.resources.platform, plan.project)
             if plan.landed is not None and ONLY_LANDED in context.run.tags:
                 keys = plan.landed(workspace, keys)

@@ -107,7 +107,7 @@ def _materialized(
     inputs = _inputs_read(context, plan) if new else {}
     for start in range(0, len(new), _TOLD_TOGETHER):
         piece = new[start : start + _TOLD_TOGETHER]
-        with _together(context.instance):
+        with stored_together(context.instance):
             for partition in piece:
                 # Plots and tables describe the whole run: they stand once, at its newest partition.
                 first = shown if partition is new[-1] else {}
@@ -156,7 +156,7 @@ def _observe(context: dg.AssetExecutionContext, plan: Told, unchanged: Sequence[
         )
 
 
-def _together(instance: dg.DagsterInstance) -> AbstractContextManager[None]:
+def stored_together(instance: dg.DagsterInstance) -> AbstractContextManager[None]:
     """Return a block whose events are stored in one transaction, where the storage can do that: a year's take half the time."""
     together = getattr(instance.event_log_storage, "together", nullcontext)
     return together()

@@ -5,13 +5,23 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from ml_platform.components.dagster_internals import PARTITION_TAG, RANGE_END_TAG, RANGE_START_TAG, SENSOR_TAG, WILL_RETRY_TAG
+from ml_platform.components.assets.landed_runs import OWN_DAYS, stretches_asked
+from ml_platform.components.dagster_internals import (
+    DEFERS_EVENTS_TAG,
+    PARTITION_TAG,
+    RANGE_END_TAG,
+    RANGE_START_TAG,
+    SENSOR_TAG,
+    WILL_RETRY_TAG,
+)
 
 AGAIN = "ml_platform/asked_again"
 MOST = 3
 # A tick looks at no more of a sensor's failed runs: what crashed long before them waits for somebody to look.
 _NEWEST, _NO_OLDER = 20, timedelta(days=2)
-_PARTITIONS = (PARTITION_TAG, RANGE_START_TAG, RANGE_END_TAG)
+_PARTITIONS = (PARTITION_TAG, RANGE_START_TAG, RANGE_END_TAG, OWN_DAYS)
+# A partition is asked for by name, not by its tag.
+_KEPT = (*_PARTITIONS[1:], DEFERS_EVENTS_TAG)
 
 
 def ask_again(
@@ -53,7 +63,7 @@ def ask_again(
             continue
         if any(_makes(request, run) for request in besides) or _was_followed(instance, run) or not _has_crashed(instance, run):
             continue
-        kept = {name: value for name, value in run.tags.items() if name in _PARTITIONS[1:] or name.startswith("ml_platform/")}
+        kept = {name: value for name, value in run.tags.items() if name in _KEPT or name.startswith("ml_platform/")}
         requests.append(
             dg.RunRequest(
                 # The same tick twice asks once.
@@ -69,13 +79,14 @@ def ask_again(
 
 def _makes(request: dg.RunRequest, run: dg.DagsterRun) -> bool:
     """Tell whether a run that is asked for makes all that another was to make."""
-    (first, last), (run_first, run_last) = _ends(request.tags, request.partition_key), _ends(run.tags, run.tags.get(PARTITION_TAG))
-    return (run.asset_selection or set()) <= set(request.asset_selection or ()) and first <= run_first and run_last <= last
+    asked = {**request.tags, **({PARTITION_TAG: request.partition_key} if request.partition_key else {})}
+    return all(key in (request.asset_selection or ()) and _covers(asked, run.tags, key.path[-1]) for key in run.asset_selection or ())
 
 
-def _ends(tags: Mapping[str, str], partition: str | None) -> tuple[str, str]:
-    """Return the first and the last partition of a run; empty without any."""
-    return tags.get(_PARTITIONS[1]) or partition or "", tags.get(_PARTITIONS[2]) or partition or ""
+def _covers(asked: Mapping[str, str], before: Mapping[str, str], table: str) -> bool:
+    """Tell whether what is asked for of a table holds all its days that were asked for before."""
+    held = stretches_asked(asked, table)
+    return all(any(start <= first and last <= end for start, end in held) for first, last in stretches_asked(before, table))
 
 
 def _has_crashed(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from ml_platform.components.assets.landed_runs import days_between, request_days, stretches_of
+from ml_platform.components.assets.landed_runs import Stretch, days_between, request_days, share_runs, stretches_of
 from ml_platform.components.assets.mappings import daily
 from ml_platform.components.instance.branch_guard import check_history
 from ml_platform.components.sensors.crashed import ask_again
@@ -129,8 +129,10 @@ def _not_yet(project: Project, table: str, keys: Iterable[str]) -> set[str]:
 def requests_of(
     project: Project, changed: Mapping[str, list[str]], landed: Mapping[str, Collection[str]] | None = None
 ) -> Iterable[dg.RunRequest]:
-    """Group what is new into runs: one for the tables without partitions, one per delivery of many days, one per stretch of days that the
-    same tables share. Days without files (of those that have ``landed``) end no stretch.
+    """Group what is new into runs: one for the tables without partitions, one per delivery of many days, one per stretch of days.
+
+    Tables with the same stretch share its run, and stretches of a few days that lie beside each other do: each table is made for its own
+    days. Days without files (of those that have ``landed``) end no stretch.
     """
     whole = sorted(t for t, keys in changed.items() if keys == [""])
     plain = [t for t in whole if not project.tables[t].splits]
@@ -139,14 +141,23 @@ def requests_of(
     for table in whole:
         if project.tables[table].splits:
             yield request_whole(project, project.tables[table])
-    stretches: dict[tuple[str, str], list[str]] = {}
+    stretches: dict[Stretch, list[str]] = {}
     for table in sorted(set(changed) - set(whole)):
         days = daily(project.tables[table].partitions)  # type: ignore[arg-type]
         for first, last in stretches_of([k for k in changed[table] if days.has_partition_key(k)], (landed or {}).get(table, ())):
             stretches.setdefault((first, last), []).append(table)
-    for (first, last), tables in sorted(stretches.items()):
-        has_gaps = any(len([k for k in changed[t] if first <= k <= last]) <= days_between(first, last) for t in tables)
-        yield request_days(_landed_assets(project, tables), first, last, only_landed=has_gaps)
+    for asked in share_runs(stretches):
+        own = {
+            table: [s for s, tables in asked.items() if table in tables] for table in sorted({t for found in asked.values() for t in found})
+        }
+        has_gaps = any(
+            len([k for k in changed[t] if first <= k <= last]) <= days_between(first, last)
+            for t, found in own.items()
+            for first, last in found
+        )
+        first, last = min(first for first, _ in asked), max(last for _, last in asked)
+        shared = own if len(asked) > 1 else None
+        yield request_days(_landed_assets(project, own), first, last, only_landed=has_gaps, own=shared)
 
 
 def _landed_assets(project: Project, tables: Iterable[str]) -> list[dg.AssetKey]:
