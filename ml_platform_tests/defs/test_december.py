@@ -21,6 +21,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from ml_platform.components.assets.landed_runs import OWN_DAYS, own_days
 from ml_platform.components.opening import Session
 from ml_platform.components.runs.driver import Driver
 from ml_platform.core.intervals import day_start, shift_day
@@ -90,7 +91,9 @@ class Day:
             while days and days[-1] < str(last):
                 days.append(shift_day(days[-1], 1))
             for key in result.dagster_run.asset_selection or ():
-                self.ran.setdefault("/".join(key.path[1:]), Counter()).update(days)
+                # What landed together shares a run, in which each table is asked for the days that are its own.
+                own = own_days(tags, key.path[-1], days) if OWN_DAYS in tags else days
+                self.ran.setdefault("/".join(key.path[1:]), Counter()).update(own)
 
 
 @dataclass
