@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ml_platform.features.declared.functions import FUNCTIONS, ROW_FUNCTIONS, find_function
+from ml_platform.features.declared.functions.registry import FUNCTIONS, ROW_FUNCTIONS, find_function
 from ml_platform_docs.markdown import code, page, table
 
 _RESULTS = {None: "as the column", "BIGINT": "whole number", "DOUBLE": "number"}

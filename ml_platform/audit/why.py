@@ -15,7 +15,8 @@ from ml_platform.core.errors import UnknownNameError, did_you_mean
 from ml_platform.core.intervals import BEGINNING, DAY, Interval, from_micros
 from ml_platform.core.intervals import to_micros as micros_of
 from ml_platform.features.declared import edges
-from ml_platform.features.declared.definition import CUTOFF, ORDERED, FeatureDefinition
+from ml_platform.features.declared.definition import CUTOFF, FeatureDefinition
+from ml_platform.features.declared.functions.registry import function_of
 from ml_platform.features.declared.inputs import request_columns
 from ml_platform.features.declared.window_spec import FOREVER, WindowSpec
 from ml_platform.features.timeline.event_columns import EventColumns
@@ -169,11 +170,11 @@ def _counted(definition: FeatureDefinition, inside: pl.DataFrame, later: pl.Data
     if definition.rows is not None:
         inside = inside.tail(definition.rows)
     skipped = 0
-    if definition.value is not None and definition.function not in {"first_row", "last_row"}:
+    if definition.value is not None and function_of(definition).skips_nulls:
         used = inside.filter(pl.Series(EventColumns(inside).values(definition.value).valid))
         skipped = inside.height - used.height
         inside = used
-    if definition.function in ORDERED and definition.event_time is not None:
+    if function_of(definition).is_ordered and definition.event_time is not None:
         inside = inside.sort(definition.event_time, "_known", maintain_order=True)
     return inside, later, skipped
 

@@ -66,8 +66,11 @@ def modules_of(roots: tuple[str, ...], within: tuple[str, ...], without: tuple[s
 
 
 def imported(source: str) -> list[str]:
-    """Return the package's modules that a source names, in imports or as texts, without the package's own name."""
-    found = [name for name in _NAMED.findall(source) if _path(name).is_file()]
+    """Return the package's modules that a source names, in imports or as texts, without the package's own name.
+
+    A package that is named as a text stands for all modules in it.
+    """
+    found = [name for text in _NAMED.findall(source) for name in (text, *_inside(text)) if _path(name).is_file()]
     for module, names in _IMPORT.findall(source):
         inside = [f"{module}.{name.split()[0]}" for name in names.strip("()").split(",") if name.strip()]
         found += [name for name in (module, *inside) if _path(name).is_file()]
@@ -87,6 +90,11 @@ def placeless(source: str) -> str:
 
 def _is_below(module: str, packages: Sequence[str]) -> bool:
     return any(module == package or module.startswith(f"{package}.") for package in packages)
+
+
+def _inside(package: str) -> list[str]:
+    """Return the modules of a package that is named as a text: whoever does so imports what it finds there."""
+    return [f"{package}.{path.stem}" for path in sorted(_ROOT.joinpath(*package.split(".")).glob("*.py")) if path.stem != "__init__"]
 
 
 def _path(module: str) -> Path:

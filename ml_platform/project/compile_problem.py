@@ -8,8 +8,8 @@ from fnmatch import fnmatchcase
 from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
 from ml_platform.features.declared.compiled_view import CompiledView
 from ml_platform.features.declared.distinct_names import asked_definitions, with_distinct_names
-from ml_platform.features.declared.functions import engine_type
 from ml_platform.features.declared.inputs import request_columns
+from ml_platform.features.declared.value_types import engine_type
 from ml_platform.features.nested.schema import Schema, compile_schema
 from ml_platform.project.doubts import check_unknown_label
 from ml_platform.project.project import CompiledProblem, TableColumn

@@ -165,8 +165,15 @@ _OF_VALUES: dict[str, Callable[[list], Any]] = {
     "skew": _skewness,
     "min": min,
     "max": max,
+    "range": lambda values: float(max(values) - min(values)),
     "mode": lambda values: min(values, key=lambda v: (-values.count(v), v)),
 }
+
+
+def knows(function: str) -> bool:
+    """Whether the loop has a rule for a function."""
+    ordered = {"count", "distinct", "sum", "median", "trend", "avg_time_between", "latest"}
+    return function in _OF_VALUES or function in ordered or function.startswith(("p", "first", "last", "time_since"))
 
 
 def _finite_or(values: list, compute: Callable[[], Any]) -> Any:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import ml_platform
-from ml_platform.features.declared.functions import FUNCTIONS
+from ml_platform.features.declared.functions.registry import FUNCTIONS
 from ml_platform_docs.checks import checks
 from ml_platform_docs.commands import commands, commands_page
 from ml_platform_docs.contract import contract_page

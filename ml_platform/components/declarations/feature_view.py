@@ -12,7 +12,7 @@ from ml_platform.components.words.declared import Declared
 from ml_platform.components.words.scaffolds import ViewScaffolder
 from ml_platform.core.errors import DeclarationError, did_you_mean
 from ml_platform.features.declared import view as core
-from ml_platform.features.declared.functions import FUNCTIONS
+from ml_platform.features.declared.functions.registry import FUNCTIONS
 from ml_platform.features.declared.window_spec import CLOSED, Closed, WindowSpec, parse_window
 from ml_platform.sql.binding import read_sql
 

@@ -18,6 +18,7 @@ from ml_platform.features.at_scale.shuffle import Sketch
 from ml_platform.features.at_scale.time_slices import ALWAYS, Slice, Weights, cut_by_time, whole_bucket
 from ml_platform.features.declared.definition import FeatureDefinition
 from ml_platform.features.declared.edges import MICROSECOND
+from ml_platform.features.declared.functions.registry import function_of
 from ml_platform.features.engine.answers import grouped
 from ml_platform.features.engine.change_points import longest_reach
 
@@ -110,7 +111,7 @@ class BucketPlan:
     def _by_history(self) -> list[list[FeatureDefinition]]:
         """Return the definitions whose windows begin somewhere, and apart from them those that need all rows before, or little of them."""
         # Different values can be as many as the rows: whether they fit must not decide for the others.
-        kinds = grouped(self.definitions, lambda d: is_endless(d) and (is_totalled(d), is_thinned(d), d.function == "distinct"))
+        kinds = grouped(self.definitions, lambda d: is_endless(d) and (is_totalled(d), is_thinned(d), function_of(d).keeps_many))
         return list(kinds.values())
 
     def _long_task(self, bucket: int, cut: Slice, definitions: list[FeatureDefinition], number: int, reach: int) -> ComputeLongHistory:

@@ -21,19 +21,16 @@ from ml_platform.features.at_scale import memory
 from ml_platform.features.at_scale.split import event_times
 from ml_platform.features.declared import edges
 from ml_platform.features.declared.definition import CUTOFF, FeatureDefinition
+from ml_platform.features.declared.functions.registry import function_of
 from ml_platform.features.engine.answers import Request, grouped
 from ml_platform.features.engine.engine import CodedEvents, Counted, compute
-from ml_platform.features.kernels.totals import TOTALLED, Totals
+from ml_platform.features.kernels.totals import Totals
 from ml_platform.features.timeline.axis import Axis, Queries, build_axis
 from ml_platform.features.timeline.entities import codes_among
 from ml_platform.features.timeline.event_columns import EventColumns, to_micros
 
 Ints = NDArray[np.int64]
 
-# Functions of which the rows that they look at are enough, in a window of all history.
-_ROWS_ARE_ENOUGH = frozenset({
-    "min", "max", "first", "first_row", "last", "last_row", "latest", "time_since", "time_since_first", "distinct",
-})  # fmt: skip
 # Later than every time that a table can hold, and still far from the end of int64.
 _AFTER_ALL = 2**62
 _NUMBER = "_number"
@@ -41,12 +38,12 @@ _NUMBER = "_number"
 
 def is_totalled(definition: FeatureDefinition) -> bool:
     """Whether a feature needs only totals of rows before a slice."""
-    return _is_all(definition) and definition.function in TOTALLED
+    return _is_all(definition) and function_of(definition).totals is not None
 
 
 def is_thinned(definition: FeatureDefinition) -> bool:
     """Whether a feature needs only some of the rows before a slice."""
-    return definition.rows is not None or (_is_all(definition) and definition.function in _ROWS_ARE_ENOUGH)
+    return definition.rows is not None or (_is_all(definition) and function_of(definition).is_thinned)
 
 
 def is_endless(definition: FeatureDefinition) -> bool:
@@ -180,22 +177,5 @@ def _matter(columns: EventColumns, codes: Ints, entities: int, definitions: Sequ
                     after = axis.starts(axis.codes + 1)
                     found[axis.order[after - np.arange(axis.size) <= definition.rows]] = True
                 else:
-                    found[_rows_of(request, replace(definition, offset=timedelta(0)))] = True
+                    found[function_of(definition).rows_needed(request, replace(definition, offset=timedelta(0)))] = True
     return found
-
-
-def _rows_of(request: Request, definition: FeatureDefinition) -> Ints:
-    """Return the numbers of the rows that a function over all rows of each entity looks at."""
-    axis = request.axis
-    if definition.function in {"min", "max"}:
-        values = request.columns.values(str(definition.value))
-        valid = np.flatnonzero(values.valid[axis.order])
-        codes = axis.codes[valid]
-        valid = valid[np.lexsort((values.numbers[axis.order[valid]], codes))]
-        is_end = np.diff(codes, append=-1) != 0 if definition.function == "max" else np.diff(codes, prepend=-1) != 0
-        return axis.order[valid[is_end]]
-    if definition.function == "distinct":
-        ranks = request.columns.values(str(definition.value)).ranks[0][axis.order]
-        different = pl.DataFrame({"code": axis.codes, "rank": ranks, "row": axis.order}).filter(pl.col("rank") >= 0)
-        return different.unique(["code", "rank"], keep="any")["row"].to_numpy()
-    return request.rows_looked_at(definition)

@@ -8,7 +8,7 @@ from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_
 from ml_platform.features.declared.availability import stored_availability
 from ml_platform.features.declared.definition import FeatureDefinition
 from ml_platform.features.declared.explain import sentence
-from ml_platform.features.declared.functions import engine_type
+from ml_platform.features.declared.value_types import engine_type
 from ml_platform.tables.declared.table import Table
 from ml_platform.tables.declared.types import contract_columns
 

@@ -11,8 +11,8 @@ from ml_platform.features.declared.column_definition import column_definition
 from ml_platform.features.declared.definition import FeatureDefinition
 from ml_platform.features.declared.distinct_names import with_distinct_names
 from ml_platform.features.declared.explain import sentence
-from ml_platform.features.declared.functions import engine_type
 from ml_platform.features.declared.inputs import leaves
+from ml_platform.features.declared.value_types import engine_type
 from ml_platform.features.declared.view import FeatureColumn, FeatureView
 from ml_platform.sql.binding import bind_expression
 from ml_platform.tables.declared.table import Table

@@ -10,9 +10,10 @@ from ml_platform.core.durations import format_duration
 from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
 from ml_platform.core.names import check_name
 from ml_platform.features.declared.availability import stored_availability
-from ml_platform.features.declared.definition import ORDERED, FeatureDefinition
+from ml_platform.features.declared.definition import FeatureDefinition
 from ml_platform.features.declared.explain import sentence
-from ml_platform.features.declared.functions import FUNCTIONS, ROW_FUNCTIONS, engine_type, find_function, function_names, result_type
+from ml_platform.features.declared.functions.registry import FUNCTIONS, ROW_FUNCTIONS, find_function, function_names
+from ml_platform.features.declared.value_types import engine_type
 from ml_platform.features.declared.view import FeatureColumn, FeatureView
 from ml_platform.features.declared.window_spec import FOREVER, WindowSpec
 from ml_platform.sql.binding import bind_expression
@@ -113,7 +114,7 @@ def define(view: FeatureView, source: Table, entity: tuple[str, ...], value: Val
             f"{view.where}: {function} takes {rule.takes_words}, but {value.name!r} is {value.type}.{_hint(function, value)}"
         )
     counts_rows = value.name is None
-    event_time = source.event_time if function in ORDERED else None
+    event_time = source.event_time if rule.is_ordered else None
     read = (*(() if counts_rows else value.columns), *value.where_columns)
     columns = (*entity, *read, *((event_time,) if event_time else ()))
     named = value.label if value.where else "" if counts_rows else str(value.name)
@@ -122,7 +123,7 @@ def define(view: FeatureView, source: Table, entity: tuple[str, ...], value: Val
         name="_".join(parts),
         kind="window",
         entity=entity,
-        type=result_type(function, value.type),
+        type=rule.result_type(value.type),
         view=view.name,
         table=source.name,
         value=None if counts_rows else value.name,

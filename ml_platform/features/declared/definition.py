@@ -12,6 +12,7 @@ from typing import Any, Literal
 from ml_platform.core.durations import format_duration, parse_duration
 from ml_platform.core.hashing import content_hash
 from ml_platform.features.declared import edges
+from ml_platform.features.declared.functions.registry import function_of
 from ml_platform.features.declared.window_spec import Closed, WindowSpec
 
 # Names the way in which definitions are hashed: models and training sets remember these hashes. What computes them has a hash of its own.
@@ -19,13 +20,6 @@ _FORMAT = 1
 
 CUTOFF = "_cutoff"
 VALID_FROM = "valid_from"
-
-# Functions that look at the event time of rows, or at their order.
-ORDERED = frozenset({
-    "first", "first_row", "last", "last_row", "latest", "time_since", "time_since_first", "avg_time_between", "trend",
-})  # fmt: skip
-# What is counted from the cutoff is stored as the time that it is counted from, under another name.
-STORED_TIMES = {"time_since": "last_time", "time_since_first": "first_time"}
 
 
 @dataclass(frozen=True)
@@ -90,15 +84,18 @@ class FeatureDefinition:
     @property
     def stored_name(self) -> str:
         """The column of the feature table: the feature's name, or for ``time_since`` that of the last event time it is counted from."""
-        name = self.declared_name
-        if self.function not in STORED_TIMES:
-            return name
-        return STORED_TIMES[self.function].join(name.rsplit(self.function, 1))
+        name, stored = self.declared_name, self.stored_time
+        return stored.join(name.rsplit(self.function, 1)) if stored else name
 
     @property
     def stored_type(self) -> str:
         """The DuckDB type of the feature table's column."""
-        return "TIMESTAMP WITH TIME ZONE" if self.function in STORED_TIMES else self.type
+        return "TIMESTAMP WITH TIME ZONE" if self.stored_time else self.type
+
+    @property
+    def stored_time(self) -> str:
+        """What is counted from the cutoff is stored as the time that it is counted from, under this name; empty for all others."""
+        return function_of(self).stored_time if self.kind == "window" else ""
 
     @property
     def span(self) -> WindowSpec:

@@ -14,34 +14,16 @@ from typing import Any
 from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
 from ml_platform.features.declared.compile_windows import Value, as_window, column_value, define
 from ml_platform.features.declared.feature_limit import Discovered, whole_features
-from ml_platform.features.declared.functions import FUNCTIONS, engine_type
+from ml_platform.features.declared.functions.registry import FUNCTIONS
+from ml_platform.features.declared.value_types import engine_type
 from ml_platform.features.declared.view import FeatureView
 from ml_platform.sql.duck import quote_name
 from ml_platform.tables.declared.table import Table
 
 # Featuretools' aggregation primitives that the engine has a function for.
-PRIMITIVES = {
-    "count": "count",
-    "sum": "sum",
-    "mean": "mean",
-    "variance": "var",
-    "std": "std",
-    "skew": "skew",
-    "min": "min",
-    "max": "max",
-    "median": "median",
-    "mode": "mode",
-    "num_unique": "distinct",
-    # Featuretools takes the row's value even if there is none.
-    "first": "first_row",
-    "last": "last_row",
-    "time_since_first": "time_since_first",
-    "time_since_last": "time_since",
-    "avg_time_between": "avg_time_between",
-    "percent_true": "share",
-}
+PRIMITIVES = {f.primitive: f.name for f in FUNCTIONS.values() if f.primitive}
 # Primitives of the time index alone.
-_OF_TIME = frozenset({"count", "time_since_first", "time_since_last", "avg_time_between"})
+_OF_TIME = frozenset(f.primitive for f in FUNCTIONS.values() if f.of_rows)
 _LOGICAL_TYPES = {
     "BIGINT": "IntegerNullable", "DOUBLE": "Double", "BOOLEAN": "BooleanNullable", "VARCHAR": "Categorical", "DATE": "Datetime",
     "TIMESTAMP WITH TIME ZONE": "Datetime",

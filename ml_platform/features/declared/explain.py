@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from ml_platform.core.durations import format_duration
-from ml_platform.features.declared.definition import CUTOFF, STORED_TIMES, FeatureDefinition
+from ml_platform.features.declared.definition import CUTOFF, FeatureDefinition
 from ml_platform.features.declared.edges import BEFORE, inside_sql, refreshed_sql
-from ml_platform.features.declared.functions import find_function, percentile
+from ml_platform.features.declared.functions.registry import function_of
 from ml_platform.sql.duck import quote_name
 
 _REFRESHED = {timedelta(hours=1): "refreshed hourly", timedelta(days=1): "refreshed daily"}
@@ -33,13 +33,8 @@ def sentence(definition: FeatureDefinition) -> str:
         made = f"the Python function {definition.function}" if definition.is_python else "SQL"
         sources = ", ".join(f"{table} ({format_duration(back)} back)" for table, back in definition.reads)
         return f"{definition.name} per {per}, made by {made} of view {definition.view} from {sources}; {fresh}."
-    rule = find_function(definition.function)
-    what = (rule.words if rule else definition.function).format(value=_value_words(definition))
-    if definition.function == "count" and definition.value is None:
-        what = "Number of rows"
-    over = definition.span.words
-    if definition.function == "latest":
-        over = f"not older than {format_duration(definition.window or timedelta(0))}"
+    rule = function_of(definition)
+    what, over = rule.what(_value_words(definition), of_rows=definition.value is None), rule.over(definition)
     kept = f" where {' '.join(definition.where.split())}" if definition.where else ""
     late = f", {format_duration(definition.lag)} later" if definition.lag else ""
     return f"{what}{kept} {over}, per {per}, from {definition.table}; {fresh}{late}."
@@ -92,12 +87,11 @@ def statement(definition: FeatureDefinition, *, spine: str = "spine", source: st
         )
         joined = f"(SELECT * FROM w WHERE _nth <= {definition.rows})"
         return (
-            f"{pairs}\nSELECT e._row, {_aggregate(definition, 'e')} AS {name}\nFROM {joined} e\n"
+            f"{pairs}\nSELECT e._row, {function_of(definition).aggregate(definition, 'e')} AS {name}\nFROM {joined} e\n"
             f"GROUP BY e._row, e._known, e.{CUTOFF} ORDER BY e._row"
         )
-    return (
-        f"{pairs}\nSELECT s._row, {_aggregate(definition)} AS {name}\nFROM {joined}\nGROUP BY s._row, s._known, s.{CUTOFF} ORDER BY s._row"
-    )
+    found = function_of(definition).aggregate(definition, "s")
+    return f"{pairs}\nSELECT s._row, {found} AS {name}\nFROM {joined}\nGROUP BY s._row, s._known, s.{CUTOFF} ORDER BY s._row"
 
 
 def _value_sql(definition: FeatureDefinition) -> str:
@@ -105,7 +99,7 @@ def _value_sql(definition: FeatureDefinition) -> str:
         return "TRUE"
     value = f"({definition.sql or quote_name(definition.value)})"
     # Of these the result is a value: where it is a float, NaN is none.
-    return f"nullif({value}, 'nan'::DOUBLE)" if definition.type == "DOUBLE" and definition.function in _OF_A_VALUE else value
+    return f"nullif({value}, 'nan'::DOUBLE)" if definition.type == "DOUBLE" and function_of(definition).returns is None else value
 
 
 def _expression_sentence(definition: FeatureDefinition) -> str:
@@ -121,58 +115,6 @@ def _value_words(definition: FeatureDefinition) -> str:
     if definition.sql is None or definition.sql == definition.value:
         return definition.value
     return f"{definition.value} ({' '.join(definition.sql.split())})"
-
-
-def _aggregate(definition: FeatureDefinition, spine: str = "s") -> str:
-    function = definition.function
-    order = "(e._ordered_by, e._available_at, e._stored)"
-    of_value = "FILTER (e._value IS NOT NULL AND e._ordered_by IS NOT NULL)"
-    if function in {"first", "last", "latest"}:
-        return f"{'arg_min' if function == 'first' else 'arg_max'}(e._value, {order}) {of_value}"
-    if function in {"first_row", "last_row"}:
-        # In a struct, because the plain function looks past a NULL.
-        end = "arg_min" if function == "first_row" else "arg_max"
-        return f"{end}({{'value': e._value}}, {order}) FILTER (e._ordered_by IS NOT NULL)['value']"
-    if function in STORED_TIMES:
-        end = "min" if function == "time_since_first" else "max"
-        return f"epoch_us({spine}.{CUTOFF} - {end}(e._ordered_by) {of_value}) / 1e6"
-    if function == "avg_time_between":
-        apart = f"epoch_us(max(e._ordered_by) {of_value} - min(e._ordered_by) {of_value}) / 1e6"
-        return f"CASE WHEN count(*) {of_value} >= 2 THEN {apart} / (count(*) {of_value} - 1) END"
-    if function == "trend":
-        days = "epoch_us(e._ordered_by) / 86400e6"
-        return (
-            f"CASE WHEN count(*) {of_value} < 3 THEN NULL WHEN max(e._ordered_by) {of_value} = min(e._ordered_by) {of_value} THEN 0 "
-            f"ELSE regr_slope(e._value, {days}) {of_value} END"
-        )
-    if function == "count" and definition.value is None:
-        return f"CASE WHEN {spine}._known THEN count(e._available_at) END"
-    share = percentile(function)
-    if share is not None:
-        return f"quantile_cont(e._value::DOUBLE, {share})"
-    return _SQL[function].format(known=f"{spine}._known")
-
-
-_OF_A_VALUE = frozenset({"sum", "min", "max", "mode", "first", "first_row", "last", "last_row", "latest"})
-_SQL = {
-    # A column of any type; a NaN is no value.
-    "count": (
-        "CASE WHEN {known} THEN count(e._value) FILTER (NOT (typeof(e._value) IN ('FLOAT', 'DOUBLE') AND e._value::VARCHAR = 'nan')) END"
-    ),
-    "sum": "CASE WHEN {known} THEN coalesce(sum(e._value), 0) END",
-    "distinct": "CASE WHEN {known} THEN count(DISTINCT e._value) END",
-    "mean": "avg(e._value)",
-    "share": "avg(e._value::INTEGER)",
-    "var": "var_samp(e._value)",
-    "std": "stddev_samp(e._value)",
-    "skew": "CASE WHEN count(e._value) >= 3 THEN CASE WHEN min(e._value) = max(e._value) THEN 0 ELSE skewness(e._value) END END",
-    "min": "min(e._value)",
-    "max": "max(e._value)",
-    # Of the most frequent values the smallest: DuckDB's own mode() takes any of them.
-    "mode": (
-        "list_sort(list_transform(map_entries(histogram(e._value)), lambda x: {{'times': -(x.value::BIGINT), 'value': x.key}}))[1]['value']"
-    ),
-}
 
 
 def _not_windowed(definition: FeatureDefinition, spine: str) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ml_platform.features.declared.definition import FeatureDefinition
 from ml_platform.features.declared.edges import bounds
-from ml_platform.features.declared.functions import percentile
+from ml_platform.features.declared.functions.registry import function_of
 from ml_platform.features.declared.window_spec import WindowSpec
 from ml_platform.features.kernels.extremes import first_position, largest, last_position, smallest
 from ml_platform.features.kernels.modes import most_frequent
@@ -63,16 +63,14 @@ class Request:
 
     def answer(self, definitions: Sequence[FeatureDefinition]) -> Answers:
         """Return one series per definition, with one value per spine row."""
-        answers = {d.name: _SINGLE[d.function](self, d) for d in definitions if d.function in _SINGLE}
-        for (function, value), group in grouped(definitions, lambda d: (d.function, d.value)).items():
-            if function in {"min", "max"}:
-                answers |= self._extremes(function, str(value), group)
-            elif function == "distinct":
-                answers |= self._different(str(value), group)
-        for value, group in grouped([d for d in definitions if percentile(d.function) is not None], lambda d: d.value).items():
-            answers |= self._quantiles(str(value), group)
-        self._find_ends(definitions)
-        return answers | {d.name: _ORDERED[d.function](self, d) for d in definitions if d.function in _ORDERED}
+        answers: Answers = {}
+        by_ends, others = ([d for d in definitions if bool(function_of(d).ends) is which] for which in (True, False))
+        for some in (others, by_ends):
+            # All ends at once, and last: they take the most memory.
+            self._find_ends(some)
+            for group in grouped(some, lambda d: (function_of(d).family, d.value)).values():
+                answers |= function_of(group[0]).answer(self, group)
+        return answers
 
     def window(self, spec: WindowSpec) -> Window:
         """Return the positions of a window, searched once for all columns and functions."""
@@ -110,10 +108,6 @@ class Request:
             each[self.total_positions] = self.totals.present[column]
         return window.difference(prefix_sums(each))
 
-    def timed(self, definition: FeatureDefinition) -> TimedTotals | None:
-        """Return the totals for a function of event times, if there are any."""
-        return None if self.totals is None else self.totals.timed(definition)
-
     def kept(self, column: str) -> Kept:
         """Return the ranks of a column's known values on this axis."""
         if column not in self._kept:
@@ -150,36 +144,103 @@ class Request:
     def rows_looked_at(self, definition: FeatureDefinition) -> NDArray[np.int64]:
         """Return the different numbers of the rows at the ends of the windows that a function of order looks at."""
         self._find_ends([definition])
-        found = np.concatenate([self.end(definition, is_first=which) for which in _ENDS[definition.function]])
+        found = np.concatenate([self.end(definition, is_first=which) for which in function_of(definition).ends])
         return np.unique(found[found >= 0])
 
-    def _extremes(self, function: str, column: str, definitions: Sequence[FeatureDefinition]) -> Answers:
+    def extremes(self, column: str, specs: Sequence[WindowSpec], *, is_largest: bool) -> list[tuple[NDArray, NDArray[np.bool_]]]:
+        """Return the largest or smallest number of each window, and where there is one."""
         values = self.columns.values(column)
         numbers, valid = values.numbers, values.valid
         if not values.all_valid:
-            numbers = np.where(valid, numbers, _beyond(numbers.dtype, function))
-        windows = [self.window(d.span) for d in definitions]
-        found = (largest if function == "max" else smallest)(numbers[self.axis.order], windows)
-        dtype = values.series.dtype if values.series.dtype.is_temporal() else None
-        return {
-            d.name: self.spread(d.name, answer, self.sums(column).count(window) > 0, dtype)
-            for d, window, answer in zip(definitions, windows, found, strict=True)
-        }
+            numbers = np.where(valid, numbers, _beyond(numbers.dtype, is_largest=is_largest))
+        windows = [self.window(spec) for spec in specs]
+        found = (largest if is_largest else smallest)(numbers[self.axis.order], windows)
+        return [(answer, self.sums(column).count(window) > 0) for answer, window in zip(found, windows, strict=True)]
 
-    def _different(self, column: str, definitions: Sequence[FeatureDefinition]) -> Answers:
-        found = count_different(self.kept(column), self.axis.codes, [self.window(d.span) for d in definitions])
-        return {d.name: self.spread(d.name, counts) for d, counts in zip(definitions, found, strict=True)}
+    def extreme_rows(self, column: str, *, is_largest: bool) -> NDArray[np.int64]:
+        """Return the number of one row per entity that has its largest or smallest value."""
+        values, axis = self.columns.values(column), self.axis
+        valid = np.flatnonzero(values.valid[axis.order])
+        codes = axis.codes[valid]
+        valid = valid[np.lexsort((values.numbers[axis.order[valid]], codes))]
+        is_end = np.diff(codes, append=-1) != 0 if is_largest else np.diff(codes, prepend=-1) != 0
+        return axis.order[valid[is_end]]
 
-    def _quantiles(self, column: str, definitions: Sequence[FeatureDefinition]) -> Answers:
+    def different(self, column: str, specs: Sequence[WindowSpec]) -> list[NDArray[np.int64]]:
+        """Return how many different values each window has."""
+        return count_different(self.kept(column), self.axis.codes, [self.window(spec) for spec in specs])
+
+    def quantiles(
+        self, column: str, shares: Sequence[float], specs: Sequence[WindowSpec]
+    ) -> list[tuple[NDArray[np.float64], NDArray[np.bool_]]]:
+        """Return a quantile of each window, and where there is one."""
         levels = self.columns.values(column).ranks[1].cast(pl.Float64).to_numpy()
-        shares = [percentile(d.function) or 0.0 for d in definitions]
-        found = quantile(self.kept(column), levels, shares, [self.window(d.span) for d in definitions])
-        return {d.name: self.spread(d.name, *answer) for d, answer in zip(definitions, found, strict=True)}
+        return quantile(self.kept(column), levels, shares, [self.window(spec) for spec in specs])
+
+    def most_frequent(self, column: str, spec: WindowSpec) -> pl.Series:
+        """Return the most frequent value of the window of each spine row."""
+        ranks, levels = self.columns.values(column).ranks
+        return self.pick(levels, most_frequent(ranks[self.axis.order], self.window(spec), self.queries, self.axis.codes))
+
+    def skewness(self, column: str, spec: WindowSpec) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Return the skewness of each window, and where it is defined."""
+        return skewness(self.sums(column), self.window(spec))
+
+    def slopes(self, definition: FeatureDefinition) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Return the slope of the value over the event time of each window, and where it is defined."""
+        sums, at = self.sums(str(definition.value)), self.happened(definition.event_time)
+        return trend(sums, self.axis, at, self.window(definition.span), definition.span, self._timed(definition))
+
+    def value_at_end(self, definition: FeatureDefinition, *, is_first: bool) -> pl.Series:
+        """Return the value of the first or last row of the window of each spine row."""
+        values = self.columns.values(str(definition.value))
+        # A row that is looked for whether it has a value or not may hold a NaN, which is none.
+        series = values.series if values.all_valid or not values.series.dtype.is_float() else values.series.fill_nan(None)
+        return self.pick(series, self.end(definition, is_first=is_first))
+
+    def seconds_since(self, definition: FeatureDefinition, *, is_first: bool) -> pl.Series:
+        """Return the seconds from the first or last row of its window to each spine row's cutoff; if ``stored``, when that row happened."""
+        rows = self.end(definition, is_first=is_first)
+        rows = np.where(self.queries.known, rows[self.queries.asked], -1)
+        at = self._happened_at(definition, rows)
+        if self.stored:
+            return pl.select(pl.when(pl.Series(rows >= 0)).then(pl.Series(at))).to_series().cast(TIMES)
+        return pl.Series(np.where(rows >= 0, (self.cutoffs - at) / 1e6, np.nan), nan_to_null=True)
+
+    def seconds_between(self, definition: FeatureDefinition) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Return the mean seconds between two rows of each window, and where it has two."""
+        ends = [self.end(definition, is_first=which) for which in (True, False)]
+        first, last = (self._happened_at(definition, rows) for rows in ends)
+        valid = self.happened(definition.event_time).known
+        if definition.value is not None:
+            valid = valid & self.columns.values(definition.value).valid[self.axis.order]
+        timed = self._timed(definition)
+        if timed is not None:
+            # The last query stands for entities of which nothing is known.
+            codes = self.queries.codes
+            first[:-1] = np.minimum(timed.earliest[codes], np.where(ends[0][:-1] >= 0, first[:-1], timed.earliest[codes]))
+            last[:-1] = np.maximum(timed.latest[codes], np.where(ends[1][:-1] >= 0, last[:-1], timed.latest[codes]))
+            each = valid.astype(np.int64)
+            each[self.total_positions] = timed.count
+        else:
+            each = valid
+        count = self.window(definition.span).difference(prefix_sums(each))
+        return (last - first) / (1e6 * np.maximum(count - 1, 1)), count >= 2
+
+    def _timed(self, definition: FeatureDefinition) -> TimedTotals | None:
+        """Return the totals for a function of event times, if there are any."""
+        return None if self.totals is None else self.totals.timed(definition)
+
+    def _happened_at(self, definition: FeatureDefinition, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return when some events happened, in microseconds; 0 for a negative row number."""
+        columns = definition.available_at if definition.event_time is None else (definition.event_time,)
+        micros = self.columns.times(columns)[0]
+        return np.where(rows >= 0, micros[rows] if micros.size else 0, 0)
 
     def _find_ends(self, definitions: Sequence[FeatureDefinition]) -> None:
         """Find the first and last rows by event time of several windows at once."""
         rows = np.concatenate((self.axis.order, [-1]))
-        wanted = [(is_first, d) for d in definitions for is_first in _ENDS.get(d.function, ())]
+        wanted = [(is_first, d) for d in definitions for is_first in function_of(d).ends]
         for (is_first, value, event_time), group in grouped(wanted, lambda w: (w[0], _ordered_value(w[1]), w[1].event_time)).items():
             valid = np.ones(self.axis.size, dtype=bool) if value is None else self.columns.values(value).valid[self.axis.order]
             times = None
@@ -204,109 +265,13 @@ def _gather(series: pl.Series, rows: NDArray[np.int64]) -> pl.Series:
     return series.gather(wanted)
 
 
-def _beyond(dtype: np.dtype, function: str) -> float | int:
+def _beyond(dtype: np.dtype, *, is_largest: bool) -> float | int:
     """Return a value that never is the largest (smallest) one."""
     if dtype.kind == "f":
-        return -np.inf if function == "max" else np.inf
-    return np.iinfo(dtype).min if function == "max" else np.iinfo(dtype).max
-
-
-def _count(request: Request, definition: FeatureDefinition) -> pl.Series:
-    window = request.window(definition.span)
-    return request.spread(definition.name, request.rows(window) if definition.value is None else request.present(definition.value, window))
-
-
-def _total(request: Request, definition: FeatureDefinition) -> pl.Series:
-    return request.spread(definition.name, *request.sums(str(definition.value)).total(request.window(definition.span)))
-
-
-def _mean(request: Request, definition: FeatureDefinition) -> pl.Series:
-    return request.spread(definition.name, *request.sums(str(definition.value)).mean(request.window(definition.span)))
-
-
-def _variance(request: Request, definition: FeatureDefinition) -> pl.Series:
-    return request.spread(definition.name, *request.sums(str(definition.value)).variance(request.window(definition.span)))
-
-
-def _deviation(request: Request, definition: FeatureDefinition) -> pl.Series:
-    return request.spread(definition.name, *request.sums(str(definition.value)).deviation(request.window(definition.span)))
-
-
-def _skewness(request: Request, definition: FeatureDefinition) -> pl.Series:
-    return request.spread(definition.name, *skewness(request.sums(str(definition.value)), request.window(definition.span)))
-
-
-def _trend(request: Request, definition: FeatureDefinition) -> pl.Series:
-    sums, at = request.sums(str(definition.value)), request.happened(definition.event_time)
-    slopes = trend(sums, request.axis, at, request.window(definition.span), definition.span, request.timed(definition))
-    return request.spread(definition.name, *slopes)
-
-
-def _mode(request: Request, definition: FeatureDefinition) -> pl.Series:
-    ranks, levels = request.columns.values(str(definition.value)).ranks
-    found = most_frequent(ranks[request.axis.order], request.window(definition.span), request.queries, request.axis.codes)
-    return request.pick(levels, found).alias(definition.name)
-
-
-def _last_value(request: Request, definition: FeatureDefinition) -> pl.Series:
-    values = request.columns.values(str(definition.value))
-    # A row that is looked for whether it has a value or not may hold a NaN, which is none.
-    series = values.series if values.all_valid or not values.series.dtype.is_float() else values.series.fill_nan(None)
-    return request.pick(series, request.end(definition, is_first=definition.function.startswith("first"))).alias(definition.name)
-
-
-def _since(request: Request, definition: FeatureDefinition) -> pl.Series:
-    rows = request.end(definition, is_first=definition.function == "time_since_first")
-    rows = np.where(request.queries.known, rows[request.queries.asked], -1)
-    at = _happened_at(request, definition, rows)
-    if request.stored:
-        times = pl.select(pl.when(pl.Series(rows >= 0)).then(pl.Series(at))).to_series()
-        return times.cast(TIMES).alias(definition.name)
-    return pl.Series(definition.name, np.where(rows >= 0, (request.cutoffs - at) / 1e6, np.nan), nan_to_null=True)
-
-
-def _time_between(request: Request, definition: FeatureDefinition) -> pl.Series:
-    ends = [request.end(definition, is_first=which) for which in (True, False)]
-    first, last = (_happened_at(request, definition, rows) for rows in ends)
-    valid = request.happened(definition.event_time).known
-    if definition.value is not None:
-        valid = valid & request.columns.values(definition.value).valid[request.axis.order]
-    timed = request.timed(definition)
-    if timed is not None:
-        # The last query stands for entities of which nothing is known.
-        codes = request.queries.codes
-        first[:-1] = np.minimum(timed.earliest[codes], np.where(ends[0][:-1] >= 0, first[:-1], timed.earliest[codes]))
-        last[:-1] = np.maximum(timed.latest[codes], np.where(ends[1][:-1] >= 0, last[:-1], timed.latest[codes]))
-        each = valid.astype(np.int64)
-        each[request.total_positions] = timed.count
-    else:
-        each = valid
-    count = request.window(definition.span).difference(prefix_sums(each))
-    return request.spread(definition.name, (last - first) / (1e6 * np.maximum(count - 1, 1)), count >= 2)
-
-
-def _happened_at(request: Request, definition: FeatureDefinition, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return when some events happened, in microseconds; 0 for a negative row number."""
-    columns = definition.available_at if definition.event_time is None else (definition.event_time,)
-    micros = request.columns.times(columns)[0]
-    return np.where(rows >= 0, micros[rows] if micros.size else 0, 0)
+        return -np.inf if is_largest else np.inf
+    return np.iinfo(dtype).min if is_largest else np.iinfo(dtype).max
 
 
 def _ordered_value(definition: FeatureDefinition) -> str | None:
     """Return the column that must have a value in the row that is looked for; None if any row will do."""
-    return None if definition.function in {"first_row", "last_row"} else definition.value
-
-
-_SINGLE = {
-    "count": _count, "sum": _total, "mean": _mean, "share": _mean, "var": _variance, "std": _deviation, "skew": _skewness,
-    "trend": _trend, "mode": _mode,
-}  # fmt: skip
-_ORDERED = {
-    "first": _last_value, "first_row": _last_value, "last": _last_value, "last_row": _last_value, "latest": _last_value,
-    "time_since": _since, "time_since_first": _since, "avg_time_between": _time_between,
-}  # fmt: skip
-# Which ends of a window (True: the first row by event time) a function looks at.
-_ENDS = {
-    "first": (True,), "first_row": (True,), "last": (False,), "last_row": (False,), "latest": (False,), "time_since": (False,),
-    "time_since_first": (True,), "avg_time_between": (True, False),
-}  # fmt: skip
+    return definition.value if function_of(definition).skips_nulls else None

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from ml_platform.core.errors import FeatureError
 from ml_platform.core.intervals import Interval, to_micros
-from ml_platform.features.declared.definition import STORED_TIMES, VALID_FROM, FeatureDefinition
+from ml_platform.features.declared.definition import VALID_FROM, FeatureDefinition
 from ml_platform.features.declared.edges import MICROSECOND, entering, first_cutoff, leaving, refreshed
-from ml_platform.features.declared.functions import find_function
+from ml_platform.features.declared.functions.registry import function_of
 from ml_platform.features.declared.window_spec import WindowSpec
 from ml_platform.features.engine.as_of import LookUp, look_up
 from ml_platform.features.engine.engine import TIMES, answer_coded
@@ -172,15 +172,15 @@ def _finish(history: pl.DataFrame, found: LookUp, definitions: Sequence[FeatureD
     kinds = picked.schema
     for definition in definitions:
         column = pl.col(definition.stored_name)
-        if definition.function in STORED_TIMES:
+        if definition.stored_time:
             # Divided as the engine does: Polars multiplies by the inverse, which is another number in the last bit.
             micros = picked[definition.stored_name].to_physical()
             seconds = (found.cutoffs - micros.fill_null(0).to_numpy()) / 1e6
             column = pl.lit(pl.Series(np.where(micros.is_not_null().to_numpy(), seconds, np.nan), nan_to_null=True))
-        rule = find_function(definition.function) if definition.kind == "window" else None
-        if rule is not None and rule.empty is not None:
+        nothing = function_of(definition).empty if definition.kind == "window" else None
+        if nothing is not None:
             # A NULL that is stored (a sum of infinities of both signs) stays NULL.
-            empty = pl.lit(rule.empty, kinds[definition.stored_name])
+            empty = pl.lit(nothing, kinds[definition.stored_name])
             column = pl.when(is_known).then(pl.when(is_missing).then(empty).otherwise(column))
         columns.append(column.alias(definition.name))
     return picked.select(columns)

@@ -53,8 +53,8 @@ def compute(events: pl.DataFrame, spine: pl.DataFrame, definitions: Sequence[Fea
     Returns
     -------
     DataFrame of n rows
-        One column per definition, in their order; row i belongs to row i of the spine. ``features/functions.py`` has the rules for what is
-        missing.
+        One column per definition, in their order; row i belongs to row i of the spine.
+        :mod:`ml_platform.features.declared.functions.function` has the rules for what is missing.
 
     Raises
     ------

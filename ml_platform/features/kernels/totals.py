@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_platform.features.declared.definition import FeatureDefinition
+from ml_platform.features.declared.functions.registry import function_of
 from ml_platform.features.kernels.block_tree import Parts, combine_cubes, fold_windows
 from ml_platform.features.kernels.earlier import Earlier, WholeTotals
 from ml_platform.features.kernels.shapes import TimedTotals, happened
@@ -25,10 +26,6 @@ from ml_platform.features.timeline.windows import Window, prefix_sums
 
 Ints = NDArray[np.int64]
 
-# Functions of rows of which only totals matter, in a window of all history.
-TOTALLED = frozenset({"count", "sum", "mean", "share", "var", "std", "skew", "trend", "avg_time_between"})
-# Those of them that look at event times.
-_TIMED = frozenset({"trend", "avg_time_between"})
 _NEVER = np.iinfo(np.int64)
 
 
@@ -67,18 +64,19 @@ class Totals:
     rows: Ints = field(init=False)
     present: dict[str, Ints] = field(init=False, default_factory=dict)
     _columns: dict[str, _ColumnTotals] = field(init=False, default_factory=dict)
-    _timed: dict[tuple[str, str | None, str | None], TimedTotals] = field(init=False, default_factory=dict)
+    _timed: dict[tuple[bool, str | None, str | None], TimedTotals] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         """Begin with no rows."""
         self.rows = self._nothing()
         for definition in self.definitions:
-            if definition.value is not None and definition.function == "count":
+            kept = function_of(definition).totals or ()
+            if definition.value is not None and "present" in kept:
                 self.present[definition.value] = self._nothing()
-            elif definition.value is not None and definition.function != "avg_time_between":
+            if definition.value is not None and "moments" in kept:
                 values, above, below = self._nothing(), self._nothing(), self._nothing()
                 self._columns[definition.value] = _ColumnTotals(values, above, below, self._parts(5), None)
-            if definition.function in _TIMED:
+            if "times" in kept or "slopes" in kept:
                 first, last = (np.full(self.entities, end, dtype=np.int64) for end in (_NEVER.max, _NEVER.min))
                 self._timed[_timed_key(definition)] = TimedTotals(self.origin, self._nothing(), first, last, self._parts(7))
 
@@ -95,9 +93,9 @@ class Totals:
         for name, totals in self._columns.items():
             totals.add(sums[name], window)
         nothing = np.zeros(axis.size)
-        for (function, value, event_time), timed in self._timed.items():
+        for (of_slopes, value, event_time), timed in self._timed.items():
             at = happened(columns, axis, available_at, event_time)
-            if function == "trend":
+            if of_slopes:
                 column = sums[str(value)]
                 timed.add(at, at.known & column.counted, column.in_two, window)
             else:
@@ -123,5 +121,5 @@ class Totals:
         return tuple(np.zeros(self.entities) for _ in range(number))
 
 
-def _timed_key(definition: FeatureDefinition) -> tuple[str, str | None, str | None]:
-    return definition.function, definition.value, definition.event_time
+def _timed_key(definition: FeatureDefinition) -> tuple[bool, str | None, str | None]:
+    return "slopes" in (function_of(definition).totals or ()), definition.value, definition.event_time

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
-from ml_platform.features.declared.functions import engine_type
+from ml_platform.features.declared.value_types import engine_type
 from ml_platform.features.nested.declaration import SPINE, Discovery, Relationship
 from ml_platform.features.nested.primitives import AGGREGATIONS, TRANSFORMS, refusals, usable
 from ml_platform.features.nested.tree import Column, Link

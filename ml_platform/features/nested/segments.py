@@ -10,11 +10,12 @@ import numpy as np
 import polars as pl
 
 from ml_platform.features.declared.definition import FeatureDefinition
+from ml_platform.features.declared.functions.function import Stretches
+from ml_platform.features.declared.functions.registry import function_of
 from ml_platform.features.engine.answers import grouped
 from ml_platform.features.nested.frames import Ints, is_within
 from ml_platform.features.nested.picked import Picked
 
-REDUCED = frozenset({"count", "sum", "mean", "share", "std", "min", "max"})
 # Sums of integers beyond this are left to the engine, which says when one leaves 64 bits.
 _SAFE = 2**62
 
@@ -52,7 +53,7 @@ class Segments:
     def answer(self, definitions: Sequence[FeatureDefinition], forever: timedelta) -> Mapping[str, pl.Series]:
         """Return one series per definition that can be reduced, with a value per query; the others are missing."""
         found: dict[str, pl.Series] = {}
-        mine = [d for d in definitions if d.function in REDUCED and self._is_safe(d)]
+        mine = [d for d in definitions if function_of(d).reduce is not None and self._is_safe(d)]
         for window, group in grouped(mine, lambda d: d.window).items():
             stretches = self._stretches(None if window == forever else window)
             for value, same in grouped(group, lambda d: d.value).items():
@@ -60,7 +61,7 @@ class Segments:
         return found
 
     def _is_safe(self, definition: FeatureDefinition) -> bool:
-        if definition.value is None or definition.function not in {"sum", "mean", "share"}:
+        if definition.value is None or "moments" not in (function_of(definition).totals or ()):
             return True
         column = self.columns[definition.value]
         return not column.is_whole or column.largest * column.size < _SAFE
@@ -86,36 +87,17 @@ class Segments:
         place[known.asked] = np.arange(known.asked.size)
         wanted = pl.select(pl.when(pl.Series(place >= 0)).then(pl.Series(place))).to_series()
         found = {}
-        for function, same in grouped(definitions, lambda d: d.function).items():
-            reduced = _reduce(function, numbers, known)
+        for function, same in grouped(definitions, function_of).items():
+            if function.reduce is None:
+                continue
+            reduced = function.reduce(Stretches(numbers, known.starts, known.counts)) if known.starts.size else numbers[:0]
             series = pl.Series(reduced, nan_to_null=reduced.dtype.kind == "f")
-            if function in {"min", "max"} and column.is_temporal:
+            if function.returns is None and column.is_temporal:
                 series = series.cast(column.series.dtype)
             spread = series.gather(wanted) if series.len() else pl.Series([None] * place.size, dtype=series.dtype)
-            if function == "sum":
-                # Of no values at all it is 0; one that is no number stays none.
-                spread = pl.select(pl.when(pl.Series(place >= 0)).then(spread).otherwise(pl.lit(0, dtype=spread.dtype))).to_series()
+            if function.empty is not None:
+                # Of no values at all; one that is no number stays none.
+                nothing = pl.lit(function.empty, dtype=spread.dtype)
+                spread = pl.select(pl.when(pl.Series(place >= 0)).then(spread).otherwise(nothing)).to_series()
             found |= dict.fromkeys((d.name for d in same), spread)
         return found
-
-
-def _reduce(function: str, numbers: np.ndarray, stretches: _Stretches) -> np.ndarray:
-    if not stretches.starts.size:
-        return numbers[:0]
-    if function in {"min", "max", "sum"}:
-        return {"min": np.minimum, "max": np.maximum, "sum": np.add}[function].reduceat(numbers, stretches.starts)
-    return _moment(function, numbers, stretches.starts, stretches.counts)
-
-
-def _moment(function: str, numbers: np.ndarray, starts: Ints, counts: Ints) -> np.ndarray:
-    """Return mean or sample deviation of each stretch; deviations from a first mean take back what summing has rounded."""
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        mean = np.add.reduceat(numbers, starts) / counts
-        if numbers.dtype.kind != "f" and function != "std":
-            return mean
-        deviations = numbers - np.repeat(mean, counts)
-        rest = np.add.reduceat(deviations, starts)
-        if function != "std":
-            return np.where(np.isfinite(mean), mean + rest / counts, mean)
-        squares = np.add.reduceat(deviations * deviations, starts) - rest * rest / counts
-        return np.where(counts > 1, np.sqrt(np.maximum(squares, 0.0) / (counts - 1)), np.nan)

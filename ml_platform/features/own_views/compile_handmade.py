@@ -12,7 +12,7 @@ from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_
 from ml_platform.features.declared.compile_windows import find_table
 from ml_platform.features.declared.definition import FeatureDefinition
 from ml_platform.features.declared.explain import sentence
-from ml_platform.features.declared.functions import engine_type
+from ml_platform.features.declared.value_types import engine_type
 from ml_platform.features.declared.view import FeatureView
 from ml_platform.sql.binding import bind_query
 from ml_platform.tables.declared.table import Table

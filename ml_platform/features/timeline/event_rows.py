@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from ml_platform.features.declared.definition import FeatureDefinition
-from ml_platform.features.declared.functions import engine_type
+from ml_platform.features.declared.value_types import engine_type
 from ml_platform.sql.declared_sql import declared_sql
 from ml_platform.sql.duck import quote_name, session
 

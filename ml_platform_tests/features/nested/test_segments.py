@@ -12,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_platform.features.declared.definition import FeatureDefinition
+from ml_platform.features.declared.functions.registry import FUNCTIONS
 from ml_platform.features.nested.picked import Picked
-from ml_platform.features.nested.segments import REDUCED, Segments
+from ml_platform.features.nested.segments import Segments
 
+REDUCED = {name for name, function in FUNCTIONS.items() if function.reduce is not None}
 FOREVER, SHORT = timedelta(days=9), timedelta(microseconds=3)
 CUTOFF = 10
 
@@ -30,7 +32,8 @@ def looped(function: str, values: list[float | None]) -> float | None:
         return len(values) if function == "count" else sum(there)
     if len(there) < (2 if function == "std" else 1):
         return None
-    return {"mean": statistics.fmean, "share": statistics.fmean, "std": statistics.stdev, "min": min, "max": max}[function](there)
+    plain = {"mean": statistics.fmean, "share": statistics.fmean, "std": statistics.stdev, "min": min, "max": max}
+    return max(there) - min(there) if function == "range" else plain[function](there)
 
 
 @pytest.mark.slow
