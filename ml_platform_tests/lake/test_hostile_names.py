@@ -10,7 +10,7 @@ from ml_platform.core.names import alike_names, free_name, is_pattern, same_name
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.reading.likeness import compare_rows
 from ml_platform.lake.schemas import casting
-from ml_platform.sql.duck import connect
+from ml_platform.sql.duck import session
 from ml_platform_tests.effort import examples
 
 T, DAY = "p/tables/t", "2024-01-01"
@@ -37,7 +37,7 @@ def test_every_door_reads_compares_and_forgets_under_any_names(tmp_path_factory,
     want = [{**row, day: DAY} for row in now.to_pylist()]
     reading = lake.read(T, partition_column=day)
     assert reading.arrow().to_pylist() == reading.pl().to_dicts() == want
-    with connect() as con:
+    with session() as con:
         found = reading.relation(con)
         assert [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()] == want
         assert lake.read(T, columns=[first]).relation(con).fetchall() == [(row[first],) for row in want]
@@ -74,7 +74,7 @@ def test_names_that_an_engine_mistakes_are_refused(lake, rows, message):
 def test_letters_that_duckdb_does_tell_apart_are_kept(lake):
     rows = pa.table({"é": [1], "É": [2], "ß": [3]})
     lake.publish([lake.stage(T, None, rows)])
-    with connect() as con:
+    with session() as con:
         assert lake.read(T).relation(con).fetchall() == [(1, 2, 3)]
 
 
@@ -84,7 +84,7 @@ def test_what_an_older_lake_holds_is_read_right_or_refused(lake, monkeypatch):
         lake.publish([lake.stage(T, "d", pa.table({"id": [1, 2], "ID": [10, last], "x": [0, 0]}))])
     monkeypatch.undo()
     assert lake.read(T).arrow().to_pydict() == lake.read(T).pl().to_dict(as_series=False) == {"id": [1, 2], "ID": [10, 99], "x": [0, 0]}
-    with connect() as con:
+    with session() as con:
         with pytest.raises(LakeError, match=r"cannot be read by DuckDB, which does not tell id, ID apart"):
             lake.read(T).relation(con)
         assert lake.read(T, columns=["x"]).relation(con).fetchall() == [(0,), (0,)]
@@ -106,8 +106,8 @@ def test_the_partition_column_is_told_from_columns_in_any_case(lake):
 def test_a_free_name_is_nobodys(wish, taken):
     found = free_name(wish, taken)
     assert same_name(found) not in {same_name(name) for name in taken}
-    with connect() as con:
-        con.execute("CREATE TABLE t AS SELECT 1 AS x")
+    with session() as con:
+        con.execute("CREATE TEMP TABLE t AS SELECT 1 AS x")
         for name in dict.fromkeys(map(same_name, [*taken, found])):
             con.execute(f"""ALTER TABLE t ADD COLUMN IF NOT EXISTS "{name.replace('"', '""')}" INT""")
         assert len(con.table("t").columns) == len({"x", *map(same_name, taken), same_name(found)})

@@ -5,7 +5,7 @@ import pytest
 from ml_platform.core.errors import MlPlatformError
 from ml_platform.monitoring.drift import compare, shares_of, strictly_drifted
 from ml_platform.monitoring.profile import layout_of, profile_of, profiles_by
-from ml_platform.sql.duck import connect
+from ml_platform.sql.duck import session
 
 REFERENCE, WINDOW = 6_000, 900
 WORDS = np.array([f"w{i}" for i in range(300)])
@@ -30,14 +30,14 @@ def rows(rng, size):
 
 @pytest.fixture(scope="module")
 def reference():
-    with connect() as con:
+    with session() as con:
         relation = con.from_arrow(rows(np.random.default_rng(1), REFERENCE).to_arrow())
         layout = layout_of(relation)
         return layout, profile_of(relation, layout)
 
 
 def profiled(reference, frame):
-    with connect() as con:
+    with session() as con:
         return profile_of(con.from_arrow(frame.to_arrow()), reference[0])
 
 
@@ -50,7 +50,7 @@ def test_no_alarm_without_drift(reference):
     rng = np.random.default_rng(2)
     windows = 250
     frame = rows(rng, WINDOW * windows).with_columns(window=pl.int_range(pl.len()) // WINDOW)
-    with connect() as con:
+    with session() as con:
         profiles = profiles_by(con.from_arrow(frame.to_arrow()), reference[0], "window")
     verdicts = [compare(reference[1], profile) for profile in profiles.values()]
     assert len(verdicts) == windows
@@ -110,7 +110,7 @@ def test_words_say_what_changed(reference):
 
 
 def test_a_column_that_was_constant_has_drifted_when_it_moves():
-    with connect() as con:
+    with session() as con:
         before = con.from_arrow(pl.DataFrame({"x": [5.0] * 500}).to_arrow())
         layout = layout_of(before)
         still, moved = (profile_of(con.from_arrow(pl.DataFrame({"x": [v] * 300}).to_arrow()), layout) for v in (5.0, 6.0))
@@ -121,7 +121,7 @@ def test_a_column_that_was_constant_has_drifted_when_it_moves():
 
 
 def test_a_column_without_values_before_is_judged_by_what_is_missing():
-    with connect() as con:
+    with session() as con:
         before = con.from_arrow(pl.DataFrame({"x": pl.Series([None] * 500, dtype=pl.Float64)}).to_arrow())
         layout = layout_of(before)
         now = profile_of(con.from_arrow(pl.DataFrame({"x": [1.0] * 300}).to_arrow()), layout)
@@ -144,7 +144,7 @@ def test_shares_of_importance():
 
 
 def test_profiles_over_different_bins_are_not_compared(reference):
-    with connect() as con:
+    with session() as con:
         other = con.from_arrow(pl.DataFrame({"x": [1.0]}).to_arrow())
         with pytest.raises(MlPlatformError, match="different bins"):
             compare(reference[1], profile_of(other, layout_of(other)))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ml_platform.core.errors import EmptySampleError, MlPlatformError
 from ml_platform.monitoring.profile import added, layout_of, profile_of, profiles_by
-from ml_platform.sql.duck import connect
+from ml_platform.sql.duck import session
 from ml_platform_tests.effort import examples
 
 # Values from the bins' edges, where a wrong side shows at once.
@@ -24,7 +24,7 @@ def frames(draw, least=0):
 
 
 def counted(reference, frame, by="day"):
-    with connect(threads=1) as con:
+    with session(threads=1) as con:
         layout = layout_of(con.from_arrow(reference.to_arrow()), ["x", "word", "flag"])
         return layout, profiles_by(con.from_arrow(frame.to_arrow()), layout, by)
 
@@ -64,7 +64,7 @@ def test_counts_equal_a_brute_force_count(reference, frame):
 @settings(max_examples=examples(30))
 @given(frames(least=1), frames(least=1))
 def test_profiles_of_parts_add_up_to_the_profile_of_all(reference, frame):
-    with connect(threads=1) as con:
+    with session(threads=1) as con:
         layout = layout_of(con.from_arrow(reference.to_arrow()), ["x", "word", "flag"])
         rows = con.from_arrow(frame.to_arrow())
         whole, parts = profile_of(rows, layout), added(profiles_by(rows, layout, "day").values())
@@ -78,7 +78,7 @@ def test_profiles_of_parts_add_up_to_the_profile_of_all(reference, frame):
 
 def test_the_reference_fills_its_quantile_bins_evenly():
     rows = pl.DataFrame({"x": np.random.default_rng(0).normal(size=12_800)})
-    with connect() as con:
+    with session() as con:
         relation = con.from_arrow(rows.to_arrow())
         layout = layout_of(relation)
         counts = profile_of(relation, layout).columns["x"].counts
@@ -90,7 +90,7 @@ def test_the_reference_fills_its_quantile_bins_evenly():
 
 def test_large_values_keep_their_deviation():
     rows = pl.DataFrame({"x": 1e12 + np.arange(1000.0)})
-    with connect() as con:
+    with session() as con:
         relation = con.from_arrow(rows.to_arrow())
         profile = profile_of(relation, layout_of(relation))
     assert profile.columns["x"].deviation == pytest.approx(np.arange(1000.0).std())
@@ -100,14 +100,14 @@ def test_times_durations_and_decimals_have_an_order():
     rows = pl.DataFrame({"n": [1, 2, 3]}).select(
         pl.from_epoch("n").alias("at"), pl.duration(hours="n").alias("took"), pl.col("n").cast(pl.Decimal(10, 2)).alias("price")
     )
-    with connect() as con:
+    with session() as con:
         layout = layout_of(con.from_arrow(rows.to_arrow()))
     assert layout.edges == {"at": (1.0, 2.0, 3.0), "took": (3600.0, 7200.0, 10800.0), "price": (1.0, 2.0, 3.0)}
 
 
 def test_only_the_most_frequent_values_are_kept():
     words = [f"w{i:04d}" for i in range(1200)] * 2 + ["common"] * 5
-    with connect() as con:
+    with session() as con:
         relation = con.from_arrow(pl.DataFrame({"word": words}).to_arrow())
         layout = layout_of(relation)
         column = profile_of(relation, layout).columns["word"]
@@ -119,7 +119,7 @@ def test_only_the_most_frequent_values_are_kept():
 
 def test_a_column_without_values_has_one_bin():
     reference = pl.DataFrame({"x": pl.Series([None, None], dtype=pl.Float64)})
-    with connect() as con:
+    with session() as con:
         layout = layout_of(con.from_arrow(reference.to_arrow()))
         profile = profile_of(con.from_arrow(pl.DataFrame({"x": [1.0, 2.0, None]}).to_arrow()), layout)
     assert layout.edges == {"x": ()}
@@ -128,7 +128,7 @@ def test_a_column_without_values_has_one_bin():
 
 
 def test_a_missing_column_is_named():
-    with connect() as con:
+    with session() as con:
         rows = con.from_arrow(pl.DataFrame({"temp": [1.0]}).to_arrow())
         with pytest.raises(MlPlatformError, match=r"no column 'tmep'.*Did you mean 'temp'"):
             layout_of(rows, ["tmep"])
@@ -137,12 +137,12 @@ def test_a_missing_column_is_named():
 
 
 def test_lists_cannot_be_watched():
-    with connect() as con, pytest.raises(MlPlatformError, match=r"'x' of type .* cannot be watched"):
+    with session() as con, pytest.raises(MlPlatformError, match=r"'x' of type .* cannot be watched"):
         layout_of(con.from_arrow(pl.DataFrame({"x": [[1]]}).to_arrow()))
 
 
 def test_no_rows_no_profile():
-    with connect() as con:
+    with session() as con:
         rows = con.from_arrow(pl.DataFrame({"x": [1.0]}).to_arrow())
         with pytest.raises(EmptySampleError, match="no row to profile"):
             profile_of(rows.filter("x > 5"), layout_of(rows))
@@ -151,7 +151,7 @@ def test_no_rows_no_profile():
 
 
 def test_profiles_over_different_bins_do_not_add_up():
-    with connect() as con:
+    with session() as con:
         one, two = (con.from_arrow(pl.DataFrame({"x": [v]}).to_arrow()) for v in (1.0, 2.0))
         with pytest.raises(MlPlatformError, match="different bins"):
             profile_of(one, layout_of(one)) + profile_of(two, layout_of(two))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ml_platform.sql.duck import connect
+from ml_platform.sql.duck import session
 from ml_platform.tables.declared.contract import Contract
 from ml_platform.tables.declared.table import DailyPartitions, FileSource, Table
 from ml_platform.tables.judged.check import Judgement, judge, rejected_sql
@@ -48,7 +48,7 @@ def judged(
     fields = {c: (types or {}).get(c, pa.string()) for c in table.contract.column_names}
     fields |= {"_partition": pa.string(), "_file": pa.string(), "_row": pa.int64(), "_current": pa.bool_()}
     fields |= {"_delivered_at": pa.timestamp("us", tz="UTC")}
-    with connect() as con:
+    with session() as con:
         con.register("raw", pa.Table.from_pylist(list(rows), schema=pa.schema(list(fields.items()))))
         for name, other in (references or {}).items():
             con.register(name, other)

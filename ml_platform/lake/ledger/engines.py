@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,22 @@ def create_engine(url: sa.URL, *, read_only: bool = False) -> sa.Engine:
     if url.get_backend_name() != "sqlite":
         return _postgres_engine(url)
     return _reading_engine(Path(url.database or "")) if read_only else _sqlite_engine(url)
+
+
+def create_tables(connection: sa.Connection, metadata: sa.MetaData) -> None:
+    """Create all tables of a database that has none of them, with their indexes."""
+    dialect = connection.dialect
+    for statement in _statements(metadata, f"{dialect.name}+{dialect.driver}"):
+        connection.exec_driver_sql(statement)
+
+
+# To put them into words takes three times as long as to create the tables, and whoever makes many lakes makes the same ones.
+@cache
+def _statements(metadata: sa.MetaData, kind: str) -> tuple[str, ...]:
+    found: list[str] = []
+    words = sa.create_mock_engine(f"{kind}://", lambda statement, *_: found.append(str(statement.compile(dialect=words.dialect))))
+    metadata.create_all(words, checkfirst=False)
+    return tuple(found)
 
 
 def said(problem: DBAPIError) -> str:

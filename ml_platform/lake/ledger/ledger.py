@@ -250,7 +250,7 @@ class Ledger:
             with engine.connect().execution_options(**{engines.WRITE_OPTION: True}) as connection, connection.begin():
                 found = _format(connection)
                 if found is None:
-                    metadata.create_all(connection)
+                    engines.create_tables(connection, metadata)
                     connection.execute(lake_format.insert(), {"format": FORMAT})
                     connection.execute(identity.insert(), new_identity())
                 elif found < FORMAT:

@@ -12,7 +12,7 @@ from ml_platform.lake.ledger.scope import At
 from ml_platform.lake.ledger.version import ARTIFACT, Version
 from ml_platform.lake.reading.reading import Reading
 from ml_platform.lake.schemas.evolution import can_become, in_new_names
-from ml_platform.sql.duck import connect, quote_name
+from ml_platform.sql.duck import quote_name, session
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -210,7 +210,7 @@ def _count_rows(sides: tuple[Reading, Reading], key: tuple[str, ...], common: tu
         )
         SELECT {partition}, sum(more - least(more, less)), sum(less - least(more, less)), sum(least(more, less)) FROM keys GROUP BY 1
     """
-    with connect() as con:
+    with session() as con:
         sides[0].store.attach(con)
         return {of or None: (int(added), int(removed), int(changed)) for of, added, removed, changed in con.sql(query).fetchall()}
 

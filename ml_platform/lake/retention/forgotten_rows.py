@@ -17,7 +17,7 @@ from ml_platform.lake.files.store import Store
 from ml_platform.lake.ledger.version import Version
 from ml_platform.lake.retention.entity import Wish, is_value, near_values
 from ml_platform.lake.retention.entity_columns import Columns
-from ml_platform.sql.duck import connect, quote_name
+from ml_platform.sql.duck import quote_name, session
 
 if TYPE_CHECKING:
     import duckdb
@@ -96,7 +96,7 @@ def find_rows(store: Store, wanted: Wanted, versions: Iterable[tuple[Version, Co
     """
     found = Found()
     seen: set[str] = set()
-    with connect() as con:
+    with session() as con:
         for version, columns in versions:
             if version.schema_ipc in found.unread:
                 continue

@@ -10,7 +10,7 @@ from ml_platform.features.declared.explain import sentence, statement
 from ml_platform.features.declared.view import FeatureColumn, FeatureView
 from ml_platform.features.engine.engine import compute
 from ml_platform.features.engine.table_columns import column_definition
-from ml_platform.sql.duck import connect
+from ml_platform.sql.duck import session
 from ml_platform_tests.features.declared_views import (
     ARRIVALS,
     EVERY_FUNCTION,
@@ -33,7 +33,7 @@ def test_the_statement_computes_what_the_engine_computes(refresh: timedelta | No
     definitions = definitions_of(a_view(*EVERY_FUNCTION, entities=[("origin",), ("origin", "dest")], refresh=refresh))
     nobody = pl.DataFrame({"origin": ["LGA", None], "dest": [None, None], "_cutoff": [spine["_cutoff"][0], None]}, schema=spine.schema)
     spine = pl.concat([spine, nobody])
-    with connect() as con:
+    with session() as con:
         con.register("events", events.to_arrow())
         con.register("spine", spine.with_row_index("_row").to_arrow())
         found = {d.name: con.sql(statement(d, source="events")).pl()[d.name].to_list() for d in definitions}
@@ -47,7 +47,7 @@ def test_the_statement_computes_windows_of_every_kind(closed: str):
     view = a_view(*EVERY_WINDOW, windows=SPECS, refresh=hours(1), closed=closed, lag=timedelta(minutes=30), tail=hours(4))
     definitions = definitions_of(view)
     filtered = events.with_columns(late_temp="temp").with_columns((pl.col("arr_delay") > 15).alias(f"where {WHERE}"))
-    with connect() as con:
+    with session() as con:
         con.register("events", events.to_arrow())
         con.register("spine", spine.with_row_index("_row").to_arrow())
         found = {d.name: con.sql(statement(d, source="events")).pl()[d.name].to_list() for d in definitions}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ml_platform.core.errors import IntegrityError, LakeError
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.schemas.evolution import was
-from ml_platform.sql.duck import connect
+from ml_platform.sql.duck import session
 from ml_platform_tests.effort import examples
 
 T = "p/tables/a"
@@ -23,7 +23,7 @@ def publish(lake, **partitions):
 
 def every_way(reading):
     """The same rows by Arrow, Polars (at once and lazily), pandas and DuckDB, as lists of dicts in a common order."""
-    with connect() as con:
+    with session() as con:
         frame = pa.Table.from_pandas(reading.df(), reading.schema)
         lazy = reading.lazy().collect()
         assert lazy.schema == reading.pl().schema
@@ -122,7 +122,7 @@ def test_types_come_back_as_they_were(lake, values):
     assert repr(lake.read(T).arrow().to_pylist()) == repr(rows.to_pylist())
     assert lake.read(T).arrow().schema == rows.schema
     assert lake.read(T).pl().height == len(values)
-    with connect() as con:
+    with session() as con:
         assert lake.read(T).relation(con).count("n").fetchall()[0] == (len(values),)
         publish(lake, d2=rows.slice(0, 0).append_column("later", pa.array([], pa.int8())))
         kinds = dict(con.sql(f"DESCRIBE ({lake.read(T, ['d2']).sql()})").project("column_name, column_type").fetchall())
@@ -138,7 +138,7 @@ def test_a_known_table_without_rows_keeps_its_columns(lake):
     assert lake.read(T, [], columns=["t"], partition_column="p").arrow().schema.names == ["t", "p"]
     unknown = lake.read("p/tables/never", ["d1"], columns=["x"])
     assert (unknown.rows, unknown.pl().shape, unknown.arrow().num_rows) == (0, (0, 0), 0)
-    with connect() as con, pytest.raises(LakeError, match="has no columns to select yet"):
+    with session() as con, pytest.raises(LakeError, match="has no columns to select yet"):
         unknown.relation(con)
 
 
@@ -162,7 +162,7 @@ def test_a_missing_or_cut_file_is_named(lake, way):
     os.remove(path)
     with pytest.raises(IntegrityError, match=r"is missing"):
         getattr(lake.read(T), way)()
-    with connect() as con, pytest.raises(IntegrityError, match=r"is missing"):
+    with session() as con, pytest.raises(IntegrityError, match=r"is missing"):
         lake.read(T, ["d2"]).relation(con)
     assert lake.read_versions([old]).rows == 1
 

@@ -12,7 +12,7 @@ from ml_platform.core.errors import LakeError
 from ml_platform.lake.files.local_store import LocalStore
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.writing.staging import _ordered
-from ml_platform.sql.duck import connect
+from ml_platform.sql.duck import session
 from ml_platform_tests.effort import examples
 
 ROWS = pa.table({"k": [2, 1, 2, 1], "v": ["a", "b", "c", "d"]})
@@ -68,7 +68,7 @@ def test_duckdb_finds_the_nulls_of_a_small_file(lake, kind, nested):
         if nested:
             cells, column = pa.StructArray.from_arrays([cells], ["f"]), "c.f"
         lake.publish([lake.stage("p/tables/a", None, pa.table({"c": cells, "i": [0, 1, 2], "n": [number] * 3}))])
-        with connect() as con:
+        with session() as con:
             reading = lake.read("p/tables/a")
             nulls = [i for i, one in enumerate(pattern) if one is None]
             assert [row[1] for row in reading.relation(con).filter(f"{column} IS NULL").order("i").fetchall()] == nulls

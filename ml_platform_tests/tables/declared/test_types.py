@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from ml_platform.core.errors import DeclarationError
-from ml_platform.sql.duck import connect
+from ml_platform.sql.duck import session
 from ml_platform.tables.declared.contract import Column, Contract
 from ml_platform.tables.declared.table import Availability, FileSource, SqlSource, Table
 from ml_platform.tables.declared.types import (
@@ -26,7 +26,7 @@ ALL = ["bool", "int8", "int16", "int32", "int64", "float32", "float64", "string"
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_type_is_the_same_in_every_engine(name):
-    with connect() as con:
+    with session() as con:
         through_duckdb = con.sql(f"SELECT NULL::{duckdb_type(name)} AS x").to_arrow_table().schema.field("x").type
     assert through_duckdb == arrow_type(name)
     assert pl.Series([None], dtype=polars_type(name)).to_arrow().type in (arrow_type(name), pa.large_string(), pa.string_view())
@@ -97,7 +97,7 @@ def test_a_literal_becomes_a_value_of_its_column(type_, value, expected):
     column = Column("x", type_)
     found = check_literal(column, value)
     assert found == expected
-    with connect() as con:
+    with session() as con:
         assert con.execute(f"SELECT {sql_literal(column, found)}").fetchall()[0][0] == expected
 
 

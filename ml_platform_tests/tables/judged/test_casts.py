@@ -3,7 +3,7 @@ from decimal import Decimal
 
 import pytest
 
-from ml_platform.sql.duck import connect
+from ml_platform.sql.duck import session
 from ml_platform.tables.declared.contract import Column
 from ml_platform.tables.judged.casts import cast_column
 
@@ -15,8 +15,8 @@ NULLS = ("", "NA")
 def cast(type_, value, delivered="VARCHAR", *, zone=None, is_text=True):
     """Return the typed value, None for no value, BROKEN for a value that is none of the type."""
     found = cast_column(Column("x", type_, zone=zone), delivered, NULLS, is_text=is_text)
-    with connect() as con:
-        con.execute(f"CREATE TABLE t AS SELECT CAST(? AS {delivered}) AS x", [value])
+    with session() as con:
+        con.execute(f"CREATE TEMP TABLE t AS SELECT CAST(? AS {delivered}) AS x", [value])
         typed, broken = con.execute(f"SELECT {found.value}, coalesce({found.broken or 'FALSE'}, FALSE) FROM t").fetchall()[0]
     assert not (broken and typed is not None)
     return BROKEN if broken else typed

@@ -3,7 +3,7 @@ import math
 import polars as pl
 import pytest
 
-from ml_platform.sql.duck import connect
+from ml_platform.sql.duck import session
 from ml_platform.tables.declared.contract import Column, Contract
 from ml_platform.tables.judged.profile import describe_profile, merge_profiles, profile_partitions
 
@@ -19,7 +19,7 @@ def frame():
 
 
 def profiled(frame):
-    with connect(threads=1) as con:
+    with session(threads=1) as con:
         con.register("rows", frame)
         return profile_partitions(con, "rows", CONTRACT, times=["landed_at"])
 
