@@ -1,31 +1,25 @@
 """Numbers with a decimal comma or parted thousands arrive unchanged, and what is no number of the format is broken, never guessed."""
 
 from decimal import Decimal
-from functools import cache
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_platform.core.errors import DeclarationError
-from ml_platform.sql.duck import connect
+from ml_platform.sql.duck import session
 from ml_platform.tables.declared.contract import Column
 from ml_platform.tables.declared.number_formats import NUMBER_FORMATS, NumberFormat
 from ml_platform.tables.declared.parse import parse_contract
 from ml_platform.tables.judged.casts import cast_column
 
 
-@cache
-def database():
-    """A connection for all examples: to open one takes longer than to read a hundred numbers."""
-    return connect(threads=1)
-
-
 def read(format_, type_, texts):
     """Return the typed values of texts, and which of them are broken."""
     found = cast_column(Column("x", type_, format=format_), "VARCHAR", ("",), is_text=True)
-    database().execute("CREATE OR REPLACE TABLE t AS SELECT unnest(?::VARCHAR[]) AS x", [texts])
-    return database().execute(f"SELECT {found.value}, coalesce({found.broken or 'FALSE'}, FALSE) FROM t").fetchall()
+    with session() as con:
+        con.execute("CREATE TEMP TABLE t AS SELECT unnest(?::VARCHAR[]) AS x", [texts])
+        return con.execute(f"SELECT {found.value}, coalesce({found.broken or 'FALSE'}, FALSE) FROM t").fetchall()
 
 
 @pytest.mark.slow
