@@ -42,24 +42,31 @@ FIRST_VERSION: str = _found(_VERSIONS, "DEFAULT_DATA_VERSION", dg.DataVersion("I
 _STORAGE = "dagster._core.storage"
 if TYPE_CHECKING:
     from dagster._core.errors import DagsterUserCodeProcessError
-    from dagster._core.storage.compute_log_manager import CapturedLogContext
-    from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
-    from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
-    from dagster._core.storage.runs import SqliteRunStorage
-    from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
-    from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 else:
     # An error that another process told is shown as that process told it; without it our message stands in a traceback.
     DagsterUserCodeProcessError = _found("dagster._core.errors", "DagsterUserCodeProcessError", Exception)
+
+# Looked for when they are first asked for: storages bring a database library with them, and loading definitions must not.
+_LATER: dict[str, tuple[str, Any]] = {
     # The history with kept connections; without them it is kept by Dagster's own storage (`instance/storage_parts.py`).
-    DagsterSqliteStorage = _found(f"{_STORAGE}.sqlite_storage", "DagsterSqliteStorage")
-    INDEX_SHARD_NAME = _found(f"{_STORAGE}.event_log.sqlite.sqlite_event_log", "INDEX_SHARD_NAME", "")
-    SqliteEventLogStorage = _found(f"{_STORAGE}.event_log.sqlite.sqlite_event_log", "SqliteEventLogStorage", object)
-    SqliteRunStorage = _found(f"{_STORAGE}.runs", "SqliteRunStorage", object)
-    SqliteScheduleStorage = _found(f"{_STORAGE}.schedules.sqlite.sqlite_schedule_storage", "SqliteScheduleStorage", object)
+    "DagsterSqliteStorage": (f"{_STORAGE}.sqlite_storage", None),
+    "INDEX_SHARD_NAME": (f"{_STORAGE}.event_log.sqlite.sqlite_event_log", ""),
+    "SqliteEventLogStorage": (f"{_STORAGE}.event_log.sqlite.sqlite_event_log", object),
+    "SqliteRunStorage": (f"{_STORAGE}.runs", object),
+    "SqliteScheduleStorage": (f"{_STORAGE}.schedules.sqlite.sqlite_schedule_storage", object),
     # Logs of runs in files, which also serve the lake's pages; without them `lake_pages` says what to write in dagster.yaml.
-    CapturedLogContext = _found(f"{_STORAGE}.compute_log_manager", "CapturedLogContext")
-    LocalComputeLogManager = _found(f"{_STORAGE}.local_compute_log_manager", "LocalComputeLogManager")
+    "CapturedLogContext": (f"{_STORAGE}.compute_log_manager", None),
+    "LocalComputeLogManager": (f"{_STORAGE}.local_compute_log_manager", None),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, instead = _LATER[name]
+    globals()[name] = found = _found(module, name, instead)
+    return found
+
 
 # Where Dagster keeps small results in files, as `dagster.yaml` names it.
 LOCAL_ARTIFACTS = (f"{_STORAGE}.root", "LocalArtifactStorage")
@@ -75,10 +82,12 @@ _Planned = _found("dagster._core.events", "AssetMaterializationPlannedData")
 _redirect = _found("dagster._core.execution.compute_logs", "redirect_to_file")
 
 
-def names_of(storage_only: bool = False) -> list[str]:
+def missing(storage_only: bool = False) -> list[str]:
     """Return what this Dagster lacks, or only what its SQLite storage lacks."""
+    for name in _LATER:
+        _ = globals().get(name) or __getattr__(name)
     parts = ("sqlite", "SqliteRunStorage")
-    return [name for name in MISSING if not storage_only or any(part in name for part in parts)]
+    return sorted({name for name in MISSING if not storage_only or any(part in name for part in parts)})
 
 
 def data_version_of(entry: Any) -> str:

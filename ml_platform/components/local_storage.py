@@ -18,15 +18,14 @@ import dagster as dg
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from ml_platform.components.instance.storage_parts import (
+from ml_platform.components.dagster_internals import (
     INDEX_SHARD_NAME,
     DagsterSqliteStorage,
     SqliteEventLogStorage,
     SqliteRunStorage,
     SqliteScheduleStorage,
-    lacking_parts,
-    warn_of_lacking,
 )
+from ml_platform.components.instance.storage_parts import lacking_parts, warn_of_lacking
 
 # Every run has a file of its own; a server that shows the runs of a year must not hold them all open.
 MOST_FILES = 8

@@ -32,7 +32,7 @@ def without() -> types.ModuleType:
 
 
 def test_this_dagster_has_every_name_and_no_other_module_of_ours_takes_one() -> None:
-    assert dagster_internals.MISSING == []
+    assert dagster_internals.missing() == []
     package = Path(str(dagster_internals.__file__)).parents[1]
     private = ("from dagster._", "import dagster._", "from dagster_shared", "_component_decl_tree", "get_step_execution_context")
     takers = {p.relative_to(package).as_posix() for p in package.rglob("*.py") if any(word in p.read_text("utf-8") for word in private)}
@@ -44,8 +44,8 @@ def test_what_has_a_value_keeps_it_without_its_name(without: types.ModuleType) -
     values.pop("INDEX_SHARD_NAME")  # only of use to the storage that is gone
     assert len(values) > 10
     assert {name: getattr(without, name) for name in values} == values
-    assert len(without.MISSING) > 20
-    assert len(without.names_of(storage_only=True)) == 5
+    assert len(without.missing()) > 20
+    assert len(without.missing(storage_only=True)) == 5
 
 
 def test_without_them_declarations_load_from_the_folder_of_all(without: types.ModuleType, tmp_path: Path, monkeypatch) -> None:

@@ -9,12 +9,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.components.dagster_internals import (
-    INDEX_SHARD_NAME,
     DagsterSqliteStorage,
     SqliteEventLogStorage,
     SqliteRunStorage,
     SqliteScheduleStorage,
-    names_of,
+    missing,
 )
 
 if not TYPE_CHECKING and DagsterSqliteStorage is None:
@@ -22,17 +21,7 @@ if not TYPE_CHECKING and DagsterSqliteStorage is None:
         "The history that dagster.yaml asks for is Dagster's own SQLite storage with connections that are kept, and this Dagster has it "
         "elsewhere. Write `storage: {sqlite: {base_dir: ...}}` in place of `storage: {custom: ...}`, with the same folder."
     )
-NOT_FOUND = tuple(names_of(storage_only=True))
-
-__all__ = [
-    "INDEX_SHARD_NAME",
-    "DagsterSqliteStorage",
-    "SqliteEventLogStorage",
-    "SqliteRunStorage",
-    "SqliteScheduleStorage",
-    "lacking_parts",
-    "warn_of_lacking",
-]
+NOT_FOUND = tuple(missing(storage_only=True))
 
 # What is called or replaced, with the parameters that it is called with.
 _CONNECTING = {"connect": (), "dispose": ()}
