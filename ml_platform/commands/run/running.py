@@ -33,14 +33,14 @@ def run(args: Namespace) -> Answer:
     if args.date and args.no_train:
         raise UsageError("--date names a training date, and --no-train asks for no training. Give one of the two.")
     say(f"loading the declarations in {root.name}/, and Dagster: some seconds")
-    with opened_runs(root, say, locked=not args.dry_run) as (projects, make):
+    with said_at_once() as tell, opened_runs(root, tell, locked=not args.dry_run) as (projects, make):
         names = problems_of(projects, args.problem, root.name)
         carried = [make(project, problem, **days, train=not args.no_train) for project, problem in names]
         if args.dry_run:
             return _planned(carried)
         try:
             for one in carried:
-                say(f"{one.problem}: looking at what has landed, and what it changes")
+                tell(f"{one.problem}: looking at what has landed, and what it changes")
                 one.go()
         except KeyboardInterrupt:
             say("Stopped. What was published stays as it is; call it again to go on.")
@@ -181,3 +181,17 @@ def say(text: str) -> None:
     """Write one line of progress: to standard error, so that ``--json`` stays one value."""
     sys.stderr.write(f"==> {text}\n")
     sys.stderr.flush()
+
+
+@contextmanager
+def said_at_once() -> Iterator[Callable[[str], None]]:
+    """Yield what writes lines of progress as `say` does, also while Dagster keeps what a step prints in a file until the step has ended."""
+    try:
+        own = os.dup(sys.stderr.fileno())
+    except (AttributeError, OSError, ValueError):
+        # A notebook, or a test, puts something else in the place of standard error, which no file takes the place of.
+        yield say
+        return
+    sys.stderr.flush()
+    with open(own, "w", encoding=sys.stderr.encoding, errors="replace", buffering=1) as stream:
+        yield lambda text: print(f"==> {text}", file=stream, flush=True)

@@ -145,10 +145,8 @@ def test_a_second_run_makes_nothing_and_says_so(ran):
 def test_a_run_says_at_once_what_it_does_and_once_why_nothing_was_trained(tmp_path, monkeypatch, capsys):
     project = make_project(tmp_path, "shop")
     project.declare(DECLARED, orders=CONTRACT)
-    monkeypatch.chdir(project.root)
     monkeypatch.syspath_prepend(str(project.root))
-    main(["run"])
-    out, err = capsys.readouterr()
+    out, err = cli(project, "run")[1], capsys.readouterr().err
     assert err.splitlines()[0].startswith("==> loading the declarations in ")
     assert "==> buys_again: looking at what has landed, and what it changes" in err
     assert "Not trained: No day of 'orders' can be read yet" in out
@@ -296,3 +294,22 @@ def test_two_projects_whose_package_is_called_alike_are_not_mixed_up(tmp_path):
         ml_platform.open_project(tmp_path / "one")
     with pytest.raises(DeclarationError, match=r"The package 'alike_platform' of .*two was loaded from .*one already"):
         ml_platform.open_project(tmp_path / "two")
+
+
+SHOWN = """
+import os, sys
+from ml_platform.commands.run.running import said_at_once
+from ml_platform.components.dagster_internals import redirect_to_file
+
+with said_at_once() as tell, redirect_to_file()(sys.stderr, "kept"):
+    tell("still making it")
+    os.write(2, b"printed by the step")
+"""
+
+
+def test_a_line_is_shown_while_what_a_step_prints_is_kept_in_a_file(tmp_path):
+    path = str(Path(__file__).parents[3])
+    command = [sys.executable, "-W", "ignore", "-c", SHOWN]
+    done = subprocess.run(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True)
+    assert done.stderr == "==> still making it\n"
+    assert (tmp_path / "kept").read_text() == "printed by the step"
