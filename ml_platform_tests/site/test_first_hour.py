@@ -58,6 +58,13 @@ def test_the_readme_shows_the_same_commands() -> None:
     assert [command for command in shown if command not in page] == []
 
 
+def test_the_first_page_shows_the_same_commands() -> None:
+    first = [command for block in blocks_of("docs/index.md") if block.language == "sh" for command in block.commands]
+    followed = [command for block in blocks_of(PAGE) if block.language == "sh" for command in block.commands]
+    assert first, "the first page says how to begin"
+    assert [command for command in first if command.startswith("ml-platform") and command not in followed] == []
+
+
 def test_the_readme_is_short() -> None:
     assert len((REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()) < 120
 

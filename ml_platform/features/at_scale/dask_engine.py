@@ -101,7 +101,11 @@ class DaskEngine:
             # A thread per process: two tasks in one process would share an interpreter.
             # Any free port for its page: a second cluster on this machine would warn that the usual one is taken.
             local = LocalCluster(n_workers=self._workers, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0")
-            return Client(local)
+            try:
+                return Client(local, timeout=max(self._timeout, 60))
+            except Exception:
+                local.close()
+                raise
         try:
             client = Client(self._address, timeout=self._timeout)
         except (OSError, ValueError) as error:

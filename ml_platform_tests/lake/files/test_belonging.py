@@ -127,10 +127,10 @@ def test_a_move_that_was_done_is_not_done_again_and_one_elsewhere_is_refused(lak
 def test_a_move_that_is_killed_at_any_step_loses_nothing_and_the_same_move_again_finishes_it(lake, other, step):
     put(lake, 0)
     lake.close()
-    where = "belonging" if step == "_write_owner" else "transfer"
+    room, where = ("files", "belonging") if step == "_write_owner" else ("ledger", "transfer")
     killed = f"""
 import os, signal
-from ml_platform.lake import {where}
+from ml_platform.lake.{room} import {where}
 from ml_platform.lake.lake import Lake
 lake, target = Lake.open({str(lake.root)!r}), Lake.open({str(lake.root)!r}, ledger={other!r})
 calls = []
