@@ -166,8 +166,6 @@ def _check_label(problem: Problem, table: Table, joinable: tuple[str, ...]) -> N
     bound = bind_label(problem, table)
     check_task(problem, bound.type)
     own_row = isinstance(problem.spine, RowsSpine) and problem.spine.table == table.name and set(table.key) <= set(problem.label.match)
-    if own_row and isinstance(problem.spine, RowsSpine):
-        check_own_window(problem, problem.spine, table)
     # Whether such a row is known before its cutoff or not: none can be learnt from.
     known = sorted(c for c in bound.columns if table.available_at_column(c) == "_available_at")
     if own_row and len(known) == len(bound.columns):
@@ -177,6 +175,8 @@ def _check_label(problem: Problem, table: Table, joinable: tuple[str, ...]) -> N
             f"soon as the row is, so there is nothing to predict. Where a row of {table.name!r} is filled up over time, declare when each "
             f"column becomes known: available_at: {{published_at: [...], finished_at: [{', '.join(known) or '...'}]}}."
         )
+    if own_row and isinstance(problem.spine, RowsSpine):
+        check_own_window(problem, problem.spine, table)
 
 
 def _check_feature(problem: Problem, view: CompiledView, owner: str, column: str, found: list[tuple[str, tuple[str, ...]]]) -> None:
