@@ -100,7 +100,7 @@ def test_a_run_collects_and_tells_what_and_why(tmp_path, monkeypatch):
     told = {name: value.value for name, value in newest.asset_materialization.metadata.items()}
     assert (told["versions_collected"], told["versions_marked"], told["bytes_freed"]) == (1, 0, old.bytes)
     assert [record.data for record in told["collected"].records] == [
-        {"table": TABLE, "versions": 1, "bytes": old.bytes, "why": lake.version(old.id).gone.rule}
+        {"table": TABLE, "versions": 1, "more": f"bytes {old.bytes}; why {lake.version(old.id).gone.rule}"}
     ]
     assert told["summary"].startswith("1 versions collected")
     assert lake.read(TABLE).arrow().to_pylist() == [{"x": 2}]
