@@ -40,8 +40,18 @@ DATA_VERSION_TAG: str = _found(_VERSIONS, "DATA_VERSION_TAG", "dagster/data_vers
 FIRST_VERSION: str = _found(_VERSIONS, "DEFAULT_DATA_VERSION", dg.DataVersion("INITIAL")).value
 
 _STORAGE = "dagster._core.storage"
+# Their types; at run time those that others import are found by `__getattr__` below.
 if TYPE_CHECKING:
     from dagster._core.errors import DagsterUserCodeProcessError
+    from dagster._core.storage.compute_log_manager import CapturedLogContext  # noqa: F401
+    from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
+        INDEX_SHARD_NAME,  # noqa: F401
+        SqliteEventLogStorage,  # noqa: F401
+    )
+    from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager  # noqa: F401
+    from dagster._core.storage.runs import SqliteRunStorage  # noqa: F401
+    from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage  # noqa: F401
+    from dagster._core.storage.sqlite_storage import DagsterSqliteStorage  # noqa: F401
 else:
     # An error that another process told is shown as that process told it; without it our message stands in a traceback.
     DagsterUserCodeProcessError = _found("dagster._core.errors", "DagsterUserCodeProcessError", Exception)
@@ -85,9 +95,10 @@ _redirect = _found("dagster._core.execution.compute_logs", "redirect_to_file")
 def missing(storage_only: bool = False) -> list[str]:
     """Return what this Dagster lacks, or only what its SQLite storage lacks."""
     for name in _LATER:
-        _ = globals().get(name) or __getattr__(name)
+        if name not in globals():
+            __getattr__(name)
     parts = ("sqlite", "SqliteRunStorage")
-    return sorted({name for name in MISSING if not storage_only or any(part in name for part in parts)})
+    return [name for name in MISSING if not storage_only or any(part in name for part in parts)]
 
 
 def data_version_of(entry: Any) -> str:
@@ -171,7 +182,10 @@ def components_below(tree: dg.ComponentTree, of_type: type) -> Iterator[tuple[An
 
 
 def asset_layer(context: dg.AssetExecutionContext) -> Any:
-    """Return what a running step knows of the assets of its run: keys, parents, code versions, partition mappings."""
+    """Return what a running step knows of the assets of its run: keys, parents, code versions, partition mappings.
+
+    Of what is called here no name is private, and there is no other way to it: a Dagster without it fails the step with its own words.
+    """
     return _step(context).job_def.asset_layer
 
 

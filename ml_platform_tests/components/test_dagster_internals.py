@@ -71,6 +71,7 @@ def test_without_them_texts_have_no_lines_and_cursors_are_not_kept(without: type
 
 def test_what_a_step_has_read_is_the_same_with_and_without_them(without: types.ModuleType) -> None:
     seen: list[dict[dg.AssetKey, tuple[str, int | None]]] = []
+    seen_plans: list[tuple[str | None, ...]] = []
 
     @dg.asset(check_specs=[dg.AssetCheckSpec("whole", asset="orders")])
     def orders():
@@ -81,6 +82,8 @@ def test_what_a_step_has_read_is_the_same_with_and_without_them(without: types.M
     def shipped(context: dg.AssetExecutionContext) -> None:
         layer = dagster_internals.asset_layer(context)
         parents = sorted(layer.get(SHIPPED).parent_keys)
+        plans = (internals.planned_event(context, SHIPPED, None) for internals in (dagster_internals, without))
+        seen_plans.append(tuple(None if plan is None else type(plan).__name__ for plan in plans))
         seen.extend([dagster_internals.inputs_read(context, parents), without.newest_events(context.instance, parents)])
 
     with local_instance() as instance:
@@ -89,6 +92,7 @@ def test_what_a_step_has_read_is_the_same_with_and_without_them(without: types.M
         event = instance.get_latest_materialization_event(ORDERS)
         assert dagster_internals.data_version_of(event) == without.data_version_of(event) == "one"
         evaluation = next(e.event_specific_data for e in _checks(instance))
+        assert seen_plans == [("DagsterEvent", None)]
         assert without.tied_to(evaluation, None) is evaluation, "a verdict stays as Dagster gave it"
         assert dagster_internals.tied_to(evaluation, None).target_materialization_data is None
     assert seen[0] == seen[1]

@@ -6,7 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from ml_platform.components.project_definitions import definitions_of
-from ml_platform.components.words.declared import Declared, RetentionModel, parse_retention
+from ml_platform.components.words.declared import Declared, NewestVersions, RetentionModel, SupersededFor, parse_retention
 from ml_platform.components.words.scaffolds import RetentionScaffolder
 from ml_platform.project.compile_retention import DeclaredRetention
 
@@ -20,18 +20,8 @@ class Retention(Declared):
     name: Annotated[str, Field(description="Only for messages; it makes no asset. Default: retention.", examples=["retention"])] = (
         "retention"
     )
-    superseded_for: Annotated[
-        str | None,
-        Field(
-            description="A version is kept until a newer one has been read in its place for this long (w weeks, d days, h hours). "
-            "Without it, age alone deletes nothing.",
-            examples=["30d"],
-        ),
-    ] = None
-    versions: Annotated[
-        int | None,
-        Field(description="How many of the newest versions of each partition are kept, the one that is read included.", examples=[2]),
-    ] = None
+    superseded_for: SupersededFor = None
+    versions: NewestVersions = None
     layers: Annotated[
         dict[str, Any],
         Field(

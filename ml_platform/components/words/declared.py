@@ -26,21 +26,26 @@ FOREVER_WORD = "forever"
 T = TypeVar("T", bound="Declared")
 
 
+# How long and how many: the words are the same for one declaration and for the whole project.
+SupersededFor = Annotated[
+    str | None,
+    Field(
+        description="A version is kept until a newer one has been read in its place for this long (w weeks, d days, h hours). "
+        "Without it, age alone deletes nothing.",
+        examples=["30d"],
+    ),
+]
+NewestVersions = Annotated[
+    int | None,
+    Field(description="How many of the newest versions of each partition are kept, the one that is read included.", examples=[2]),
+]
+
+
 class RetentionModel(dg.Model, dg.Resolvable):
     """How much of a table's history is kept; a version is deleted only if both conditions allow it."""
 
-    superseded_for: Annotated[
-        str | None,
-        Field(
-            description="A version is kept until a newer one has been read in its place for this long (w weeks, d days, h hours). "
-            "Without it, age alone deletes nothing.",
-            examples=["30d"],
-        ),
-    ] = None
-    versions: Annotated[
-        int | None,
-        Field(description="How many of the newest versions of each partition are kept, the one that is read included.", examples=[2]),
-    ] = None
+    superseded_for: SupersededFor = None
+    versions: NewestVersions = None
 
 
 def parse_retention(given: RetentionModel | str | Mapping[str, Any], where: str, field: str = "") -> Retention:

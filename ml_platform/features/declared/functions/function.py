@@ -2,8 +2,6 @@
 
 Rules that hold for all of them (``docs/reference/features.md`` has them as a table with the differences to Featuretools and Feast):
 
-Rules that hold for all of them (``docs/reference/features.md`` has them as a table with the differences to Featuretools and Feast):
-
 * NULL and NaN values are skipped, except by ``first_row`` and ``last_row``: ``count`` of a column counts its values, without one the rows.
 * An empty window, a window without a value, and an entity that was never seen are the same: ``count``, ``sum`` and ``distinct`` are 0, all
   others NULL.
