@@ -72,20 +72,21 @@ def write(root: Path, days: list[pa.Table]) -> tuple[Lake, list[str]]:
     """Print what writing costs."""
 
     def stage() -> list[Any]:
-        return lake.stage_partitions(TABLE, dict(zip(KEYS, days, strict=True)), key=["flight_id"])
+        return lake.writing.stage_partitions(TABLE, dict(zip(KEYS, days, strict=True)), key=["flight_id"])
 
     print(f"\nWriting {DAYS} partitions of {ROWS} rows")
     lake = measure("open a lake", lambda: Lake.open(root / "lake"), times=5)
-    measure("its first use: create the ledger", lake.head)
+    measure("its first use: create the ledger", lake.versions.newest_commit)
     staged = measure("stage: cast, order, hash, write, fsync", stage, per=DAYS)
-    measure("publish all of them in one commit", lambda: lake.publish(staged, message="the year"), per=DAYS)
+    measure("publish all of them in one commit", lambda: lake.writing.publish(staged, message="the year"), per=DAYS)
     paths = measure("the same files written plainly, with fsync", lambda: write_plainly(root / "plain", days), per=DAYS)
     print(f"  {'bytes in the lake / plainly':<66}{disk_use(root / 'lake'):9,} / {disk_use(root / 'plain'):,}")
     before = disk_use(root / "lake")
-    commit = measure("the identical year again, staged and published", lambda: lake.publish(stage()), per=DAYS)
-    print(f"  {'bytes, versions and commits it added':<66}{disk_use(root / 'lake') - before:9,} / {commit.created} / {lake.head() - 1}")
+    commit = measure("the identical year again, staged and published", lambda: lake.writing.publish(stage()), per=DAYS)
+    commits = lake.versions.newest_commit() - 1
+    print(f"  {'bytes, versions and commits it added':<66}{disk_use(root / 'lake') - before:9,} / {commit.created} / {commits}")
     changed = days[100].slice(1)
-    measure("one partition replaced: stage and publish", lambda: lake.publish([lake.stage(TABLE, KEYS[100], changed)]))
+    measure("one partition replaced: stage and publish", lambda: lake.writing.publish([lake.writing.stage(TABLE, KEYS[100], changed)]))
     return lake, paths
 
 
@@ -93,11 +94,11 @@ def read(lake: Lake, paths: list[str]) -> None:
     """Print what reading costs."""
     one = [KEYS[200]]
     print("\nReading")
-    measure("resolve one partition", lambda: lake.resolve(TABLE, one), times=50)
+    measure("resolve one partition", lambda: lake.versions.resolve(TABLE, one), times=50)
     measure("read one column of one partition, now", lambda: lake.read(TABLE, one, columns=["arr_delay"]).pl(), times=50)
     measure("read one column of one partition, as of commit 1", lambda: lake.read(TABLE, one, at=1, columns=["arr_delay"]).pl(), times=50)
     measure("  the plain file by its path", lambda: pl.read_parquet(paths[200], columns=["arr_delay"]), times=50)
-    measure("heads of all partitions", lambda: lake.heads(TABLE), times=20)
+    measure("heads of all partitions", lambda: lake.versions.heads(TABLE), times=20)
     measure(
         "read the year, two columns, with its partitions",
         lambda: lake.read(TABLE, None, None, ["origin", "arr_delay"], "day").pl(),
@@ -112,7 +113,7 @@ def read(lake: Lake, paths: list[str]) -> None:
         measure("group the year by SQL", lambda: con.sql(query).fetchall(), times=5)
         plain = f"SELECT origin, avg(arr_delay) FROM read_parquet({paths!r}, hive_partitioning = false) GROUP BY ALL"
         measure("  the plain files by SQL", lambda: con.sql(plain).fetchall(), times=5)
-    measure("verify: chain, every file, every content", lake.verify)
+    measure("verify: chain, every file, every content", lake.health.verify)
 
 
 def main() -> None:

@@ -52,7 +52,7 @@ def long_history(root: Path, dsn: str | None) -> None:
     print(f"\n{COMMITS:,} commits over {PARTITIONS} partitions")
     start, marks = time.perf_counter(), []
     for number in range(COMMITS):
-        lake.publish([lake.stage(TABLE, f"p{number % PARTITIONS:03d}", rows(number, 20))], run_id=f"r{number}")
+        lake.writing.publish([lake.writing.stage(TABLE, f"p{number % PARTITIONS:03d}", rows(number, 20))], run_id=f"r{number}")
         if number in (99, 999, COMMITS - 1):
             marks.append(f"{number + 1:,}: {time.perf_counter() - start:.1f} s")
     print(f"  {'written one by one, up to commit':<66}{', '.join(marks)}")
@@ -63,7 +63,7 @@ def long_history(root: Path, dsn: str | None) -> None:
     measure("the whole table of 100 partitions, now", lambda: lake.read(TABLE).pl())
     measure("the whole table of 100 partitions, as of an old commit", lambda: lake.read(TABLE, at=old).pl())
     measure("the history of one partition", lambda: lake.history(TABLE, "p042"), times=5)
-    lake.create_branch("bench")
+    lake.branches.create("bench")
     branch = lake.on("bench")
     measure("one column of one partition, on a branch", lambda: branch.read(TABLE, one, columns=columns).pl())
     measure("the whole table of 100 partitions, on a branch", lambda: branch.read(TABLE).pl())
@@ -75,13 +75,13 @@ def long_history(root: Path, dsn: str | None) -> None:
 
 def _open(root: Path, dsn: str | None) -> None:
     lake = Lake.open(root, ledger=dsn)
-    lake.head()
+    lake.versions.newest_commit()
     lake.close()
 
 
 def _writer(lake: Lake) -> Callable[[], Any]:
     seeds = iter(range(10**6, 2 * 10**6))
-    return lambda: lake.publish([lake.stage(TABLE, "p042", rows(next(seeds), 20))])
+    return lambda: lake.writing.publish([lake.writing.stage(TABLE, "p042", rows(next(seeds), 20))])
 
 
 def write_many(lake: Lake, writer: int) -> list[float]:
@@ -89,9 +89,9 @@ def write_many(lake: Lake, writer: int) -> list[float]:
     seconds = []
     for number in range(EACH):
         seed = writer * 1000 + number
-        staged = [lake.stage(TABLE, "shared", rows(seed, 2000)), lake.stage(TABLE, f"w{writer}", rows(seed, 2000))]
+        staged = [lake.writing.stage(TABLE, "shared", rows(seed, 2000)), lake.writing.stage(TABLE, f"w{writer}", rows(seed, 2000))]
         start = time.perf_counter()
-        lake.publish(staged, run_id=f"{writer}-{number}")
+        lake.writing.publish(staged, run_id=f"{writer}-{number}")
         seconds.append(time.perf_counter() - start)
     lake.close()
     return seconds
@@ -100,12 +100,12 @@ def write_many(lake: Lake, writer: int) -> list[float]:
 def many_writers(root: Path, dsn: str | None) -> None:
     """Let eight processes write one table at once."""
     lake = Lake.open(root / "many", ledger=dsn)
-    before = lake.head()
+    before = lake.versions.newest_commit()
     start = time.perf_counter()
     with ProcessPoolExecutor(WRITERS, mp_context=multiprocessing.get_context("spawn")) as pool:
         seconds = [s for done in [pool.submit(write_many, lake, i) for i in range(WRITERS)] for s in done.result()]
     print(f"\n{WRITERS} processes x {EACH} commits of one table")
-    there = f"{lake.head() - before} / {WRITERS * EACH} ({len(lake.history(TABLE, 'shared'))} of the shared partition)"
+    there = f"{lake.versions.newest_commit() - before} / {WRITERS * EACH} ({len(lake.history(TABLE, 'shared'))} of the shared partition)"
     print(f"  {'commits that are there, of those wanted':<66}{there}")
     print(f"  {'slowest and median publication':<66}{max(seconds):.2f} s / {statistics.median(seconds):.3f} s")
     print(f"  {'wall, with the start of the processes':<66}{time.perf_counter() - start:.1f} s")
@@ -132,10 +132,12 @@ def killed_writers(root: Path, dsn: str | None) -> None:
         _open(root / "killed", dsn)
         opened.append(time.perf_counter() - start)
     lost = [n for n, seed in acknowledged.items() if lake.read(TABLE, ["all"], at=n).arrow().column("n")[0].as_py() != seed]
-    orphans = {p.relative_to(lake.root).as_posix() for p in (lake.root / "data").rglob("*.parquet")}
+    orphans = {p.relative_to(lake._opened.root).as_posix() for p in (lake._opened.root / "data").rglob("*.parquet")}
     orphans -= {file.path for version in lake.history(TABLE) for file in version.files}
     print(f"\nA writer killed {KILLS} times at a random moment")
-    print(f"  {'acknowledged / lost or wrong / problems found by verify':<66}{len(acknowledged)} / {len(lost)} / {len(lake.verify())}")
+    print(
+        f"  {'acknowledged / lost or wrong / problems found by verify':<66}{len(acknowledged)} / {len(lost)} / {len(lake.health.verify())}"
+    )
     print(f"  {'orphan files / slowest next opening':<66}{len(orphans)} / {1e3 * max(opened):.1f} ms")
     lake.close()
 
@@ -143,10 +145,10 @@ def killed_writers(root: Path, dsn: str | None) -> None:
 def write_for_ever(root: str, dsn: str | None = None) -> None:
     """Publish until killed; each acknowledged commit is one line."""
     lake = Lake.open(root, ledger=dsn)
-    seed = lake.head() * 100
+    seed = lake.versions.newest_commit() * 100
     while True:
         seed += 1
-        commit = lake.publish([lake.stage(TABLE, "all", rows(seed))])
+        commit = lake.writing.publish([lake.writing.stage(TABLE, "all", rows(seed))])
         sys.stdout.write(f"{commit.number} {seed}\n")
         sys.stdout.flush()
 

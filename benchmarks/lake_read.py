@@ -37,30 +37,30 @@ def a_partition(seed: int) -> pa.Table:
 def fill(root: Path, commits: int) -> Lake:
     """Publish a table, and then one partition after the other anew: few contents, many versions."""
     lake = Lake.open(root)
-    lake.publish(lake.stage_partitions(TABLE, {key: a_partition(i) for i, key in enumerate(KEYS)}))
-    contents = [lake.stage_partitions(TABLE, {key: a_partition(1000 * n + i) for i, key in enumerate(KEYS)}) for n in (1, 2)]
+    lake.writing.publish(lake.writing.stage_partitions(TABLE, {key: a_partition(i) for i, key in enumerate(KEYS)}))
+    contents = [lake.writing.stage_partitions(TABLE, {key: a_partition(1000 * n + i) for i, key in enumerate(KEYS)}) for n in (1, 2)]
     for number in range(commits - 1):
-        lake.publish([contents[number // PARTITIONS % 2][number % PARTITIONS]])
+        lake.writing.publish([contents[number // PARTITIONS % 2][number % PARTITIONS]])
     return lake
 
 
 def read(lake: Lake, commits: int) -> None:
     """Print what reading costs."""
     one, old = [KEYS[50]], commits // 2
-    times = {at: lake.commits()[-at].time if at else None for at in (old,)}
+    times = {at: lake.versions.commits()[-at].time if at else None for at in (old,)}
     now = lake.read(TABLE, one).files
     whole = lake.read(TABLE).files
-    print(f"\nOne column of one partition of {ROWS:,} rows x 10 columns; {lake.head():,} commits")
+    print(f"\nOne column of one partition of {ROWS:,} rows x 10 columns; {lake.versions.newest_commit():,} commits")
     measure("now", lambda: lake.read(TABLE, one, columns=["x1"]).pl(), times=101)
     measure(f"as of commit {old:,}", lambda: lake.read(TABLE, one, at=old, columns=["x1"]).pl(), times=101)
     measure("as of a time", lambda: lake.read(TABLE, one, at=times[old], columns=["x1"]).pl(), times=101)
-    measure("  of that, to resolve it", lambda: lake.resolve(TABLE, one, at=old), times=101)
+    measure("  of that, to resolve it", lambda: lake.versions.resolve(TABLE, one, at=old), times=101)
     measure("  the plain file by its path", lambda: pl.read_parquet(now, columns=["x1"]), times=101)
     print(f"\nThe whole table of {PARTITIONS} partitions")
     measure("one column, as of the old commit", lambda: lake.read(TABLE, at=old, columns=["x1"]).pl(), times=21)
     measure("all columns, as of the old commit", lambda: lake.read(TABLE, at=old).pl(), times=21)
     measure("all columns, now", lambda: lake.read(TABLE).pl(), times=21)
-    measure("  of that, to resolve it", lambda: lake.resolve(TABLE), times=21)
+    measure("  of that, to resolve it", lambda: lake.versions.resolve(TABLE), times=21)
     measure("  the plain files by their paths", lambda: pl.read_parquet(whole, hive_partitioning=False, glob=False), times=21)
     with connect() as con:
         measure("sum one column by a DuckDB relation", lambda: lake.read(TABLE).relation(con).sum("x1").fetchall(), times=21)
@@ -74,7 +74,7 @@ def reopen(root: Path) -> None:
 
     def first_use() -> None:
         lake = Lake.open(root)
-        lake.head()
+        lake.versions.newest_commit()
         lake.close()
 
     timed("open, and ask for the newest commit", first_use, times=21, warm=2)

@@ -83,17 +83,17 @@ def write_range(root: Path, rows: int, *, in_order: bool) -> Lake:
 
     def write() -> Lake:
         lake = next(lakes)
-        lake.publish(lake.stage_partitions(TABLE, table, "day", key=KEY))
+        lake.writing.publish(lake.writing.stage_partitions(TABLE, table, "day", key=KEY))
         return lake
 
     ours = timed("the lake: cast, order, hash, zstd, fsync, publish", write, times=2)
     for compression, peer in peers.items():
         compared(f"  as many times as long as DuckDB, {compression}", ours, peer)
     lake = ours.result
-    before = disk_use(lake.root)
+    before = disk_use(lake._opened.root)
     print(f"  {'bytes in the lake / DuckDB, snappy / zstd':<66}{before:,} / {disk_use(root / 'snappy'):,} / {disk_use(root / 'zstd'):,}")
-    again = timed("the identical range again", lambda: lake.publish(lake.stage_partitions(TABLE, table, "day", key=KEY)))
-    print(f"  {'bytes and versions it added':<66}{disk_use(lake.root) - before:,} / {again.result.created}")
+    again = timed("the identical range again", lambda: lake.writing.publish(lake.writing.stage_partitions(TABLE, table, "day", key=KEY)))
+    print(f"  {'bytes and versions it added':<66}{disk_use(lake._opened.root) - before:,} / {again.result.created}")
     return lake
 
 
@@ -130,7 +130,7 @@ def overwrite_one(lake: Lake, root: Path) -> None:
     print(f"\nOne of {DAYS} partitions anew: {one.num_rows:,} rows x 10 columns")
 
     def publish() -> None:
-        lake.publish([lake.stage(TABLE, day, next(fresh), key=KEY)])
+        lake.writing.publish([lake.writing.stage(TABLE, day, next(fresh), key=KEY)])
 
     plain = timed("the same file written plainly, with fsync", write_plainly(root / "a", fresh, repeating_columns), times=21, warm=3)
     ours = timed("the lake: cast, order, hash, zstd, fsync, publish", publish, times=21, warm=3)

@@ -23,7 +23,12 @@ _HELD = {
     ],
     "The lake": [
         "ml_platform.lake:open",
-        *(f"ml_platform.lake.lake:Lake.{name}" for name in ("read", "tables", "partitions", "heads", "history", "diff", "verify")),
+        *(f"ml_platform.lake.lake:Lake.{name}" for name in ("read", "tables", "partitions", "history", "diff", "tag", "on")),
+        "ml_platform.lake.reading.lake_versions:LakeVersions",
+        "ml_platform.lake.reading.lake_lineage:LakeLineage",
+        "ml_platform.lake.branching.lake_branches:LakeBranches",
+        "ml_platform.lake.branching.lake_tags:LakeTags",
+        "ml_platform.lake.health.lake_health:LakeHealth",
         "ml_platform.lake.reading.reading:Reading",
     ],
     "In an asset of your own": [

@@ -43,6 +43,7 @@ WORDS = {
         "ML_PLATFORM_MAX_UNPACKED": ("8 GiB", "A file that becomes larger when it is unpacked is refused."),
         "ML_PLATFORM_MAX_RATIO": ("200", "A packed file (64 MiB and more unpacked) that becomes so many times as large is refused."),
         "ML_PLATFORM_MAX_ROWS": ("100,000,000", "A file with more rows is refused."),
+        "ML_PLATFORM_MAX_COLUMNS": ("10,000", "A file with more columns is refused."),
         "ML_PLATFORM_SQL_TIME": ("30m", "Declared SQL that runs longer is interrupted."),
         "ML_PLATFORM_SQL_MEMORY": ("80 % of the machine", "Declared SQL that needs more memory is stopped."),
         "ML_PLATFORM_SQL_DISK": ("50 GiB", "Declared SQL that puts more aside on disk is stopped."),

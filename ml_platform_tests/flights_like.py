@@ -154,8 +154,8 @@ def deliver(lake: Lake, project: Project, delivered: Mapping[str, pl.DataFrame],
             landed = {day: _landed(table, day, rows if name == "schedule" else rows.filter(~pl.col("cancelled")), until)
                       for day, rows in delivered.items()}  # fmt: skip
             known = {day: rows.to_arrow() for day, rows in landed.items() if rows is not None}
-            staged += lake.stage_partitions(project.lake_table("tables", name), known, key=table.key, schema=stored_schema(table))
-    return lake.publish(staged, message="delivered")
+            staged += lake.writing.stage_partitions(project.lake_table("tables", name), known, key=table.key, schema=stored_schema(table))
+    return lake.writing.publish(staged, message="delivered")
 
 
 def _landed(table: Table, day: str, rows: pl.DataFrame, until: datetime | None) -> pl.DataFrame | None:

@@ -31,10 +31,12 @@ def lake(project) -> Lake:
     lake = Lake.open(project / "data" / "lake")
     for number in (1, 2):
         rows = pa.table({"key": [1, 2], "note": ["[red]a[/red]", None], "value": [0.5, float(number)], "at": [from_micros(0)] * 2})
-        lake.publish([lake.stage("shop/tables/orders", "2024-01-01", rows, key=["key"])], run_id="run-of-orders")
+        lake.writing.publish([lake.writing.stage("shop/tables/orders", "2024-01-01", rows, key=["key"])], run_id="run-of-orders")
     file = {"name": "orders/2024-01-01.csv", "sha256": "ab" * 32, "delivered_at": "2024-01-02T00:00:00+00:00", "size": 10}
-    raw = lake.publish([lake.stage("shop/raw/orders", "2024-01-01", pa.table({"key": ["1"]}), properties={"files": [file]})])
-    training = lake.publish([lake.stage("shop/training/churn", "2024-02-01", pa.table({"key": [1]}), inputs=raw.versions)])
+    raw = lake.writing.publish(
+        [lake.writing.stage("shop/raw/orders", "2024-01-01", pa.table({"key": ["1"]}), properties={"files": [file]})]
+    )
+    training = lake.writing.publish([lake.writing.stage("shop/training/churn", "2024-02-01", pa.table({"key": [1]}), inputs=raw.versions)])
     properties = {
         "training_date": "2024-02-01",
         "trainer": "lightgbm",
@@ -43,9 +45,11 @@ def lake(project) -> Lake:
         "baseline_metrics": {"auc": {"value": 0.65, "lower": None, "upper": None}},
         "features": ["customer_count_7d"],
     }
-    model = lake.stage_artifact("shop/models/churn", "2024-02-01", {"model.txt": b"tree"}, inputs=training.versions, properties=properties)
-    lake.publish([model])
-    lake.publish([lake.stage(f"shop/{layer}/churn", None, pa.table({"n": [1]})) for layer in ("predictions", "outcomes")])
+    model = lake.writing.stage_artifact(
+        "shop/models/churn", "2024-02-01", {"model.txt": b"tree"}, inputs=training.versions, properties=properties
+    )
+    lake.writing.publish([model])
+    lake.writing.publish([lake.writing.stage(f"shop/{layer}/churn", None, pa.table({"n": [1]})) for layer in ("predictions", "outcomes")])
     return lake
 
 
@@ -115,7 +119,7 @@ def test_rows_are_shown_as_of_a_commit_and_values_are_not_markup(lake, capsys):
 
 def test_a_wide_table_shows_the_columns_that_fit_and_names_the_others(lake, capsys):
     wide = pa.table({f"a_rather_long_name_of_a_column_{n}": [1000 + n] for n in range(40)})
-    lake.publish([lake.stage("shop/tables/wide", None, wide)])
+    lake.writing.publish([lake.writing.stage("shop/tables/wide", None, wide)])
     out = run(capsys, "show", "wide")[1]
     shown = [n for n in range(40) if str(1000 + n) in out]
     assert shown == list(range(len(shown)))
@@ -169,7 +173,7 @@ def test_without_a_version_the_champion_is_explained(lake, capsys):
     assert json.loads(run(capsys, "explain", f"churn@{version}", "--json")[1])["serves"] == "no"
     because = '{"reasons": ["It is better.", "And simpler."]}'
     judged = Judgement(from_micros(0), "2024-02-01", version, "promoted", version, 0.1, 0.05, 0.15, because, "baseline")
-    lake.publish([lake.stage("shop/champion/churn", None, to_arrow([judged]))])
+    lake.writing.publish([lake.writing.stage("shop/champion/churn", None, to_arrow([judged]))])
     answer = json.loads(run(capsys, "explain", "churn", "--json")[1])
     assert (answer["model"], answer["serves"]) == (f"churn@{version}", "yes: logistic (baseline), since 1970-01-01 00:00:00")
     assert answer["verdicts"] == [
@@ -226,7 +230,7 @@ def test_why_tells_the_rows_that_counted_and_those_that_wait(monkeypatch, capsys
 def test_verify_says_that_all_is_well_and_what_is_not(lake, capsys):
     code, out, _ = run(capsys, "lake", "verify")
     assert (code, "is whole" in out) == (0, True)
-    file = next((lake.root / "data").rglob("*.parquet"))
+    file = next((lake._opened.root / "data").rglob("*.parquet"))
     file.chmod(0o644)
     file.write_bytes(file.read_bytes()[:-1])
     code, out, _ = run(capsys, "lake", "verify", "--json")

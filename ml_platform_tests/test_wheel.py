@@ -58,7 +58,7 @@ with dg.DagsterInstance.ephemeral() as instance:
 import ml_platform
 from ml_platform.pipeline.models.champion import current_champion
 project = ml_platform.open_project(".")
-version = project.lake.heads("rain/models/rain_tomorrow")[training_date]
+version = project.lake.versions.heads("rain/models/rain_tomorrow")[training_date]
 print(json.dumps({"home": ml_platform.__file__, "properties": version.properties}, default=str))
 """
 

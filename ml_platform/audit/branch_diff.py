@@ -11,7 +11,7 @@ from ml_platform.lake.branching.branch_size import OwnFiles
 from ml_platform.lake.branching.branches import Branch, Change
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.ledger.version import ARTIFACT, Version
-from ml_platform.lake.reading.diff import TableDiff, diff_versions
+from ml_platform.lake.reading.diff import TableDiff
 from ml_platform.pipeline.feature_tables.feature_table import DEFINITIONS
 from ml_platform.pipeline.layers import layer_of
 from ml_platform.pipeline.row_key import row_key
@@ -109,10 +109,10 @@ def diff_branch(lake: Lake, name: str, projects: Mapping[str, Project], wanted: 
         If there is no such branch.
     """
     here = lake.on(name)
-    changes = here.changes(wanted)
-    branch = next(branch for branch in lake.branches() if branch.name == name)
+    changes = here.branches.changes(wanted)
+    branch = next(branch for branch in lake.branches.all() if branch.name == name)
     parent = lake.on(branch.parent)
-    own = here.own_files()
+    own = here.branches.own_files()
     by_table: dict[str, list[Change]] = {}
     for change in changes:
         by_table.setdefault(change.table, []).append(change)
@@ -139,7 +139,7 @@ def _diff(lake: Lake, table: str, changes: Sequence[Change], key: tuple[str, ...
     new = {change.partition: change.head for change in changes}
     # A key that was declared anew is not in the older rows: these are then compared as a whole.
     known = all(column in version.schema.names for column in key for version in (*old.values(), *new.values()))
-    return diff_versions(lake, table, old, new, key=key if known else ())
+    return lake.versions.diff(table, old, new, key=key if known else ())
 
 
 def _features(here: Lake, parent: Lake, table: str, changes: Sequence[Change]) -> list[ChangedFeature]:
@@ -147,7 +147,7 @@ def _features(here: Lake, parent: Lake, table: str, changes: Sequence[Change]) -
     if layer_of(table) not in ("features", "training", "selected") or not changes:
         return []
     newest = max(changes, key=lambda change: change.partition or "")
-    before = newest.parent or max(parent.resolve(table), key=lambda version: version.partition or "", default=None)
+    before = newest.parent or max(parent.versions.resolve(table), key=lambda version: version.partition or "", default=None)
     old = _definitions(parent, before) if before is not None else {}
     new = _definitions(here, newest.head)
     told = {**{f: "removed" for f in old if f not in new}, **{f: "added" for f in new if f not in old}}
@@ -161,7 +161,7 @@ def _definitions(lake: Lake, version: Version) -> dict[str, str]:
         return dict(version.properties[DEFINITIONS])
     if layer_of(version.table) == "training":
         return dict.fromkeys(version.properties["features"], "")
-    rows = lake.read_versions([version], columns=["feature", "chosen"]).arrow().to_pylist()
+    rows = lake.versions.read([version], columns=["feature", "chosen"]).arrow().to_pylist()
     return {row["feature"]: "" for row in rows if row["chosen"]}
 
 
@@ -186,9 +186,9 @@ def _beside(parent: Lake, table: str, changes: Sequence[Change]) -> list[ModelBe
 
 def _champion(lake: Lake, table: str) -> Version | None:
     promoted = last_promotion(_judged(lake, table.replace("/models/", "/champion/")))
-    return None if promoted is None else lake.version(promoted.model_version)
+    return None if promoted is None else lake.versions.get(promoted.model_version)
 
 
 def _judged(lake: Lake, table: str) -> tuple[Judgement, ...]:
-    heads = lake.resolve(table)
-    return from_rows(lake.read_versions(heads).arrow().to_pylist()) if heads else ()
+    heads = lake.versions.resolve(table)
+    return from_rows(lake.versions.read(heads).arrow().to_pylist()) if heads else ()

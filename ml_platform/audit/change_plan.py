@@ -89,10 +89,10 @@ def plan_changes(workspace: Workspace) -> ChangePlan:
     """
     lake, project = workspace.lake, workspace.project
     mine = [t for t in lake.tables() if t.startswith(f"{project.name}/") and layer_of(t) not in (*RECORDED_LAYERS, *_BESIDE)]
-    heads = {table: lake.heads(table) for table in mine}
+    heads = {table: lake.versions.heads(table) for table in mine}
     made = [table for table in mine if layer_of(table) not in TRAINED_LAYERS]
     direct = {table: _outdated(workspace, heads[table].values(), table) for table in made}
-    reached = lake.reached_from(version for versions in direct.values() for version in versions)
+    reached = lake.lineage.reached_from(version for versions in direct.values() for version in versions)
     found = []
     for table in made:
         first = {v.partition for v in direct[table]}
@@ -100,7 +100,7 @@ def plan_changes(workspace: Workspace) -> ChangePlan:
         if first:
             found.append(_recomputed(table, DECLARED, _difference(workspace, table, direct[table]), direct[table]))
         if below:
-            above = sorted({v.table for v in lake.inputs(max(below, key=lambda v: v.partition or "").id) if v.id in reached})
+            above = sorted({v.table for v in lake.lineage.inputs(max(below, key=lambda v: v.partition or "").id) if v.id in reached})
             found.append(_recomputed(table, INPUTS, f"made from {', '.join(a.split('/', 1)[1] for a in above)}", below))
     found += _new(workspace, heads)
     return ChangePlan(
@@ -191,7 +191,7 @@ def _trainings(workspace: Workspace, problem: str, heads: dict[str, dict[str | N
 def _kept_models(workspace: Workspace, problem: CompiledProblem) -> list[KeptModel]:
     declared = {d.name: definition_hash([d]) for d in resolve_features(workspace.project, problem)}
     champion = current_champion(workspace, problem)
-    models = {v.id: v for v in workspace.lake.resolve(workspace.table("models", problem.name)) if v.kind == ARTIFACT}
+    models = {v.id: v for v in workspace.lake.versions.resolve(workspace.table("models", problem.name)) if v.kind == ARTIFACT}
     if champion is not None:
         models[champion.version.id] = champion.version
     found = []
@@ -208,4 +208,4 @@ def _kept_models(workspace: Workspace, problem: CompiledProblem) -> list[KeptMod
 
 def _carried(workspace: Workspace, model: Version) -> list[FeatureDefinition]:
     """Return the definitions that a model carries; the model itself is not loaded."""
-    return [FeatureDefinition.from_dict(plain) for plain in json.loads(workspace.lake.artifact(model, "definitions.json"))]
+    return [FeatureDefinition.from_dict(plain) for plain in json.loads(workspace.lake.versions.artifact(model, "definitions.json"))]

@@ -33,12 +33,12 @@ def check_inputs_current(workspace: Workspace, layer: str, name: str, partition:
         Passed when every input's content is still the head of its partition; a warning with one row per table that moved on otherwise.
     """
     table = workspace.table(layer, name)
-    heads = workspace.lake.resolve(table, None if partition is None else [partition])
+    heads = workspace.lake.versions.resolve(table, None if partition is None else [partition])
     version = max(heads, key=lambda head: head.partition or "", default=None)
     if version is None:
         return CheckOutcome(NAME, True, "warn", f"{table} has no version yet.")
     # An open day names the version of itself that it grew from, which is no input that could move on.
-    inputs = [used for used in workspace.lake.inputs(version.id) if used.table != table]
+    inputs = [used for used in workspace.lake.lineage.inputs(version.id) if used.table != table]
     moved = _moved(workspace, inputs)
     rows = tuple({"table": t, "partitions": len(days), "first": min(days), "last": max(days)} for t, days in sorted(moved.items())[:_SHOWN])
     count = sum(map(len, moved.values()))
@@ -68,7 +68,7 @@ def check_features_current(workspace: Workspace, view_name: str, entity: Sequenc
     """
     task = feature_task(workspace, view_name, entity)
     table = workspace.table("features", feature_table_name(view_name, entity))
-    heads = {str(head.partition): head for head in workspace.lake.resolve(table)}
+    heads = {str(head.partition): head for head in workspace.lake.versions.resolve(table)}
     stale = [
         day
         for day, head in heads.items()
@@ -89,7 +89,7 @@ def _moved(workspace: Workspace, inputs: Iterable[Version]) -> dict[str, list[st
         by_table.setdefault(used.table, {})[used.partition] = used
     moved: dict[str, list[str]] = {}
     for table, newest in by_table.items():
-        current = {head.partition: head.data_hash for head in workspace.lake.resolve(table, newest)}
+        current = {head.partition: head.data_hash for head in workspace.lake.versions.resolve(table, newest)}
         for partition, used in newest.items():
             if current.get(partition) != used.data_hash:
                 moved.setdefault(table, []).append(partition or "")

@@ -59,7 +59,7 @@ def judge_raw(workspace: Workspace, table_name: str, which: Which) -> Judged:
     from ml_platform.pipeline.delivery.raw import arrival_check, not_landed, raw_numbers
 
     table = workspace.project.table(table_name)
-    heads = {v.partition: v for v in workspace.lake.resolve(workspace.table("raw", table_name))}
+    heads = {v.partition: v for v in workspace.lake.versions.resolve(workspace.table("raw", table_name))}
     keys = which.of(heads)
     if which.partitions is None:
         keys = _without_gaps(keys)
@@ -86,9 +86,11 @@ def judge_tables(workspace: Workspace, table_name: str, which: Which) -> Judged:
 
     table = workspace.project.table(table_name)
     here = workspace.table("tables", table_name)
-    heads = {v.partition: v for v in workspace.lake.resolve(here)}
+    heads = {v.partition: v for v in workspace.lake.versions.resolve(here)}
     made_from = (
-        {} if table.is_derived or table.splits else {v.partition: v for v in workspace.lake.resolve(workspace.table("raw", table_name))}
+        {}
+        if table.is_derived or table.splits
+        else {v.partition: v for v in workspace.lake.versions.resolve(workspace.table("raw", table_name))}
     )
     known = {**heads, **made_from}
     keys = [key for key in which.of(known) if key in known]
@@ -116,7 +118,7 @@ def judge_features(workspace: Workspace, view_name: str, entity: Sequence[str], 
     from ml_platform.sql.duck import quote_name, session
 
     here = workspace.table("features", feature_table_name(view_name, tuple(entity)))
-    heads = {v.partition: v for v in workspace.lake.resolve(here)}
+    heads = {v.partition: v for v in workspace.lake.versions.resolve(here)}
     keys = [key for key in which.of(heads) if key in heads]
     if not keys:
         return _nothing(("rows_and_nulls",), here)
@@ -124,7 +126,7 @@ def judge_features(workspace: Workspace, view_name: str, entity: Sequence[str], 
     definitions = task.definitions
     days = [str(key) for key in keys]
     coverage = task.coverage([day for day in days if task.inputs(partition_interval(workspace.project, day))])
-    reading = workspace.lake.read_versions([heads[key] for key in keys])
+    reading = workspace.lake.versions.read([heads[key] for key in keys])
     stored = [name for name in dict.fromkeys(d.stored_name for d in definitions) if name in reading.schema.names]
     with session() as con:
         counted = ", ".join(["count(*)", *(f"count({quote_name(name)})" for name in stored)])
@@ -138,7 +140,7 @@ def judge_training(workspace: Workspace, problem_name: str, which: Which) -> Jud
     from ml_platform.pipeline.training.training_set import judge_sets
 
     here = workspace.table("training", problem_name)
-    heads = {str(v.partition): v for v in workspace.lake.resolve(here)}
+    heads = {str(v.partition): v for v in workspace.lake.versions.resolve(here)}
     days = [str(key) for key in which.of(heads) if key in heads]
     if not days:
         return _nothing(("leakage", "training_rows", "future"), here)
@@ -156,7 +158,7 @@ def judge_models(workspace: Workspace, problem_name: str, which: Which) -> Judge
     from ml_platform.training.splits import SPLIT
 
     here, training = workspace.table("models", problem_name), workspace.table("training", problem_name)
-    heads = {str(v.partition): v for v in workspace.lake.resolve(here)}
+    heads = {str(v.partition): v for v in workspace.lake.versions.resolve(here)}
     days = [str(key) for key in which.of(heads) if key in heads]
     if not days:
         return _nothing(("beats_baseline",), here)
@@ -164,8 +166,8 @@ def judge_models(workspace: Workspace, problem_name: str, which: Which) -> Judge
     for day in days:
         workspace.say(f"checks of models {problem_name}: {day}")
         loaded = load_model(workspace, heads[day])
-        learnt = [v for v in workspace.lake.inputs(heads[day].id) if v.table == training]
-        frame = workspace.lake.read_versions(learnt, columns=[CUTOFF, SPLIT, LABEL, *loaded.features]).pl()
+        learnt = [v for v in workspace.lake.lineage.inputs(heads[day].id) if v.table == training]
+        frame = workspace.lake.versions.read(learnt, columns=[CUTOFF, SPLIT, LABEL, *loaded.features]).pl()
         fitted[day] = measured(loaded.file.trained, loaded.file.companions, frame)
     return Judged((baseline_check(fitted),), tuple(days), len(heads))
 
@@ -177,7 +179,7 @@ def judge_monitoring(workspace: Workspace, problem_name: str, which: Which) -> J
     from ml_platform.pipeline.scoring.watched import read_watched
 
     here = workspace.table("monitoring", problem_name)
-    at = workspace.lake.head()
+    at = workspace.lake.versions.newest_commit()
     past = {m.day: m for m in monitored_days(workspace, problem_name, at=at)}
     days = [str(key) for key in which.of(past) if key in past]
     if not days:

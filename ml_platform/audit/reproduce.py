@@ -148,7 +148,7 @@ def reproduce(workspace: Workspace, plan: ReproductionPlan, *, keep_branch: bool
     """
     run = uuid.uuid4().hex[:8]
     branch = f"reproduce/{plan.problem}-{plan.version.id}-{run}"
-    workspace.lake.create_branch(branch, at=plan.version.commit)
+    workspace.lake.branches.create(branch, at=plan.version.commit)
     try:
         rerun = Rerun(workspace, plan, workspace.lake.on(branch), f"reproduce-{run}")
         said = ""
@@ -161,7 +161,7 @@ def reproduce(workspace: Workspace, plan: ReproductionPlan, *, keep_branch: bool
         return _compared(workspace, rerun, branch)
     finally:
         if not keep_branch:
-            workspace.lake.drop_branch(branch)
+            workspace.lake.branches.drop(branch)
 
 
 def _compared(workspace: Workspace, rerun: Rerun, branch: str) -> Reproduction:
@@ -191,7 +191,7 @@ def _partition(workspace: Workspace, rerun: Rerun, then: Version, model: ModelLi
     if made.data_hash == then.data_hash:
         return PartitionLikeness(then, made, IDENTICAL)
     try:
-        before, after = (workspace.lake.read_versions([version]).arrow() for version in (then, made))
+        before, after = (workspace.lake.versions.read([version]).arrow() for version in (then, made))
     except IntegrityError:
         raise
     except MlPlatformError as error:

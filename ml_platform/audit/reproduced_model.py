@@ -109,7 +109,7 @@ def _parts(workspace: Workspace, then: Version, made: Version, names: list[str])
         if name not in present:
             said.append(f"{name} is missing")
             continue
-        before, now = (workspace.lake.artifact(version, name) for version in (then, made))
+        before, now = (workspace.lake.versions.artifact(version, name) for version in (then, made))
         if name.endswith("model.txt"):
             said.append(f"{name}: {_trees(before.decode(), now.decode())}")
         elif name.endswith(".json"):
@@ -137,7 +137,7 @@ def _keys(then: Any, here: Any) -> str:
 def _scores_apart(workspace: Workspace, then: Version, made: Version, training: Version) -> float:
     """Return the largest relative difference of the scores of the test rows, by the model or by a companion; infinite for another kind."""
     first, second = load_model(workspace, then), load_model(workspace, made)
-    rows = workspace.lake.read_versions([training]).pl().filter(pl.col(SPLIT) == "test")
+    rows = workspace.lake.versions.read([training]).pl().filter(pl.col(SPLIT) == "test")
     pairs = [(first.file.trained, second.file.trained)]
     pairs += [
         (companion, second.file.companions[role]) for role, companion in first.file.companions.items() if role in second.file.companions

@@ -96,8 +96,8 @@ def plan_reproduction(
     """
     problem = workspace.project.problem(problem_name)
     model = _model(workspace, problem.name, version)
-    closure = {v.id: v for v in workspace.lake.closure([model])}
-    edges = workspace.lake.edges(closure)
+    closure = {v.id: v for v in workspace.lake.lineage.closure([model])}
+    edges = workspace.lake.lineage.edges(closure)
     unknown = sorted({v.table for v in closure.values() if address_of(v)[0] not in LAYERS})
     if unknown:
         raise ReproductionError(f"Model {problem_name}@{model.id} was made from {', '.join(unknown)}, which no function makes again.")
@@ -132,7 +132,7 @@ def _model(workspace: Workspace, problem_name: str, version: int | Version | Non
         if champion is None:
             raise ReproductionError(f"No model of {problem_name!r} was promoted yet. Name the version that is to be made again.")
         return champion.version
-    found = version if isinstance(version, Version) else workspace.lake.version(version)
+    found = version if isinstance(version, Version) else workspace.lake.versions.get(version)
     table = workspace.table("models", problem_name)
     if found.table != table or found.kind != ARTIFACT:
         raise ReproductionError(f"No model of {problem_name!r}: {found.where}. Name a version of {table!r}.")
@@ -166,7 +166,7 @@ def _carried(workspace: Workspace, problem_name: str, model: Version, training: 
     project = workspace.project
     names = training.properties["features"]
     if any(file.name == CANDIDATES for file in model.files):
-        kept = read_candidates(workspace.lake.artifact(model, CANDIDATES))
+        kept = read_candidates(workspace.lake.versions.artifact(model, CANDIDATES))
     else:
         # Made before models kept their candidates: today's declarations will do if they mean the same.
         today = candidates_of(project, project.problem(problem_name))

@@ -127,7 +127,7 @@ class Rerun:
     def _heads_then(self, version: Version, table: str, *, newest: bool = False) -> list[Version]:
         """Return the heads of a table right before a version was published on its branch."""
         try:
-            heads = self.workspace.lake.on(version.branch).resolve(table, at=version.commit - 1)
+            heads = self.workspace.lake.on(version.branch).versions.resolve(table, at=version.commit - 1)
         except UnknownBranchError:  # dropped since
             return []
         return heads[-1:] if newest else heads
@@ -153,14 +153,14 @@ class Rerun:
             except SourceError:
                 continue
             kept = version.properties
-            staged.append(self.lake.stage(version.table, version.partition, rows, code_version=code_version, properties=kept))
-        commit = self.lake.publish(staged, run_id=self.run_id, message=f"raw {step.name}") if staged else None
+            staged.append(self.lake.writing.stage(version.table, version.partition, rows, code_version=code_version, properties=kept))
+        commit = self.lake.writing.publish(staged, run_id=self.run_id, message=f"raw {step.name}") if staged else None
         return {version.partition: version for version in (commit.versions if commit else ())}
 
     def _check_inputs(self, versions: Iterable[Version]) -> None:
         """Note which versions were made from others than those that stand for the recorded ones."""
         versions = list(versions)
-        made_from = self.lake.edges(self.made[version.id] for version in versions)
+        made_from = self.lake.lineage.edges(self.made[version.id] for version in versions)
         for version in versions:
             made = self.made[version.id]
             expected = {self.made[i].id for i in self.plan.edges[version.id]}

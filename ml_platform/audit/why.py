@@ -69,7 +69,7 @@ def why(
         If the spine has no such row.
     """
     problem = workspace.project.problem(problem_name)
-    at = workspace.lake.head() if at is None else at
+    at = workspace.lake.versions.newest_commit() if at is None else at
     definitions = {d.name: d for d in resolve_features(workspace.project, problem)}
     declared = {f"{d.view or d.table}.{d.declared_name}": d.name for d in definitions.values()}
     name = declared.get(feature, feature.rpartition(".")[2])
@@ -102,7 +102,7 @@ def explain_value(
     -------
     Why
     """
-    at = workspace.lake.head() if at is None else at
+    at = workspace.lake.versions.newest_commit() if at is None else at
     if definition.kind == "expression":
         from ml_platform.audit.why_expression import explain_expression
 

@@ -85,13 +85,13 @@ def open_lake(project: str | None) -> Lake:
     place = settings.lake_root(root)
     lake = settings.open_lake(root)
     # A look into a folder that is no lake must not make it one.
-    if not (lake.head() if settings.ledger_dsn() else (Path(place) / "ledger.sqlite").is_file()):
+    if not (lake.versions.newest_commit() if settings.ledger_dsn() else (Path(place) / "ledger.sqlite").is_file()):
         _check_no_ledger_elsewhere(lake)
         raise UnknownTableError(f"There is no lake at {place} yet. Build one: materialize assets in the UI, or run `make demo`.")
-    moved = lake.moved_to()
+    moved = lake.health.moved_to()
     if moved:
         sys.stderr.write(
-            f"Note: the ledger {lake.ledger_place} was moved to {moved}: what was published since is not seen here. "
+            f"Note: the ledger {lake.health.ledger_place} was moved to {moved}: what was published since is not seen here. "
             f"Set {settings.LEDGER} to the DSN of that one.\n"
         )
     return lake
@@ -99,14 +99,11 @@ def open_lake(project: str | None) -> Lake:
 
 def _check_no_ledger_elsewhere(lake: Lake) -> None:
     """Refuse to call a folder empty whose ledger is somewhere else."""
-    from ml_platform.lake.files.belonging import find_owner
-
-    # A bucket is not asked: it may be out of reach, and what uses the lake asks it anyway.
-    owner = find_owner(lake.store) if lake.store.folder is not None else None
+    owner = lake.health.find_owner()
     if owner is not None:
         raise WrongLedgerError(
-            f"The ledger of the lake at {lake.url} is {owner.place}, and {lake.ledger_place} holds none. Set ML_PLATFORM_LEDGER to the DSN "
-            "of that one, or bring it back from a backup."
+            f"The ledger of the lake at {lake.url} is {owner.place}, and {lake.health.ledger_place} holds none. Set ML_PLATFORM_LEDGER to "
+            "the DSN of that one, or bring it back from a backup."
         )
 
 
@@ -139,7 +136,7 @@ def check_partition(lake: Lake, table: str, partition: str | None) -> None:
     UnknownPartitionError
         The message says which partitions there are.
     """
-    if not partition or lake.count_history(table, partition):
+    if not partition or lake.versions.count(table, partition):
         return
     keys = sorted({v.partition for v in lake.history(table) if v.partition is not None})
     span = f"It has {len(keys)} from {keys[0]} to {keys[-1]}" if keys else "It has no partitions"

@@ -105,10 +105,10 @@ def _page(version: str, content: str, name: str) -> bytes | None:
         return None
     try:
         lake = open_lake(Path.cwd(), read_only=True)
-        found = lake.version(int(version))
+        found = lake.versions.get(int(version))
         if not content or not found.data_hash.startswith(content):
             return None
-        page = lake.artifact(found, name)
+        page = lake.versions.artifact(found, name)
     except MlPlatformError:
         return None
     return page if name.endswith(".html") else _as_html(page.decode(), Path(name).stem).encode()

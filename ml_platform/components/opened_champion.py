@@ -65,11 +65,11 @@ class OpenChampion:
     @property
     def card(self) -> str:
         """Its model card, as Markdown."""
-        return self.workspace.lake.artifact(self.champion.version, "card.md").decode()
+        return self.workspace.lake.versions.artifact(self.champion.version, "card.md").decode()
 
     @cached_property
     def _card(self) -> dict[str, Any]:
-        return json.loads(self.workspace.lake.artifact(self.champion.version, "card.json"))
+        return json.loads(self.workspace.lake.versions.artifact(self.champion.version, "card.json"))
 
     def __repr__(self) -> str:
         """Say which model it is, and its first metric."""

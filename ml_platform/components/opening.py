@@ -98,7 +98,7 @@ class Features:
         from ml_platform.project.asked_features import resolve_features
 
         frame, _ = with_cutoff(spine, cutoff)
-        reached, head = Reached(), self.workspace.lake.head()
+        reached, head = Reached(), self.workspace.lake.versions.newest_commit()
         definitions = resolve_features(self.workspace.project, names, frame.columns)
         features_at(self.workspace, with_whole_keys(frame, definitions), definitions, at=head, reached=reached)
         return pl.DataFrame(reached.coverage(self.workspace, head).rows())

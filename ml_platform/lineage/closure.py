@@ -10,7 +10,6 @@ from functools import cached_property
 from ml_platform.core.names import LAYERS, layer_of
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.ledger.version import Version
-from ml_platform.lake.reading.tracing import closure_until, input_edges
 
 
 @dataclass(frozen=True)
@@ -95,8 +94,9 @@ def lineage_of(lake: Lake, versions: Iterable[Version]) -> Lineage:
         Complete: every version that any of them depends on in any number of steps.
     """
     subjects = tuple(versions)
-    closure = tuple(lake.closure(subjects))
-    return Lineage(subjects, closure, input_edges(lake, (version.id for version in closure)))
+    closure = tuple(lake.lineage.closure(subjects))
+    edges = lake.lineage.edges(version.id for version in closure)
+    return Lineage(subjects, closure, {made: ids for made, ids in edges.items() if ids})
 
 
 def day_lineage_of(lake: Lake, version: Version) -> Lineage:
@@ -104,7 +104,7 @@ def day_lineage_of(lake: Lake, version: Version) -> Lineage:
 
     A training set holds most of the lake: what the day itself was made from would be lost in it. The model's own lineage has the rest.
     """
-    versions, edges = closure_until(lake, [version.id], lambda v: layer_of(v.table) == "training")
+    versions, edges = lake.lineage.closure_until([version.id], lambda v: layer_of(v.table) == "training")
     return Lineage((version,), tuple(versions), edges, frozenset(v.table for v in versions if layer_of(v.table) == "training"))
 
 

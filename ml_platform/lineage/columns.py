@@ -35,7 +35,7 @@ def known_definitions(lake: Lake, versions: Iterable[Version]) -> tuple[FeatureD
     found: dict[tuple[str, str], FeatureDefinition] = {}
     for model in models:
         if any(file.name == DEFINITIONS_FILE for file in model.files):
-            for plain in json.loads(lake.artifact(model, DEFINITIONS_FILE)):
+            for plain in json.loads(lake.versions.artifact(model, DEFINITIONS_FILE)):
                 definition = FeatureDefinition.from_dict(plain)
                 found.setdefault((definition.feature_table or definition.table, definition.name), definition)
     return tuple(found.values())

@@ -21,7 +21,7 @@ from typing import Any
 from ml_platform.core.names import parse_table
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.ledger.version import ARTIFACT, Version
-from ml_platform.lake.reading.tracing import CommitNote, commit_notes
+from ml_platform.lake.reading.tracing import CommitNote
 from ml_platform.lineage.closure import LandedFile, Lineage, flow_order, landed_files, layer_of
 from ml_platform.lineage.columns import ColumnSource, column_sources, known_definitions
 
@@ -60,7 +60,7 @@ def run_events(lake: Lake, lineage: Lineage, names: Names) -> list[Event]:
     """
     known = {v.id: v for v in lineage.versions}
     definitions = known_definitions(lake, lineage.versions)
-    notes = commit_notes(lake, (v.commit for v in lineage.versions))
+    notes = lake.versions.commit_notes(v.commit for v in lineage.versions)
     by_commit: dict[int, list[Version]] = {}
     for v in lineage.versions:
         by_commit.setdefault(v.commit, []).append(v)

@@ -9,7 +9,6 @@ from datetime import datetime
 from ml_platform.core.errors import UnknownTableError
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.ledger.version import ARTIFACT, Version
-from ml_platform.lake.reading.tracing import input_edges, users_of
 from ml_platform.lineage.closure import flow_order, layer_of
 from ml_platform.registry.pointer import Judgement, from_rows, last_promotion
 
@@ -76,8 +75,8 @@ def find_users(lake: Lake, asked: Iterable[Version]) -> Users:
         Complete, history included: a version that nobody reads any more still holds what it holds.
     """
     asked = tuple(asked)
-    found = users_of(lake, (version.id for version in asked))
-    edges = input_edges(lake, (version.id for version in found))
+    found = lake.lineage.users_of(version.id for version in asked)
+    edges = lake.lineage.edges(version.id for version in found)
     readable = _readable(lake, found)
     models = [version for version in found if _is_model(version)]
     through_data = _through_data(asked, found, edges)
@@ -101,7 +100,7 @@ def _readable(lake: Lake, versions: Sequence[Version]) -> set[int]:
     keys: dict[str, set[str | None]] = {}
     for version in versions:
         keys.setdefault(version.table, set()).add(version.partition)
-    return {head.id for table, partitions in keys.items() for head in lake.resolve(table, partitions)}
+    return {head.id for table, partitions in keys.items() for head in lake.versions.resolve(table, partitions)}
 
 
 def _through_data(asked: Sequence[Version], found: Sequence[Version], edges: Mapping[int, Sequence[int]]) -> set[int]:

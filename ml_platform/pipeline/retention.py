@@ -16,8 +16,8 @@ _NAMED = 5
 
 
 def collect_history(workspace: Workspace) -> RetentionReport:
-    """Collect by the project's rules; see :meth:`ml_platform.lake.lake.Lake.collect`."""
-    report = workspace.lake.collect(workspace.project.retention)
+    """Collect by the project's rules; see :meth:`ml_platform.lake.retention.lake_retention.LakeRetention.collect`."""
+    report = workspace.lake.retention.collect(workspace.project.retention)
     workspace.say(summary(report))
     return report
 

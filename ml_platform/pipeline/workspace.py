@@ -52,4 +52,4 @@ class Workspace:
 
         Asked for before anything is read.
         """
-        return self.lake.read_commit if table.publish == "strict" else None
+        return self.lake.versions.read_commit if table.publish == "strict" else None

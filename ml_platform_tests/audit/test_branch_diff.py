@@ -26,7 +26,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     main = modelled(tmp_path_factory.mktemp("branch_diff"))
     materialize_champion(main, PROBLEM)
     materialize_features(main, "delays", ("origin",), DAYS)
-    main.lake.create_branch("pr/windows")
+    main.lake.branches.create("pr/windows")
     return main
 
 
@@ -38,10 +38,10 @@ def on_branch(main: Workspace, windows: tuple[timedelta, ...] = DELAYS.windows, 
 
 @pytest.mark.slow
 def test_a_branch_beside_its_parent(workspace: Workspace) -> None:
-    before = {(t, k): v.id for t in workspace.lake.tables() for k, v in workspace.lake.heads(t).items()}
+    before = {(t, k): v.id for t in workspace.lake.tables() for k, v in workspace.lake.versions.heads(t).items()}
     champion = current_champion(workspace, PROBLEM)
     assert champion is not None
-    files = {p: p.stat().st_size for p in workspace.lake.root.rglob("data/**/*") if p.is_file()}
+    files = {p: p.stat().st_size for p in workspace.lake._opened.root.rglob("data/**/*") if p.is_file()}
     branch = on_branch(workspace, windows=(DAY, 14 * DAY))
     materialize_features(branch, "delays", ("origin",), [DAYS[0], "2013-02-03"])
     materialize_model(on_branch(workspace, learning_rate=0.2), PROBLEM, [SECOND])
@@ -71,22 +71,22 @@ def test_a_branch_beside_its_parent(workspace: Workspace) -> None:
     }
     auc = next(m for m in found.models if m.metric == "auc")
     assert (auc.training_date, auc.champion_version) == (SECOND, champion.version.id)
-    assert auc.value["value"] == branch.lake.heads("flights/models/late_arrival")[SECOND].properties["metrics"]["auc"]["value"]
+    assert auc.value["value"] == branch.lake.versions.heads("flights/models/late_arrival")[SECOND].properties["metrics"]["auc"]["value"]
     assert auc.champion_value == champion.version.properties["metrics"]["auc"]
     assert auc.value["value"] != auc.champion_value["value"]
     ((_, judged),) = found.verdicts
     assert judged.model_version == auc.version
     assert judged.verdict in ("promoted", "held")
 
-    added = {p: p.stat().st_size for p in workspace.lake.root.rglob("data/**/*") if p.is_file() and p not in files}
+    added = {p: p.stat().st_size for p in workspace.lake._opened.root.rglob("data/**/*") if p.is_file() and p not in files}
     assert found.bytes == sum(added.values()), "what the branch costs is what came to the disk"
     assert sum(t.own.files for t in found.tables) == len(added)
-    assert before == {(t, k): v.id for t in workspace.lake.tables() for k, v in workspace.lake.heads(t).items()}
+    assert before == {(t, k): v.id for t in workspace.lake.tables() for k, v in workspace.lake.versions.heads(t).items()}
     assert current_champion(workspace, PROBLEM) == champion, "whatever was promoted on the branch serves there"
 
 
 def test_a_changed_definition_and_a_filter(workspace: Workspace) -> None:
-    workspace.lake.create_branch("pr/hourly")
+    workspace.lake.branches.create("pr/hourly")
     bent = project(workspace.project.root, views=[replace(DELAYS, refresh=DAY)], problem=DECLARED)
     materialize_features(replace(workspace, project=bent, lake=workspace.lake.on("pr/hourly")), "delays", ("origin",), DAYS[:1])
     found = diff_branch(workspace.lake, "pr/hourly", {"flights": bent})
@@ -97,7 +97,7 @@ def test_a_changed_definition_and_a_filter(workspace: Workspace) -> None:
 
 def test_the_parent_that_goes_on_is_no_difference_but_a_conflict(tmp_path) -> None:
     main = modelled(tmp_path)
-    main.lake.create_branch("dev/x")
+    main.lake.branches.create("dev/x")
     branch = replace(main, lake=main.lake.on("dev/x"))
     World(branch).deliver([FIRST], seed=3)
     World(main).deliver([FIRST, SECOND], seed=4)

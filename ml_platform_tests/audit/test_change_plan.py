@@ -59,7 +59,7 @@ def test_a_changed_contract_recomputes_its_table_and_all_below(shop: Shop) -> No
     assert told(plan) == {("tables/orders", DECLARED): list(DAYS), ("tables/daily", INPUTS): list(DAYS)}
     orders, daily = sorted(plan.recomputed, key=lambda one: one.why)
     assert (orders.what, daily.what) == ("1 column added: currency", "made from tables/orders")
-    heads = shop.lake.heads("shop/tables/orders").values()
+    heads = shop.lake.versions.heads("shop/tables/orders").values()
     assert (orders.rows, orders.bytes) == (sum(v.rows for v in heads), sum(v.bytes for v in heads))
     # One day is made by the new declaration already: the others are left, and what is below all of them.
     rule = replace(ORDERS, contract=replace(ORDERS.contract, rules=(*ORDERS.contract.rules, RowRule("some", "amount < 1000"))))
@@ -69,10 +69,12 @@ def test_a_changed_contract_recomputes_its_table_and_all_below(shop: Shop) -> No
     assert told(plan) == {("tables/orders", DECLARED): list(DAYS[1:]), ("tables/daily", INPUTS): list(DAYS[1:])}
     assert plan.recomputed[-1].what == "contract, key, times or code"
     # What the plan said comes true, and then there is nothing left to plan.
-    before = shop.lake.head()
+    before = shop.lake.versions.newest_commit()
     materialize_table(changed, "orders", DAYS)
     materialize_table(changed, "daily", DAYS)
-    written = {(v.table, v.partition) for c in shop.lake.commits() if c.number > before for v in c.versions if "quarantine" not in v.table}
+    written = {
+        (v.table, v.partition) for c in shop.lake.versions.commits() if c.number > before for v in c.versions if "quarantine" not in v.table
+    }
     assert written <= {("shop/tables/orders", d) for d in DAYS[1:]} | {("shop/tables/daily", d) for d in DAYS}
     assert plan_changes(changed).recomputed == ()
 
@@ -112,7 +114,7 @@ def test_features_are_told_by_name_and_models_keep_theirs(world: Workspace) -> N
     assert "3 features removed: origin_arr_delay_max_7d, " in features.what
     assert [step.table for step in plan.trainings] == ["flights/training/late_arrival"]
     assert plan.trainings[0].newest == SECOND
-    heads = world.lake.heads("flights/models/late_arrival")
+    heads = world.lake.versions.heads("flights/models/late_arrival")
     carried = {model.version: (model.is_champion, model.changed, model.gone) for model in plan.models}
     assert carried == {
         heads[day].id: (day == SECOND, (), tuple(f for f in heads[day].properties["features"] if f.endswith("_7d")))

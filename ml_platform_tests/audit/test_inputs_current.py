@@ -21,9 +21,9 @@ DAYS = [f"2024-01-{d:02d}" for d in range(1, 32)] + [f"2024-{m:02d}-{d:02d}" for
 
 def world(tmp_path: Path) -> Workspace:
     lake = Lake.open(tmp_path)
-    made = lake.publish([lake.stage("shop/tables/orders", day, pa.table({"n": [n]})) for n, day in enumerate(DAYS)])
+    made = lake.writing.publish([lake.writing.stage("shop/tables/orders", day, pa.table({"n": [n]})) for n, day in enumerate(DAYS)])
     used = [v.id for v in made.versions]
-    lake.publish([lake.stage("shop/training/buys_again", "2024-06-01", pa.table({"rows": [1]}), inputs=used)])
+    lake.writing.publish([lake.writing.stage("shop/training/buys_again", "2024-06-01", pa.table({"rows": [1]}), inputs=used)])
     return Workspace(Project("shop", Path()), lake, FixedClock(datetime(2024, 6, 1, tzinfo=UTC)), tmp_path)
 
 
@@ -34,9 +34,9 @@ def test_inputs_of_more_than_a_hundred_days_are_compared_by_content(tmp_path: Pa
     before = check_inputs_current(workspace, "training", "buys_again")
     assert before.passed
     assert before.numbers == {"inputs": len(DAYS), "changed": 0}
-    lake.publish([lake.stage("shop/tables/orders", DAYS[3], pa.table({"n": [3]}))])
+    lake.writing.publish([lake.writing.stage("shop/tables/orders", DAYS[3], pa.table({"n": [3]}))])
     assert check_inputs_current(workspace, "training", "buys_again").passed, "the same content written again is no change"
-    lake.publish([lake.stage("shop/tables/orders", DAYS[3], pa.table({"n": [-3]}))])
+    lake.writing.publish([lake.writing.stage("shop/tables/orders", DAYS[3], pa.table({"n": [-3]}))])
     after = check_inputs_current(workspace, "training", "buys_again")
     assert not after.passed
     assert after.rows == ({"table": "shop/tables/orders", "partitions": 1, "first": DAYS[3], "last": DAYS[3]},)
@@ -49,12 +49,14 @@ def test_what_was_never_made_has_nothing_to_be_stale(tmp_path: Path) -> None:
 def test_an_open_day_that_grew_is_not_stale_for_it(tmp_path: Path) -> None:
     workspace = world(tmp_path)
     lake = workspace.lake
-    (first,) = lake.publish([lake.stage("shop/predictions/buys_again", "2024-06-02", pa.table({"score": [0.5]}))]).versions
-    source = lake.heads("shop/tables/orders")[DAYS[-1]]
-    lake.publish([lake.stage("shop/predictions/buys_again", "2024-06-02", pa.table({"score": [0.5, 0.6]}), inputs=[first, source])])
+    (first,) = lake.writing.publish([lake.writing.stage("shop/predictions/buys_again", "2024-06-02", pa.table({"score": [0.5]}))]).versions
+    source = lake.versions.heads("shop/tables/orders")[DAYS[-1]]
+    lake.writing.publish(
+        [lake.writing.stage("shop/predictions/buys_again", "2024-06-02", pa.table({"score": [0.5, 0.6]}), inputs=[first, source])]
+    )
     found = check_inputs_current(workspace, "predictions", "buys_again")
     assert (found.passed, found.numbers) == (True, {"inputs": 1, "changed": 0})
-    lake.publish([lake.stage("shop/tables/orders", DAYS[-1], pa.table({"n": [-1]}))])
+    lake.writing.publish([lake.writing.stage("shop/tables/orders", DAYS[-1], pa.table({"n": [-1]}))])
     assert not check_inputs_current(workspace, "predictions", "buys_again").passed
 
 
@@ -62,12 +64,12 @@ def test_an_open_day_that_grew_is_not_stale_for_it(tmp_path: Path) -> None:
 def test_of_a_day_that_was_delivered_twice_the_newest_that_was_read_counts(tmp_path: Path) -> None:
     workspace = world(tmp_path)
     lake, table = workspace.lake, "shop/tables/orders"
-    first = lake.heads(table)[DAYS[3]]
-    (second,) = lake.publish([lake.stage(table, DAYS[3], pa.table({"n": [-3]}))]).versions
-    lake.publish([lake.stage("shop/training/buys_again", "2024-06-01", pa.table({"rows": [2]}), inputs=[second, first])])
+    first = lake.versions.heads(table)[DAYS[3]]
+    (second,) = lake.writing.publish([lake.writing.stage(table, DAYS[3], pa.table({"n": [-3]}))]).versions
+    lake.writing.publish([lake.writing.stage("shop/training/buys_again", "2024-06-01", pa.table({"rows": [2]}), inputs=[second, first])])
     found = check_inputs_current(workspace, "training", "buys_again")
     assert (found.passed, found.numbers) == (True, {"inputs": 2, "changed": 0})
-    lake.publish([lake.stage(table, DAYS[3], pa.table({"n": [3]}))])
+    lake.writing.publish([lake.writing.stage(table, DAYS[3], pa.table({"n": [3]}))])
     assert not check_inputs_current(workspace, "training", "buys_again").passed
 
 
@@ -94,7 +96,7 @@ def test_rows_that_came_later_than_any_bound_foresees_are_found(tmp_path: Path) 
     late = first.head(1).with_columns(flight_id=pl.lit("late"), _available_at=pl.lit(like.utc("2013-01-09 12:00")))
     rows = pl.concat([first, late.cast(first.schema)])
     times = {"_available_at": ["2013-01-01T08:00:00+00:00", "2013-01-09T12:00:00+00:00"]}
-    lake.publish([lake.stage("flights/tables/arrivals", days[0], rows.to_arrow(), properties={"times": times})])
+    lake.writing.publish([lake.writing.stage("flights/tables/arrivals", days[0], rows.to_arrow(), properties={"times": times})])
     found = check_features_current(workspace, "delays", ("origin",))
     # Dagster's mapping leads to days 1 to 6 (a file of day F holds times up to F + 3); its delivery is seen until the 11th.
     assert found.rows == ({"first": days[0], "last": days[10], "partitions": 11},)

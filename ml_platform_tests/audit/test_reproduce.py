@@ -43,7 +43,7 @@ def workspace(tmp_path) -> Workspace:
 
 
 def model(workspace: Workspace, day: str = FIRST) -> Version:
-    return workspace.lake.heads(workspace.table("models", PROBLEM))[day]
+    return workspace.lake.versions.heads(workspace.table("models", PROBLEM))[day]
 
 
 def again(workspace: Workspace, version: Version | None = None, *, from_landing: bool = False, keep_branch: bool = False) -> Reproduction:
@@ -57,7 +57,7 @@ def verdicts(found: Reproduction) -> dict[str, str]:
 
 @pytest.mark.slow
 def test_a_model_is_made_again_bit_for_bit_and_nothing_is_written(workspace):
-    number = workspace.lake.head()
+    number = workspace.lake.versions.newest_commit()
     found = again(workspace)
     assert set(verdicts(found).values()) == {IDENTICAL}
     assert [asset.read_otherwise for asset in found.assets] == [0] * len(found.assets)
@@ -70,7 +70,7 @@ def test_a_model_is_made_again_bit_for_bit_and_nothing_is_written(workspace):
     assert found.model is not None
     assert {row["apart"] for row in found.model.figures} == {0.0}
     # What comes out as it was repeats what is there: no commit, no version, no file.
-    assert (workspace.lake.head(), workspace.lake.branches()) == (number, [])
+    assert (workspace.lake.versions.newest_commit(), workspace.lake.branches.all()) == (number, [])
     assert found.made == model(workspace)
 
 
@@ -78,10 +78,10 @@ def test_a_model_is_made_again_bit_for_bit_and_nothing_is_written(workspace):
 def test_it_really_computes(workspace, monkeypatch):
     """Nothing of what is compared was read from what it is compared with: without the kept files all comes out the same."""
     version = model(workspace)
-    for kept in workspace.lake.closure([version]):
+    for kept in workspace.lake.lineage.closure([version]):
         if kept.id != version.id and not kept.table.startswith("flights/raw/"):
             for file in kept.files:
-                (workspace.lake.root / file.path).unlink(missing_ok=True)
+                (workspace.lake._opened.root / file.path).unlink(missing_ok=True)
     found = again(workspace)
     assert found.verdict == IDENTICAL
     assert found.made is not None
@@ -108,11 +108,11 @@ def test_also_after_the_world_has_moved_on(tmp_path, workspace):
     assert champion is not None
     assert champion.version != version
 
-    before = {table: moved.lake.heads(table) for table in moved.lake.tables()}
+    before = {table: moved.lake.versions.heads(table) for table in moved.lake.tables()}
     found = again(moved, version)
     assert found.verdict == IDENTICAL, found.summary
-    assert {table: moved.lake.heads(table) for table in moved.lake.tables()} == before
-    assert moved.lake.branches() == []
+    assert {table: moved.lake.versions.heads(table) for table in moved.lake.tables()} == before
+    assert moved.lake.branches.all() == []
     assert {row.asset for row in found.plan.code if row.is_carried} == {
         "features/delays__carrier", "features/delays__origin", "features/delays__origin_dest", "training/late_arrival",
     }  # fmt: skip
@@ -128,7 +128,7 @@ def test_a_choice_of_features_that_was_kept_is_kept_again_whatever_is_declared_t
     for materialize in (materialize_selected, materialize_model):
         story.check(materialize(keeping, PROBLEM, [SECOND]))
     version = model(workspace, SECOND)
-    (kept,) = (v for v in workspace.lake.closure([version]) if "kept_from" in v.properties)
+    (kept,) = (v for v in workspace.lake.lineage.closure([version]) if "kept_from" in v.properties)
     assert kept.properties["kept_from"] == FIRST
     for declared in (keeping, workspace):
         found = again(declared, version)
@@ -146,7 +146,7 @@ def test_two_versions_of_one_partition_are_each_read_where_they_were_read(tmp_pa
     story.check(materialize_table(workspace, "arrivals", ["2013-01-24"]))
     story.train(workspace, SECOND)
     version = model(workspace, SECOND)
-    both = [v for v in workspace.lake.closure([version]) if (v.table, v.partition) == ("flights/tables/arrivals", "2013-01-24")]
+    both = [v for v in workspace.lake.lineage.closure([version]) if (v.table, v.partition) == ("flights/tables/arrivals", "2013-01-24")]
     assert len({v.id for v in both}) == 2
     assert len({v.data_hash for v in both}) == 1
     found = again(workspace, version)
@@ -158,7 +158,7 @@ def test_two_versions_of_one_partition_are_each_read_where_they_were_read(tmp_pa
 def test_a_change_of_code_differs_and_its_layer_is_named(workspace, monkeypatch):
     real = ColumnSums.mean
     monkeypatch.setattr(ColumnSums, "mean", lambda self, window: (real(self, window)[0] + 1, real(self, window)[1]))
-    number, heads = workspace.lake.head(), workspace.lake.heads("flights/features/delays__origin")
+    number, heads = workspace.lake.versions.newest_commit(), workspace.lake.versions.heads("flights/features/delays__origin")
     found = again(workspace)
     assert found.verdict == DIFFERS
     assert {asset: verdict for asset, verdict in verdicts(found).items() if asset.startswith(("tables", "features/busy"))} == dict.fromkeys(
@@ -176,10 +176,10 @@ def test_a_change_of_code_differs_and_its_layer_is_named(workspace, monkeypatch)
     )
     assert "training/late_arrival" in found.summary
     # What differs was written, to the branch that is gone.
-    assert workspace.lake.head() > number
-    assert workspace.lake.branches() == []
-    assert workspace.lake.heads("flights/features/delays__origin") == heads
-    assert workspace.lake.verify() == []
+    assert workspace.lake.versions.newest_commit() > number
+    assert workspace.lake.branches.all() == []
+    assert workspace.lake.versions.heads("flights/features/delays__origin") == heads
+    assert workspace.lake.health.verify() == []
 
 
 @pytest.mark.slow
@@ -237,33 +237,33 @@ def test_what_cannot_be_made_says_why_and_so_does_what_needs_it(tmp_path, worksp
     assert "min_rows" in by_asset["tables/arrivals"].reasons[0] or "10,000" in by_asset["tables/arrivals"].reasons[0]
     assert "tables/arrivals of 2013-01-" in by_asset["training/late_arrival"].reasons[0]
     assert by_asset["models/late_arrival"].reasons == (f"{FIRST}: training/late_arrival of {FIRST} could not be made",)
-    assert workspace.lake.branches() == []
+    assert workspace.lake.branches.all() == []
 
 
 def test_rows_that_were_redacted_are_a_reason_to_refuse(workspace):
-    raw = workspace.lake.heads("flights/raw/arrivals")["2013-01-15"]
+    raw = workspace.lake.versions.heads("flights/raw/arrivals")["2013-01-15"]
     row = {"version_id": raw.id, "number": 1, "time": to_micros(raw.created), "reason": "request 17", "entity": "e", "rows_removed": 3}
-    with workspace.lake._ledger.writing() as connection:
+    with workspace.lake._opened.ledger.writing() as connection:
         connection.execute(book.redactions.insert(), {**row, "rows": raw.rows - 3, "bytes": 1, "data_hash": "h"})
-    number = workspace.lake.head()
+    number = workspace.lake.versions.newest_commit()
     with pytest.raises(
         ReproductionError, match=r"version \d+ of 'flights/raw/arrivals', partition '2013-01-15' \(3 rows on .*: request 17\)"
     ):
         again(workspace)
-    assert (workspace.lake.head(), workspace.lake.branches()) == (number, [])
+    assert (workspace.lake.versions.newest_commit(), workspace.lake.branches.all()) == (number, [])
 
 
 def collect(workspace: Workspace, version: Version) -> None:
     for file in version.files:
-        (workspace.lake.root / file.path).unlink()
-    with workspace.lake._ledger.writing() as connection:
+        (workspace.lake._opened.root / file.path).unlink()
+    with workspace.lake._opened.ledger.writing() as connection:
         connection.execute(
             book.collected.insert(), {"version_id": version.id, "time": to_micros(version.created), "rule": "older than 30d", "bytes": 1}
         )
 
 
 def test_raw_rows_that_were_collected_are_a_reason_to_refuse(workspace):
-    collect(workspace, workspace.lake.heads("flights/raw/schedule")["2013-01-15"])
+    collect(workspace, workspace.lake.versions.heads("flights/raw/schedule")["2013-01-15"])
     with pytest.raises(
         ReproductionError, match=r"retention has deleted 1 of .* 'flights/raw/schedule', partition '2013-01-15' .*older than 30d"
     ):
@@ -272,7 +272,7 @@ def test_raw_rows_that_were_collected_are_a_reason_to_refuse(workspace):
 
 @pytest.mark.slow
 def test_a_training_set_that_was_collected_is_made_again(workspace):
-    collect(workspace, workspace.lake.heads("flights/training/late_arrival")[FIRST])
+    collect(workspace, workspace.lake.versions.heads("flights/training/late_arrival")[FIRST])
     assert again(workspace).verdict == IDENTICAL
 
 
@@ -306,10 +306,10 @@ def test_a_reader_that_changed_shows_in_the_raw_rows(workspace, monkeypatch):
 @pytest.mark.slow
 def test_a_branch_can_be_kept_and_is_let_go_when_something_breaks(workspace, monkeypatch):
     kept = again(workspace, keep_branch=True)
-    (branch,) = workspace.lake.branches()
+    (branch,) = workspace.lake.branches.all()
     assert branch.name == kept.branch
     assert workspace.lake.on(branch.name).read("flights/training/late_arrival", partition=FIRST).rows > 0
-    workspace.lake.drop_branch(branch.name)
+    workspace.lake.branches.drop(branch.name)
 
     def broken(self, step):
         raise RuntimeError("power cut")
@@ -317,13 +317,13 @@ def test_a_branch_can_be_kept_and_is_let_go_when_something_breaks(workspace, mon
     monkeypatch.setattr(Rerun, "run", broken)
     with pytest.raises(RuntimeError, match="power cut"):
         again(workspace)
-    assert workspace.lake.branches() == []
+    assert workspace.lake.branches.all() == []
 
 
 @pytest.mark.slow
 def test_a_model_of_tables_that_nothing_was_recorded_of(tmp_path):
     made = modelled_world.modelled(tmp_path)
-    version = made.lake.heads("flights/models/late_arrival")[modelled_world.FIRST]
+    version = made.lake.versions.heads("flights/models/late_arrival")[modelled_world.FIRST]
     plan = plan_reproduction(made, PROBLEM, version.id)
     assert {v.table for v in plan.pinned} == {"flights/tables/arrivals", "flights/tables/schedule"}
     found = reproduce(made, plan)
@@ -341,7 +341,7 @@ def test_a_model_from_before_candidates_were_kept(tmp_path, workspace, monkeypat
 
 
 def test_what_is_no_model_is_refused(workspace):
-    training = workspace.lake.heads("flights/training/late_arrival")[FIRST]
+    training = workspace.lake.versions.heads("flights/training/late_arrival")[FIRST]
     with pytest.raises(ReproductionError, match=r"No model of 'late_arrival': version .* Name a version of 'flights/models/late_arrival'"):
         plan_reproduction(workspace, PROBLEM, training)
     with pytest.raises(ReproductionError, match="No model of 'late_arrival' was promoted yet"):
@@ -388,7 +388,7 @@ def test_neither_the_order_of_sets_nor_the_number_of_threads_leaves_a_trace(work
 
 @pytest.mark.slow
 def test_a_process_that_is_killed_leaves_a_branch_and_nothing_else(workspace):
-    heads = {table: workspace.lake.heads(table) for table in workspace.lake.tables()}
+    heads = {table: workspace.lake.versions.heads(table) for table in workspace.lake.tables()}
     code = (
         "from ml_platform.features.kernels.sums import ColumnSums\n"
         "from ml_platform.audit import rerun\n"
@@ -398,11 +398,11 @@ def test_a_process_that_is_killed_leaves_a_branch_and_nothing_else(workspace):
         "reproduce(w, plan_reproduction(w, s.PROBLEM, version))"
     )
     assert in_another_process(workspace, code).returncode == -signal.SIGKILL
-    assert {table: workspace.lake.heads(table) for table in workspace.lake.tables()} == heads
-    (branch,) = workspace.lake.branches()
-    assert workspace.lake.on(branch.name).changes()
-    workspace.lake.drop_branch(branch.name)
-    assert (workspace.lake.branches(), workspace.lake.verify()) == ([], [])
+    assert {table: workspace.lake.versions.heads(table) for table in workspace.lake.tables()} == heads
+    (branch,) = workspace.lake.branches.all()
+    assert workspace.lake.on(branch.name).branches.changes()
+    workspace.lake.branches.drop(branch.name)
+    assert (workspace.lake.branches.all(), workspace.lake.health.verify()) == ([], [])
     assert again(workspace).verdict == IDENTICAL
 
 
@@ -411,24 +411,24 @@ def test_what_a_model_was_made_with_is_recorded_once(workspace, monkeypatch):
 
     version = model(workspace, SECOND)
     here = version.properties["environment"]
-    card = json.loads(workspace.lake.artifact(version, "card.json"))
+    card = json.loads(workspace.lake.versions.artifact(version, "card.json"))
     assert card["environment"] == here
     assert here["packages"]["polars"] == pl.__version__
     # Somewhere else the very same model comes out: it keeps what it was first made with, and nothing is published.
     elsewhere = {**here, "python": "3.14.0", "git": {"commit": "f" * 40, "dirty": False}}
     monkeypatch.setattr(subject, "environment_here", lambda root, **_: elsewhere)
-    number = workspace.lake.head()
+    number = workspace.lake.versions.newest_commit()
     subject.materialize_model(workspace, PROBLEM, [SECOND])
-    assert workspace.lake.head() == number
+    assert workspace.lake.versions.newest_commit() == number
     # Another model is another version, made there.
     other = replace(
         workspace, project=story.project(workspace.project.root, problem=replace(DECLARED, model=Model("logistic", baseline="constant")))
     )
     subject.materialize_model(other, PROBLEM, [SECOND])
     assert model(workspace, SECOND).properties["environment"] == elsewhere
-    assert "| git commit | ffffffffffff |" in workspace.lake.artifact(model(workspace, SECOND), "card.md").decode()
+    assert "| git commit | ffffffffffff |" in workspace.lake.versions.artifact(model(workspace, SECOND), "card.md").decode()
     kept = {file.name: file.sha256 for file in version.files}
-    assert kept["card.json"] == hashlib.sha256(workspace.lake.artifact(version, "card.json")).hexdigest()
+    assert kept["card.json"] == hashlib.sha256(workspace.lake.versions.artifact(version, "card.json")).hexdigest()
 
 
 @pytest.mark.slow
@@ -444,7 +444,7 @@ def test_up_to_when_answers_were_complete_is_read_as_it_was(tmp_path, workspace)
         story.check(materialize_table(later, table, days))
     story.train(later, "2013-02-04")
     version = model(later, "2013-02-04")
-    read = {v.partition for v in later.lake.closure([version]) if v.table == "flights/tables/arrivals"}
+    read = {v.partition for v in later.lake.lineage.closure([version]) if v.table == "flights/tables/arrivals"}
     assert not {"2013-02-03", "2013-02-04"} & read
     found = again(later, version)
     assert found.verdict == IDENTICAL, found.summary

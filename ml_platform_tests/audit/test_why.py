@@ -65,16 +65,16 @@ def test_each_row_says_where_it_is_kept(made):
     found = explain_value(made.workspace, definition, {"origin": "EWR"}, like.utc("2013-01-04 15:30"))
     lake = made.workspace.lake
     for row in found.counted:
-        version = lake.version(row.version)
+        version = lake.versions.get(row.version)
         assert (version.table, version.partition, version.commit) == ("flights/tables/arrivals", row.partition, row.commit)
-        stored = lake.read_versions([version]).pl().filter(pl.col("flight_id") == row.values["flight_id"])
+        stored = lake.versions.read([version]).pl().filter(pl.col("flight_id") == row.values["flight_id"])
         assert (row.file, row.row) == (stored["_file"][0], stored["_row"][0])
 
 
 def test_a_row_without_a_value_is_skipped_and_said(made):
     lake = made.workspace.lake
     rows = lake.read("flights/tables/arrivals", [DAYS[3]]).pl().with_columns(arr_delay=pl.lit(None, pl.Int16))
-    lake.publish([lake.stage("flights/tables/arrivals", DAYS[3], rows.to_arrow())])
+    lake.writing.publish([lake.writing.stage("flights/tables/arrivals", DAYS[3], rows.to_arrow())])
     definitions = {d.name: d for d in resolve_features(made.workspace.project, ["delays"])}
     at = like.utc("2013-01-05 05:00")
     mean = explain_value(made.workspace, definitions["origin_arr_delay_mean_2d"], {"origin": "EWR"}, at)

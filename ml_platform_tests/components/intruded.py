@@ -23,7 +23,7 @@ import pyarrow as pa
 from ml_platform.lake.lake import Lake
 lake = Lake.open(sys.argv[1])
 for table in sys.argv[2:]:
-    lake.publish([lake.stage(table, None, pa.table({"x": [99]}))], run_id="intruder")
+    lake.writing.publish([lake.writing.stage(table, None, pa.table({"x": [99]}))], run_id="intruder")
 """
 
 
@@ -50,7 +50,9 @@ def definitions(root: str | Path) -> dg.Definitions:
             rows = connection.sql("SELECT other.x AS other, own.x AS own FROM tables.other, tables.own").pl()
         lake = platform.workspace(None, context.run.run_id).lake
         rows = rows.with_columns(
-            commit=pl.lit(lake.read_commit), other_read=pl.lit(lake.read(OTHER).pl()["x"][0]), leases=pl.lit(len(lake.leased_runs()))
+            commit=pl.lit(lake.versions.read_commit),
+            other_read=pl.lit(lake.read(OTHER).pl()["x"][0]),
+            leases=pl.lit(len(lake.retention.leased_runs())),
         )
         yield from platform.publish(context, rows)
 

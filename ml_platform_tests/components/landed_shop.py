@@ -73,7 +73,7 @@ class LandedShop:
     def heads(self, branch: str = "main") -> dict[tuple[str, str | None], int]:
         """Return the version id of every readable head."""
         lake = self.lake.on(branch)
-        return {(table, k): version.id for table in lake.tables() for k, version in lake.heads(table).items()}
+        return {(table, k): version.id for table in lake.tables() for k, version in lake.versions.heads(table).items()}
 
 
 def key(name: str) -> dg.AssetKey:

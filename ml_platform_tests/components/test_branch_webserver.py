@@ -25,7 +25,7 @@ def test_what_is_clicked_on_a_branch_stays_on_it(tmp_path: Path, monkeypatch: py
     chain = ["raw/orders", "tables/orders"]
     assert main(["branch", "run", "main", "--select", *chain, "--range", DAYS[0], DAYS[2]]) == 0
     assert main(["branch", "create", "dev/x"]) == 0
-    before, head = shop.heads(), shop.lake.head()
+    before, head = shop.heads(), shop.lake.versions.newest_commit()
     location = f"{shop.root.name}.definitions"
     with serve(shop.root, location, location, command=("-m", "ml_platform.cli", "branch", "dev", "dev/x")) as server:
         sensors = server.ask(SENSORS, r=server.repository)["sensorsOrError"]["results"]
@@ -40,6 +40,6 @@ def test_what_is_clicked_on_a_branch_stays_on_it(tmp_path: Path, monkeypatch: py
         assert [m["partition"] for m in made] == [DAYS[4]], "what was made on main is in the history of main"
         assert "lake/branch" in {entry["label"] for entry in made[0]["metadataEntries"]}
     assert shop.heads() == before
-    assert shop.lake.head() == head + 2
+    assert shop.lake.versions.newest_commit() == head + 2
     assert {k for k, v in shop.heads("dev/x").items() if before.get(k) != v} == {(f"shop/{name}", DAYS[4]) for name in chain}
     assert list(history_folder(shop.root, "dev/x").rglob("runs.db"))

@@ -25,8 +25,10 @@ def lake(tmp_path, monkeypatch):
 
 @pytest.fixture
 def version(lake):
-    staged = lake.stage_artifact("shop/models/buys", "2024-05-01", {"report.html": HTML.encode(), "card.md": CARD.encode(), "m.bin": b"m"})
-    return lake.publish([staged]).versions[0]
+    staged = lake.writing.stage_artifact(
+        "shop/models/buys", "2024-05-01", {"report.html": HTML.encode(), "card.md": CARD.encode(), "m.bin": b"m"}
+    )
+    return lake.writing.publish([staged]).versions[0]
 
 
 @pytest.fixture
@@ -50,17 +52,17 @@ def address(client, page):
 
 
 def test_a_link_opens_the_report_and_the_card(client, lake, version):
-    report = client.http.get(address(client, page_of(version, "report.html", "the report", lake.store.location)))
+    report = client.http.get(address(client, page_of(version, "report.html", "the report", lake._opened.store.location)))
     assert (report.status_code, report.text) == (200, HTML)
     assert report.headers["content-type"].startswith("text/html")
-    card = client.http.get(address(client, page_of(version, "card.md", "the card", lake.store.location)))
+    card = client.http.get(address(client, page_of(version, "card.md", "the card", lake._opened.store.location)))
     assert "<h1>A model</h1>" in card.text
     assert "<td>0.7</td>" in card.text
     assert "<script>" not in card.text, "text is shown, not obeyed"
 
 
 def test_what_is_gone_from_the_lake_is_gone_here(client, lake, version, tmp_path):
-    there = address(client, page_of(version, "report.html", "the report", lake.store.location))
+    there = address(client, page_of(version, "report.html", "the report", lake._opened.store.location))
     assert client.http.get(there).status_code == 200
     for file in version.files:
         (tmp_path / "data" / "lake" / file.path).unlink()
@@ -85,7 +87,7 @@ def test_nothing_else_is_served(client, version, path):
 
 
 def test_an_instance_without_our_logs_says_where_the_page_lies(lake, version):
-    page = page_of(version, "report.html", "the report", lake.store.location)
+    page = page_of(version, "report.html", "the report", lake._opened.store.location)
     with dg.DagsterInstance.ephemeral() as instance:
         told = link(instance, page)
     assert told.startswith("the report: `")

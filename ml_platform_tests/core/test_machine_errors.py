@@ -81,4 +81,4 @@ def test_a_lake_at_a_path_that_cannot_be_one_is_told_as_ours(tmp_path: Path, mon
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("ML_PLATFORM_LAKE", str(tmp_path / place))
     with pytest.raises(LakeError, match=r"File name too long|in a circle|Not a directory"):
-        lake.open(tmp_path, create=True).publish([])
+        lake.open(tmp_path, create=True).writing.publish([])

@@ -26,6 +26,7 @@ from ml_platform.components.opening import Session
 from ml_platform.components.runs.driver import Driver
 from ml_platform.core.intervals import day_start, shift_day
 from ml_platform.lake.lake import Lake
+from ml_platform.lake.writing.lake_writing import LakeWriting
 from ml_platform.pipeline.scoring.due_rows import waiting_predictions
 from ml_platform.pipeline.scoring.monitoring import materialize_monitoring, waiting_monitoring
 from ml_platform.pipeline.scoring.outcomes import materialize_outcomes, waiting_outcomes
@@ -178,7 +179,7 @@ def _live(root: Path, session: Session, driver: Driver) -> December:
     lived: list[Day] = []
     corrected, has_lost = "", False
     for day in DAYS:
-        today = Day(day, session.lake.head())
+        today = Day(day, session.lake.versions.newest_commit())
         if day == CORRECTED_ON:
             corrected = _correct(root, today.clock)
         land_until(root, today.clock)
@@ -196,7 +197,7 @@ def _live(root: Path, session: Session, driver: Driver) -> December:
         driver.runs.clear()
         if has_lost and today.ticks:
             today.quiet = _another(driver).live() + len(_tick(driver))
-        today.after = session.lake.head()
+        today.after = session.lake.versions.newest_commit()
         lived.append(today)
     assert has_lost, "no retraining was decided since the day from which on the process dies before it"
     return December(session, lived, corrected, str(_evaluate(driver).skip_message))
@@ -209,9 +210,9 @@ def _another(driver: Driver) -> Driver:
 
 def _die(driver: Driver, today: Day, layer: str) -> Driver:
     """Live until the first commit of a layer is published, die at that moment, and return the driver of the next process."""
-    publish, run, died = Lake.publish, driver.run, []
+    publish, run, died = LakeWriting.publish, driver.run, []
 
-    def publish_and_die(self: Lake, staged, **more):
+    def publish_and_die(self: LakeWriting, staged, **more):
         commit = publish(self, staged, **more)
         if any(one.table.split("/")[1] == layer for one in staged):
             died.append(layer)
@@ -226,7 +227,7 @@ def _die(driver: Driver, today: Day, layer: str) -> Driver:
         return result
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Lake, "publish", publish_and_die)
+        patch.setattr(LakeWriting, "publish", publish_and_die)
         patch.setattr(driver, "run", run_until_death)
         with pytest.raises(Killed, match=f"died at {layer}"):
             driver.live()
@@ -316,7 +317,7 @@ def test_each_row_is_scored_once_by_the_champion_of_that_moment_and_never_again(
     for lived in december.lived:
         (version,) = december.lake.history(december.table("predictions"), lived.day)
         assert lived.before < version.commit <= lived.after
-        rows = december.lake.read_versions([version]).pl()
+        rows = december.lake.versions.read([version]).pl()
         due = december.cutoffs(lived.day)
         assert sorted(rows["flight_id"]) == sorted(due["flight_id"]), lived.day
         assert set(rows["_scored_at"]) == {lived.clock}
@@ -326,7 +327,7 @@ def test_each_row_is_scored_once_by_the_champion_of_that_moment_and_never_again(
 def test_outcomes_are_told_36_hours_after_the_cutoff_and_not_before(december: December) -> None:
     arrivals = december.rows["arrivals"].select("flight_id", "landed_at", late=pl.col("arr_delay") > 15)
     for lived in december.lived:
-        heads = december.lake.heads(december.table("outcomes"), at=lived.after)
+        heads = december.lake.versions.heads(december.table("outcomes"), at=lived.after)
         for day in (shift_day(lived.day, -back) for back in range(5)):
             if day < FIRST:
                 continue
@@ -335,7 +336,7 @@ def test_outcomes_are_told_36_hours_after_the_cutoff_and_not_before(december: De
             expected = dict(answered.select("flight_id", "late").iter_rows())
             if december.corrected_flight in expected and lived.day >= CORRECTED_ON:
                 expected[december.corrected_flight] = True
-            rows = december.lake.read_versions([heads[day]]).pl() if day in heads else pl.DataFrame({"flight_id": [], "_label": []})
+            rows = december.lake.versions.read([heads[day]]).pl() if day in heads else pl.DataFrame({"flight_id": [], "_label": []})
             assert dict(rows.select("flight_id", pl.col("_label") == 1).iter_rows()) == expected, (lived.day, day)
 
 
@@ -347,7 +348,7 @@ def test_a_late_correction_changes_labels_and_features_but_no_score(december: De
         for at in (on.before, on.after)
     ]
     assert {f: (labels[0][f], labels[1][f]) for f in labels[0] if labels[0][f] != labels[1][f]} == {december.corrected_flight: (0.0, 1.0)}
-    heads = [december.lake.heads(december.table("features", "delays__carrier"), at=at) for at in (on.before, on.after)]
+    heads = [december.lake.versions.heads(december.table("features", "delays__carrier"), at=at) for at in (on.before, on.after)]
     changed = [d for d in sorted(filter(None, heads[0])) if heads[0][d].data_hash != heads[1][d].data_hash]
     # One row per key: from its landing until its correction was delivered the row is missing now, and never stands there corrected.
     assert changed == DAYS[DAYS.index(CORRECTED) : DAYS.index(CORRECTED_ON)]
@@ -356,9 +357,9 @@ def test_a_late_correction_changes_labels_and_features_but_no_score(december: De
 
 def test_every_day_has_one_decision_and_the_bounds_between_trainings_hold(december: December) -> None:
     trained, held_back, by_age = [FIRST], [], []
-    final = december.lake.heads(december.table("monitoring"))
+    final = december.lake.versions.heads(december.table("monitoring"))
     for lived in december.lived:
-        decision = december.lake.heads(december.table("monitoring"), at=lived.after)[lived.day].properties["decision"]
+        decision = december.lake.versions.heads(december.table("monitoring"), at=lived.after)[lived.day].properties["decision"]
         assert decision == final[lived.day].properties["decision"], "a recorded decision never changes"
         assert datetime.fromisoformat(decision["decided_at"]) == lived.clock
         training_date = shift_day(lived.day, 1)
@@ -380,7 +381,7 @@ def test_every_day_has_one_decision_and_the_bounds_between_trainings_hold(decemb
 
 
 def test_each_decision_to_retrain_is_served_by_exactly_one_run(december: December) -> None:
-    final = december.lake.heads(december.table("monitoring"))
+    final = december.lake.versions.heads(december.table("monitoring"))
     served, ticked = [], []
     for lived in december.lived:
         decision = final[lived.day].properties["decision"]
@@ -413,7 +414,7 @@ def test_a_day_that_the_champion_has_learnt_from_is_scored_by_hand_only_and_coun
     assert min(december.lake.partitions(december.table("predictions"))) == FIRST_SCORED
     assert "was over when the first champion" in waiting_predictions(workspace, PROBLEM, [old])[old]
     (scored,) = materialize_predictions(workspace, PROBLEM, [old]).partitions
-    assert december.lake.read_versions([scored.version]).pl()["_in_sample"].all()
+    assert december.lake.versions.read([scored.version]).pl()["_in_sample"].all()
     lived = december.lake.read(december.table("predictions"), DAYS).pl()
     assert not lived["_in_sample"].any()
     assert "in-sample" in waiting_outcomes(workspace, PROBLEM, [old])[old]
@@ -426,4 +427,4 @@ def test_a_day_that_the_champion_has_learnt_from_is_scored_by_hand_only_and_coun
 
 
 def test_the_lake_is_whole_after_all_of_that(december: December) -> None:
-    assert december.lake.verify() == []
+    assert december.lake.health.verify() == []

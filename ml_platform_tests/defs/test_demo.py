@@ -59,7 +59,7 @@ def _content(lake: Lake, *layers: str, at: int | None = None) -> dict[tuple[str,
         (table, key): version.data_hash
         for table in lake.tables()
         if table.split("/")[1] in layers
-        for key, version in lake.heads(table, at=at).items()
+        for key, version in lake.versions.heads(table, at=at).items()
     }
 
 
@@ -164,9 +164,9 @@ def test_a_value_in_the_training_set_is_what_serving_would_have_answered(session
 
 @pytest.mark.slow
 def test_a_second_demo_changes_nothing(demo: Built, session: Session) -> None:
-    before = session.lake.head()
+    before = session.lake.versions.newest_commit()
     again = _run(demo.folder, demo.environment)
-    assert session.lake.head() == before
+    assert session.lake.versions.newest_commit() == before
     assert again["built"] == demo.said["built"]
     assert again["runs"] == 0
 
@@ -215,7 +215,7 @@ def test_a_demo_that_is_killed_and_run_again_ends_as_an_undisturbed_one(demo: Bu
     layers = {table.split("/")[1] for table in undisturbed.tables()} - {"models", "champion", "predictions", "monitoring", "reports"}
     assert _content(disturbed, *layers) == _content(undisturbed, *layers)
     assert disturbed.tables() == undisturbed.tables()
-    assert disturbed.verify() == []
+    assert disturbed.health.verify() == []
 
 
 @pytest.mark.slow

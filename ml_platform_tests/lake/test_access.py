@@ -13,7 +13,6 @@ import pytest
 
 import ml_platform.lake
 from ml_platform.core.errors import LakeError, UnknownTableError
-from ml_platform.lake.health.backup import back_up
 from ml_platform.lake.lake import Lake
 from ml_platform_tests.components.shop import write_project
 
@@ -23,7 +22,7 @@ ROWS = pa.table({"x": [1, 2]})
 
 def published(root: Path) -> Lake:
     lake = Lake.open(root)
-    lake.publish([lake.stage(TABLE, "2024-01-01", ROWS)])
+    lake.writing.publish([lake.writing.stage(TABLE, "2024-01-01", ROWS)])
     return lake
 
 
@@ -34,7 +33,7 @@ def test_a_folder_may_have_any_name(tmp_path, name: str):
     assert lake.read(TABLE).pl().height == 2
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (root / "ledger.sqlite").is_file()
-    back_up(lake, tmp_path / name / "backup")
+    lake.health.back_up(tmp_path / name / "backup")
     assert Lake.open(tmp_path / name / "backup").read(TABLE).pl().height == 2
 
 
@@ -55,9 +54,9 @@ def test_what_is_opened_to_read_only_refuses_to_write(tmp_path):
     lake = Lake.open(tmp_path, read_only=True)
     assert lake.read(TABLE).pl().height == 2
     with pytest.raises(LakeError, match="was opened to read only; nothing was published"):
-        lake.stage(TABLE, "2024-01-02", ROWS)
+        lake.writing.stage(TABLE, "2024-01-02", ROWS)
     with pytest.raises(LakeError, match="was opened to read only"):
-        lake.drop_tag("t")
+        lake.tags.drop("t")
     assert sorted(path for path in tmp_path.rglob("*.parquet")) == before
 
 
@@ -69,8 +68,9 @@ from ml_platform.lake.lake import Lake
 
 def work(root):
     lake = Lake.open(root)
-    said = [f"{lake.read('p/tables/a').pl().height} {lake.head()} {[v.partition for v in lake.history('p/tables/a')]}"]
-    for write in (lambda: lake.publish([lake.stage("p/tables/a", "2024-01-02", pa.table({"x": [1]}))]), lambda: lake.tag("t", 1, "")):
+    said = [f"{lake.read('p/tables/a').pl().height} {lake.versions.newest_commit()} {[v.partition for v in lake.history('p/tables/a')]}"]
+    rows = pa.table({"x": [1]})
+    for write in (lambda: lake.writing.publish([lake.writing.stage("p/tables/a", "2024-01-02", rows)]), lambda: lake.tag("t", 1, "")):
         try:
             write()
             said.append("written")
@@ -80,7 +80,8 @@ def work(root):
 
 with tempfile.TemporaryDirectory() as own:
     # Python itself may lie where another account cannot read: what is imported late is imported now.
-    Lake.open(own).publish([Lake.open(own).stage("p/tables/a", "2024-01-01", pa.table({"x": [1, 2]}))])
+    mine = Lake.open(own).writing
+    mine.publish([mine.stage("p/tables/a", "2024-01-01", pa.table({"x": [1, 2]}))])
     assert work(own)[1:] == ["written", "written"]
 if os.getuid() == 0:
     os.setgroups([])
@@ -119,7 +120,7 @@ def test_another_account_reads_with_and_without_a_writer(elsewhere):
     if os.getuid():
         subprocess.run(["chmod", "-R", "a-w", str(root)], check=True)
     open_too = as_another(root)
-    lake._ledger.close()
+    lake._opened.ledger.close()
     alone = as_another(root)
     for said in (open_too, alone):
         first, *refused = said.splitlines()
@@ -131,20 +132,20 @@ def test_another_account_reads_with_and_without_a_writer(elsewhere):
 def test_a_file_that_is_no_ledger_is_told_in_our_words(tmp_path):
     (tmp_path / "ledger.sqlite").write_bytes(b"this is no database at all, and never was one" * 40)
     with pytest.raises(LakeError, match=r"The ledger .*ledger\.sqlite failed to read: file is not a database\. Is there room"):
-        Lake.open(tmp_path).head()
+        Lake.open(tmp_path).versions.newest_commit()
 
 
 def test_a_full_disk_under_the_ledger_is_told_and_loses_nothing(tmp_path, monkeypatch):
     lake = published(tmp_path)
-    staged = [lake.stage(TABLE, f"2024-02-{n:02d}", ROWS, properties={"note": "x" * 20_000}) for n in range(1, 20)]
-    with lake._ledger.writing() as connection:
+    staged = [lake.writing.stage(TABLE, f"2024-02-{n:02d}", ROWS, properties={"note": "x" * 20_000}) for n in range(1, 20)]
+    with lake._opened.ledger.writing() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 2}")
     with pytest.raises(LakeError, match=r"failed to write: database or disk is full.*Nothing of it was published"):
-        lake.publish(staged)
+        lake.writing.publish(staged)
     again = Lake.open(tmp_path)
-    assert again.head() == 1
-    again.publish(staged)
+    assert again.versions.newest_commit() == 1
+    again.writing.publish(staged)
     assert again.read(TABLE).pl().height == 2 * 20
 
 
@@ -152,18 +153,24 @@ def test_reading_makes_nothing(tmp_path):
     root = tmp_path / "not" / "yet"
     lake = Lake.open(root)
     for branch in (lake, lake.latest()):
-        assert (branch.tables(), branch.head(), branch.commits(), branch.verify(), branch.leased_runs()) == ([], 0, [], [], [])
-        assert branch.why_foreign() == ""
-        assert (branch.heads(TABLE), branch.read(TABLE).pl().height) == ({}, 0)
+        assert (
+            branch.tables(),
+            branch.versions.newest_commit(),
+            branch.versions.commits(),
+            branch.health.verify(),
+            branch.retention.leased_runs(),
+        ) == ([], 0, [], [], [])
+        assert branch.health.why_foreign() == ""
+        assert (branch.versions.heads(TABLE), branch.read(TABLE).pl().height) == ({}, 0)
     with pytest.raises(LakeError, match="read only"):
-        Lake.open(root, read_only=True).stage(TABLE, None, ROWS)
+        Lake.open(root, read_only=True).writing.stage(TABLE, None, ROWS)
     assert list(tmp_path.iterdir()) == []
     # The same object sees what another one publishes there, and publishes itself.
     published(root)
     assert lake.read(TABLE).pl().height == 2
-    lake.publish([lake.stage(TABLE, "2024-01-02", ROWS)])
-    assert Lake.open(root).verify() == []
-    assert Lake.open(root).head() == 2
+    lake.writing.publish([lake.writing.stage(TABLE, "2024-01-02", ROWS)])
+    assert Lake.open(root).health.verify() == []
+    assert Lake.open(root).versions.newest_commit() == 2
 
 
 COMMANDS = """

@@ -25,7 +25,7 @@ def there(tmp_path, postgres_server):
 
 
 def staged(lake, first):
-    return [lake.stage(TABLE, day, pa.table({"x": [first + number]})) for number, day in enumerate(DAYS)]
+    return [lake.writing.stage(TABLE, day, pa.table({"x": [first + number]})) for number, day in enumerate(DAYS)]
 
 
 def values(lake):
@@ -34,7 +34,7 @@ def values(lake):
 
 def cut_at(monkeypatch, lake, dsn, when):
     """Let the server end the connection once: at the INSERT of that number, or when it has committed and not been heard."""
-    engine = lake._ledger._connected()
+    engine = lake._opened.ledger._connected()
     commit = engine.dialect.do_commit
     inserts = []
 
@@ -63,27 +63,27 @@ def cut_at(monkeypatch, lake, dsn, when):
 @pytest.mark.parametrize("when", [1, 3, COMMITTED])
 def test_a_publish_that_was_cut_is_run_again_and_nothing_is_lost_or_doubled(there, monkeypatch, when):
     lake, dsn = there
-    lake.publish(staged(lake, 0))
+    lake.writing.publish(staged(lake, 0))
     new = staged(lake, 10)
     cut_at(monkeypatch, lake, dsn, when)
     with pytest.raises(LakeError, match=r"postgresql://ledger:\*\*\*@.* failed to write") as told:
-        lake.publish(new)
+        lake.writing.publish(new)
     assert "very-secret" not in str(told.value)
     assert "again" in str(told.value)
     # A reader sees the commit whole or not at all, through the same object, which connects again by itself.
-    assert (lake.head(), values(lake)) == ((2, [10, 11, 12]) if when == COMMITTED else (1, [0, 1, 2]))
+    assert (lake.versions.newest_commit(), values(lake)) == ((2, [10, 11, 12]) if when == COMMITTED else (1, [0, 1, 2]))
 
-    lake.publish(staged(lake, 10))
-    assert (lake.head(), values(lake)) == (2, [10, 11, 12])
+    lake.writing.publish(staged(lake, 10))
+    assert (lake.versions.newest_commit(), values(lake)) == (2, [10, 11, 12])
     assert [len(lake.history(TABLE, day)) for day in DAYS] == [2, 2, 2]
-    assert lake.verify() == []
+    assert lake.health.verify() == []
 
 
 @pytest.mark.parametrize("verb", ["read", "write"])
 def test_a_transaction_that_has_not_begun_is_begun_again(there, verb):
     """The server restarts, as far as this connection is concerned, while it waits for its turn."""
     lake, dsn = there
-    lake.publish(staged(lake, 0))
+    lake.writing.publish(staged(lake, 0))
     new = staged(lake, 10)
     begun = []
 
@@ -93,12 +93,12 @@ def test_a_transaction_that_has_not_begun_is_begun_again(there, verb):
             with psycopg.connect(dsn, autocommit=True) as other:
                 other.execute("SELECT pg_terminate_backend(%s, 5000)", [connection.connection.dbapi_connection.info.backend_pid])
 
-    sa.event.listen(lake._ledger._connected(), "before_cursor_execute", end)
+    sa.event.listen(lake._opened.ledger._connected(), "before_cursor_execute", end)
     if verb == "write":
-        lake.publish(new)
+        lake.writing.publish(new)
     assert values(lake) == ([10, 11, 12] if verb == "write" else [0, 1, 2])
     assert len(begun) == 2
-    assert lake.verify() == []
+    assert lake.health.verify() == []
     assert [len(lake.history(TABLE, day)) for day in DAYS] == [2 if verb == "write" else 1] * 3
 
 
@@ -118,7 +118,7 @@ def cut_reading(lake, dsn, at, times):
                 with psycopg.connect(dsn, autocommit=True) as other:
                     other.execute("SELECT pg_terminate_backend(%s, 5000)", [server])
 
-    sa.event.listen(lake._ledger._connected(), "before_cursor_execute", end)
+    sa.event.listen(lake._opened.ledger._connected(), "before_cursor_execute", end)
     return left
 
 
@@ -126,7 +126,7 @@ READERS = {
     "read": lambda lake: sorted(lake.read(TABLE).pl()["x"].to_list()),
     "some": lambda lake: sorted(lake.read(TABLE, (day for day in DAYS[:2])).pl()["x"].to_list()),
     "history": lambda lake: [version.id for version in lake.history(TABLE)],
-    "commits": lambda lake: [commit.number for commit in lake.commits()],
+    "commits": lambda lake: [commit.number for commit in lake.versions.commits()],
     "diff": lambda lake: [part.rows_added for part in lake.diff(TABLE, 1, None).different],
 }
 
@@ -135,8 +135,8 @@ READERS = {
 @pytest.mark.parametrize("reader", READERS)
 def test_a_read_that_is_cut_in_its_middle_is_asked_again(there, reader, at):
     lake, dsn = there
-    lake.publish(staged(lake, 0))
-    lake.publish(staged(lake, 10))
+    lake.writing.publish(staged(lake, 0))
+    lake.writing.publish(staged(lake, 10))
     expected = READERS[reader](lake)
     left = cut_reading(lake, dsn, at, 1)
     assert READERS[reader](lake) == expected
@@ -145,7 +145,7 @@ def test_a_read_that_is_cut_in_its_middle_is_asked_again(there, reader, at):
 
 def test_a_read_that_is_cut_again_and_again_says_so(there):
     lake, dsn = there
-    lake.publish(staged(lake, 0))
+    lake.writing.publish(staged(lake, 0))
     left = cut_reading(lake, dsn, 1, 50)
     with pytest.raises(LakeError, match=r"postgresql://ledger:\*\*\*@.* failed to read: .* Then try again\.") as told:
         lake.history(TABLE)

@@ -32,7 +32,7 @@ def test_every_door_reads_compares_and_forgets_under_any_names(tmp_path_factory,
     was = pa.table({name: ["/x/part=WRONG/f.parquet", "B", "C"] for name in names} | {"plain": [1, 2, 3]})
     now = was.set_column(was.num_columns - 1, last, pa.array([1, 9, 3]))
     for rows in (was, now):
-        lake.publish([lake.stage(T, DAY, rows)])
+        lake.writing.publish([lake.writing.stage(T, DAY, rows)])
     day = free_name("day", names)
     want = [{**row, day: DAY} for row in now.to_pylist()]
     reading = lake.read(T, partition_column=day)
@@ -45,11 +45,11 @@ def test_every_door_reads_compares_and_forgets_under_any_names(tmp_path_factory,
     assert [(d.partition, d.rows_added, d.rows_removed, d.rows_changed) for d in diff] == [(DAY, 0, 0, 1)]
     assert [(d.rows_added, d.rows_removed) for d in lake.diff(T, 1, 2).different] == [(1, 1)]
     assert [c.name for c in compare_rows(was.take([2, 0, 1]), now, [first]).columns] == [last]
-    by_value = lake.forget(entity={first: "B"}, table=T, reason="request 1")
+    by_value = lake.retention.forget(entity={first: "B"}, table=T, reason="request 1")
     assert (by_value.rows, lake.read(T).arrow().column(first).to_pylist()) == (2, ["/x/part=WRONG/f.parquet", "C"])
-    by_condition = lake.forget(table=T, where=f"\"{first.replace(chr(34), chr(34) * 2)}\" = 'C'", reason="request 2")
+    by_condition = lake.retention.forget(table=T, where=f"\"{first.replace(chr(34), chr(34) * 2)}\" = 'C'", reason="request 2")
     assert (by_condition.rows, lake.read(T).rows) == (2, 1)
-    assert lake.verify() == []
+    assert lake.health.verify() == []
     lake.close()
 
 
@@ -67,13 +67,13 @@ def test_every_door_reads_compares_and_forgets_under_any_names(tmp_path_factory,
 def test_names_that_an_engine_mistakes_are_refused(lake, rows, message):
     for schema in (None, rows.schema):
         with pytest.raises(LakeError, match=message):
-            lake.stage(T, None, rows, schema=schema)
+            lake.writing.stage(T, None, rows, schema=schema)
     assert lake.partitions(T) == []
 
 
 def test_letters_that_duckdb_does_tell_apart_are_kept(lake):
     rows = pa.table({"é": [1], "É": [2], "ß": [3]})
-    lake.publish([lake.stage(T, None, rows)])
+    lake.writing.publish([lake.writing.stage(T, None, rows)])
     with session() as con:
         assert lake.read(T).relation(con).fetchall() == [(1, 2, 3)]
 
@@ -81,7 +81,7 @@ def test_letters_that_duckdb_does_tell_apart_are_kept(lake):
 def test_what_an_older_lake_holds_is_read_right_or_refused(lake, monkeypatch):
     monkeypatch.setattr(casting, "_check_names", lambda *args: None)
     for last in (20, 99):
-        lake.publish([lake.stage(T, "d", pa.table({"id": [1, 2], "ID": [10, last], "x": [0, 0]}))])
+        lake.writing.publish([lake.writing.stage(T, "d", pa.table({"id": [1, 2], "ID": [10, last], "x": [0, 0]}))])
     monkeypatch.undo()
     assert lake.read(T).arrow().to_pydict() == lake.read(T).pl().to_dict(as_series=False) == {"id": [1, 2], "ID": [10, 99], "x": [0, 0]}
     with session() as con:
@@ -90,13 +90,13 @@ def test_what_an_older_lake_holds_is_read_right_or_refused(lake, monkeypatch):
         assert lake.read(T, columns=["x"]).relation(con).fetchall() == [(0,), (0,)]
     with pytest.raises(LakeError, match=r"does not tell id, ID apart"):
         lake.diff(T, 1, 2, key=["id"])
-    assert lake.forget(entity={"id": 10}, table=T, reason="request 1").rows == 0
-    assert lake.forget(entity={"ID": 10}, table=T, reason="request 1").rows == 2
+    assert lake.retention.forget(entity={"id": 10}, table=T, reason="request 1").rows == 0
+    assert lake.retention.forget(entity={"ID": 10}, table=T, reason="request 1").rows == 2
     assert lake.read(T).arrow().to_pydict() == {"id": [2], "ID": [99], "x": [0]}
 
 
 def test_the_partition_column_is_told_from_columns_in_any_case(lake):
-    lake.publish([lake.stage(T, DAY, pa.table({"Day": [1]}))])
+    lake.writing.publish([lake.writing.stage(T, DAY, pa.table({"Day": [1]}))])
     with pytest.raises(LakeError, match="has a column 'day' already"):
         lake.read(T, partition_column="day")
 

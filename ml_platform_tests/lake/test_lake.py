@@ -19,7 +19,7 @@ def rows(values):
 def read(lake, table, **options):
     """What a table holds by partition, read row by row."""
     found: dict[str | None, list[int]] = {}
-    for version in lake.resolve(table, at=options.get("at")):
+    for version in lake.versions.resolve(table, at=options.get("at")):
         found[version.partition] = []
     for row in lake.read(table, partition_column="p", **options).arrow().to_pylist():
         found[row["p"]].append(row["x"])
@@ -38,10 +38,10 @@ def test_every_state_reads_exactly_as_it_was_written(tmp_path_factory, commits, 
     states = [{A: {}, B: {}}]
     times = [None]
     for contents in commits:
-        staged = [lake.stage(t, p, rows(x), kind="rejected" if bad else "data") for t, p, x, bad in contents]
+        staged = [lake.writing.stage(t, p, rows(x), kind="rejected" if bad else "data") for t, p, x, bad in contents]
         if data.draw(st.booleans()):  # somebody else stages the same and loses
-            [lake.stage(t, p, rows(x)) for t, p, x, bad in contents]
-        commit = lake.publish(staged)
+            [lake.writing.stage(t, p, rows(x)) for t, p, x, bad in contents]
+        commit = lake.writing.publish(staged)
         state = {table: dict(partitions) for table, partitions in states[-1].items()}
         for t, p, x, bad in contents:
             if not bad:
@@ -52,7 +52,7 @@ def test_every_state_reads_exactly_as_it_was_written(tmp_path_factory, commits, 
             times.append(commit.time)
         else:
             assert state == states[-1]
-    assert lake.head() == len(states) - 1
+    assert lake.versions.newest_commit() == len(states) - 1
     for number, state in enumerate(states):
         for table, expected in state.items():
             assert read(lake, table, at=number) == expected
@@ -60,40 +60,40 @@ def test_every_state_reads_exactly_as_it_was_written(tmp_path_factory, commits, 
                 assert read(lake, table, at=times[number]) == expected
             assert lake.partitions(table, at=number) == sorted(expected, key=lambda p: p or "")
     assert {t: read(lake, t) for t in (A, B)} == states[-1]
-    assert lake.verify() == []
-    assert [c.number for c in lake.commits()] == list(range(len(states) - 1, 0, -1))
+    assert lake.health.verify() == []
+    assert [c.number for c in lake.versions.commits()] == list(range(len(states) - 1, 0, -1))
     lake.close()
 
 
 @pytest.fixture
 def filled(lake):
-    lake.publish([lake.stage(A, "d2", rows([2])), lake.stage(A, "d1", rows([1]))])
-    lake.publish([lake.stage(A, "d1", rows([3])), lake.stage(B, "d1", rows([9]))])
+    lake.writing.publish([lake.writing.stage(A, "d2", rows([2])), lake.writing.stage(A, "d1", rows([1]))])
+    lake.writing.publish([lake.writing.stage(A, "d1", rows([3])), lake.writing.stage(B, "d1", rows([9]))])
     return lake
 
 
 def test_partitions_are_resolved_in_the_order_asked(filled):
-    assert [v.partition for v in filled.resolve(A)] == ["d1", "d2"]
-    assert [v.partition for v in filled.resolve(A, ["d2", "d9", "d1", "d2"])] == ["d2", "d1"]
-    assert [v.commit for v in filled.heads(A).values()] == [2, 1]
-    assert filled.resolve(A, []) == []
+    assert [v.partition for v in filled.versions.resolve(A)] == ["d1", "d2"]
+    assert [v.partition for v in filled.versions.resolve(A, ["d2", "d9", "d1", "d2"])] == ["d2", "d1"]
+    assert [v.commit for v in filled.versions.heads(A).values()] == [2, 1]
+    assert filled.versions.resolve(A, []) == []
 
 
 def test_what_is_missing_is_skipped_or_named(filled):
-    assert filled.resolve("p/tables/never") == []
+    assert filled.versions.resolve("p/tables/never") == []
     with pytest.raises(UnknownTableError, match=r"no table 'p/tables/never'\. What exists: p/tables/a, p/tables/b"):
-        filled.resolve("p/tables/never", missing="raise")
+        filled.versions.resolve("p/tables/never", missing="raise")
     with pytest.raises(UnknownPartitionError, match="no readable version of partition 'd8', 'd9' at commit 2"):
-        filled.resolve(A, ["d1", "d8", "d9"], missing="raise")
+        filled.versions.resolve(A, ["d1", "d8", "d9"], missing="raise")
     with pytest.raises(UnknownPartitionError, match="no readable version of any partition at commit 1"):
         filled.read(B, at=1, missing="raise")
-    filled.publish([filled.stage("p/tables/bad", "d1", rows([1]), kind="rejected")])
+    filled.writing.publish([filled.writing.stage("p/tables/bad", "d1", rows([1]), kind="rejected")])
     with pytest.raises(UnknownPartitionError, match="it may have been rejected"):
         filled.read("p/tables/bad", ["d1"], missing="raise")
 
 
 def test_states_that_do_not_exist_are_named(filled):
-    first = filled.commits()[-1].time
+    first = filled.versions.commits()[-1].time
     for at in (3, -1):
         with pytest.raises(UnknownCommitError, match=r"its commits are 1 to 2, the first of "):
             filled.read(A, at=at)
@@ -108,16 +108,16 @@ def test_states_that_do_not_exist_are_named(filled):
 
 
 def test_an_empty_lake_has_no_commits_to_name(lake):
-    assert lake.resolve(A, at=0) == []
+    assert lake.versions.resolve(A, at=0) == []
     with pytest.raises(UnknownCommitError, match="nothing was ever published"):
-        lake.resolve(A, at=1)
+        lake.versions.resolve(A, at=1)
 
 
 @pytest.mark.slow
 def test_versions_are_read_as_given(filled):
     old, new = filled.history(A, "d1")[1], filled.history(A, "d1")[0]
-    assert filled.read_versions([new, old.id]).arrow().to_pylist() == [{"x": 3}, {"x": 1}]
-    assert filled.read_versions([]).rows == 0
+    assert filled.versions.read([new, old.id]).arrow().to_pylist() == [{"x": 3}, {"x": 1}]
+    assert filled.versions.read([]).rows == 0
 
 
 def test_opening_touches_nothing(tmp_path):

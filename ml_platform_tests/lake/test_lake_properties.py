@@ -135,7 +135,7 @@ class Life(RuleBasedStateMachine):
 
     def time(self):
         """Commit times never go back, whatever the clock does."""
-        return self.lake.commits(1)[0].time
+        return self.lake.versions.commits(1)[0].time
 
     def held(self):
         """Return every version that must be readable."""
@@ -172,7 +172,7 @@ class Life(RuleBasedStateMachine):
 
     def put(self, lake, branch, table, partition, rows, kind="data", inputs=()):
         content, full = self.content(rows)
-        commit = lake.publish([lake.stage(table, partition, content, kind=kind, inputs=inputs)])
+        commit = lake.writing.publish([lake.writing.stage(table, partition, content, kind=kind, inputs=inputs)])
         self.record(commit, [full], branch)
         if commit.created:
             self.written[commit.versions[0].id].inputs = tuple(inputs)
@@ -201,7 +201,7 @@ class Life(RuleBasedStateMachine):
         branch = pick(self.states, n)
         inputs = [i for (table, _), i in self.state(branch).items() if table in TABLES]
         lake = self.lake.on(branch)
-        commit = lake.publish([lake.stage_artifact(MODEL, None, {"f": text}, inputs=inputs)])
+        commit = lake.writing.publish([lake.writing.stage_artifact(MODEL, None, {"f": text}, inputs=inputs)])
         self.record(commit, [text], branch)
         if commit.created:
             self.written[commit.versions[0].id].inputs = tuple(inputs)
@@ -214,14 +214,14 @@ class Life(RuleBasedStateMachine):
     @rule(rows=ROWS)
     def stage_for_later(self, rows):
         content, full = self.content(rows)
-        self.staged.append((self.lake.stage(TABLES[0], "d1", content), full))
+        self.staged.append((self.lake.writing.stage(TABLES[0], "d1", content), full))
 
     @rule()
     @precondition(lambda self: self.staged)
     def publish_what_was_staged(self):
         staged, full = self.staged.pop()
         try:
-            self.record(self.lake.publish([staged]), [full], "main")
+            self.record(self.lake.writing.publish([staged]), [full], "main")
         except Exception as problem:
             assert "stage" in str(problem)  # noqa: PT017 - it may also be published
 
@@ -230,13 +230,13 @@ class Life(RuleBasedStateMachine):
         if len(self.states) > 3:
             return
         parent = pick(self.states, n)
-        at = None if at % 3 else 1 + at % self.lake.head()
+        at = None if at % 3 else 1 + at % self.lake.versions.newest_commit()
         # What is gone already cannot be inherited.
         if set(self.state(parent, at).values()) & self.gone:
             return
         self.count += 1
         name = f"b{self.count}"
-        made = self.lake.on(parent).create_branch(name, at)
+        made = self.lake.on(parent).branches.create(name, at)
         self.parents[name] = (parent, made.base)
         self.states[name] = [(made.base, self.state(parent, made.base))]
 
@@ -246,7 +246,7 @@ class Life(RuleBasedStateMachine):
         branch = pick(set(self.states) - {"main"}, n)
         parent = self.parents[branch][0]
         try:
-            done = self.lake.merge(branch)
+            done = self.lake.branches.merge(branch)
         except ConflictError:
             return
         if done.commit is not None:
@@ -255,7 +255,7 @@ class Life(RuleBasedStateMachine):
             for change in done.merged:
                 assert self.state(branch)[change.table, change.partition] == change.head.id
             for version in done.commit.versions:
-                self.written[version.id].inputs = tuple(v.id for v in self.lake.inputs(version.id))
+                self.written[version.id].inputs = tuple(v.id for v in self.lake.lineage.inputs(version.id))
 
     @rule(n=NUMBERS)
     @precondition(lambda self: len(self.states) > 1)
@@ -263,7 +263,7 @@ class Life(RuleBasedStateMachine):
         branch = pick(set(self.states) - {"main"}, n)
         if any(parent == branch for name, (parent, _) in self.parents.items() if name in self.states):
             return
-        self.lake.drop_branch(branch)
+        self.lake.branches.drop(branch)
         del self.states[branch]
         for written in self.written.values():
             if written.branch == branch:
@@ -273,10 +273,10 @@ class Life(RuleBasedStateMachine):
     @rule(n=NUMBERS, at=NUMBERS)
     def tag(self, n, at):
         if len(self.tags) > 2:
-            self.lake.drop_tag(name := sorted(self.tags)[0])
+            self.lake.tags.drop(name := sorted(self.tags)[0])
             del self.tags[name]
         branch = pick(self.states, n)
-        at = 1 + at % self.lake.head()
+        at = 1 + at % self.lake.versions.newest_commit()
         # What is gone already cannot be held by a tag.
         if set(self.state(branch, at).values()) & self.gone:
             return
@@ -287,13 +287,13 @@ class Life(RuleBasedStateMachine):
     @rule(n=NUMBERS)
     def pin(self, n):
         if len(self.pins) > 2:
-            self.lake.unpin(owner := sorted(self.pins)[0])
+            self.lake.retention.unpin(owner := sorted(self.pins)[0])
             del self.pins[owner]
         i = pick(self.written, n)
-        if any(v.gone for v in self.lake.closure([i])):
+        if any(v.gone for v in self.lake.lineage.closure([i])):
             return
         self.count += 1
-        self.lake.pin(f"o{self.count}", [i])
+        self.lake.retention.pin(f"o{self.count}", [i])
         self.pins[f"o{self.count}"] = i
 
     @rule(n=NUMBERS)
@@ -327,7 +327,7 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.runs)
     def end_a_run(self, n):
         name = pick(self.runs, n)
-        self.lake.end_run(name)
+        self.lake.retention.end_run(name)
         del self.runs[name]
 
     @rule(hours=st.sampled_from([1, 13, 25, 49, 100]))
@@ -357,8 +357,8 @@ class Life(RuleBasedStateMachine):
     def collect(self):
         held, young = self.held(), {i for i, w in self.written.items() if self.now - w.time < MINIMUM_AGE}
         before = self.marked()
-        self.lake.collect(RULES, now=self.now)
-        new = {i for i in self.written if i not in self.gone and self.lake.version(i).gone is not None}
+        self.lake.retention.collect(RULES, now=self.now)
+        new = {i for i in self.written if i not in self.gone and self.lake.versions.get(i).gone is not None}
         assert not new & held
         assert not new & young
         for i in new:
@@ -393,12 +393,12 @@ class Life(RuleBasedStateMachine):
         return written.id not in sorted(same)[-rule.versions :]
 
     def marked(self):
-        with self.lake._ledger.reading() as connection:
+        with self.lake._opened.ledger.reading() as connection:
             return {row.version_id: datetime.fromtimestamp(row.since / 1e6, UTC) for row in connection.execute(doomed.select())}
 
     @rule(who=st.sampled_from(PEOPLE))
     def forget(self, who):
-        done = self.lake.forget(entity={"who": who}, reason="asked")
+        done = self.lake.retention.forget(entity={"who": who}, reason="asked")
         lost = {version.id: rows for version, rows in done.rewritten}
         for i, written in self.written.items():
             if written.kind == "artifact" or i in self.gone:
@@ -416,7 +416,7 @@ class Life(RuleBasedStateMachine):
         found += [(self.lake.on(branch), self.state(branch, at), at) for branch, at in self.tags.values() if branch in self.states]
         for name, run in self.runs.items():
             if run["expires"] > self.now:
-                lake = Lake(self.lake.store, self.lake._ledger, leases.lease(self.lake._ledger, Scope(run["branch"]), name))
+                lake = Lake(self.lake._opened.with_scope(leases.lease(self.lake._opened.ledger, Scope(run["branch"]), name)))
                 self.renewed(run)
                 own = {(self.written[i].table, self.written[i].partition): i for i in run["own"]}
                 found.append((lake, {**run["state"], **own}, None))
@@ -427,7 +427,7 @@ class Life(RuleBasedStateMachine):
         if not self.written:
             return
         chance = random.Random(len(self.written) + self.count)
-        branch, at = chance.choice(sorted(self.states)), chance.randint(1, self.lake.head())
+        branch, at = chance.choice(sorted(self.states)), chance.randint(1, self.lake.versions.newest_commit())
         self.check_state(self.lake.on(branch), self.state(branch, at), at, chance)
         for place in chance.sample(places := self.places(), min(2, len(places))):
             self.check_state(*place, chance)
@@ -443,7 +443,7 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def the_lake_is_sound(self):
-        assert self.lake.verify() == []
+        assert self.lake.health.verify() == []
 
     def check_state(self, lake, state, at, chance):
         by_table = defaultdict(dict)
@@ -469,12 +469,12 @@ class Life(RuleBasedStateMachine):
             assert reading.relation(self.con).filter(sql).to_arrow_table().to_pylist() == [row for row in expected if keep(row)]
 
     def check_version(self, i):
-        written, version = self.written[i], self.lake.version(i)
+        written, version = self.written[i], self.lake.versions.get(i)
         assert version.gone is None
         if written.kind == "artifact":
-            assert self.lake.artifact(version, "f") == written.rows
+            assert self.lake.versions.artifact(version, "f") == written.rows
         else:
-            reading = self.lake.read_versions([i])
+            reading = self.lake.versions.read([i])
             assert reading.arrow().to_pylist() == shown(reading, written.rows)
 
 

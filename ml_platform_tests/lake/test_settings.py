@@ -14,10 +14,10 @@ def project(tmp_path, monkeypatch):
     for name in ("LAKE", "LEDGER", "BRANCH"):
         monkeypatch.delenv(f"ML_PLATFORM_{name}", raising=False)
     lake = Lake.open(tmp_path / "data" / "lake")
-    lake.publish([lake.stage(A, "2013-06-01", numbers(1)), lake.stage(A, "2013-06-02", numbers(2))])
-    lake.create_branch("dev")
+    lake.writing.publish([lake.writing.stage(A, "2013-06-01", numbers(1)), lake.writing.stage(A, "2013-06-02", numbers(2))])
+    lake.branches.create("dev")
     dev = lake.on("dev")
-    dev.publish([dev.stage(A, "2013-06-01", numbers(7))])
+    dev.writing.publish([dev.writing.stage(A, "2013-06-01", numbers(7))])
     lake.tag("audit", at=1)
     yield tmp_path
     lake.close()
@@ -40,7 +40,7 @@ def test_the_settings_name_lake_ledger_and_branch(project, monkeypatch):
     assert (branch_name(), ml_platform.lake.open(project).branch) == ("dev", "dev")
     monkeypatch.setenv("ML_PLATFORM_BRANCH", "dev/none")
     with pytest.raises(UnknownBranchError, match=r"no branch 'dev/none'.*What exists: dev, main.*ml-platform branch create dev/none"):
-        ml_platform.lake.open(project).head()
+        ml_platform.lake.open(project).versions.newest_commit()
     monkeypatch.setenv("ML_PLATFORM_LAKE", "elsewhere/lake")
     assert lake_root(project) == str(project / "elsewhere" / "lake")
     monkeypatch.setenv("ML_PLATFORM_LAKE", "s3://bucket/lake")
@@ -53,7 +53,7 @@ def test_the_settings_name_lake_ledger_and_branch(project, monkeypatch):
 
 def test_a_kept_lake_is_the_one_that_is_there_now(project, monkeypatch):
     lake = kept_lake(project)
-    assert kept_lake(project)._ledger is lake._ledger
+    assert kept_lake(project)._opened.ledger is lake._opened.ledger
     assert first(lake.read(A, partition="2013-06-01")) == 1
     assert first(kept_lake(project, "dev").read(A, partition="2013-06-01")) == 7
     monkeypatch.setenv("ML_PLATFORM_BRANCH", "dev")
@@ -61,6 +61,6 @@ def test_a_kept_lake_is_the_one_that_is_there_now(project, monkeypatch):
     monkeypatch.delenv("ML_PLATFORM_BRANCH")
     (project / "data" / "lake").rename(project / "away")
     other = Lake.open(project / "data" / "lake")
-    other.publish([other.stage(A, "2013-06-01", numbers(9))])
+    other.writing.publish([other.writing.stage(A, "2013-06-01", numbers(9))])
     assert first(kept_lake(project).read(A, partition="2013-06-01")) == 9
     other.close()

@@ -15,7 +15,7 @@ def numbers(first, rows=50):
 
 def publish_pair(lake, partition, first):
     """One commit over two tables that must always be seen together."""
-    return lake.publish([lake.stage(table, partition, numbers(first)) for table in TABLES], run_id=str(first))
+    return lake.writing.publish([lake.writing.stage(table, partition, numbers(first)) for table in TABLES], run_id=str(first))
 
 
 def write_own_partition(lake, writer, commits):
@@ -23,8 +23,11 @@ def write_own_partition(lake, writer, commits):
     done = []
     for i in range(commits):
         first = writer * 1000 + i
-        staged = [lake.stage("p/tables/shared", "all", numbers(first)), lake.stage("p/tables/own", f"w{writer}", numbers(first))]
-        done.append((lake.publish(staged, run_id=f"{writer}-{i}").number, first))
+        staged = [
+            lake.writing.stage("p/tables/shared", "all", numbers(first)),
+            lake.writing.stage("p/tables/own", f"w{writer}", numbers(first)),
+        ]
+        done.append((lake.writing.publish(staged, run_id=f"{writer}-{i}").number, first))
     lake.close()
     return done
 
@@ -32,7 +35,7 @@ def write_own_partition(lake, writer, commits):
 def write_until_killed(root, ledger=None):
     """Publish pairs for ever; each acknowledged commit is one line on stdout."""
     lake = Lake.open(root, ledger=ledger)
-    first = lake.head() * 10
+    first = lake.versions.newest_commit() * 10
     while True:
         first += 1
         commit = publish_pair(lake, "all", first)

@@ -40,7 +40,7 @@ _TIME = pa.timestamp("us", tz="UTC")
 def made_shop(root: Path) -> Shop:
     """Return a copy at ``root`` of a shop that is made once."""
     made = _made()
-    shutil.copytree(made.lake.root, root)
+    shutil.copytree(made.lake._opened.root, root)
     shop = copy.copy(made)
     shop.lake = Lake.open(root)
     return shop
@@ -80,13 +80,15 @@ class Shop:
                 for part in ["", "-b"][: number + 1]
             ]  # fmt: skip
             rows = pa.table({"customer": ["c", "d"], "amount": ["1", str(size)], "_file": ["f", "f"], "_row": [0, 1]})
-            staged.append(self.lake.stage("shop/raw/orders", day, rows, properties={"format": "csv", "files": files, "replaced": []}))
-        return dict(zip(DAYS, self.lake.publish(staged, run_id=RUN, message="raw orders").versions, strict=True))
+            staged.append(
+                self.lake.writing.stage("shop/raw/orders", day, rows, properties={"format": "csv", "files": files, "replaced": []})
+            )
+        return dict(zip(DAYS, self.lake.writing.publish(staged, run_id=RUN, message="raw orders").versions, strict=True))
 
     def _typed(self) -> dict[str, Version]:
         """Publish the typed orders of both days and a row of the second in quarantine, as one commit."""
         staged = [
-            self.lake.stage(
+            self.lake.writing.stage(
                 "shop/tables/orders", day,
                 pa.table({
                     "customer": ["c", "d"], "amount": [1.0, float(number)], "ordered_at": pa.array([day_start(day)] * 2, _TIME),
@@ -97,8 +99,8 @@ class Shop:
             for number, day in enumerate(DAYS)
         ]  # fmt: skip
         broken = pa.table({"customer": ["x"]})
-        staged.append(self.lake.stage("shop/quarantine/orders", DAYS[1], broken, inputs=[self.raw[DAYS[1]]]))
-        return dict(zip(DAYS, self.lake.publish(staged, run_id=RUN, message="table orders").versions, strict=False))
+        staged.append(self.lake.writing.stage("shop/quarantine/orders", DAYS[1], broken, inputs=[self.raw[DAYS[1]]]))
+        return dict(zip(DAYS, self.lake.writing.publish(staged, run_id=RUN, message="table orders").versions, strict=False))
 
     def _features(self, day: str) -> Version:
         rows = {
@@ -120,11 +122,11 @@ class Shop:
             "baseline_metrics": {"auc": {"value": 0.65, "lower": None, "upper": None}},
             "features": [d.name for d in FEATURES],
         }
-        staged = self.lake.stage_artifact(
+        staged = self.lake.writing.stage_artifact(
             "shop/models/churn", date, {"model.txt": date.encode(), "definitions.json": definitions},
             inputs=[training, selected], properties=properties, code_version="trainer",
         )  # fmt: skip
-        return self.lake.publish([staged], run_id=RUN, message="models churn").versions[0]
+        return self.lake.writing.publish([staged], run_id=RUN, message="models churn").versions[0]
 
     def judge(self, *judged: tuple[Version, str]) -> Version:
         """Publish the judgements of models, in order."""
@@ -134,8 +136,8 @@ class Shop:
             serving = model.id if verdict == "promoted" else serving
             at = day_start(str(model.partition))
             rows.append(Judgement(at, str(model.partition), model.id, verdict, serving, None, None, None, '{"reasons": []}'))
-        staged = self.lake.stage("shop/champion/churn", None, to_arrow(rows), inputs=[model for model, _ in judged])
-        return self.lake.publish([staged], run_id=RUN, message="champion churn").versions[0]
+        staged = self.lake.writing.stage("shop/champion/churn", None, to_arrow(rows), inputs=[model for model, _ in judged])
+        return self.lake.writing.publish([staged], run_id=RUN, message="champion churn").versions[0]
 
     def predict(self, day: str) -> Version:
         """Publish a day of scores of the first model."""
@@ -143,5 +145,5 @@ class Shop:
         return self._publish("predictions/churn", day, rows, [self.first, self.features[day], self.customers])
 
     def _publish(self, table: str, partition: str | None, rows: dict, inputs: list[Version] | None = None) -> Version:
-        staged = self.lake.stage(f"shop/{table}", partition, pa.table(rows), inputs=inputs or [], code_version=table)
-        return self.lake.publish([staged], run_id=RUN, message=table).versions[0]
+        staged = self.lake.writing.stage(f"shop/{table}", partition, pa.table(rows), inputs=inputs or [], code_version=table)
+        return self.lake.writing.publish([staged], run_id=RUN, message=table).versions[0]

@@ -3,7 +3,7 @@ from ml_platform_tests.lineage.made_lake import AMOUNT, COUNTRY, DAYS, FEATURES,
 
 
 def sources(shop, version, definitions=FEATURES):
-    by_table = {v.table: v for v in shop.lake.inputs(version.id)}
+    by_table = {v.table: v for v in shop.lake.lineage.inputs(version.id)}
     found = column_sources(version, by_table, definitions)
     return {name: [(s.table, s.column, s.direct) for s in given] for name, given in found.items()}
 

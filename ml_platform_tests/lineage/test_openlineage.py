@@ -104,7 +104,7 @@ def without_empty(value):
 
 @pytest.fixture
 def events(shop):
-    return run_events(shop.lake, lineage_of(shop.lake, [shop.predictions[DAYS[1]]]), Names("lakes", shop.lake.root, LANDING))
+    return run_events(shop.lake, lineage_of(shop.lake, [shop.predictions[DAYS[1]]]), Names("lakes", shop.lake._opened.root, LANDING))
 
 
 def event(events, job):
@@ -124,7 +124,7 @@ def test_the_stock_client_reads_and_writes_every_event_as_it_is(events):
 
 
 def test_one_complete_event_per_commit_of_the_closure(shop, events):
-    commits = {v.commit for v in shop.lake.closure([shop.predictions[DAYS[1]]])}
+    commits = {v.commit for v in shop.lake.lineage.closure([shop.predictions[DAYS[1]]])}
     assert [e["run"]["facets"]["mlPlatform_commit"]["number"] for e in events] == sorted(commits)
     assert {e["eventType"] for e in events} == {"COMPLETE"}
     assert {e["schemaURL"] for e in events} == {"https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"}
@@ -134,7 +134,7 @@ def test_one_complete_event_per_commit_of_the_closure(shop, events):
 
 
 def test_writing_it_again_gives_the_same_events(shop, events):
-    again = run_events(shop.lake, lineage_of(shop.lake, [shop.predictions[DAYS[1]]]), Names("lakes", shop.lake.root, LANDING))
+    again = run_events(shop.lake, lineage_of(shop.lake, [shop.predictions[DAYS[1]]]), Names("lakes", shop.lake._opened.root, LANDING))
     assert again == events
     assert all(uuid.UUID(e["run"]["runId"]).version == 5 for e in events)
 
@@ -148,7 +148,7 @@ def test_landing_files_are_datasets_with_their_digest_and_size(events):
 
 
 def test_without_a_landing_zone_files_keep_the_names_they_have_in_the_lake(shop):
-    events = run_events(shop.lake, lineage_of(shop.lake, [shop.raw[DAYS[0]]]), Names("lakes", shop.lake.root))
+    events = run_events(shop.lake, lineage_of(shop.lake, [shop.raw[DAYS[0]]]), Names("lakes", shop.lake._opened.root))
     assert [(d["namespace"], d["name"]) for d in events[0]["inputs"]] == [("lakes.landing", "orders/2024-01-01.csv")]
 
 

@@ -75,8 +75,8 @@ def test_a_day_of_predictions_shows_its_own_rows_and_not_what_the_model_learnt_f
 def test_a_table_derived_from_tables_stands_after_them(tmp_path):
     lake = Lake.open(tmp_path)
     rows = pa.table({"x": [1]})
-    first = lake.publish([lake.stage("p/tables/z_first", None, rows)]).versions[0]
-    second = lake.publish([lake.stage("p/tables/a_second", None, rows, inputs=[first])]).versions[0]
+    first = lake.writing.publish([lake.writing.stage("p/tables/z_first", None, rows)]).versions[0]
+    second = lake.writing.publish([lake.writing.stage("p/tables/a_second", None, rows, inputs=[first])]).versions[0]
     svg = draw(lineage_of(lake, [second]))
     x = {node.text: float(node.get("x", 0)) for node in nodes(svg)}
     assert x["z_first"] < x["a_second"]

@@ -62,7 +62,7 @@ def world(tmp_path: Path, landed: int = 8, lake: Lake | None = None) -> like.Wor
     lake = made.workspace.lake
     airports = pl.DataFrame({"dest": like.DESTS, "altitude": [1026, 20, 125, 672], "_file": ["airports.csv"] * 4, "_row": range(4)})
     schema = stored_schema(AIRPORTS)
-    lake.publish([lake.stage("flights/tables/airports", None, airports.select(schema.names).to_arrow(), schema=schema)])
+    lake.writing.publish([lake.writing.stage("flights/tables/airports", None, airports.select(schema.names).to_arrow(), schema=schema)])
     return made
 
 

@@ -85,12 +85,12 @@ class World:
             "model": {"task": "classification"},
             "splits": splits,
         }
-        staged = self.lake.stage_artifact(
+        staged = self.lake.writing.stage_artifact(
             self.project.lake_table("models", PROBLEM), date,
             {"reference.parquet": buffer.getvalue(), "card.json": json.dumps(card).encode()},
             properties={"training_date": date},
         )  # fmt: skip
-        (model,) = self.lake.publish([staged]).versions
+        (model,) = self.lake.writing.publish([staged]).versions
         self.models.append(model)
         return model
 
@@ -105,11 +105,11 @@ class World:
             given = ["flight_id", "_cutoff", "_score", "_model_version"]
             for layer, columns in (("predictions", [*given, "_scored_at", *features]), ("outcomes", [*given, "_label"])):
                 staged.append(
-                    self.lake.stage(
+                    self.lake.writing.stage(
                         self.project.lake_table(layer, PROBLEM), day, rows.select(columns).to_arrow(), key=["flight_id"], inputs=[model]
                     )
                 )
-        self.lake.publish(staged)
+        self.lake.writing.publish(staged)
 
 
 def days_from(first: str, count: int) -> list[str]:

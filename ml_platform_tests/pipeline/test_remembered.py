@@ -19,7 +19,7 @@ def test_a_thing_is_made_once_and_the_one_used_longest_ago_is_forgotten():
 
 def watched(world, day):
     workspace = world.workspace(day)
-    return read_watched(workspace, workspace.project.problem(PROBLEM), [day], at=workspace.lake.head())
+    return read_watched(workspace, workspace.project.problem(PROBLEM), [day], at=workspace.lake.versions.newest_commit())
 
 
 def test_a_champion_is_read_once_and_a_day_is_counted_once(tmp_path):
@@ -44,7 +44,7 @@ def test_what_is_remembered_of_one_lake_is_not_taken_for_another_one_s(tmp_path)
         world.train(TRAINED)
         world.score(days)
         materialize_monitoring(world.workspace(days[-1]), PROBLEM, days, report="never")
-        found.append(world.lake.heads(world.workspace(days[-1]).table("monitoring", PROBLEM)))
+        found.append(world.lake.versions.heads(world.workspace(days[-1]).table("monitoring", PROBLEM)))
     one, other, again = ([v.data_hash for v in heads.values()] for heads in found)
     assert one == again
     assert not set(one) & set(other)

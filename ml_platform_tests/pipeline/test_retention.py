@@ -15,7 +15,7 @@ RULES = (Rule("shop/*", versions=1),)
 
 def gone(lake, rules=RULES, first=2):
     for days in (first, first + 1):
-        report = lake.collect(rules, now=datetime.now(UTC) + timedelta(days=days))
+        report = lake.retention.collect(rules, now=datetime.now(UTC) + timedelta(days=days))
     return report
 
 
@@ -31,9 +31,9 @@ def test_deliveries_that_later_files_replaced_stay_as_long_as_they_are_read(tmp_
     report = gone(shop.lake)
     assert [(line.table, line.versions) for line in report.collected] == [("shop/tables/orders", 1)]
     assert [(line.table, line.why) for line in report.held] == [
-        ("shop/raw/orders", f"version {shop.lake.heads('shop/raw/orders')[FIRST].id}")
+        ("shop/raw/orders", f"version {shop.lake.versions.heads('shop/raw/orders')[FIRST].id}")
     ]
-    assert shop.lake.version(old_table.id).gone is not None
+    assert shop.lake.versions.get(old_table.id).gone is not None
     # The row that was not corrected keeps the availability of its first delivery, which only the old raw version knows.
     again = shop.judge(FIRST)
     assert again.partitions[0].stopped is None
@@ -43,8 +43,8 @@ def test_deliveries_that_later_files_replaced_stay_as_long_as_they_are_read(tmp_
     shop.land(f"orders/{FIRST}-b.csv", csv(orders(FIRST)), noon(FIRST, 9))
     shop.both(FIRST)
     gone(shop.lake, first=5)
-    assert shop.lake.version(old_raw.id).gone is not None
-    assert shop.lake.verify() == []
+    assert shop.lake.versions.get(old_raw.id).gone is not None
+    assert shop.lake.health.verify() == []
 
 
 def test_the_report_says_what_went_what_waits_and_what_is_held(tmp_path):
@@ -55,14 +55,14 @@ def test_the_report_says_what_went_what_waits_and_what_is_held(tmp_path):
         "0 versions collected, 0 marked, 0 held though their rule lets them go, 0 files of no version put into the trash: 0 bytes freed."
     )
     for number in range(4):
-        shop.lake.publish([shop.lake.stage("shop/raw/orders", FIRST, pa.table({"n": [number]}))])
+        shop.lake.writing.publish([shop.lake.writing.stage("shop/raw/orders", FIRST, pa.table({"n": [number]}))])
     shop.lake.tag("first", 1)
     now = datetime.now(UTC)
-    marked = shop.lake.collect(shop.project.retention, now=now + timedelta(days=6))
+    marked = shop.lake.retention.collect(shop.project.retention, now=now + timedelta(days=6))
     assert summary(marked).endswith(
         f"0 bytes freed. The first of those that are marked go at {now + timedelta(days=7):%Y-%m-%d %H:%M} UTC."
     )
-    report = shop.lake.collect(shop.project.retention, now=now + timedelta(days=7))
+    report = shop.lake.retention.collect(shop.project.retention, now=now + timedelta(days=7))
     told = report_metadata(shop.workspace, report)
     assert told["rules"] == Rows((
         {"tables": "shop/raw/*", "may go when": "superseded for 5d or longer and not among the newest 2 of its partition"},

@@ -9,9 +9,11 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 from ml_platform.cli import main
 from ml_platform.core.intervals import shift_day
+from ml_platform.models.trainers.known_trainers import TRAINERS
 from ml_platform_tests.components.shop import write_project
 
 REPOSITORY = Path(__file__).parents[2]
@@ -35,12 +37,12 @@ def build_shop(root: Path) -> Path:
 
 @contextlib.contextmanager
 def importable(root: Path) -> Iterator[None]:
-    """Stand in the project, with its package found there and nowhere else."""
+    """Stand in the project, with its package found there and nowhere else, and what it registers known there alone."""
     forget_modules()
     sys.path.insert(0, str(root))
     importlib.invalidate_caches()
     try:
-        with contextlib.chdir(root):
+        with contextlib.chdir(root), mock.patch.dict(TRAINERS):
             yield
     finally:
         sys.path.remove(str(root))

@@ -44,7 +44,7 @@ def test_ten_minutes_lead_from_a_csv_to_scores(tmp_path: Path) -> None:
     assert list(told)[:3] == ["ml-platform init purchases.csv --name shop", "dg check defs", "ml-platform run customer_comes_back"]
     assert "customer_comes_back" in told["ml-platform init purchases.csv --name shop"], "the page names a problem that is drafted"
     lake = Lake.open(tmp_path / "data" / "lake")
-    assert lake.heads("shop/champion/customer_comes_back"), told["ml-platform run customer_comes_back"]
+    assert lake.versions.heads("shop/champion/customer_comes_back"), told["ml-platform run customer_comes_back"]
     scores = lake.read("shop/predictions/customer_comes_back").pl()
     assert scores.height > 20
     assert scores["_score"].is_between(0, 1).all()

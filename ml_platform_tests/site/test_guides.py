@@ -99,7 +99,7 @@ def _run(command: str, capsys: pytest.CaptureFixture[str], *, served: bool = Fal
 
 def _state(root: Path) -> dict[tuple[str, str | None], int]:
     lake = Lake.open(root / "data" / "lake")
-    return {(table, day): version.id for table in lake.tables() for day, version in lake.heads(table).items()}
+    return {(table, day): version.id for table in lake.tables() for day, version in lake.versions.heads(table).items()}
 
 
 def _on_disk(root: Path) -> dict[Path, int]:
@@ -151,11 +151,11 @@ def test_the_recipe_of_a_pull_request(shop: Path, capsys: pytest.CaptureFixture[
     assert (shop / PACKAGE / "defs" / "shop" / "defs.yaml").read_text() == declared
     assert _state(shop) == before
     lake = Lake.open(shop / "data" / "lake")
-    assert (lake.branches(), lake.verify()) == ([], [])
+    assert (lake.branches.all(), lake.health.verify()) == ([], [])
 
     for line in (*merged, *tags):
         _run(line, capsys)
-    assert [tag.name for tag in lake.tags()] == ["audit-2024"]
+    assert [tag.name for tag in lake.tags.all()] == ["audit-2024"]
 
 
 @pytest.mark.slow
@@ -164,9 +164,9 @@ def test_the_example_of_an_asset_of_ones_own(shop: Path, capsys: pytest.CaptureF
     _write(shop, code)
     _run(f"ml-platform branch run main --select marts/weekly_sales --partition {DAYS[20]}", capsys)
     lake = Lake.open(shop / "data" / "lake")
-    (made,) = lake.heads("shop/marts/weekly_sales").values()
+    (made,) = lake.versions.heads("shop/marts/weekly_sales").values()
     week = DAYS[14:21]
-    assert [(v.table, v.partition) for v in lake.inputs(made.id)] == [("shop/tables/orders", day) for day in week]
+    assert [(v.table, v.partition) for v in lake.lineage.inputs(made.id)] == [("shop/tables/orders", day) for day in week]
     expected = lake.read("shop/tables/orders", week).pl().group_by("country").agg(pl.col("amount").sum()).sort("country")
     assert lake.read("shop/marts/weekly_sales").pl().equals(expected)
     assert "marts/weekly_sales" in {row["asset"] for row in json.loads(_run("ml-platform lake resync --json", capsys))["assets"]}

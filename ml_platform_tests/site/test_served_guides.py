@@ -60,7 +60,7 @@ def test_the_move_to_postgresql_and_a_bucket(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with closing(Lake.open(shop / "data" / "lake", read_only=True)) as before:
-        orders, commits = before.read("shop/tables/orders").pl(), before.head()
+        orders, commits = before.read("shop/tables/orders").pl(), before.versions.newest_commit()
     served = {"postgresql://ml:secret@db.example.org/ledger": postgres_server.dsn("guide"), "s3://my-bucket/lake": bucket}
     for name in ("ML_PLATFORM_LEDGER", "ML_PLATFORM_LAKE", "NEW_LEDGER"):
         monkeypatch.setenv(name, "")
@@ -70,7 +70,7 @@ def test_the_move_to_postgresql_and_a_bucket(
     # What is there now needs nothing of the old place.
     (shop / "data" / "lake").rename(shop / "old lake")
     with closing(Lake.open(os.environ["ML_PLATFORM_LAKE"], ledger=os.environ["ML_PLATFORM_LEDGER"])) as moved:
-        assert moved.head() == commits
+        assert moved.versions.newest_commit() == commits
         assert moved.read("shop/tables/orders").pl().equals(orders)
     capsys.readouterr()
     assert main(["history", "orders", "--json"]) == 0

@@ -139,5 +139,5 @@ def test_a_feature_that_tells_the_answer_is_refused_until_it_is_accepted_on_reco
     assert leakage.passed
     assert judgement.verdict == "promoted", judgement.words
     lake = accepted.open().lake
-    card = lake.artifact(lake.heads("chain/models/turnover")[TRAINED], "card.md").decode()
+    card = lake.versions.artifact(lake.versions.heads("chain/models/turnover")[TRAINED], "card.md").decode()
     assert "It is declared to be right: The plan is made before the day and stores sell what is planned." in card

@@ -10,7 +10,7 @@ import pytest
 
 from ml_platform.components.assets import asset_plan
 from ml_platform.core.errors import LakeError, LedgerUnavailableError
-from ml_platform.lake.lake import Lake
+from ml_platform.lake.writing.lake_writing import LakeWriting
 from ml_platform_tests.components.landed_shop import DAYS, failure, key, landed_shop
 
 pytestmark = pytest.mark.slow
@@ -20,10 +20,10 @@ pytestmark = pytest.mark.slow
 def test_a_step_is_tried_again_and_publishes_once(is_published: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asset_plan, "RETRIES", dg.RetryPolicy(max_retries=3, delay=0))
     shop = landed_shop(tmp_path, monkeypatch)
-    publish = Lake.publish
+    publish = LakeWriting.publish
     calls = []
 
-    def cut(lake: Lake, *given: Any, **more: Any) -> Any:
+    def cut(lake: LakeWriting, *given: Any, **more: Any) -> Any:
         calls.append(given)
         if len(calls) == 1:
             if is_published:
@@ -31,7 +31,7 @@ def test_a_step_is_tried_again_and_publishes_once(is_published: bool, tmp_path: 
             raise LedgerUnavailableError("The ledger failed to write: server closed the connection unexpectedly.")
         return publish(lake, *given, **more)
 
-    monkeypatch.setattr(Lake, "publish", cut)
+    monkeypatch.setattr(LakeWriting, "publish", cut)
     with dg.DagsterInstance.ephemeral() as instance:
         result = shop.run(instance, ["raw/orders"], DAYS[:2])
         assert result.success
@@ -49,7 +49,7 @@ def test_what_is_wrong_is_not_tried_again(tmp_path: Path, monkeypatch: pytest.Mo
         calls.append(given)
         raise LakeError("The ledger failed to write: database or disk is full.")
 
-    monkeypatch.setattr(Lake, "publish", full)
+    monkeypatch.setattr(LakeWriting, "publish", full)
     with dg.DagsterInstance.ephemeral() as instance:
         result = shop.run(instance, ["raw/orders"], DAYS[:2])
     assert "disk is full" in failure(result)

@@ -76,9 +76,9 @@ def test_the_training_set_depends_on_the_discovered_tables_and_holds_what_was_fo
         assert shop.run(instance, ["training/buys_again"], [T]).success
         made = instance.get_latest_materialization_event(key("training/buys_again")).asset_materialization
     lake = shop.lake
-    rows = lake.read_versions([lake.heads("shop/training/buys_again")[T]]).pl()
+    rows = lake.versions.read([lake.versions.heads("shop/training/buys_again")[T]]).pl()
     assert {"customer_amount_mean_7d", "age", "count_orders_3d", "max_orders_amount_3d"} <= set(rows.columns)
-    orders = lake.read_versions(list(lake.heads("shop/tables/orders").values())).pl()
+    orders = lake.versions.read(list(lake.versions.heads("shop/tables/orders").values())).pl()
     assert rows.height > 20
     assert rows["age"].to_list() == [20 + int(c[1:]) for c in rows["customer"]]
     for row in rows.head(20).iter_rows(named=True):
@@ -88,4 +88,4 @@ def test_the_training_set_depends_on_the_discovered_tables_and_holds_what_was_fo
     # What found no room is said where one looks: beside the training set in the UI, and in its version.
     said = str(made.metadata["left_out"].value)
     assert "max_features keeps the first 3 and leaves out" in said
-    assert lake.heads("shop/training/buys_again")[T].properties["features_left_out"] == said
+    assert lake.versions.heads("shop/training/buys_again")[T].properties["features_left_out"] == said

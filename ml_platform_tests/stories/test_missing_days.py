@@ -129,7 +129,7 @@ def trained(project: MadeProject):
 
 
 def training_of(project: MadeProject):
-    return project.open().lake.heads("shop/training/buys").get(TRAINED)
+    return project.open().lake.versions.heads("shop/training/buys").get(TRAINED)
 
 
 @pytest.mark.slow
@@ -150,7 +150,7 @@ def test_days_without_a_file_of_a_sparse_feed_are_days_without_rows(whole):
     assert coverage["coupons"]["days"] == coverage["coupons"]["days there"] > 30
     # Windows of the first days reach back before there was anything.
     assert coverage["coupons"]["before the table's start"] > 0
-    card = lake.artifact(lake.heads("shop/models/buys")[TRAINED], "card.md").decode()
+    card = lake.versions.artifact(lake.versions.heads("shop/models/buys")[TRAINED], "card.md").decode()
     assert "## Coverage" in card
     # What the training learnt is what a notebook computes.
     rows = whole.open().problem("buys").training_set()
@@ -175,7 +175,7 @@ def test_without_the_declaration_they_were_not_delivered(whole, tmp_path):
 def test_a_stopped_day_stops_training_and_notebooks_until_it_comes_again(landed, whole, tmp_path):
     project = copied(landed, tmp_path)
     project.carry(["coupons"], DAYS)
-    assert BROKEN in project.open().lake.rejected("shop/tables/sales")
+    assert BROKEN in project.open().lake.versions.rejected("shop/tables/sales")
     verdict, _ = trained(project)
     assert "1 day of table sales, reached by the label of buys and the spine of buys and bought" in verdict.description
     assert f"({BROKEN}), is stopped" in verdict.description
@@ -205,15 +205,15 @@ def test_scores_wait_for_a_day_that_has_not_come(whole, tmp_path):
     project.carry(["sales", "coupons"], [NEXT, LAST])
     # A run of which every day is stopped is red, with the sentence.
     assert not project.run(["predictions/buys"], [LAST]).success
-    assert project.open().lake.heads("shop/predictions/buys") == {}
+    assert project.open().lake.versions.heads("shop/predictions/buys") == {}
     assert project.run(["predictions/buys"], [NEXT, LAST]).success
     # The cutoffs of the first of the days lie at its beginning: they reach the day before.
-    assert sorted(project.open().lake.heads("shop/predictions/buys")) == [NEXT]
+    assert sorted(project.open().lake.versions.heads("shop/predictions/buys")) == [NEXT]
     assert any(f"rows of {LAST} are not scored yet. 1 day of table sales" in line for line in project.log)
     land_day(project, NEXT)
     project.carry(["sales"], [NEXT])
     project.run(["predictions/buys"], [NEXT, LAST])
-    assert sorted(project.open().lake.heads("shop/predictions/buys")) == [NEXT, LAST]
+    assert sorted(project.open().lake.versions.heads("shop/predictions/buys")) == [NEXT, LAST]
 
 
 @pytest.mark.slow
@@ -225,11 +225,11 @@ def test_what_nobody_observed_has_no_outcome(whole, tmp_path):
     land_day(project, LAST)
     project.carry(["sales"], [NEXT, LAST])
     project.run(["outcomes/buys"], [NEXT])
-    assert project.open().lake.heads("shop/outcomes/buys") == {}
+    assert project.open().lake.versions.heads("shop/outcomes/buys") == {}
     assert any("1 day of table sales, reached by the label of buys" in line for line in project.log)
     lost = DECLARATIONS.replace("  key: [sale]\n", f'  key: [sale]\n  lost_days: ["{NEXT}"]\n')
     project.declare(lost, sales=SALES, coupons=COUPONS)
     project.run(["outcomes/buys"], [NEXT])
     # That the answer will never be known is on record: no row is taken for one without sales.
-    assert project.open().lake.heads("shop/outcomes/buys") == {}
+    assert project.open().lake.versions.heads("shop/outcomes/buys") == {}
     assert any("will never be known" in line for line in project.log)

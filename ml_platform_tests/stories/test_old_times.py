@@ -118,7 +118,7 @@ def test_a_league_since_1872_becomes_a_champion_and_predictions(league):
     assert predictions["_cutoff"].unique().to_list() == [day_start(week)]
     outcomes = lake.read("league/outcomes/home_win", [week]).pl()
     assert set(outcomes["_label"]) <= {0.0, 1.0}
-    card = lake.artifact(lake.heads("league/models/home_win")[TRAINED], "card.md").decode()
+    card = lake.versions.artifact(lake.versions.heads("league/models/home_win")[TRAINED], "card.md").decode()
     assert "1873-" in card
 
 

@@ -18,7 +18,7 @@ from ml_platform.components.runs.driver import Driver
 from ml_platform.core.clock import FixedClock
 from ml_platform.core.errors import DeclarationError
 from ml_platform.core.intervals import day_start, shift_day
-from ml_platform.lake.lake import Lake
+from ml_platform.lake.reading.lake_lineage import LakeLineage
 from ml_platform.pipeline.delivery.raw import materialize_raw
 from ml_platform.pipeline.feature_tables.feature_table import materialize_features
 from ml_platform.pipeline.feature_tables.feature_values import features_at
@@ -133,7 +133,7 @@ def again(loaded: MadeProject, tmp_path: Path) -> Callable[[list[Row], str], tup
 
 def test_a_history_is_cut_into_days(loaded: MadeProject) -> None:
     workspace = loaded.open().workspace
-    heads = workspace.lake.heads(workspace.table("tables", "purchases"))
+    heads = workspace.lake.versions.heads(workspace.table("tables", "purchases"))
     assert {day: version.rows for day, version in heads.items()} == dict.fromkeys(BOUGHT, 3), "a day without rows needs no version"
     rows = rows_of(workspace)
     assert (rows["day"] == rows["bought"].cast(pl.String)).all()
@@ -142,9 +142,9 @@ def test_a_history_is_cut_into_days(loaded: MadeProject) -> None:
     assert quarantine.select("id", pl.col("_rules").list.join(",")).rows() == [
         ("900", "within_partitions"), ("901", "available_at_known,day_known"), ("902", "type_of_bought"),
     ]  # fmt: skip
-    (raw,) = workspace.lake.resolve(workspace.table("raw", "purchases"))
+    (raw,) = workspace.lake.versions.resolve(workspace.table("raw", "purchases"))
     assert (raw.partition, raw.rows) == (None, len(history()))
-    assert [v.id for v in workspace.lake.inputs(heads["2024-01-05"].id)] == [raw.id], "lineage leads to the file that holds the day"
+    assert [v.id for v in workspace.lake.lineage.inputs(heads["2024-01-05"].id)] == [raw.id], "lineage leads to the file that holds the day"
 
 
 def test_what_a_delivery_says_of_days(loaded: MadeProject) -> None:
@@ -376,8 +376,8 @@ def test_what_a_delivery_says_is_gone_through_once_for_all_of_its_days(loaded: M
 
 
 def test_whether_days_lose_rows_is_asked_of_the_ledger_once_for_all_of_them(again, monkeypatch) -> None:
-    asked, edges = [], Lake.edges
-    monkeypatch.setattr(Lake, "edges", lambda lake, ids: asked.append(len(ids := list(ids))) or edges(lake, ids))
+    asked, edges = [], LakeLineage.edges
+    monkeypatch.setattr(LakeLineage, "edges", lambda lineage, ids: asked.append(len(ids := list(ids))) or edges(lineage, ids))
     _, found = again([(n, customer, day, "9") for n, customer, day, _ in history()], "2024-01-14")
     assert list(found.values()).count("made") == len(BOUGHT)
     assert [count for count in asked if count] == [len(BOUGHT)]

@@ -76,7 +76,7 @@ def test_a_text_is_a_class_and_keeps_its_name_from_the_label_to_the_score(worksp
 
 def test_figures_of_classes_are_those_of_scikit_learn(workspace, made):
     training = rows_of(workspace, "training", "result", [world.TRAINED])
-    version = workspace.lake.heads("league/models/result")[world.TRAINED]
+    version = workspace.lake.versions.heads("league/models/result")[world.TRAINED]
     metrics = version.properties["metrics"]
     assert version.properties["classes"] == CLASSES
     from ml_platform.pipeline.models.model import load_model
@@ -119,8 +119,8 @@ def test_a_class_first_seen_in_the_test_rows_is_named_on_the_card(made, tmp_path
     later = world.DAYS[-1]
     for materialize in (materialize_training, materialize_selected, materialize_model):
         materialize(workspace, "result", [later])
-    version = workspace.lake.heads("league/models/result")[later]
-    card = workspace.lake.artifact(version, "card.md").decode()
+    version = workspace.lake.versions.heads("league/models/result")[later]
+    card = workspace.lake.versions.artifact(version, "card.md").decode()
     assert version.properties["classes"] == CLASSES
     # Days 22 to 29 of February are test rows: no model of this date has learnt the class, and the card says so.
     assert "Not learnt, because first seen in the test rows: abandoned." in card
@@ -130,13 +130,13 @@ def test_a_class_first_seen_in_the_test_rows_is_named_on_the_card(made, tmp_path
 
 
 def test_a_model_of_classes_is_made_again_bit_for_bit(workspace):
-    version = workspace.lake.heads("league/models/result")[world.TRAINED]
+    version = workspace.lake.versions.heads("league/models/result")[world.TRAINED]
     found = reproduce(workspace, plan_reproduction(workspace, "result", version))
     assert found.verdict == "bit-identical"
 
 
 def test_quantiles_rise_and_hold_what_comes_as_often_as_they_say(workspace):
-    version = workspace.lake.heads("league/models/goals")[world.TRAINED]
+    version = workspace.lake.versions.heads("league/models/goals")[world.TRAINED]
     assert version.properties["quantiles"] == [0.1, 0.5, 0.9]
     scored = rows_of(workspace, "predictions", "goals", SERVED)
     answers = scored.select("_score_q10", "_score_q50", "_score_q90").to_numpy()
@@ -164,10 +164,10 @@ def test_the_pinball_loss_is_that_of_scikit_learn(workspace):
 
 
 def test_a_card_of_quantiles_says_how_often_the_interval_held(workspace):
-    version = workspace.lake.heads("league/models/goals")[world.TRAINED]
-    card = workspace.lake.artifact(version, "card.md").decode()
+    version = workspace.lake.versions.heads("league/models/goals")[world.TRAINED]
+    card = workspace.lake.versions.artifact(version, "card.md").decode()
     assert "| within the interval |" in card
-    assert json.loads(workspace.lake.artifact(version, "card.json"))["model"]["task"] == "quantiles"
+    assert json.loads(workspace.lake.versions.artifact(version, "card.json"))["model"]["task"] == "quantiles"
 
 
 def test_the_page_of_a_model_of_classes_in_dagster(made, tmp_path):
@@ -200,8 +200,8 @@ def test_the_page_of_the_predictions_begins_with_a_plot_that_fits_the_question(m
 
 
 def test_the_parts_of_a_score_are_made_from_what_the_score_is(workspace):
-    head = workspace.lake.heads("league/predictions/result")[SERVED[1]]
-    inputs = {version.table: version for version in workspace.lake.inputs(head.id)}
-    found = column_sources(head, inputs, known_definitions(workspace.lake, workspace.lake.closure([head])))
+    head = workspace.lake.versions.heads("league/predictions/result")[SERVED[1]]
+    inputs = {version.table: version for version in workspace.lake.lineage.inputs(head.id)}
+    found = column_sources(head, inputs, known_definitions(workspace.lake, workspace.lake.lineage.closure([head])))
     assert found["_score"]
     assert all(found[name] == found["_score"] for name in ("_class", *COLUMNS))

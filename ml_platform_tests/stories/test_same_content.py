@@ -67,7 +67,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
 
 
 def test_a_year_of_files_with_another_time_asks_for_nothing(lived: Lived) -> None:
-    made, head = [lived.materialized(name) for name in CHAIN], lived.shop.lake.head()
+    made, head = [lived.materialized(name) for name in CHAIN], lived.shop.lake.versions.newest_commit()
     assert made == [6, 6, 6], "every day was made once"
     for day in DAYS:
         os.utime(lived.file(day))
@@ -75,7 +75,7 @@ def test_a_year_of_files_with_another_time_asks_for_nothing(lived: Lived) -> Non
     # Also for a sensor that has lost its memory.
     lived.driver._cursors.clear()
     assert lived.live() == []
-    assert ([lived.materialized(name) for name in CHAIN], lived.shop.lake.head()) == (made, head)
+    assert ([lived.materialized(name) for name in CHAIN], lived.shop.lake.versions.newest_commit()) == (made, head)
 
 
 @pytest.mark.parametrize("days", [DAYS[2:3], DAYS])
@@ -109,7 +109,7 @@ def test_a_history_that_was_lost_is_told_what_is_there(lived: Lived) -> None:
 
 
 def test_other_bytes_of_the_same_rows_end_at_the_table_and_other_rows_go_on(lived: Lived) -> None:
-    before = lived.shop.lake.heads("shop/features/spending__customer")[DAYS[5]].data_hash
+    before = lived.shop.lake.versions.heads("shop/features/spending__customer")[DAYS[5]].data_hash
     text = lived.file(DAYS[4]).read_text()
     lived.file(DAYS[4]).write_text(text.replace("NO", '"NO"'))
     assert lived.live() == [["raw/orders", "tables/orders"]]
@@ -119,7 +119,7 @@ def test_other_bytes_of_the_same_rows_end_at_the_table_and_other_rows_go_on(live
         lived.file(DAYS[4]).write_text(orders(DAYS[4], amount=amount))
         landed, followed = lived.live()
         assert (landed, followed) == (["raw/orders", "tables/orders"], ["features/spending__customer"])
-        contents.append(lived.shop.lake.heads("shop/features/spending__customer")[DAYS[5]].data_hash)
+        contents.append(lived.shop.lake.versions.heads("shop/features/spending__customer")[DAYS[5]].data_hash)
     assert contents[0] != before, "the day was corrected"
     assert lived.live() == []
 

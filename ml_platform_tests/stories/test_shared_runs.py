@@ -43,7 +43,7 @@ def run(shop: LandedShop, instance: dg.DagsterInstance, request: dg.RunRequest) 
 
 def contents(lake: Lake) -> dict[tuple[str, str | None], str]:
     """Return the content hash of every head."""
-    return {(table, day): head.data_hash for table in lake.tables() for day, head in lake.heads(table).items()}
+    return {(table, day): head.data_hash for table in lake.tables() for day, head in lake.versions.heads(table).items()}
 
 
 def statuses(shop: LandedShop, instance: dg.DagsterInstance, name: str) -> dict[str, str]:

@@ -63,10 +63,10 @@ def ended(tmp_path_factory):
 def outcomes_of(project):
     """Materialize the outcomes of the scored days; return those that came, what was said, and what was expected to come."""
     workspace = project.open().workspace
-    before = workspace.lake.heads("shop/outcomes/buys")
+    before = workspace.lake.versions.heads("shop/outcomes/buys")
     expected = outcome_standing(workspace, workspace.project.problem("buys"))
     project.run(["outcomes/buys"], SCORED)
-    made = project.open().lake.heads("shop/outcomes/buys")
+    made = project.open().lake.versions.heads("shop/outcomes/buys")
     assert set(made) - set(before) == set(expected.due), "status says what a run makes"
     return sorted(made), "\n".join([*project.log, *(f"{day}: {why}" for day, why in expected.waiting.items())])
 
@@ -92,7 +92,7 @@ def test_a_feed_that_has_ended_is_not_one_on_which_nothing_happens(ended, tmp_pa
     assert training_date(project) == "2024-02-15"
     # Whoever asks for a later date learns from the rows that are known, and from no silence.
     assert project.run(["training/buys"], ["2024-02-19"]).success
-    training = project.open().lake.heads("shop/training/buys")["2024-02-19"]
+    training = project.open().lake.versions.heads("shop/training/buys")["2024-02-19"]
     assert training.properties["answers_until"] == day_start("2024-02-15").isoformat()
     assert project.open().problem("buys").training_set("2024-02-19")["_cutoff"].max() == day_start(ENDED)
 
@@ -125,7 +125,7 @@ def test_a_rare_event_feed_says_for_how_long_it_can_be_silent(ended, tmp_path):
     # What was known is kept with the training set: made again, at the earliest clock at which it could be, it learns from the same rows.
     assert project.run(["training/buys", "selected/buys", "models/buys"], ["2024-02-17"]).success
     session = project.open()
-    model = session.lake.heads("shop/models/buys")["2024-02-17"]
+    model = session.lake.versions.heads("shop/models/buys")["2024-02-17"]
     assert session.problem("buys").training_set("2024-02-17")["_cutoff"].max() == day_start("2024-02-16")
     assert session.problem("buys").reproduce(model.id).verdict == IDENTICAL
 
@@ -141,7 +141,7 @@ def test_scores_whose_windows_reach_the_silence_wait_for_its_end(ended, tmp_path
     assert all(f"30 rows of {one} are not scored yet." in why for one, why in held.stopped.items())
     assert "is alive, say for how long: `longest_silence` of coupons. Land" in held.stopped[day]
     project.run(["predictions/redeems"], ["2024-02-14", *SCORED[2:], day])
-    assert project.open().lake.heads("shop/predictions/redeems").keys() == held.due.keys()
+    assert project.open().lake.versions.heads("shop/predictions/redeems").keys() == held.due.keys()
     told = "\n".join(project.log)
     assert "4 days of table coupons, reached by used (2024-02-15, 2024-02-16, 2024-02-17, 2024-02-18), are not known yet" in told
     project = declared(project, silence="3d", features="bought, used", name="redeems")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def create(args: Namespace) -> Answer:
     """Create a branch of the one that the settings name, as of a commit; nothing is copied."""
     lake = open_lake(args.project)
-    made = lake.on(args.of or lake.branch).create_branch(args.name, parse_at(args.at))
+    made = lake.on(args.of or lake.branch).branches.create(args.name, parse_at(args.at))
     # What a dropped branch of this name had materialized is not there any more.
     _forget_history(args)
     data = {"branch": made.name, "parent": made.parent, "base": made.base}
@@ -42,9 +42,9 @@ def list_all(args: Namespace) -> Answer:
     """Tell all branches, what each has changed, and what it takes on the disk."""
     lake = open_lake(args.project)
     rows = []
-    for branch in lake.branches():
+    for branch in lake.branches.all():
         here = lake.on(branch.name)
-        changes, own = here.changes(), here.own_files().values()
+        changes, own = here.branches.changes(), here.branches.own_files().values()
         rows.append({
             "branch": branch.name, "parent": branch.parent, "since commit": branch.base, "created": branch.created,
             "partitions": len(changes), "conflicts": sum(change.is_conflict for change in changes),
@@ -90,15 +90,15 @@ def merge(args: Namespace) -> Answer:
 
     lake = open_lake(args.project)
     name, matches = _named(args, lake), table_filter(args.tables)
-    here, parent = lake.on(name), next((b.parent for b in lake.branches() if b.name == args.name), MAIN)
+    here, parent = lake.on(name), next((b.parent for b in lake.branches.all() if b.name == args.name), MAIN)
 
     def wanted(table: str) -> bool:
         return is_mergeable(table) and (matches is None or matches(table))
 
     try:
-        merged = lake.merge(name, wanted=wanted, message=args.message or "")
+        merged = lake.branches.merge(name, wanted=wanted, message=args.message or "")
     except ConflictError as error:
-        changes = [change for change in here.changes(wanted) if change.is_conflict]
+        changes = [change for change in here.branches.changes(wanted) if change.is_conflict]
         if not changes:
             raise
         rows = [_conflict_row(change) for change in changes]
@@ -108,7 +108,7 @@ def merge(args: Namespace) -> Answer:
             data, sheets=(sheet,), code=1, then=(f"Merge the rest with --tables PATTERN, or build these on a new branch of {parent}.",)
         )
     rows = _by_table(merged.merged)
-    left = _by_table(here.changes())
+    left = _by_table(here.branches.changes())
     data = {
         "branch": name, "parent": parent, "commit": merged.commit.number if merged.commit else None, "merged": len(merged.merged),
         "same": len(merged.same), "tables": rows, "left": left,
@@ -128,8 +128,8 @@ def merge(args: Namespace) -> Answer:
 def drop(args: Namespace) -> Answer:
     """Let go of a branch and of its Dagster history; its versions stay in the lake's history until retention collects them."""
     lake = open_lake(args.project)
-    size = sum(one.bytes for one in lake.on(_named(args, lake)).own_files().values())
-    lake.drop_branch(args.name)
+    size = sum(one.bytes for one in lake.on(_named(args, lake)).branches.own_files().values())
+    lake.branches.drop(args.name)
     _release_pins(lake, args.name)
     forgotten = _forget_history(args)
     history = " Its Dagster history is gone." if forgotten else ""
@@ -221,8 +221,8 @@ def _forget_history(args: Namespace) -> bool:
 
 def _release_pins(lake: Lake, branch: str) -> None:
     """Let go of what models were made from that were promoted on the branch only: nobody can score by them any more."""
-    for owner, held in lake.pins().items():
+    for owner, held in lake.retention.pins().items():
         version = owner.rpartition("@")[2]
         # Owners of other pins may end in a number as well: only a model's own pin holds the model.
-        if version.isdecimal() and int(version) in held and lake.version(int(version)).branch == branch:
-            lake.unpin(owner)
+        if version.isdecimal() and int(version) in held and lake.versions.get(int(version)).branch == branch:
+            lake.retention.unpin(owner)

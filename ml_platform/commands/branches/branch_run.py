@@ -34,7 +34,7 @@ def run(args: Namespace) -> Answer:
         from ml_platform.components.runs.run_result import failures, made_rows
 
         lake = open_lake(root)
-        before = lake.head()
+        before = lake.versions.newest_commit()
         definitions = load_definitions(root)
         job = definitions.resolve_implicit_global_asset_job_def()
         rows: list[dict[str, Any]] = []
@@ -43,12 +43,12 @@ def run(args: Namespace) -> Answer:
             for keys, of_run in list(runs_of(definitions, select_assets(definitions, args.select), days)):
                 _say(f"{', '.join('/'.join(key.path[1:]) for key in keys)}{f' of {_span(of_run)}' if of_run else ''}")
                 result = execute_assets(job, instance, keys, of_run)
-                lake.end_run(result.run_id)
+                lake.retention.end_run(result.run_id)
                 rows += made_rows(result, keys, before)
                 failed += failures(result)
                 if not result.success:
                     break
-    data = {"branch": args.name, "from commit": before, "commit": lake.head(), "assets": rows, "failed": failed}
+    data = {"branch": args.name, "from commit": before, "commit": lake.versions.newest_commit(), "assets": rows, "failed": failed}
     sheet = Sheet(f"Materialized on {args.name}", rows, "Content that was there already is not written again.")
     return Answer(data, sheets=(sheet,), code=1 if failed else 0, then=tuple(f"failed: {told}" for told in failed))
 

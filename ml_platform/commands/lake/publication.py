@@ -13,19 +13,17 @@ from ml_platform.commands.place import find_table, open_lake
 def publish(args: Namespace) -> Answer:
     """Register the readable files of a table with Delta, without copying them."""
     from ml_platform.lake.exports.delta import DeltaCatalog
-    from ml_platform.lake.exports.publication import is_published_in_place, publish_table
-    from ml_platform.lake.files.layout import DATA_FOLDER
 
     lake = open_lake(args.project)
     table = find_table(lake, args.table)
-    done = publish_table(lake, table, DeltaCatalog(Path(args.to) if args.to else None, in_place=args.in_place))
+    done = lake.exports.publish(table, DeltaCatalog(Path(args.to) if args.to else None, in_place=args.in_place))
     changed = f"{done.added} files added, {done.removed} removed" if done.added or done.removed else "nothing new"
     lines = (
         f"{table} as of commit {done.commit}: {done.rows:,} rows in {done.files} files, {changed}; Delta version {done.version}.",
         f"Read it with: polars.scan_delta({str(done.place)!r}) or deltalake.DeltaTable({str(done.place)!r})",
     )
-    in_place = lake.root / DATA_FOLDER / table
-    if done.place != in_place and is_published_in_place(lake, table):
+    in_place = lake.exports.folder(table)
+    if done.place != in_place and lake.exports.is_in_place(table):
         lines += (
             f"An earlier publication lies in place, in {in_place}: it stays as it was then, and breaks when gc deletes its "
             "files. Let its readers read the folder above, or bring it up to date with --in-place.",

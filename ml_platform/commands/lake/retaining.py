@@ -29,7 +29,7 @@ def collect(args: Namespace) -> Answer:
 
     rules = _rules(args)
     grace = _length(args.grace, "--grace") or GRACE
-    report = open_lake(args.project).collect(rules, dry_run=args.dry_run, grace=grace, accept_orphans=args.accept_orphans)
+    report = open_lake(args.project).retention.collect(rules, dry_run=args.dry_run, grace=grace, accept_orphans=args.accept_orphans)
     would = "would be " if args.dry_run else ""
     swept = report.swept
     sheets = (
@@ -110,7 +110,7 @@ def forget(args: Namespace) -> Answer:
         raise UsageError("A condition (--where) is about one table: name it with --table.")
     if not args.dry_run and not args.reason:
         raise UsageError("Say why with --reason (it is kept, so it must not say whose rows they were), or look first with --dry-run.")
-    found = lake.forget(
+    found = lake.retention.forget(
         entity=dict(_pair(text) for text in args.entity) if args.entity else None,
         table=find_table(lake, args.table) if args.table else None,
         where=args.where,

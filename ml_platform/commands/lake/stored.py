@@ -27,7 +27,7 @@ def history(args: Namespace) -> Answer:
     check_partition(lake, table, args.partition)
     of = (table, args.partition) if args.partition else (table,)
     rows = [_version_row(v) for v in lake.history(*of, limit=args.limit)]
-    count = lake.count_history(*of)
+    count = lake.versions.count(*of)
     note = f"{count} versions in all; --limit shows more." if count > len(rows) else ""
     return Answer({"table": table, "versions": rows}, (), (Sheet(f"History of {table}", rows, note),))
 
@@ -35,10 +35,10 @@ def history(args: Namespace) -> Answer:
 def commits(args: Namespace) -> Answer:
     """Tell what was published and deleted, newest first."""
     lake = open_lake(args.project)
-    found = lake.commits(args.limit, args.before)
+    found = lake.versions.commits(args.limit, args.before)
     rows = [_commit_row(commit) for commit in found]
     more = found and found[-1].number > 1
-    note = f"{lake.head()} commits in all; --before {found[-1].number} shows the ones before these." if more else ""
+    note = f"{lake.versions.newest_commit()} commits in all; --before {found[-1].number} shows the ones before these." if more else ""
     return Answer({"commits": rows}, (), (Sheet(f"Commits of the lake at {lake.url}", rows, note),))
 
 
@@ -77,21 +77,23 @@ def verify(args: Namespace) -> Answer:
     lake = open_lake(args.project)
     is_watched = sys.stderr.isatty()
     if args.quick:
-        problems = lake.verify(_Counter("files looked at") if is_watched else None, quick=True)
+        problems = lake.health.verify(_Counter("files looked at") if is_watched else None, quick=True)
         line = (
-            f"The lake at {lake.url} is there: every file has its size, and none of the {lake.head()} commits is missing. "
-            "Whether they hold what was published is not known from that: `ml-platform lake verify` reads them."
+            f"The lake at {lake.url} is there: every file has its size, and none of the {lake.versions.newest_commit()} commits is "
+            "missing. Whether they hold what was published is not known from that: `ml-platform lake verify` reads them."
         )
     else:
         if is_watched and args.last is None:
-            _say_at_once(lake.verify(quick=True))
-        problems = lake.verify(last=args.last, reading=_Counter("read", 1e6, " MB") if is_watched else None)
-        line = f"The lake at {lake.url} is whole: the chain of {lake.head()} commits and every file are what was published."
+            _say_at_once(lake.health.verify(quick=True))
+        problems = lake.health.verify(last=args.last, reading=_Counter("read", 1e6, " MB") if is_watched else None)
+        line = (
+            f"The lake at {lake.url} is whole: the chain of {lake.versions.newest_commit()} commits and every file are what was published."
+        )
     if not problems:
         if args.last is not None:
-            some = f"The last {min(args.last, lake.head())} of the {lake.head()} commits"
+            some = f"The last {min(args.last, lake.versions.newest_commit())} of the {lake.versions.newest_commit()} commits"
             line = f"{some} of the lake at {lake.url}, and their files, are what was published."
-        redacted = lake.redactions()
+        redacted = lake.retention.redactions()
         told = Sheet("But for what was redacted on purpose", redacted)
         return Answer({"problems": [], "redactions": redacted}, (line,), (told,) if redacted else ())
     rows = [vars(p) if hasattr(p, "__dict__") else {"problem": str(p)} for p in problems]

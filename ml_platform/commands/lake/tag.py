@@ -19,7 +19,7 @@ def list_all(args: Namespace) -> Answer:
     """Tell all tags, by commit."""
     rows = [
         {"tag": tag.name, "commit": tag.commit, "branch": tag.branch, "created": tag.created, "message": tag.message}
-        for tag in open_lake(args.project).tags()
+        for tag in open_lake(args.project).tags.all()
     ]
     lines = () if rows else ("No commit has a tag yet. Give one with: ml-platform tag create NAME",)
     return Answer(rows, lines, (Sheet("Tags", rows),) if rows else ())
@@ -27,5 +27,5 @@ def list_all(args: Namespace) -> Answer:
 
 def drop(args: Namespace) -> Answer:
     """Let go of a tag."""
-    open_lake(args.project).drop_tag(args.name)
+    open_lake(args.project).tags.drop(args.name)
     return Answer({"dropped": args.name}, (f"Tag {args.name} is dropped; retention may collect what only it held.",))

@@ -18,10 +18,8 @@ if TYPE_CHECKING:
 
 def show_usage(args: Namespace) -> Answer:
     """Tell what takes up the disk, the largest tables first."""
-    from ml_platform.lake.health.usage import usage
-
     lake = open_lake(args.project)
-    found = usage(lake)
+    found = lake.health.usage()
     totals: dict[str, int] = {}
     for table in found.tables:
         totals[table.table] = totals.get(table.table, 0) + table.live_bytes + table.history_bytes
@@ -40,9 +38,7 @@ def show_usage(args: Namespace) -> Answer:
 
 def backup(args: Namespace) -> Answer:
     """Copy the lake to a folder."""
-    from ml_platform.lake.health.backup import back_up
-
-    done = back_up(open_lake(args.project), args.to, link=args.link)
+    done = open_lake(args.project).health.back_up(args.to, link=args.link)
     how = "linked" if args.link else "copied"
     return Answer(dataclasses.asdict(done), (f"{done.place} holds the lake as of commit {done.commit}: {_told(done, how)}",))
 

@@ -38,7 +38,7 @@ def find_version(lake: Lake, text: str) -> Version:
             what = "model version" if layer_of(table) == "models" else "version"
             raise LakeError(f"{table!r} has no {what} {wanted}. It has: {_some(known)}.")
         return found
-    partition = lake.heads(table).get(wanted)
+    partition = lake.versions.heads(table).get(wanted)
     if partition is None:
         raise UsageError(
             f"{wanted!r} is no version and no readable partition of {table!r}. Versions are numbers; see them with: "
@@ -56,7 +56,7 @@ def _table(lake: Lake, name: str) -> str:
 
 
 def _newest(lake: Lake, table: str) -> Version:
-    heads = lake.resolve(table)
+    heads = lake.versions.resolve(table)
     if not heads:
         raise LakeError(f"{table!r} has nothing that can be read now. Name one of its versions: {_some(lake.history(table))}.")
     return heads[-1]
@@ -78,7 +78,7 @@ def _champion(lake: Lake, table: str) -> Version:
     champion = last_promotion(judgements(lake, table))
     if champion is None:
         raise LakeError(f"No model of {table!r} was promoted yet. Name one of its versions: {_some(lake.history(table))}.")
-    return lake.version(champion.model_version)
+    return lake.versions.get(champion.model_version)
 
 
 def _some(versions: list[Version]) -> str:

@@ -97,7 +97,7 @@ def _made(run: ProblemRun, layer: str) -> list[str]:
     """Return a line per asset of a layer that was run."""
     lines = []
     for name, made in _rows_of(run.done, layer).items():
-        heads = run.workspace.lake.heads(run.workspace.table(layer, name))
+        heads = run.workspace.lake.versions.heads(run.workspace.table(layer, name))
         days = [str(day) for day in made["days"] if day in heads]
         if made["written"]:
             when = f" in {counted(made['written'], 'day')}, the newest {max(days)}" if days else ""
@@ -160,7 +160,7 @@ def _scores(run: ProblemRun) -> list[str]:
     from ml_platform.pipeline.standing.problem import prediction_standing
 
     made = _rows_of(run.done, "predictions").get(run.problem)
-    heads = run.workspace.lake.heads(run.workspace.table("predictions", run.problem))
+    heads = run.workspace.lake.versions.heads(run.workspace.table("predictions", run.problem))
     lines = []
     if made and made["written"]:
         for one in run.done:
@@ -182,7 +182,7 @@ def _scores(run: ProblemRun) -> list[str]:
 
 def _answers(run: ProblemRun, scored: Sequence[str]) -> list[str]:
     """Say when the first answers to the scores are known that have none yet."""
-    answered = run.workspace.lake.heads(run.workspace.table("outcomes", run.problem))
+    answered = run.workspace.lake.versions.heads(run.workspace.table("outcomes", run.problem))
     open_days = sorted(day for day in scored if day not in answered)
     if not open_days:
         return []

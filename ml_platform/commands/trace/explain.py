@@ -191,7 +191,7 @@ def _write(path: Path, text: str, otherwise: str) -> None:
 def _events(args: Namespace, lake: Lake, lineage: Lineage) -> list[dict[str, Any]]:
     from ml_platform.lineage.openlineage import Names, run_events
 
-    return run_events(lake, lineage, Names(args.namespace, lake.root, landing_folder(None, args.project).resolve()))
+    return run_events(lake, lineage, Names(args.namespace, lake.exports.root, landing_folder(None, args.project).resolve()))
 
 
 def _lines(events: list[dict[str, Any]]) -> str:

@@ -188,7 +188,7 @@ def _checked_plan(
         return judge_tables(workspace, table.name, which)
 
     def landed(workspace, keys):
-        known = {version.partition for version in workspace.lake.resolve(workspace.table("raw", table.name), partitions=keys)}
+        known = {version.partition for version in workspace.lake.versions.resolve(workspace.table("raw", table.name), partitions=keys)}
         return [key for key in keys if key in known]
 
     key = f" One row per {', '.join(table.key)}." if table.key else ""

@@ -77,7 +77,7 @@ def publish(context: dg.AssetExecutionContext, plan: Told, outcome: Outcome, lak
             told = f"Nothing was published of {plan.key.to_user_string()}: {told_reasons(stopped)}"
             raise dg.Failure(description=mask(told), allow_retries=False)
         return
-    made_from = lake.inputs_by_table([p.version for p in done if p.version is not None])
+    made_from = lake.lineage.inputs_by_table([p.version for p in done if p.version is not None])
     known = known_already(context, plan.key, plan.code_version, done)
     if known:
         _observe(context, plan, [p for p in done if p.partition in known])

@@ -89,9 +89,9 @@ class Resync:
         for start in range(0, len(waiting), _BATCH):
             batch = waiting[start : start + _BATCH]
             ids = [version.id for _, version in batch]
-            made_from = self.lake.inputs_by_table(ids)
+            made_from = self.lake.lineage.inputs_by_table(ids)
             contents: dict[int, list[InputContent]] = {}
-            for content in self.lake.input_contents(ids) if code_version is not None else ():
+            for content in self.lake.lineage.input_contents(ids) if code_version is not None else ():
                 contents.setdefault(content.version_id, []).append(content)
             for partition, version in batch:
                 self.instance.report_runless_asset_event(
@@ -110,7 +110,7 @@ class Resync:
 
     def _heads_of(self, table: str) -> "dict[str | None, Version]":
         if table not in self._heads:
-            self._heads[table] = self.lake.heads(table) if table in self._tables else {}
+            self._heads[table] = self.lake.versions.heads(table) if table in self._tables else {}
         return self._heads[table]
 
     def _logged(self, key: dg.AssetKey, *, partitioned: bool) -> dict[str | None, str | None]:

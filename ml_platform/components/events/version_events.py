@@ -29,7 +29,7 @@ def version_metadata(version: Version, made_from: Sequence["InputTable"] = ()) -
     version : Version
         The version; it may stand on a branch.
     made_from : sequence of InputTable
-        What it was made from, as `History.inputs_by_table` counts it.
+        What it was made from, as `LakeLineage.inputs_by_table` counts it.
     """
     row_count = "dagster/partition_row_count" if version.partition else "dagster/row_count"
     place = f"{version.table}/{version.partition}" if version.partition else version.table

@@ -44,9 +44,9 @@ def publish_rows(
         lake = begin_step(context, platform).lake
         asset = _told(context)
         parts = _parts(context, asset.key, rows)
-        since = lake.read_commit if strict else None
+        since = lake.versions.read_commit if strict else None
         staged = [_stage(context, lake, asset, partition, part, key, schema) for partition, part in parts.items()]
-        commit = lake.publish(staged, message=f"asset {asset.key.to_user_string()}", since=since) if staged else None
+        commit = lake.writing.publish(staged, message=f"asset {asset.key.to_user_string()}", since=since) if staged else None
         outcome = _outcome(commit, list(parts), metadata)
         yield from publish(context, asset, outcome, lake, perf_counter() - start)
     except MlPlatformError as error:
@@ -69,7 +69,7 @@ def input_versions(context: dg.AssetExecutionContext, lake: "Lake", key: dg.Asse
     for parent in sorted(layer.get(key).parent_keys):
         table = lake_table_of(parent)
         if table in known and parent != key:
-            found += lake.resolve(table, _upstream_partitions(context, layer.asset_graph, key, parent, partition))
+            found += lake.versions.resolve(table, _upstream_partitions(context, layer.asset_graph, key, parent, partition))
     return found
 
 
@@ -123,7 +123,7 @@ def _stage(
     from ml_platform.tables.delivered.frames import to_arrow
 
     table = to_arrow(rows, asset.key.to_user_string())
-    return lake.stage(
+    return lake.writing.stage(
         lake_table_of(asset.key),
         partition,
         table,

@@ -220,7 +220,7 @@ class ProblemRun:
         yield from self._steps([monitoring_standing(self.workspace, self._compiled)])
 
     def _run(self, step: Step) -> None:
-        before, began = self.workspace.lake.head(), time.perf_counter()
+        before, began = self.workspace.lake.versions.newest_commit(), time.perf_counter()
         with self._course.step(step.keys, len(step.days), f"{step.what}{f' of {step.span}' if step.days else ''}"):
             result = self.runs.run(step.keys, step.days, dict(step.tags))
         rows = made_rows(result, step.keys, before)

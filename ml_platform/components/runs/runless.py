@@ -66,7 +66,7 @@ def report_outcome(root: Path, plan: "AssetPlan", outcome: "Outcome", lake: "Lak
     if not has_history(root, lake.branch):
         return False
     made = [partition for partition in outcome.partitions if partition.version is not None and not partition.stopped]
-    made_from = lake.inputs_by_table([p.version for p in made if p.version is not None])
+    made_from = lake.lineage.inputs_by_table([p.version for p in made if p.version is not None])
     with open_history(root, lake.branch) as instance:
         for check in outcome.checks:
             result = check_result(check, plan.key)

@@ -73,7 +73,7 @@ class Runs:
 
     def _ended(self, result: dg.ExecuteInProcessResult) -> None:
         self.runs.append(result)
-        self._lake.end_run(result.run_id)
+        self._lake.retention.end_run(result.run_id)
         for told in failures(result):
             self.say(f"  failed: {told}")
 
@@ -82,7 +82,7 @@ class Runs:
         for left in self.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED], tags={DRIVEN: self.project})):
             self.instance.report_run_canceled(left, message=why)
             self.instance.event_log_storage.free_concurrency_slots_for_run(left.run_id)
-            self._lake.end_run(left.run_id)
+            self._lake.retention.end_run(left.run_id)
 
 
 def by_stretch(keys: Sequence[dg.AssetKey], days: Sequence[str]) -> Iterable[tuple[list[dg.AssetKey], list[str]]]:

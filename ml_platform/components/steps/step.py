@@ -55,12 +55,12 @@ def release_ended(instance: dg.DagsterInstance, lake: "Lake", asking: str = "") 
     Called by every step, by every tick of the landing sensor and by those who drive runs themselves: a commit is held as long as its run
     goes on and a moment longer, whether or not a daemon is there to notice the end.
     """
-    holding = [run_id for run_id in lake.leased_runs() if run_id != asking]
+    holding = [run_id for run_id in lake.retention.leased_runs() if run_id != asking]
     if not holding:
         return []
     ended = [run.run_id for run in instance.get_runs(dg.RunsFilter(run_ids=holding, statuses=list(ENDED)))]
     for run_id in ended:
-        lake.end_run(run_id)
+        lake.retention.end_run(run_id)
     return ended
 
 

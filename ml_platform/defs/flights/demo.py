@@ -231,7 +231,7 @@ def _own_seconds(run: dg.ExecuteInProcessResult) -> Iterator[tuple[str, float]]:
 
 
 def _decided(demo: Demo, day: str) -> str:
-    head = demo.session.lake.heads(demo.session.workspace.table("monitoring", PROBLEM)).get(day)
+    head = demo.session.lake.versions.heads(demo.session.workspace.table("monitoring", PROBLEM)).get(day)
     decision = (head.properties if head else {}).get("decision")
     return f"; retrain at {decision['training_date']}: {'; '.join(decision['reasons'])}" if decision and decision["retrain"] else ""
 

@@ -57,7 +57,7 @@ def last_screen(demo: Demo, problem: str) -> list[str]:
 
 
 def _training_set(session: Session, problem: str) -> Any:
-    heads = session.lake.heads(session.workspace.table("training", problem))
+    heads = session.lake.versions.heads(session.workspace.table("training", problem))
     return heads[max(key for key in heads if key is not None)]
 
 
@@ -67,7 +67,7 @@ def _quality(session: Session, problem: str) -> list[str]:
     champion = current_champion(session.workspace, problem)
     if champion is None:
         return ["  champion    none yet"]
-    offered = session.lake.heads(session.workspace.table("training", problem))[champion.training_date].properties["features"]
+    offered = session.lake.versions.heads(session.workspace.table("training", problem))[champion.training_date].properties["features"]
     chosen = champion.version.properties["features"]
     rows = {row["metric"]: row for row in champion_metrics(session, problem)}
     other = "baseline" if champion.role == "model" else "model"

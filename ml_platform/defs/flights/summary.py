@@ -28,7 +28,7 @@ def built(session: Session) -> list[dict[str, Any]]:
         of = parse_table(table)
         if of.project != project.name:
             continue
-        heads = lake.heads(table).values()
+        heads = lake.versions.heads(table).values()
         if heads:
             rows.append(
                 {

@@ -16,7 +16,9 @@ from ml_platform.lake.files.local_store import LocalStore
 from ml_platform.lake.files.places import LOG_FOLDER, Place
 from ml_platform.lake.ledger.live_files import redacted_paths
 from ml_platform.lake.ledger.version import ARTIFACT
-from ml_platform.lake.reading.reader import Reader
+from ml_platform.lake.opened import Opened
+from ml_platform.lake.reading.history import newest_commit
+from ml_platform.lake.reading.resolving import read_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -78,7 +80,7 @@ class Catalog(Protocol):
         ...
 
 
-def publish_table(lake: Reader, table: str, catalog: Catalog, at: int | None = None) -> Registered:
+def publish_table(lake: Opened, table: str, catalog: Catalog, at: int | None = None) -> Registered:
     """Register the readable rows of a table, as the ledger has them when that is done.
 
     Who is forgotten meanwhile is in the files that were readable when it began. So the ledger is asked once more afterwards: whoever
@@ -114,7 +116,7 @@ def publish_table(lake: Reader, table: str, catalog: Catalog, at: int | None = N
     raise LakeError(f"{table!r} could not be published: rows of it are forgotten all the time. Publish it again when that is over.")
 
 
-def _as_it_is(lake: Reader, publication: Publication) -> Publication:
+def _as_it_is(lake: Opened, publication: Publication) -> Publication:
     """Return what a publication would be now; the newest if retention has deleted some of it."""
     try:
         return publication_of(lake, publication.table, publication.commit)
@@ -122,25 +124,25 @@ def _as_it_is(lake: Reader, publication: Publication) -> Publication:
         return publication_of(lake, publication.table)
 
 
-def _delete_forgotten(lake: Reader, publication: Publication, place: Path, held: set[Path]) -> None:
+def _delete_forgotten(lake: Opened, publication: Publication, place: Path, held: set[Path]) -> None:
     """Delete the links to files that this publisher has linked, and whose rows were forgotten meanwhile."""
     gone = held - {file.path for file in publication.files}
     if not gone or place == publication.folder:
         return
     paths = {path.relative_to(lake.root).as_posix(): path for path in gone}
-    with lake._ledger.reading() as connection:
+    with lake.ledger.reading() as connection:
         forgotten = redacted_paths(connection, paths)
     folder = LocalStore(place)
     for path in sorted(forgotten):
         folder.delete(paths[path].relative_to(publication.folder).as_posix())
 
 
-def publication_of(lake: Reader, table: str, at: int | None = None) -> Publication:
+def publication_of(lake: Opened, table: str, at: int | None = None) -> Publication:
     """Return the readable rows of a table as of now, or as of a commit.
 
     Parameters
     ----------
-    lake : Reader
+    lake : Opened
         Where it is.
     table : str
         ``project/layer/name``.
@@ -161,8 +163,8 @@ def publication_of(lake: Reader, table: str, at: int | None = None) -> Publicati
             f"The lake at {lake.url} is in an object store, which has no hard links: {table!r} cannot be published from there. Read the "
             "rows with lake.open().read(...) and write them with the other engine. Nothing was published."
         )
-    commit = lake.head() if at is None else at
-    reading = lake.read(table, at=commit, missing="raise")
+    commit = newest_commit(lake) if at is None else at
+    reading = read_table(lake, table, at=commit, missing="raise")
     if any(version.kind == ARTIFACT for version in reading.versions):
         raise LakeError(f"{table!r} holds artifacts, not rows: there is no table to publish.")
     keys = {version.partition for version in reading.versions}
@@ -178,9 +180,9 @@ def publication_of(lake: Reader, table: str, at: int | None = None) -> Publicati
         for version in reading.versions
         for file in version.files
     )
-    return Publication(table, commit, root / folder, reading.table_schema, keys != {None}, files, Place.of(root, lake.branch, table))
+    return Publication(table, commit, root / folder, reading.table_schema, keys != {None}, files, Place.of(root, lake.scope.branch, table))
 
 
-def is_published_in_place(lake: Reader, table: str) -> bool:
+def is_published_in_place(lake: Opened, table: str) -> bool:
     """Tell whether the lake's own folder of the table is a Delta table."""
     return (lake.root / DATA_FOLDER / table / LOG_FOLDER).is_dir()

@@ -39,7 +39,7 @@ def read_artifact(store: Store, version: Version, name: str) -> bytes:
     by_name = {file.name: file for file in version.files}
     if version.kind != ARTIFACT:
         raise LakeError(
-            f"Version {version.id} of {version.table!r} holds rows, not files: read it with Lake.read_versions([{version.id}])."
+            f"Version {version.id} of {version.table!r} holds rows, not files: read it with lake.versions.read([{version.id}])."
         )
     if name not in by_name:
         raise LakeError(f"Version {version.id} of {version.table!r} has no file {name!r}. {did_you_mean(name, by_name)}")

@@ -94,7 +94,7 @@ def partition_folder(table: str, partition: str | None) -> str:
 
 
 def whole_files(store: Store, files: Iterable[FileRef]) -> set[str]:
-    """Return the paths of the files that exist in the size they were written in (their bytes are compared by ``Lake.verify``)."""
+    """Return the paths of the files that exist in the size they were written in (their bytes are compared by ``LakeHealth.verify``)."""
     wanted = {file.path: file.bytes for file in files}
     found = store.sizes(wanted)
     return {path for path, size in wanted.items() if found.get(path) == size}

@@ -24,7 +24,7 @@ from ml_platform.lake.files.local_store import LocalStore
 from ml_platform.lake.files.store import open_store
 from ml_platform.lake.health.verify import Problem, verify
 from ml_platform.lake.ledger.ledger import Ledger
-from ml_platform.lake.reading.reader import Reader
+from ml_platform.lake.opened import Opened
 
 # Copying waits for disks most of the time.
 _THREADS = 8
@@ -84,14 +84,14 @@ class _GoneError(IntegrityError):
     """A file that the ledger names is not there (any more)."""
 
 
-def back_up(lake: Reader, to: str | Path, *, link: bool = False) -> Backup:
+def back_up(lake: Opened, to: str | Path, *, link: bool = False) -> Backup:
     """Copy a lake into a folder, or bring an earlier copy there up to date: a file that is there in its size is not read again.
 
     Files with rows that were forgotten are deleted from it. What only retention deleted stays: a rule may have been too eager.
 
     Parameters
     ----------
-    lake : Reader
+    lake : Opened
         May be written to by any process at the same time.
     to : str or Path
         A folder that holds nothing but backups of this lake; it is a lake itself, to be looked into but not to be written to.
@@ -110,17 +110,17 @@ def back_up(lake: Reader, to: str | Path, *, link: bool = False) -> Backup:
         If the folder is the lake's own, holds another lake, or cannot be written.
     """
     target = Path(to).expanduser().resolve()
-    ledger = lake._ledger.file
+    ledger = lake.ledger.file
     if ledger is None:
         raise LakeError(
-            f"The lake at {lake.url} keeps its ledger in {lake._ledger.place}: back that up with its own means first (a server with "
+            f"The lake at {lake.url} keeps its ledger in {lake.ledger.place}: back that up with its own means first (a server with "
             "pg_dump), then copy the folders data/ and identity/ of the lake, whose files never change."
         )
     if not ledger.is_file():
         raise LakeError(f"There is nothing to back up: nothing was ever published in the lake at {lake.url} (it has no ledger {ledger}).")
     if target == lake.root.resolve() or target.is_relative_to(lake.root.resolve()):
         raise LakeError(f"{target} lies in the lake that is to be backed up. Name a folder elsewhere, best on another disk.")
-    check_own(lake._ledger, lake.store)
+    check_own(lake.ledger, lake.store)
     _check_same_lake(lake.root, ledger, target)
     return _copy(lake.root, ledger, target, link=link)
 

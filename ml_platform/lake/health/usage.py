@@ -17,9 +17,9 @@ from ml_platform.lake.files.stored_file import StoredFile
 from ml_platform.lake.files.trash import TRASH
 from ml_platform.lake.ledger.ledger_tables import collected, versions
 from ml_platform.lake.ledger.live_files import STORED, known_paths
-from ml_platform.lake.ledger.scope import Visible, visible
+from ml_platform.lake.ledger.scope import Visible
 from ml_platform.lake.ledger.version import REJECTED
-from ml_platform.lake.reading.reader import Reader
+from ml_platform.lake.opened import Opened
 
 # Logs of other formats beside the data (lake/delta.py): neither the lake's content nor garbage.
 LOG_FOLDERS = frozenset({LOG_FOLDER})
@@ -74,26 +74,26 @@ class Usage:
         return sum(table.history_bytes for table in self.tables)
 
 
-def usage(lake: Reader, now: float | None = None) -> Usage:
+def usage(lake: Opened, now: float | None = None) -> Usage:
     """Measure a lake, in a folder or a bucket; no file is opened, and what the ledger knows is not looked at one by one.
 
     Parameters
     ----------
-    lake : Reader
+    lake : Opened
         Which one.
     now : float, optional
         Seconds since 1970, for the age of orphans; the machine's time by default.
     """
     # By another ledger what readers get now would be called garbage.
-    check_own(lake._ledger, lake.store)
-    with lake._ledger.reading() as connection:
-        live = _live_files(connection, visible(connection, lake.scope))
+    check_own(lake.ledger, lake.store)
+    with lake.ledger.reading() as connection:
+        live = _live_files(connection, lake.visible(connection))
         tables = tuple(_table_usages(connection, live))
     # What the ledger has the size of is listed, and not looked at one by one.
     beside = list(lake.store.list(DATA_FOLDER, live.__contains__))
     logs = [file for file in beside if LOG_FOLDERS & set(file.path.split("/"))]
     others = [file for file in beside if not LOG_FOLDERS & set(file.path.split("/"))]
-    with lake._ledger.reading() as connection:
+    with lake.ledger.reading() as connection:
         # What was published meanwhile, or is about to be deleted, is no orphan.
         known = known_paths(connection, (file.path for file in others))
     orphans = [file for file in others if file.path not in known]
@@ -113,9 +113,9 @@ def _bytes(files: Iterable[StoredFile]) -> int:
     return sum(file.bytes for file in files)
 
 
-def _ledger_bytes(lake: Reader) -> int:
+def _ledger_bytes(lake: Opened) -> int:
     """Return the size of the ledger's file and of those that SQLite keeps beside it; 0 for one in a database server."""
-    file = lake._ledger.file
+    file = lake.ledger.file
     parts = [] if file is None else [Path(f"{file}{end}") for end in ("", "-wal", "-shm")]
     return sum(part.stat().st_size for part in parts if part.is_file())
 

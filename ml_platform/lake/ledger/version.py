@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -139,3 +140,8 @@ def arrow_schema(ipc: bytes) -> pa.Schema:
     import pyarrow as pa
 
     return pa.ipc.read_schema(pa.py_buffer(ipc)) if ipc else pa.schema([])
+
+
+def version_ids(versions: Iterable[int | Version]) -> tuple[int, ...]:
+    """Return the ids of versions that are given by id or as they are."""
+    return tuple(version.id if isinstance(version, Version) else int(version) for version in versions)

@@ -10,14 +10,15 @@ from ml_platform.core.errors import LakeError, did_you_mean
 from ml_platform.core.names import free_name
 from ml_platform.lake.ledger.scope import At
 from ml_platform.lake.ledger.version import ARTIFACT, Version
+from ml_platform.lake.opened import Opened
+from ml_platform.lake.reading.history import table_history
 from ml_platform.lake.reading.reading import Reading
+from ml_platform.lake.reading.resolving import read_versions, resolve
 from ml_platform.lake.schemas.evolution import can_become, in_new_names
 from ml_platform.sql.duck import quote_name, session
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from ml_platform.lake.reading.reader import Reader
 
 Status = Literal["added", "removed", "changed", "same"]
 
@@ -63,7 +64,7 @@ class TableDiff:
 
 
 def diff_table(
-    lake: Reader,
+    lake: Opened,
     table: str,
     before: At,
     after: At,
@@ -75,7 +76,7 @@ def diff_table(
 
     Parameters
     ----------
-    lake : Reader
+    lake : Opened
         Where the table is.
     table : str
         ``project/layer/name``.
@@ -100,15 +101,15 @@ def diff_table(
         If a key column is not in both states.
     """
     wanted = None if partitions is None else list(partitions)
-    old = {version.partition: version for version in lake.resolve(table, wanted, at=before)}
-    new = {version.partition: version for version in lake.resolve(table, wanted, at=after)}
+    old = {version.partition: version for version in resolve(lake, table, wanted, before, "skip")[0]}
+    new = {version.partition: version for version in resolve(lake, table, wanted, after, "skip")[0]}
     if not old and not new:
-        lake.history(table)  # says so if there is no such table
+        table_history(lake, table)  # says so if there is no such table
     return diff_versions(lake, table, old, new, key=key, before=before, after=after)
 
 
 def diff_versions(
-    lake: Reader,
+    lake: Opened,
     table: str,
     old: Mapping[str | None, Version],
     new: Mapping[str | None, Version],
@@ -125,7 +126,7 @@ def diff_versions(
     counts: dict[str | None, tuple[int, int, int]] = {}
     columns, renamed = _Columns((), (), (), ()), ()
     if both:
-        sides = lake.read_versions([old[k] for k in both]), lake.read_versions([new[k] for k in both])
+        sides = read_versions(lake, [old[k] for k in both]), read_versions(lake, [new[k] for k in both])
         before_schema = in_new_names(sides[0].table_schema, sides[1].table_schema)
         renamed = tuple(
             f"{name} -> {now}" for name, now in zip(sides[0].table_schema.names, before_schema.names, strict=True) if name != now

@@ -12,10 +12,10 @@ from ml_platform.sql.duck import quote_name
 if TYPE_CHECKING:
     import duckdb
 
-    from ml_platform.lake.reading.reader import Reader
+    from ml_platform.lake.lake import Lake
 
 
-def open_views(con: duckdb.DuckDBPyConnection, lake: Reader, at: At = None, project: str | None = None) -> list[str]:
+def open_views(con: duckdb.DuckDBPyConnection, lake: Lake, at: At = None, project: str | None = None) -> list[str]:
     """Create views of all tables with rows, at one commit, also while others publish.
 
     With one project (named, or the only one in the lake) a view is called ``layer.name``, such as ``tables.arrivals``.
@@ -28,7 +28,7 @@ def open_views(con: duckdb.DuckDBPyConnection, lake: Reader, at: At = None, proj
     ----------
     con : duckdb.DuckDBPyConnection
         From :func:`ml_platform.sql.duck.connect`.
-    lake : Reader
+    lake : Lake
         Where the tables are.
     at : int, datetime or None
         A commit, an aware time, or None for now.
@@ -50,14 +50,13 @@ def open_views(con: duckdb.DuckDBPyConnection, lake: Reader, at: At = None, proj
     projects = sorted({parts[0] for parts in found})
     if project is not None and project not in projects:
         raise UnknownTableError(f"The lake has no tables of a project {project!r}. {did_you_mean(project, projects)}")
-    at = lake.head() if at is None else at
+    at = lake.versions.newest_commit() if at is None else at
     is_only = len({owner for owner, _, _ in tables}) == 1
-    lake.attach(con)
     names: list[str] = []
     for owner, layer, name in tables:
         if project not in (None, owner):
             continue
-        query = lake.read(f"{owner}/{layer}/{name}", at=at).sql()
+        query = _query(con, lake, f"{owner}/{layer}/{name}", at)
         if project is None:
             names.append(_create_view(con, f"{owner}_{layer}", name, query))
             query = f"FROM {quote_name(f'{owner}_{layer}')}.{quote_name(name)}"
@@ -68,8 +67,15 @@ def open_views(con: duckdb.DuckDBPyConnection, lake: Reader, at: At = None, proj
         if f"{schema}.{name}" in names:
             # Parts joined by an underscore may be those of another table.
             schema, name = "main", "/".join(parts)
-        names.append(_create_view(con, schema, name, lake.read("/".join(parts), at=at).sql()))
+        names.append(_create_view(con, schema, name, _query(con, lake, "/".join(parts), at)))
     return names
+
+
+def _query(con: duckdb.DuckDBPyConnection, lake: Lake, table: str, at: At) -> str:
+    """Return the SQL of a table's rows, which the connection can run from now on."""
+    reading = lake.read(table, at=at)
+    reading.store.attach(con)
+    return reading.sql()
 
 
 def _create_view(con: duckdb.DuckDBPyConnection, schema: str, name: str, query: str) -> str:

@@ -99,7 +99,7 @@ class Reading(StoredRows):
     def sql(self) -> str:
         """Return a SELECT for DuckDB that reads exactly these rows; the files stand in it by their absolute paths or URLs.
 
-        A connection can run it after ``Lake.attach``.
+        A connection can run it after ``store.attach(connection)``.
         """
         from ml_platform.lake.reading.reading_sql import select_rows
 
@@ -189,7 +189,7 @@ class Reading(StoredRows):
             if version.kind == ARTIFACT:
                 raise LakeError(
                     f"Version {version.id} of {version.table!r} is an artifact with the files "
-                    f"{', '.join(file.name for file in version.files)}, not rows: read it with Lake.artifact(version, name)."
+                    f"{', '.join(file.name for file in version.files)}, not rows: read it with lake.versions.artifact(version, name)."
                 )
 
     def _explained(self, read: Any) -> Any:

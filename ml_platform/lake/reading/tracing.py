@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from ml_platform.lake.ledger import provenance
 from ml_platform.lake.ledger.ledger_tables import commits, inputs
 from ml_platform.lake.ledger.lookup import chunks, known_versions
+from ml_platform.lake.ledger.repeating import repeatable
 from ml_platform.lake.ledger.version import Version
-from ml_platform.lake.reading.history import History
+from ml_platform.lake.opened import Opened
 
 
 @dataclass(frozen=True)
@@ -23,23 +24,13 @@ class CommitNote:
     hash: str
 
 
-def input_edges(lake: History, ids: Iterable[int]) -> dict[int, tuple[int, ...]]:
-    """Return, for each of the versions that was made from any, the ids that it was made from in one step, in order."""
-    edges: dict[int, list[int]] = {}
-    query = sa.select(inputs.c.version_id, inputs.c.input_id).order_by(inputs.c.version_id, inputs.c.input_id)
-    with lake._ledger.reading() as connection:
-        for chunk in chunks(sorted(set(ids))):
-            for version_id, input_id in connection.execute(query.where(inputs.c.version_id.in_(chunk))):
-                edges.setdefault(version_id, []).append(input_id)
-    return {version_id: tuple(found) for version_id, found in edges.items()}
-
-
-def closure_until(lake: History, ids: Iterable[int], is_end: Callable[[Version], bool]) -> tuple[list[Version], dict[int, tuple[int, ...]]]:
+@repeatable
+def closure_until(lake: Opened, ids: Iterable[int], is_end: Callable[[Version], bool]) -> tuple[list[Version], dict[int, tuple[int, ...]]]:
     """Return the closure of some versions and its edges, as far as versions at which it is to end: these are in it, their inputs are not.
 
     Parameters
     ----------
-    lake : History
+    lake : Opened
         Where they are.
     ids : iterable of int
         Where to start.
@@ -50,7 +41,7 @@ def closure_until(lake: History, ids: Iterable[int], is_end: Callable[[Version],
     edges: dict[int, list[int]] = {}
     query = sa.select(inputs.c.version_id, inputs.c.input_id).order_by(inputs.c.version_id, inputs.c.input_id)
     level = set(ids)
-    with lake._ledger.reading() as connection:
+    with lake.ledger.reading() as connection:
         while level:
             new = known_versions(connection, level)
             found |= new
@@ -62,19 +53,21 @@ def closure_until(lake: History, ids: Iterable[int], is_end: Callable[[Version],
     return [version for _, version in sorted(found.items())], {made: tuple(ids) for made, ids in edges.items()}
 
 
-def users_of(lake: History, ids: Iterable[int]) -> list[Version]:
+@repeatable
+def users_of(lake: Opened, ids: Iterable[int]) -> list[Version]:
     """Return everything that was made from any of the versions in any number of steps, without themselves, by id."""
     wanted = set(ids)
-    with lake._ledger.reading() as connection:
+    with lake.ledger.reading() as connection:
         found = provenance.user_closure(connection, wanted) - wanted
         return [version for _, version in sorted(known_versions(connection, found).items())]
 
 
-def commit_notes(lake: History, numbers: Iterable[int]) -> dict[int, CommitNote]:
+@repeatable
+def commit_notes(lake: Opened, numbers: Iterable[int]) -> dict[int, CommitNote]:
     """Return what commits say of themselves, by number; numbers that do not exist are left out."""
     query = sa.select(commits.c.number, commits.c.message, commits.c.hash)
     notes: dict[int, CommitNote] = {}
-    with lake._ledger.reading() as connection:
+    with lake.ledger.reading() as connection:
         for chunk in chunks(sorted(set(numbers))):
             notes.update((row.number, CommitNote(*row)) for row in connection.execute(query.where(commits.c.number.in_(chunk))))
     return notes

@@ -19,8 +19,9 @@ from ml_platform.lake.files.places import LOG_FOLDER, Place, noted_places
 from ml_platform.lake.ledger.ledger_tables import files, replaced_files
 from ml_platform.lake.ledger.live_files import dead_paths, known_paths
 from ml_platform.lake.ledger.lookup import chunks, load_versions
+from ml_platform.lake.ledger.scope import Scope
 from ml_platform.lake.ledger.version import MAIN
-from ml_platform.lake.reading.reader import Reader
+from ml_platform.lake.opened import Opened
 from ml_platform.lake.retention.entity_columns import EntityColumns
 from ml_platform.lake.retention.forgotten_rows import Wanted, find_rows
 
@@ -47,12 +48,12 @@ class ForgottenThere:
     left: str = ""
 
 
-def forget_published(lake: Reader, wanted: Wanted, tables: Iterable[str], *, dry_run: bool = False) -> tuple[ForgottenThere, ...]:
+def forget_published(lake: Opened, wanted: Wanted, tables: Iterable[str], *, dry_run: bool = False) -> tuple[ForgottenThere, ...]:
     """Take an entity's rows out of every folder in which tables of the lake are published.
 
     Parameters
     ----------
-    lake : Reader
+    lake : Opened
         In which the entity was forgotten already.
     wanted : Wanted
         The rows.
@@ -105,7 +106,7 @@ def _why_out_of_reach(root: Path, place: Place, note: str) -> str | None:
     return f"The folder is not there. If it was moved, delete it where it is now and publish the table again; then delete {note}."
 
 
-def _forget_at(lake: Reader, wanted: Wanted, place: Place, *, dry_run: bool) -> ForgottenThere:
+def _forget_at(lake: Opened, wanted: Wanted, place: Place, *, dry_run: bool) -> ForgottenThere:
     from ml_platform.lake.exports.delta import published_files
 
     folder = LocalStore(place.folder)
@@ -123,11 +124,11 @@ def _forget_at(lake: Reader, wanted: Wanted, place: Place, *, dry_run: bool) -> 
     return ForgottenThere(place.table, str(place.folder), len(holding), commit)
 
 
-def _holding(lake: Reader, wanted: Wanted, place: Place, names: Iterable[str], *, dry_run: bool) -> set[str]:
+def _holding(lake: Opened, wanted: Wanted, place: Place, names: Iterable[str], *, dry_run: bool) -> set[str]:
     """Return which of the files hold the rows; no file that the lake still reads does after it has forgotten."""
     name_of = {f"{DATA_FOLDER}/{place.table}/{name}": name for name in names}
     owners: dict[int, set[str]] = {}
-    with lake._ledger.reading() as connection:
+    with lake.ledger.reading() as connection:
         paths = (known_paths if dry_run else dead_paths)(connection, name_of)
         for chunk in chunks(sorted(paths)):
             for query in _OWNERS:
@@ -144,12 +145,12 @@ def _holding(lake: Reader, wanted: Wanted, place: Place, names: Iterable[str], *
     return set(find_rows(LocalStore(place.folder), wanted, looked).rows)
 
 
-def _publish_again(lake: Reader, place: Place, commit: int) -> int:
+def _publish_again(lake: Opened, place: Place, commit: int) -> int:
     """Publish what the folder held, as the lake has it now; the newest if retention has deleted some of that. Return the commit."""
     from ml_platform.lake.exports.delta import DeltaCatalog
     from ml_platform.lake.exports.publication import publication_of, publish_table
 
-    there = lake.on(place.branch)
+    there = lake.with_scope(Scope(place.branch))
     catalog = DeltaCatalog(in_place=True) if place.in_place else DeltaCatalog(place.folder)
     try:
         publication = publication_of(there, place.table, at=commit)

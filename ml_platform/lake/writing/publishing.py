@@ -49,7 +49,7 @@ class _Head:
 def publish(
     ledger: Ledger, store: Store, scope: Scope, staged: Sequence[Staged], *, run_id: str, message: str, since: int | None = None
 ) -> Commit:
-    """Publish what was staged as one commit; see :meth:`ml_platform.lake.lake.Lake.publish`."""
+    """Publish what was staged as one commit; see :meth:`ml_platform.lake.writing.lake_writing.LakeWriting.publish`."""
     _check(store, staged)
     # A look before the lock: what is known already needs neither the lock nor the disk.
     plan = None if staged and all(one.is_new for one in staged) else _look(ledger, store, scope, staged)
@@ -111,7 +111,7 @@ def _check(store: Store, staged: Sequence[Staged]) -> None:
     seen: set[tuple[str, str | None, bool]] = set()
     for one in staged:
         if not isinstance(one, Staged):
-            raise LakeError(f"Only what Lake.stage or Lake.stage_artifact returned can be published, not {type(one).__name__}.")
+            raise LakeError(f"Only what lake.writing.stage or stage_artifact returned can be published, not {type(one).__name__}.")
         if one.root != store.url:
             raise LakeError(
                 f"{one.table!r}, partition {one.partition!r} was staged in the lake at {one.root}, not in {store.url}: publish it there."

@@ -75,7 +75,7 @@ class Part:
 def stage_tables(
     ledger: Ledger, store: Store, parts: Sequence[Part], *, key: Sequence[str], schema: pa.Schema | None, kind: str
 ) -> list[Staged]:
-    """Write the rows of each part as one Parquet file under a new id; see :meth:`ml_platform.lake.lake.Lake.stage_partitions`.
+    """Write the rows of each part as one Parquet file under a new id; see :meth:`.LakeWriting.stage_partitions`.
 
     If one cannot be written, none of them stays.
     """
@@ -136,7 +136,7 @@ def write_rows(store: Store, table: str, partition: str | None, rows: pa.Table) 
 
 
 def stage_files(ledger: Ledger, store: Store, of: Origin, contents: Mapping[str, bytes]) -> Staged:
-    """Write the files of an artifact into a new folder; see :meth:`ml_platform.lake.lake.Lake.stage_artifact`."""
+    """Write the files of an artifact into a new folder; see :meth:`ml_platform.lake.writing.lake_writing.LakeWriting.stage_artifact`."""
     ledger.check_writable()
     if not contents:
         raise LakeError(f"The artifact for {of.where} has no files. Hand over at least one, such as {{'model.txt': b'...'}}.")

@@ -42,7 +42,7 @@ def days_to_fetch(workspace: Workspace, table: Table, now: datetime) -> list[str
         return []
     start = table.partitions.start.isoformat()
     days = [day for back in range(_MADE_UP_DAYS) if (day := shift_day(newest.isoformat(), -back)) >= start]
-    fetched = {str(version.partition) for version in workspace.lake.resolve(workspace.table("raw", table.name), partitions=days)}
+    fetched = {str(version.partition) for version in workspace.lake.versions.resolve(workspace.table("raw", table.name), partitions=days)}
     if not fetched:
         return days[:1]
     missing = {day for day in days if day > max(fetched)}

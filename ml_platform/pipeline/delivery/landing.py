@@ -91,7 +91,7 @@ def new_deliveries(
     for table, deliveries in found.items():
         known = remembered[table] = {k: d.signature for k, d in deliveries.items() if seen.get(table, {}).get(k) == d.signature}
         unseen = [key for key in deliveries if key not in known]
-        heads = workspace.lake.resolve(workspace.table("raw", table), partitions=[key or None for key in unseen]) if unseen else []
+        heads = workspace.lake.versions.resolve(workspace.table("raw", table), partitions=[key or None for key in unseen]) if unseen else []
         taken = {head.partition or NO_PARTITION: head for head in heads}
         for key in sorted(unseen):
             verdict = comparison.verdict(deliveries[key], taken.get(key))

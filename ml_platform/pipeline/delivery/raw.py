@@ -74,7 +74,7 @@ def materialize_raw(workspace: Workspace, table_name: str, partitions: Sequence[
     since = workspace.strict_since(table)
     code_version = raw_code_version(table, workspace.project.root)
     keys = list(dict.fromkeys(partitions))
-    heads = {head.partition: head for head in workspace.lake.resolve(raw_table, partitions=keys)}
+    heads = {head.partition: head for head in workspace.lake.versions.resolve(raw_table, partitions=keys)}
     workspace.say(f"raw {table.name}: looking at {len(keys)} partition{'s' * (len(keys) != 1)}")
     open_partition = deliveries_of(workspace, table, keys)
 
@@ -86,7 +86,7 @@ def materialize_raw(workspace: Workspace, table_name: str, partitions: Sequence[
     staged = [raw.staged for raw in done if raw.staged is not None]
     commit = None
     if staged:
-        commit = workspace.lake.publish(staged, run_id=workspace.run_id, message=f"raw {table.name}", since=since)
+        commit = workspace.lake.writing.publish(staged, run_id=workspace.run_id, message=f"raw {table.name}", since=since)
     published = iter(commit.versions if commit else ())
     now = workspace.clock.now()
     outcomes = []
@@ -136,7 +136,7 @@ def _raw_partition(
             joined = _with_history(workspace, joined, head)
     except SourceError as error:
         return _Raw(partition, stopped=str(error))
-    staged = workspace.lake.stage(
+    staged = workspace.lake.writing.stage(
         raw_table,
         partition,
         joined,
@@ -150,7 +150,7 @@ def _with_history(workspace: Workspace, delivered: pa.Table, head: Version | Non
     """Return the rows of a delivery of many days with what the deliveries before it said."""
     if head is None or WITHDRAWN_AT not in head.schema.names:
         return first_delivery(delivered)
-    kept = workspace.lake.read_versions([head]).arrow()
+    kept = workspace.lake.versions.read([head]).arrow()
     aligned = _joined([kept.drop_columns([WITHDRAWN_AT]), delivered])
     before = aligned.slice(0, kept.num_rows).append_column(WITHDRAWN_AT, kept[WITHDRAWN_AT])
     return add_delivery(before, aligned.slice(kept.num_rows), workspace.clock.now())

@@ -84,7 +84,8 @@ def heads_of(workspace: Workspace, names: Iterable[str], at: int) -> list[TableH
     """Return the readable versions of some tables of the project at a commit."""
     project = workspace.project
     return [
-        TableHeads(workspace, project.table(name), tuple(workspace.lake.resolve(workspace.table("tables", name), at=at))) for name in names
+        TableHeads(workspace, project.table(name), tuple(workspace.lake.versions.resolve(workspace.table("tables", name), at=at)))
+        for name in names
     ]
 
 
@@ -118,7 +119,7 @@ def last_landed_day(workspace: Workspace, names: Iterable[str], heads: Sequence[
         elif table.partitions is not None:
             # A day that has landed and was stopped by its contract has landed all the same.
             judged = read.get(table.name)
-            judged = workspace.lake.resolve(workspace.table("tables", table.name)) if judged is None else judged
+            judged = workspace.lake.versions.resolve(workspace.table("tables", table.name)) if judged is None else judged
             landed = [*workspace.lake.partitions(workspace.table("raw", table.name)), *(v.partition for v in judged)]
             last.append(max((day for day in [*landed, last_known_day(workspace, table.name, judged)] if day is not None), default=""))
     return min(last, default=None)
@@ -156,7 +157,7 @@ def read_rows(
     """Return columns of some versions' rows, in the order of the partitions and of the rows in them; typed also without rows."""
     columns = list(dict.fromkeys(columns))
     if versions:
-        return workspace.lake.read_versions(versions, columns=columns, partition_column=partition_column).pl()
+        return workspace.lake.versions.read(versions, columns=columns, partition_column=partition_column).pl()
     empty = pl.DataFrame(stored_schema(table).empty_table().select(columns))
     return empty if partition_column is None else empty.with_columns(pl.lit(None, pl.String).alias(partition_column))
 

@@ -130,14 +130,14 @@ def event_source(workspace: Workspace, table: Table, versions: Sequence[Version]
     types = contract_columns(table.contract)
     if not versions:
         return EventSource((), types, schema)
-    whole = workspace.lake.read_versions(versions, columns=stored_columns(definitions))
+    whole = workspace.lake.versions.read(versions, columns=stored_columns(definitions))
     return EventSource(lake_parts(whole), types, schema)
 
 
 def handed_table(workspace: Workspace, table: Table, versions: Sequence[Version]) -> HandedTable:
     """Return the rows of some versions of a table that a view of the team's own reads, as files that any worker can read."""
     columns = handed_columns(table)
-    parts = lake_parts(workspace.lake.read_versions(versions, columns=columns)) if versions else ()
+    parts = lake_parts(workspace.lake.versions.read(versions, columns=columns)) if versions else ()
     return HandedTable(table, parts, read_rows(workspace, table, versions[:0], columns).schema)
 
 

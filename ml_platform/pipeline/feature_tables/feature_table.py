@@ -115,7 +115,7 @@ def materialize_features(workspace: Workspace, view_name: str, entity: Sequence[
         staged |= _stage(task, cut, inputs)
         histories.append(history)
     message = f"features {feature_table_name(view_name, entity)}"
-    commit = workspace.lake.publish(list(staged.values()), run_id=workspace.run_id, message=message) if staged else None
+    commit = workspace.lake.writing.publish(list(staged.values()), run_id=workspace.run_id, message=message) if staged else None
     published = dict(zip(staged, commit.versions if commit else (), strict=True))
     outcomes = tuple(_outcome(day, published.get(day), entities.get(day, 0), view.tables, last) for day in partitions)
     whole = pl.concat(histories) if histories else pl.DataFrame()
@@ -165,7 +165,9 @@ def waiting_features(workspace: Workspace, view_name: str, entity: Sequence[str]
 def feature_task(workspace: Workspace, view_name: str, entity: Sequence[str]) -> Task:
     """Return the feature table of one entity with what its tables hold now."""
     view, entity = workspace.project.view(view_name), tuple(entity)
-    return Task(workspace, view, entity, view.definitions(entity), tuple(heads_of(workspace, view.tables, workspace.lake.head())))
+    return Task(
+        workspace, view, entity, view.definitions(entity), tuple(heads_of(workspace, view.tables, workspace.lake.versions.newest_commit()))
+    )
 
 
 def partition_interval(project: Project, day: str) -> Interval:
@@ -218,7 +220,7 @@ def _stage(task: Task, cut: DayCut, inputs: dict[str, list[Version]]) -> dict[st
     # Cast once and cut afterwards: for each of a year's days alone it would take as long as writing them.
     rows = cast_table(cut.rows.select(schema.names).to_arrow(), schema, f"{lake_table!r}, {len(cut.bounds)} days")
 
-    staged = task.workspace.lake.stage_partitions(
+    staged = task.workspace.lake.writing.stage_partitions(
         lake_table,
         {day: rows.slice(first, after - first) for day, (first, after) in cut.bounds.items()},
         key=[*task.entity, VALID_FROM],

@@ -79,7 +79,7 @@ def features_at(
     MissingDaysError
         If a window reaches a day of a table that is not there, and no declaration of the table says what that means.
     """
-    at = workspace.lake.head() if at is None else at
+    at = workspace.lake.versions.newest_commit() if at is None else at
     if reached is None:
         judged = Reached()
         found = features_at(workspace, spine, definitions, at=at, reached=judged)
@@ -145,7 +145,7 @@ def _view_values(commit: _Commit, spine: pl.DataFrame, definitions: list[Feature
         # A history is looked up in one piece: one that is too large for that is computed again, which can be cut.
         if stored and history_fits(commit.workspace, stored, len(group)):
             names = [*group[0].entity, VALID_FROM, *(d.stored_name for d in group)]
-            found.append(read_at(commit.workspace.lake.read_versions(stored, columns=names).pl(), spine, group))
+            found.append(read_at(commit.workspace.lake.versions.read(stored, columns=names).pl(), spine, group))
             used += stored
         else:
             rest += group
@@ -182,7 +182,7 @@ def _stored_versions(commit: _Commit, definitions: list[FeatureDefinition], cuto
     if start >= cutoffs.end:
         return []
     days = None if cutoffs.end - start > FEW_DAYS * DAY else list(Interval(start, cutoffs.end).days())
-    readable = workspace.lake.resolve(workspace.table("features", first.feature_table), partitions=days, at=commit.at)
+    readable = workspace.lake.versions.resolve(workspace.table("features", first.feature_table), partitions=days, at=commit.at)
     stored = {version.partition: version for version in readable}
     if not stored:
         return []

@@ -53,7 +53,7 @@ def current_champion(workspace: Workspace, problem: CompiledProblem | str) -> Ch
     promoted = last_promotion(read_history(workspace, name)[0])
     if promoted is None:
         return None
-    return Champion(workspace.lake.version(promoted.model_version), promoted.training_date, promoted.decided_at, promoted.role)
+    return Champion(workspace.lake.versions.get(promoted.model_version), promoted.training_date, promoted.decided_at, promoted.role)
 
 
 def name_of(version: Version, role: Role) -> str:
@@ -112,15 +112,15 @@ def materialize_champion(workspace: Workspace, problem_name: str) -> Outcome:
 
 def read_history(workspace: Workspace, problem_name: str) -> tuple[tuple[Judgement, ...], Version | None]:
     """Return all judgements, the oldest first, and the version that holds them."""
-    heads = workspace.lake.resolve(workspace.table("champion", problem_name))
+    heads = workspace.lake.versions.resolve(workspace.table("champion", problem_name))
     if not heads:
         return (), None
-    return from_rows(workspace.lake.read_versions(heads).arrow().to_pylist()), heads[0]
+    return from_rows(workspace.lake.versions.read(heads).arrow().to_pylist()), heads[0]
 
 
 def _candidate(workspace: Workspace, problem_name: str, history: tuple[Judgement, ...]) -> Version | None:
     """Return the newest model, if it is still to be judged."""
-    models = workspace.lake.resolve(workspace.table("models", problem_name))
+    models = workspace.lake.versions.resolve(workspace.table("models", problem_name))
     newest = max((v for v in models if v.kind == ARTIFACT), key=lambda v: (str(v.partition), v.id), default=None)
     return newest if newest is not None and is_due(str(newest.partition), newest.id, history) else None
 
@@ -128,11 +128,11 @@ def _candidate(workspace: Workspace, problem_name: str, history: tuple[Judgement
 def _judge(workspace: Workspace, problem: CompiledProblem, candidate: Version, serving: Judgement | None) -> tuple[Decision, list[Version]]:
     """Return the decision about a model and the versions that it was taken from."""
     table = workspace.table("training", problem.name)
-    training = next(version for version in workspace.lake.inputs(candidate.id) if version.table == table)
+    training = next(version for version in workspace.lake.lineage.inputs(candidate.id) if version.table == table)
     if suspicions := training.properties.get("leakage"):
         return decide_leaky(suspicions), [candidate, training]
     challenger = load_model(workspace, candidate)
-    frame = workspace.lake.read_versions([training]).pl().filter(pl.col(SPLIT) == "test", pl.col(LABEL).is_not_null())
+    frame = workspace.lake.versions.read([training]).pl().filter(pl.col(SPLIT) == "test", pl.col(LABEL).is_not_null())
     rows = _judged_rows(frame, challenger.target)
     scores = challenger.predict(frame)
     baseline, constant = (challenger.file.companions[role] for role in ("baseline", "constant"))
@@ -194,7 +194,7 @@ def append_judgement(
     rows = (*history, judgement)
     while True:
         promoted = last_promotion(rows)
-        staged = workspace.lake.stage(
+        staged = workspace.lake.writing.stage(
             table,
             None,
             to_arrow(rows),
@@ -203,23 +203,23 @@ def append_judgement(
             code_version=layer_code("champion"),
             properties={"champion_version": promoted.model_version if promoted else None},
         )
-        commit = workspace.lake.publish([staged], run_id=workspace.run_id, message=f"champion {problem_name}")
+        commit = workspace.lake.writing.publish([staged], run_id=workspace.run_id, message=f"champion {problem_name}")
         published = commit.versions[0]
         before = next((version for version in workspace.lake.latest().history(table, None) if version.id < published.id), None)
         if before == head:
             pin_promoted(workspace, problem_name, rows)
             return commit, rows
-        missed = from_rows(workspace.lake.read_versions([before]).arrow().to_pylist()) if before else ()
+        missed = from_rows(workspace.lake.versions.read([before]).arrow().to_pylist()) if before else ()
         rows, head = in_order({*missed, *rows}), published
 
 
 def pin_promoted(workspace: Workspace, problem_name: str, history: tuple[Judgement, ...]) -> None:
     """Pin what every promoted model was made from, also where a process died between a promotion and its pin."""
-    pinned = workspace.lake.pins()
+    pinned = workspace.lake.retention.pins()
     for judgement in history:
         owner = f"{workspace.table('models', problem_name)}@{judgement.model_version}"
         if judgement.verdict == "promoted" and owner not in pinned:
-            workspace.lake.pin(owner, workspace.lake.closure([judgement.model_version]))
+            workspace.lake.retention.pin(owner, workspace.lake.lineage.closure([judgement.model_version]))
 
 
 def champion_outcome(workspace: Workspace, commit: Commit | None, version: Version, history: tuple[Judgement, ...]) -> Outcome:
@@ -231,7 +231,7 @@ def _numbers(workspace: Workspace, history: tuple[Judgement, ...]) -> dict[str, 
     newest, serving = history[-1], last_promotion(history)
     numbers: dict[str, float | int | str] = {"verdict": newest.verdict, "judgements": len(history), "serves": "nothing"}
     if serving is not None:
-        name = name_of(workspace.lake.version(serving.model_version), serving.role)
+        name = name_of(workspace.lake.versions.get(serving.model_version), serving.role)
         numbers |= {"serves": name, "champion_version": serving.model_version, "champion_training_date": serving.training_date}
     if newest.difference is not None:
         numbers["difference"] = newest.difference

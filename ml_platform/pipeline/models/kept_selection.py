@@ -57,7 +57,7 @@ def keep_selection(workspace: Workspace, problem: CompiledProblem, training: Ver
     every, day = problem.problem.selection.every, str(training.partition)
     if every is None:
         return None
-    heads = workspace.lake.resolve(workspace.table("selected", problem.name))
+    heads = workspace.lake.versions.resolve(workspace.table("selected", problem.name))
     made = [v for v in heads if str(v.partition) < day and "kept_from" not in v.properties]
     if not made:
         return None
@@ -76,7 +76,7 @@ def keep_selection(workspace: Workspace, problem: CompiledProblem, training: Ver
 
 def stage_kept(workspace: Workspace, problem: CompiledProblem, training: Version, kept: Kept) -> Staged:
     """Write a kept selection as that of a later date: the same rows, each saying from when it is, made from both versions."""
-    rows = workspace.lake.read_versions([kept.version]).pl()
+    rows = workspace.lake.versions.read([kept.version]).pl()
     rows = rows.with_columns(pl.format("kept from {}; {}", pl.lit(kept.version.partition), "reason").alias("reason"))
     properties = {
         **kept.version.properties,
@@ -84,7 +84,7 @@ def stage_kept(workspace: Workspace, problem: CompiledProblem, training: Version
         "kept_from": kept.version.partition,
         "kept_because": kept.because,
     }
-    return workspace.lake.stage(
+    return workspace.lake.writing.stage(
         workspace.table("selected", problem.name),
         training.partition,
         rows.to_arrow(),
@@ -97,7 +97,7 @@ def stage_kept(workspace: Workspace, problem: CompiledProblem, training: Version
 
 def kept_metadata(workspace: Workspace, version: Version) -> dict[str, Any]:
     """Return what a reader sees of a kept selection."""
-    rows = workspace.lake.read_versions([version], columns=["rank", "feature", "chosen", "reason"]).pl()
+    rows = workspace.lake.versions.read([version], columns=["rank", "feature", "chosen", "reason"]).pl()
     chosen = rows.filter("chosen").sort("rank").select("rank", "feature", "reason")
     return {"kept": version.properties["kept_because"], "chosen": Rows(tuple(chosen.to_dicts()))}
 
@@ -120,7 +120,7 @@ def _against(workspace: Workspace, problem: CompiledProblem, training: Version, 
     if str(selection.properties["seen_until"]) > training.properties["splits"]["test"]:
         return f"the choice of {earlier} has seen rows that are test rows now."
     chosen = selection.properties["chosen"]
-    rows = workspace.lake.read_versions([training], columns=[*chosen, SPLIT, LABEL]).pl() if chosen else pl.DataFrame()
+    rows = workspace.lake.versions.read([training], columns=[*chosen, SPLIT, LABEL]).pl() if chosen else pl.DataFrame()
     learnt = rows.filter(pl.col(SPLIT) == "train", pl.col(LABEL).is_not_null()) if chosen else rows
     for name, reason in unusable(learnt, chosen).items():
         return f"{name}, which was chosen for {earlier}, can no longer be used ({reason})."

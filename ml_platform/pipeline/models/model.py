@@ -96,11 +96,11 @@ def load_model(workspace: Workspace, version: Version | int, role: Role = "model
         If the version is no model, or does not give the scores that it was stored with.
     """
     if not isinstance(version, Version):
-        version = workspace.lake.version(version)
+        version = workspace.lake.versions.get(version)
     if version.kind != ARTIFACT:
         raise ModelError(f"Version {version.id} of {version.table!r} holds rows and no model. Name a version of models/<problem>.")
     names = [file.name for file in version.files if file.name not in (REFERENCE, CANDIDATES)]
-    loaded = read_model_files({name: workspace.lake.artifact(version, name) for name in names})
+    loaded = read_model_files({name: workspace.lake.versions.artifact(version, name) for name in names})
     loaded.serving(role)
     return LoadedModel(version, loaded, tuple(FeatureDefinition.from_dict(dict(plain)) for plain in loaded.definitions), role)
 
@@ -125,7 +125,7 @@ def materialize_model(workspace: Workspace, problem_name: str, partitions: Seque
     """
     problem = workspace.project.problem(problem_name)
     training = training_versions(workspace, problem, partitions)
-    found = workspace.lake.resolve(workspace.table("selected", problem_name), partitions=partitions)
+    found = workspace.lake.versions.resolve(workspace.table("selected", problem_name), partitions=partitions)
     selected = {str(version.partition): version for version in found}
     stopped: dict[str, str] = {}
     made: dict[str, _Made] = {}
@@ -142,7 +142,7 @@ def materialize_model(workspace: Workspace, problem_name: str, partitions: Seque
     commit = None
     if made:
         staged = [one.staged for one in made.values()]
-        commit = workspace.lake.publish(staged, run_id=workspace.run_id, message=f"models {problem_name}")
+        commit = workspace.lake.writing.publish(staged, run_id=workspace.run_id, message=f"models {problem_name}")
     published = dict(zip(made, commit.versions if commit else (), strict=True))
     outcomes = tuple(
         PartitionOutcome(day, None, stopped=stopped[day])
@@ -153,7 +153,7 @@ def materialize_model(workspace: Workspace, problem_name: str, partitions: Seque
     metadata = {}
     if made:
         newest = max(made)
-        page = page_of(published[newest], CARD_PAGE, f"the card of the model of {newest}", workspace.lake.store.location)
+        page = page_of(published[newest], CARD_PAGE, f"the card of the model of {newest}", workspace.lake.versions.location)
         shown = metadata_of(made[newest].fitted, made[newest].card)
         metadata = {**shown, "card_page": page, **lineage_metadata(workspace, published[newest])}
     return Outcome(commit, outcomes, (baseline_check({day: one.fitted for day, one in made.items()}),), metadata)
@@ -172,9 +172,9 @@ class _Made:
 def _make(workspace: Workspace, problem: CompiledProblem, training: Version, selected: Version) -> _Made:
     """Train the model of one training date and write its files."""
     started = time.process_time()
-    chosen = workspace.lake.read_versions([selected], columns=["feature", "chosen"]).pl().filter("chosen")["feature"].to_list()
+    chosen = workspace.lake.versions.read([selected], columns=["feature", "chosen"]).pl().filter("chosen")["feature"].to_list()
     definitions = _definitions(workspace, problem, training, chosen)
-    frame = workspace.lake.read_versions([training]).pl()
+    frame = workspace.lake.versions.read([training]).pl()
     workspace.say(f"{problem.name}: training {problem.problem.model.trainer} of {training.partition} on {len(chosen)} features")
     asked = training.properties.get("quantiles", ())
     fitted = fit(frame, chosen, problem.problem.model, training.properties["task"], quantiles=asked)
@@ -190,7 +190,7 @@ def _make(workspace: Workspace, problem: CompiledProblem, training: Version, sel
         # The very model is there already: it keeps what it was made with, so that making it again says nothing new.
         card = replace(card, environment=before.properties[ENVIRONMENT])
         files |= card_files(card.to_mapping(), write_card(card))
-    staged = workspace.lake.stage_artifact(
+    staged = workspace.lake.writing.stage_artifact(
         workspace.table("models", problem.name),
         training.partition,
         files,
@@ -212,10 +212,10 @@ def _made_before(
     workspace: Workspace, problem: CompiledProblem, files: Mapping[str, bytes], code_version: str, made_from: Sequence[Version]
 ) -> Version | None:
     """Return the date's newest version if it is this model, bit for bit, made from the same versions by the same code."""
-    head = workspace.lake.heads(workspace.table("models", problem.name)).get(made_from[0].partition)
+    head = workspace.lake.versions.heads(workspace.table("models", problem.name)).get(made_from[0].partition)
     if head is None or head.code_version != code_version or ENVIRONMENT not in head.properties:
         return None
-    if workspace.lake.edges([head])[head.id] != tuple(sorted(version.id for version in made_from)):
+    if workspace.lake.lineage.edges([head])[head.id] != tuple(sorted(version.id for version in made_from)):
         return None
     stored = {file.name: file.sha256 for file in head.files if file.name not in CARD_FILES}
     made = {name: hashlib.sha256(content).hexdigest() for name, content in files.items() if name not in CARD_FILES}

@@ -154,7 +154,7 @@ def _shares(labels: pl.Series) -> dict[str, float]:
 def _sources(workspace: Workspace, training: Version, selected: Version) -> tuple[Source, ...]:
     """Summarise the closure of what the model was made from, one line per table."""
     by_table: dict[str, list[Version]] = {}
-    for version in workspace.lake.closure([training, selected]):
+    for version in workspace.lake.lineage.closure([training, selected]):
         by_table.setdefault(version.table, []).append(version)
     found = []
     for table, versions in sorted(by_table.items()):

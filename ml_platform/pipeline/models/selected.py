@@ -85,7 +85,7 @@ def _make(workspace: Workspace, problem: CompiledProblem, training: Version) -> 
     else:
         staged = stage_kept(workspace, problem, training, kept)
         told = f"features for {day}: {kept.because}"
-    commit = workspace.lake.publish([staged], run_id=workspace.run_id, message=f"selected {problem.name}")
+    commit = workspace.lake.writing.publish([staged], run_id=workspace.run_id, message=f"selected {problem.name}")
     seconds = time.process_time() - started
     workspace.say(f"{problem.name}: {told} ({seconds:.1f} CPU s)")
     if result is None:
@@ -99,7 +99,7 @@ def _make(workspace: Workspace, problem: CompiledProblem, training: Version) -> 
 
 def training_versions(workspace: Workspace, problem: CompiledProblem, partitions: Sequence[str]) -> dict[str, Version]:
     """Return the readable training sets of training dates, by date."""
-    found = workspace.lake.resolve(workspace.table("training", problem.name), partitions=partitions)
+    found = workspace.lake.versions.resolve(workspace.table("training", problem.name), partitions=partitions)
     return {str(version.partition): version for version in found}
 
 
@@ -109,13 +109,13 @@ def no_training_set(problem: CompiledProblem, day: str) -> str:
 
 
 def _select(workspace: Workspace, problem: CompiledProblem, version: Version) -> SelectionResult:
-    frame = workspace.lake.read_versions([version]).pl()
+    frame = workspace.lake.versions.read([version]).pl()
     workspace.say(f"{problem.name}: choosing from {len(version.properties['features'])} features of {version.partition}")
     return select_features(frame, version.properties["features"], problem.problem.selection, task=version.properties["task"])
 
 
 def _stage(workspace: Workspace, problem: CompiledProblem, day: str, result: SelectionResult, version: Version) -> Staged:
-    return workspace.lake.stage(
+    return workspace.lake.writing.stage(
         workspace.table("selected", problem.name),
         day,
         result.to_frame().to_arrow(),

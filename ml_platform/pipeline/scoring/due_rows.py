@@ -73,7 +73,7 @@ def read_given(workspace: Workspace, problem: CompiledProblem, heads: Sequence[V
     """Return key, cutoff, score, model and day of the rows that have a score."""
     same = [*problem.spine_key, CUTOFF]
     if heads:
-        return workspace.lake.read_versions(heads, columns=[*same, SCORE, MODEL_VERSION], partition_column=PREDICTION_DAY).pl()
+        return workspace.lake.versions.read(heads, columns=[*same, SCORE, MODEL_VERSION], partition_column=PREDICTION_DAY).pl()
     return pl.DataFrame(schema={**spine.select(same).schema, SCORE: pl.Float64, MODEL_VERSION: pl.Int64, PREDICTION_DAY: pl.String})
 
 
@@ -120,8 +120,10 @@ def _first_open_day(problem: CompiledProblem, training_date: str) -> str:
 
 def _without_due_rows(workspace: Workspace, problem: CompiledProblem, days: Sequence[str], now: datetime) -> dict[str, str]:
     """Return the days that have no row to score; what is complete is not read again before its rows change."""
-    at = workspace.lake.head()
-    heads = {str(v.partition): v for v in workspace.lake.resolve(workspace.table("predictions", problem.name), partitions=days, at=at)}
+    at = workspace.lake.versions.newest_commit()
+    heads = {
+        str(v.partition): v for v in workspace.lake.versions.resolve(workspace.table("predictions", problem.name), partitions=days, at=at)
+    }
     (spine,) = heads_of(workspace, [problem.spine_table.name], at)
     made_from: dict[str, tuple[Version | None, ...]] = {}
     for day in days:

@@ -28,7 +28,7 @@ def first_unseen_day(workspace: Workspace, model: Version | int) -> str:
     str
         The second day of the model's test rows, whose first may have begun within a day; its training date, if it has no test rows.
     """
-    version = workspace.lake.version(model) if isinstance(model, int) else model
+    version = workspace.lake.versions.get(model) if isinstance(model, int) else model
     return _FIRST_UNSEEN.get(version, lambda: _first_unseen_day(workspace, version))
 
 
@@ -39,6 +39,6 @@ def has_unseen(workspace: Workspace, predictions: Version) -> bool:
 
 
 def _first_unseen_day(workspace: Workspace, version: Version) -> str:
-    card = json.loads(workspace.lake.artifact(version, CARD)) if CARD in {file.name for file in version.files} else {"splits": ()}
+    card = json.loads(workspace.lake.versions.artifact(version, CARD)) if CARD in {file.name for file in version.files} else {"splits": ()}
     tested = [split["first"] for split in card.get("splits", ()) if split["name"] == "test"]
     return shift_day(str(tested[0])[:10], 1) if tested else str(version.properties.get("training_date", version.partition))

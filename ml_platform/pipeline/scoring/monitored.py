@@ -99,6 +99,6 @@ def metadata_of(workspace: Workspace, watched: Watched, newest: Found | None, pa
         "scored_by": name_of(champion.version, champion.role),
     }
     if page is not None:
-        metadata["report"] = page_of(page, REPORT_FILE, f"Evidently's report of {page.partition}", workspace.lake.store.location)
+        metadata["report"] = page_of(page, REPORT_FILE, f"Evidently's report of {page.partition}", workspace.lake.versions.location)
         metadata["evidently_drifted_share"] = page.properties["drifted_share"]
     return metadata

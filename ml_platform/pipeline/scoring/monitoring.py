@@ -60,7 +60,7 @@ def materialize_monitoring(workspace: Workspace, problem_name: str, partitions: 
     from ml_platform.pipeline.scoring.watched import read_watched
 
     problem = workspace.project.problem(problem_name)
-    at, since = workspace.lake.head(), workspace.lake.read_commit
+    at, since = workspace.lake.versions.newest_commit(), workspace.lake.versions.read_commit
     past = {m.day: m for m in monitored_days(workspace, problem_name, at=at)}
     is_first = not past
     trained = [p for p in workspace.lake.partitions(workspace.table("models", problem_name), at=at) if p is not None]
@@ -76,7 +76,7 @@ def materialize_monitoring(workspace: Workspace, problem_name: str, partitions: 
     commit = None
     if staged:
         # Strict: a decision that another run has recorded for one of these days meanwhile must not be replaced.
-        commit = workspace.lake.publish(staged, run_id=workspace.run_id, message=f"monitoring {problem_name}", since=since)
+        commit = workspace.lake.writing.publish(staged, run_id=workspace.run_id, message=f"monitoring {problem_name}", since=since)
     # Only now: a decision does not wait for the page that illustrates it, nor is it lost with it.
     page = _publish_report(workspace, problem_name, watched, found, report, is_first=is_first)
     versions = dict(zip(found, commit.versions if commit else (), strict=False))
@@ -106,7 +106,7 @@ def waiting_monitoring(workspace: Workspace, problem_name: str, days: Sequence[s
         Days to monitor.
     """
     window_days = max(math.ceil(workspace.project.problem(problem_name).problem.monitor.window / DAY), 1)
-    heads = workspace.lake.heads(workspace.table("predictions", problem_name))
+    heads = workspace.lake.versions.heads(workspace.table("predictions", problem_name))
     reached = {shift_day(day, -back) for day in days for back in range(window_days)} & heads.keys()
     scored = {day for day in reached if heads[day].rows and has_unseen(workspace, heads[day])}
     return {
@@ -118,7 +118,7 @@ def waiting_monitoring(workspace: Workspace, problem_name: str, days: Sequence[s
 
 def monitored_days(workspace: Workspace, problem_name: str, *, at: int | None = None) -> list[MonitoredDay]:
     """Return what is recorded of every monitored day, in their order; for decisions, replays and pages."""
-    heads = workspace.lake.heads(workspace.table("monitoring", problem_name), at=at)
+    heads = workspace.lake.versions.heads(workspace.table("monitoring", problem_name), at=at)
     return [MonitoredDay.from_properties(day, heads[day].properties) for day in sorted(d for d in heads if d is not None)]
 
 
@@ -140,7 +140,7 @@ def pending_decisions(workspace: Workspace, problem_name: str) -> tuple[list[Dec
     pending, without_date : list of Decision
         Oldest first. Nothing is computed: they are read from the records.
     """
-    at = workspace.lake.head()
+    at = workspace.lake.versions.newest_commit()
     newest = max((p for p in workspace.lake.partitions(workspace.table("models", problem_name), at=at) if p is not None), default="")
     decisions = [m.record.decision for m in monitored_days(workspace, problem_name, at=at)]
     days = workspace.project.partitions
@@ -207,7 +207,7 @@ def _decide(
 
 
 def _stage(workspace: Workspace, problem_name: str, found: Found) -> Staged:
-    return workspace.lake.stage(
+    return workspace.lake.writing.stage(
         workspace.table("monitoring", problem_name),
         found.day,
         _table(found.verdicts),
@@ -239,7 +239,7 @@ def _publish_report(
     from ml_platform.pipeline.scoring.monitored import REPORT_FILE
 
     table = workspace.table("reports", problem_name)
-    heads = workspace.lake.heads(table) if report == "auto" else {}
+    heads = workspace.lake.versions.heads(table) if report == "auto" else {}
     shown = [day for day in heads if day is not None]
     days = [day for day in found if report == "always" or (report == "auto" and _is_news(found[day].monitored, shown, is_first=is_first))]
     if not days:
@@ -247,7 +247,9 @@ def _publish_report(
     newest = found[max(days)]
     head = heads.get(newest.day)
     # A day that is looked at again beside a newer one keeps the page of what was decided on it: asked for alone it gets another.
-    if head is not None and (newest.day < max(found) or {v.id for v in workspace.lake.inputs(head.id)} == {v.id for v in newest.inputs}):
+    if head is not None and (
+        newest.day < max(found) or {v.id for v in workspace.lake.lineage.inputs(head.id)} == {v.id for v in newest.inputs}
+    ):
         return None
     workspace.say(f"{problem_name}: Evidently's report of {newest.day}")
     rows = watched.rows(newest.day, newest.champion)
@@ -265,8 +267,8 @@ def _publish_report(
             f"are recorded without it. Materialize monitoring/{problem_name} of {newest.day} again to try once more."
         )
     properties = {"drifted_share": page.drifted_share, "drifted": sorted(name for name, moved in page.drifted.items() if moved)}
-    staged = workspace.lake.stage_artifact(table, newest.day, {REPORT_FILE: page.html}, inputs=newest.inputs, properties=properties)
-    return workspace.lake.publish([staged], run_id=workspace.run_id, message=f"report {problem_name}").versions[0]
+    staged = workspace.lake.writing.stage_artifact(table, newest.day, {REPORT_FILE: page.html}, inputs=newest.inputs, properties=properties)
+    return workspace.lake.writing.publish([staged], run_id=workspace.run_id, message=f"report {problem_name}").versions[0]
 
 
 def _is_news(monitored: MonitoredDay, shown: Collection[str], *, is_first: bool) -> bool:

@@ -49,7 +49,7 @@ def materialize_outcomes(workspace: Workspace, problem_name: str, partitions: Se
         mature waits, and the reason says until when.
     """
     problem = workspace.project.problem(problem_name)
-    at = workspace.lake.head()
+    at = workspace.lake.versions.newest_commit()
     heads = _heads(workspace, problem, partitions, at)
     until = answers_until(workspace, problem, at=at)
     scored = _scored(workspace, problem, heads)
@@ -70,7 +70,7 @@ def materialize_outcomes(workspace: Workspace, problem_name: str, partitions: Se
     commit = None
     if mature.height:
         staged = _stage(workspace, problem, days, heads, read.versions)
-        commit = workspace.lake.publish(staged, run_id=workspace.run_id, message=f"outcomes {problem_name}")
+        commit = workspace.lake.writing.publish(staged, run_id=workspace.run_id, message=f"outcomes {problem_name}")
     versions = dict(zip(days, commit.versions if commit else (), strict=True))
     outcomes = tuple(
         PartitionOutcome(day, versions[day], numbers=numbers[day])
@@ -114,7 +114,7 @@ def waiting_outcomes(workspace: Workspace, problem_name: str, days: Sequence[str
     days : sequence of str
         Days, by cutoff.
     """
-    problem, at = workspace.project.problem(problem_name), workspace.lake.head()
+    problem, at = workspace.project.problem(problem_name), workspace.lake.versions.newest_commit()
     heads, until = _heads(workspace, problem, days, at), answers_until(workspace, problem, at=at)
     waiting: dict[str, str] = {}
     between: list[str] = []
@@ -153,7 +153,9 @@ def _unobserved_days(workspace: Workspace, problem: CompiledProblem, heads: Mapp
 
 
 def _heads(workspace: Workspace, problem: CompiledProblem, days: Sequence[str], at: int) -> dict[str, Version]:
-    return {str(v.partition): v for v in workspace.lake.resolve(workspace.table("predictions", problem.name), partitions=days, at=at)}
+    return {
+        str(v.partition): v for v in workspace.lake.versions.resolve(workspace.table("predictions", problem.name), partitions=days, at=at)
+    }
 
 
 def _scored(workspace: Workspace, problem: CompiledProblem, heads: Mapping[str, Version]) -> pl.DataFrame:
@@ -166,7 +168,7 @@ def _scored(workspace: Workspace, problem: CompiledProblem, heads: Mapping[str, 
         alike.setdefault(held, []).append(version)
     parts = []
     for held, versions in alike.items():
-        rows = workspace.lake.read_versions(versions, columns=[*columns, *held], partition_column=_DAY).pl()
+        rows = workspace.lake.versions.read(versions, columns=[*columns, *held], partition_column=_DAY).pl()
         parts.append(rows.filter(~pl.col(IN_SAMPLE)).drop(IN_SAMPLE) if IN_SAMPLE in held else rows)
     return pl.concat(parts, how="diagonal_relaxed") if parts else pl.DataFrame(schema={CUTOFF: TIME, _DAY: pl.String})
 
@@ -188,7 +190,7 @@ def _stage(
         held = [n for n in rows.columns if is_score_column(n) and (n == SCORE or rows[n].null_count() < rows.height or not rows.height)]
         return rows.select(*row_columns(problem), CUTOFF, LABEL, *held, MODEL_VERSION)
 
-    return workspace.lake.stage_partitions(
+    return workspace.lake.writing.stage_partitions(
         workspace.table("outcomes", problem.name),
         {day: shown(rows).to_arrow() for day, rows in days.items()},
         key=[CUTOFF, *problem.spine_key],

@@ -69,8 +69,8 @@ def materialize_predictions(workspace: Workspace, problem_name: str, partitions:
     if champion is None:
         reason = why_unscored(workspace, problem_name)
         return Outcome(None, tuple(PartitionOutcome(day, None, stopped=reason) for day in partitions))
-    at, now = workspace.lake.head(), workspace.clock.now()
-    heads = workspace.lake.resolve(workspace.table("predictions", problem_name), partitions=partitions, at=at)
+    at, now = workspace.lake.versions.newest_commit(), workspace.clock.now()
+    heads = workspace.lake.versions.resolve(workspace.table("predictions", problem_name), partitions=partitions, at=at)
     due = read_due(workspace, problem, partitions, heads, at=at, now=now)
     found, given, new = due.found, due.given, due.new
     versions = {str(head.partition): replace(head, reused=True) for head in heads}
@@ -143,8 +143,8 @@ def held_predictions(workspace: Workspace, problem_name: str, days: Sequence[str
         are not looked for.
     """
     problem = workspace.project.problem(problem_name)
-    champion, at = current_champion(workspace, problem), workspace.lake.head()
-    heads = workspace.lake.resolve(workspace.table("predictions", problem_name), partitions=days, at=at)
+    champion, at = current_champion(workspace, problem), workspace.lake.versions.newest_commit()
+    heads = workspace.lake.versions.resolve(workspace.table("predictions", problem_name), partitions=days, at=at)
     new = read_due(workspace, problem, days, heads, at=at, now=workspace.clock.now()).new
     if champion is None or not new.height:
         return set(), {}
@@ -210,7 +210,7 @@ def _publish(workspace: Workspace, problem: CompiledProblem, scoring: _Scoring, 
     published: dict[str, Version] = {}
     while True:
         staged = _stage(workspace, problem, {day: by_day[day] for day in expected}, kept, scoring)
-        commit = workspace.lake.publish(staged, run_id=workspace.run_id, message=f"predictions {problem.name}")
+        commit = workspace.lake.writing.publish(staged, run_id=workspace.run_id, message=f"predictions {problem.name}")
         published |= zip(expected, commit.versions, strict=True)
         before = {day: _before(workspace, table, published[day]) for day in expected}
         missed = {day: version for day, version in before.items() if version is not None and version != expected[day]}
@@ -245,7 +245,7 @@ def _stage(
             *kept[str(day)],
         ]
 
-    return workspace.lake.stage_partitions(
+    return workspace.lake.writing.stage_partitions(
         workspace.table("predictions", problem.name),
         {day: rows.to_arrow() for day, rows in days.items()},
         key=[CUTOFF, *problem.spine_key],
@@ -258,7 +258,7 @@ def _stage(
 def _with_given(workspace: Workspace, problem: CompiledProblem, new: pl.DataFrame, kept: Sequence[Version]) -> pl.DataFrame:
     if not kept:
         return new
-    given = [workspace.lake.read_versions([version]).pl() for version in kept]
+    given = [workspace.lake.versions.read([version]).pl() for version in kept]
     # Of two scores of one row the first that was given stands.
     same = [*problem.spine_key, CUTOFF]
     rows = pl.concat([new.clear(), *given, new], how="diagonal_relaxed").unique(same, keep="first", maintain_order=True)
@@ -271,7 +271,7 @@ def _with_given(workspace: Workspace, problem: CompiledProblem, new: pl.DataFram
 def _numbers(workspace: Workspace, given: pl.DataFrame, new: pl.DataFrame, held: Held) -> dict[str, Mapping[str, float | int | str]]:
     """Return what is plotted over days; rows from before their model's training date were scored in hindsight and prove nothing of it."""
     models = given[MODEL_VERSION].unique().to_list()
-    trained = {m: date for m in models if (date := workspace.lake.version(m).properties.get("training_date"))}
+    trained = {m: date for m in models if (date := workspace.lake.versions.get(m).properties.get("training_date"))}
     dates = pl.DataFrame(
         {MODEL_VERSION: list(trained), "_trained": [day_start(d) for d in trained.values()]},
         schema={MODEL_VERSION: pl.Int64, "_trained": TIME},

@@ -33,7 +33,7 @@ def reference_rows(workspace: Workspace, version: Version, role: Role) -> pl.Dat
             f"Model version {version.id} of {version.table!r} has no {REFERENCE}: its scores cannot be compared with anything. Materialize "
             "the model's partition again, and promote that version."
         )
-    reference = pl.read_parquet(io.BytesIO(workspace.lake.artifact(version, REFERENCE)))
+    reference = pl.read_parquet(io.BytesIO(workspace.lake.versions.artifact(version, REFERENCE)))
     of_baseline = [name for name in reference.columns if name.startswith(BASELINE_SCORE) or name == f"{BASELINE}{CLASS}"]
     if role == "model":
         return reference.drop(of_baseline)

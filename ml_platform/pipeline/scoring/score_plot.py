@@ -41,8 +41,8 @@ def plot_of_day(workspace: Workspace, problem_name: str, day: Version) -> Plot |
     The rows are published by now: where a model keeps nothing to compare with, a sentence says so.
     """
     steps = has_steps(workspace.project.problem(problem_name).problem)
-    rows = workspace.lake.read_versions([day], columns=[*plotted_columns(day.schema.names, steps=steps), MODEL_VERSION]).pl()
-    model = workspace.lake.version(max(rows[MODEL_VERSION].mode().to_list()))
+    rows = workspace.lake.versions.read([day], columns=[*plotted_columns(day.schema.names, steps=steps), MODEL_VERSION]).pl()
+    model = workspace.lake.versions.get(max(rows[MODEL_VERSION].mode().to_list()))
     role = roles_of(workspace, problem_name).get(model.id, "model")
     try:
         reference = _REFERENCES.get((model, role, steps), lambda: _scores_of(workspace, model, role, steps=steps))

@@ -104,7 +104,7 @@ class Watched:
         """Read the window's rows that this model scored."""
         versions = self.prediction_versions(day, champion)
         wanted = list(columns or champion.columns)
-        rows = self.workspace.lake.read_versions(versions, columns=[*wanted, MODEL_VERSION]).pl()
+        rows = self.workspace.lake.versions.read(versions, columns=[*wanted, MODEL_VERSION]).pl()
         return rows.filter(pl.col(MODEL_VERSION) == champion.version.id).select(wanted)
 
     def prediction_versions(self, day: str, champion: Champion) -> list[Version]:
@@ -203,7 +203,7 @@ def read_champion(workspace: Workspace, version_id: int, role: Role = "model") -
     ModelError
         If the model has no sample of its training rows, or no training date.
     """
-    version = workspace.lake.version(version_id)
+    version = workspace.lake.versions.get(version_id)
     return _CHAMPIONS.get((version, role), lambda: _read_champion(workspace, version, role))
 
 
@@ -237,11 +237,11 @@ def _read_champion(workspace: Workspace, version: Version, role: Role) -> Champi
 
 
 def _card(workspace: Workspace, model: Version | int) -> dict[str, Any]:
-    return json.loads(workspace.lake.artifact(model, CARD))
+    return json.loads(workspace.lake.versions.artifact(model, CARD))
 
 
 def _heads(workspace: Workspace, layer: str, problem: CompiledProblem, first: str, last: str, at: int) -> dict[str, Version]:
-    heads = workspace.lake.heads(workspace.table(layer, problem.name), at=at)
+    heads = workspace.lake.versions.heads(workspace.table(layer, problem.name), at=at)
     return {day: version for day, version in heads.items() if day is not None and first <= day <= last and version.rows}
 
 
@@ -249,7 +249,7 @@ def _scored_by(workspace: Workspace, predictions: Mapping[str, Version]) -> tupl
     """Return the days that hold rows of each model, and the model behind the newest scores of each day; in-sample scores do not count."""
     if not predictions:
         return {}, {}
-    reading = workspace.lake.read_versions(predictions.values(), columns=[MODEL_VERSION, SCORED_AT], partition_column=PARTITION)
+    reading = workspace.lake.versions.read(predictions.values(), columns=[MODEL_VERSION, SCORED_AT], partition_column=PARTITION)
     found = reading.pl().group_by(PARTITION, MODEL_VERSION).agg(pl.col(SCORED_AT).max()).sort(PARTITION, SCORED_AT, MODEL_VERSION)
     holds: dict[int, list[str]] = {}
     newest: dict[str, int] = {}
@@ -267,7 +267,7 @@ def _profiles(workspace: Workspace, champion: Champion, versions: Sequence[Versi
     counted: dict[str, Profile] = {}
     if new:
         with session() as con:
-            reading = workspace.lake.read_versions(new, columns=[*champion.columns, MODEL_VERSION], partition_column=PARTITION)
+            reading = workspace.lake.versions.read(new, columns=[*champion.columns, MODEL_VERSION], partition_column=PARTITION)
             rows = reading.relation(con).filter(f"{MODEL_VERSION} = {champion.version.id}")
             counted = profiles_by(rows, champion.layout, PARTITION)
     return {day: _PROFILES.get((champion.version, v), lambda day=day: counted[day]) for v in versions if (day := str(v.partition))}
@@ -281,7 +281,7 @@ def _outcome_rows(workspace: Workspace, outcomes: Mapping[str, Version]) -> dict
     for version in outcomes.values():
         alike.setdefault(tuple(sorted(name for name in version.schema.names if is_score_column(name))), []).append(version)
     parts = [
-        workspace.lake.read_versions(versions, columns=[LABEL, *scores, MODEL_VERSION], partition_column=PARTITION).pl()
+        workspace.lake.versions.read(versions, columns=[LABEL, *scores, MODEL_VERSION], partition_column=PARTITION).pl()
         for scores, versions in alike.items()
     ]
     rows = pl.concat(parts, how="diagonal_relaxed")

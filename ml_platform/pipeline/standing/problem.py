@@ -78,7 +78,7 @@ def _trained(workspace: Workspace, problem: CompiledProblem, layer: str, plan: T
     due: dict[Key, str] = {plan.chosen.date if layer != "champion" else None: plan.why} if plan.is_due else {}
     if layer == "champion" and plan.judge and not due:
         due = {None: "a model waits to be judged"}
-    return Standing(table, workspace.lake.heads(table), due)
+    return Standing(table, workspace.lake.versions.heads(table), due)
 
 
 def prediction_standing(workspace: Workspace, problem: CompiledProblem, *, last: str | None = None) -> Standing:
@@ -94,7 +94,7 @@ def prediction_standing(workspace: Workspace, problem: CompiledProblem, *, last:
         The last day that may be scored.
     """
     table = workspace.table("predictions", problem.name)
-    heads = workspace.lake.heads(table)
+    heads = workspace.lake.versions.heads(table)
     champion = current_champion(workspace, problem)
     if champion is None:
         return Standing(table, heads, waiting={None: why_unscored(workspace, problem.name)})
@@ -116,12 +116,12 @@ def prediction_standing(workspace: Workspace, problem: CompiledProblem, *, last:
 def outcome_standing(workspace: Workspace, problem: CompiledProblem) -> Standing:
     """Find the scored days whose labels are ripe, and were not observed yet or have changed since."""
     table = workspace.table("outcomes", problem.name)
-    heads = workspace.lake.heads(table)
-    scored = workspace.lake.heads(workspace.table("predictions", problem.name))
+    heads = workspace.lake.versions.heads(table)
+    scored = workspace.lake.versions.heads(workspace.table("predictions", problem.name))
     days = sorted(day for day in scored if day is not None)
     waiting = waiting_outcomes(workspace, problem.name, days) if days else {}
     ripe = [day for day in days if day not in waiting]
-    (labels,) = heads_of(workspace, [problem.label_table.name], workspace.lake.head())
+    (labels,) = heads_of(workspace, [problem.label_table.name], workspace.lake.versions.newest_commit())
     used = contents_of(workspace, [heads[day] for day in ripe if day in heads])
     due: dict[Key, str] = {}
     for day in ripe:
@@ -136,11 +136,11 @@ def outcome_standing(workspace: Workspace, problem: CompiledProblem) -> Standing
 def monitoring_standing(workspace: Workspace, problem: CompiledProblem) -> Standing:
     """Find the scored days that were not monitored yet, or whose scores or outcomes have changed since."""
     table = workspace.table("monitoring", problem.name)
-    heads = workspace.lake.heads(table)
-    scored = workspace.lake.heads(workspace.table("predictions", problem.name))
+    heads = workspace.lake.versions.heads(table)
+    scored = workspace.lake.versions.heads(workspace.table("predictions", problem.name))
     days = sorted(day for day in scored if day is not None)
     waiting = waiting_monitoring(workspace, problem.name, days) if days else {}
-    outcomes = workspace.lake.heads(workspace.table("outcomes", problem.name))
+    outcomes = workspace.lake.versions.heads(workspace.table("outcomes", problem.name))
     now = {(v.table, v.partition): v.data_hash for v in (*scored.values(), *outcomes.values())}
     used = contents_of(workspace, heads.values())
     due: dict[Key, str] = {}
@@ -159,7 +159,7 @@ def _newest_with_rows(workspace: Workspace, problem: CompiledProblem, days: Sequ
     """Return the newest of some days that has rows to be scored."""
     if not days:
         return None
-    due = read_due(workspace, problem, days, [], at=workspace.lake.head(), now=workspace.clock.now())
+    due = read_due(workspace, problem, days, [], at=workspace.lake.versions.newest_commit(), now=workspace.clock.now())
     return max(due.new[PREDICTION_DAY], default=None)
 
 

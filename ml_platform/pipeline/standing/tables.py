@@ -92,7 +92,7 @@ def raw_standings(workspace: Workspace, names: Sequence[str], *, until: str | No
 
 def _raw(workspace: Workspace, table: Table, changed: Iterable[str], problem: str, until: str | None) -> Standing:
     lake_table = workspace.table("raw", table.name)
-    heads = workspace.lake.heads(lake_table)
+    heads = workspace.lake.versions.heads(lake_table)
     due: dict[Key, str] = {key or None: NEW for key in sorted(changed)}
     if isinstance(table.source, PythonSource):
         from ml_platform.pipeline.delivery.fetching import days_to_fetch
@@ -106,9 +106,9 @@ def _raw(workspace: Workspace, table: Table, changed: Iterable[str], problem: st
 def table_standing(workspace: Workspace, name: str, *, until: str | None = None) -> Standing:
     """Compare a table's partitions with what they are made from: the raw rows of their day, or for a derived one the tables it reads."""
     table, lake_table = workspace.project.table(name), workspace.table("tables", name)
-    heads = workspace.lake.heads(lake_table)
+    heads = workspace.lake.versions.heads(lake_table)
     declared = declared_code_version(workspace.project, "tables", name)
-    stopped = workspace.lake.rejected(lake_table)
+    stopped = workspace.lake.versions.rejected(lake_table)
     judged = [*heads.values(), *stopped.values()]
     if table.splits:
         return _split_standing(workspace, table, until)
@@ -138,7 +138,7 @@ def _split_standing(workspace: Workspace, table: Table, until: str | None) -> St
     from ml_platform.pipeline.tables.split_table import changed_days
 
     lake_table = workspace.table("tables", table.name)
-    heads, stopped = workspace.lake.heads(lake_table), workspace.lake.rejected(lake_table)
+    heads, stopped = workspace.lake.versions.heads(lake_table), workspace.lake.versions.rejected(lake_table)
     declared = declared_code_version(workspace.project, "tables", table.name)
     delivered, today = raw_head(workspace, table), today_of(workspace)
     due: dict[Key, str] = {key: DECLARED for key, head in heads.items() if head.code_version != declared}
@@ -156,14 +156,14 @@ def _split_standing(workspace: Workspace, table: Table, until: str | None) -> St
 def contents_of(workspace: Workspace, versions: Iterable[Version]) -> dict[int, set[Content]]:
     """Return by version the table, partition and content of each of its inputs, of those that have any."""
     found: dict[int, set[Content]] = {}
-    for one in workspace.lake.input_contents(versions):
+    for one in workspace.lake.lineage.input_contents(versions):
         found.setdefault(one.version_id, set()).add((one.table, one.partition, one.data_hash))
     return found
 
 
 def _raw_inputs(workspace: Workspace, name: str) -> dict[Key, set[Content]]:
     raw = workspace.table("raw", name)
-    return {key: {(raw, key, head.data_hash)} for key, head in workspace.lake.heads(raw).items()}
+    return {key: {(raw, key, head.data_hash)} for key, head in workspace.lake.versions.heads(raw).items()}
 
 
 def _derived_inputs(workspace: Workspace, table: Table, until: str | None) -> tuple[dict[Key, set[Content]], dict[Key, str]]:
@@ -199,7 +199,7 @@ def feature_standing(workspace: Workspace, one: FeatureTable, *, until: str | No
     view, entity = one
     project, name = workspace.project, view.asset_names[entity]
     lake_table = workspace.table("features", name)
-    heads = workspace.lake.heads(lake_table)
+    heads = workspace.lake.versions.heads(lake_table)
     task, days = feature_task(workspace, view.name, entity), _days_of(workspace, view.tables)
     days = [day for day in days if until is None or day <= until]
     asked = [day for day in days if since is None or day >= since or day in heads]

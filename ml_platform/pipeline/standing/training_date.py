@@ -51,7 +51,7 @@ def newest_training_date(workspace: Workspace, problem: CompiledProblem, *, last
     TrainingDate
         A later date would find no more labels, and a model of an earlier one would have learnt from less.
     """
-    at, label, spine = workspace.lake.head(), problem.label_table, problem.spine_table
+    at, label, spine = workspace.lake.versions.newest_commit(), problem.label_table, problem.spine_table
     newest = {table.name: _newest(workspace, table.name) for table in (label, spine) if table.partitions is not None}
     for name, day in newest.items():
         if day is None:
@@ -84,7 +84,7 @@ def plan_training(workspace: Workspace, problem: CompiledProblem, *, asked: str 
     asked : str, optional
         A training date that somebody asks for.
     """
-    models = {str(v.partition): v for v in workspace.lake.resolve(workspace.table("models", problem.name)) if v.kind == ARTIFACT}
+    models = {str(v.partition): v for v in workspace.lake.versions.resolve(workspace.table("models", problem.name)) if v.kind == ARTIFACT}
     history = champion_history(workspace, problem.name)
     chosen = TrainingDate(asked, "as asked for") if asked else newest_training_date(workspace, problem, last=last)
     newest = max(models, default=None)
@@ -130,7 +130,7 @@ def _is_declared_otherwise(workspace: Workspace, problem: CompiledProblem, model
     """Tell whether a model, or the training set or selection of its date, was made by another declaration than today's."""
     made = [model]
     for layer in ("training", "selected"):
-        made += workspace.lake.resolve(workspace.table(layer, problem.name), partitions=[model.partition])
+        made += workspace.lake.versions.resolve(workspace.table(layer, problem.name), partitions=[model.partition])
     return any(one.code_version != declared_code_version(workspace.project, layer_of(one.table), problem.name) for one in made)
 
 

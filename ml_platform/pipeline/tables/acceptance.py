@@ -59,8 +59,10 @@ def accept_delivery(
         "accepted_by": by, "reason": reason, "accepted_at": workspace.clock.now(),
     }  # fmt: skip
     name = workspace.table(ACCEPTED, table.name)
-    staged = workspace.lake.stage(name, partition, _rows([*decisions_of(workspace, table.name, partition), decision]), inputs=[stopped])
-    workspace.lake.publish([staged], run_id=workspace.run_id, message=f"accepted: {where} by {by}")
+    staged = workspace.lake.writing.stage(
+        name, partition, _rows([*decisions_of(workspace, table.name, partition), decision]), inputs=[stopped]
+    )
+    workspace.lake.writing.publish([staged], run_id=workspace.run_id, message=f"accepted: {where} by {by}")
     return decision, materialize_table(workspace, table.name, [partition])
 
 
@@ -75,7 +77,7 @@ def _stopped(workspace: Workspace, table: Table, partition: str | None, where: s
     loss = newest.properties["loss"]
     if not table.is_derived and _delivered_now(workspace, table, partition) != loss["content"]:
         raise ContractBrokenError(f"{where} was delivered again since it was stopped. Materialize it again, then decide.")
-    readable = workspace.lake.resolve(name, partitions=[partition])
+    readable = workspace.lake.versions.resolve(name, partitions=[partition])
     if not readable or readable[0].data_hash != loss["replaces"]:
         raise ContractBrokenError(f"What is readable of {where} has changed since it was stopped. Materialize it again, then decide.")
     return newest
@@ -86,7 +88,7 @@ def _delivered_now(workspace: Workspace, table: Table, partition: str | None) ->
     if table.splits:
         head = raw_head(workspace, table)
         return None if head is None else split(workspace, table, head).digest(partition)
-    raw = workspace.lake.resolve(workspace.table("raw", table.name), partitions=[partition])
+    raw = workspace.lake.versions.resolve(workspace.table("raw", table.name), partitions=[partition])
     return content_of(workspace, table, raw) if raw else None
 
 

@@ -33,5 +33,5 @@ def delivered_version(workspace: Workspace, table: Table, sources: Sequence[Vers
 
 def decisions_of(workspace: Workspace, table_name: str, partition: str | None) -> list[dict[str, Any]]:
     """Return every decision about a partition, oldest first."""
-    heads = workspace.lake.resolve(workspace.table(ACCEPTED, table_name), partitions=[partition])
-    return workspace.lake.read_versions(heads).arrow().to_pylist() if heads else []
+    heads = workspace.lake.versions.resolve(workspace.table(ACCEPTED, table_name), partitions=[partition])
+    return workspace.lake.versions.read(heads).arrow().to_pylist() if heads else []

@@ -202,7 +202,7 @@ def absent_days(daily: Iterable[tuple[Presence, Sequence[str]]], by: str) -> str
 
 def is_pinned(workspace: Workspace) -> bool:
     """Whether the lake shows exactly some versions, to make again what was made from them."""
-    return workspace.lake.scope.pinned is not None
+    return workspace.lake.is_pinned
 
 
 def _reads(definition: FeatureDefinition) -> list[tuple[str, WindowSpec]]:

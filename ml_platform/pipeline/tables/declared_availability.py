@@ -78,7 +78,7 @@ def check_declared(workspace: Workspace, table: Table, versions: Sequence[Versio
     if not came:
         summary = f"Nothing to judge: {len(versions)} partitions were loaded as a history, which was known when it says so."
         return CheckOutcome(NAME, passed=True, severity="warn", summary=summary, numbers={"judged_rows": 0.0})
-    rows = workspace.lake.read_versions([v for v in versions if v.partition in came], partition_column="_partition").pl()
+    rows = workspace.lake.versions.read([v for v in versions if v.partition in came], partition_column="_partition").pl()
     found = lateness(table, rows, came)
     features = {group.available_at: optimistic_features(workspace.project, table, group) for group in found if group.optimistic}
     return CheckOutcome(

@@ -116,7 +116,7 @@ class Inputs:
         for name in names:
             back = days_back[name]
             wanted = None if back is None else {d for key in keys if key is not None for d in _window(key, back)}
-            found = workspace.lake.heads(workspace.table("tables", name))
+            found = workspace.lake.versions.heads(workspace.table("tables", name))
             heads[name] = found if wanted is None else {d: v for d, v in found.items() if d in wanted}
         first = next((n for n in names if days_back[n] is not None), None)
         return cls(workspace, heads, days_back, first)
@@ -153,7 +153,7 @@ class Inputs:
 
         versions = [self.heads[name][k] for k in sorted(self.heads[name], key=lambda k: k or "")]
         if versions:
-            return self.workspace.lake.read_versions(versions, partition_column=PARTITION).arrow()
+            return self.workspace.lake.versions.read(versions, partition_column=PARTITION).arrow()
         return stored_schema(self.workspace.project.table(name)).append(pa.field(PARTITION, pa.string())).empty_table()
 
     def reader(self, name: str, whole: pa.Table) -> Callable[[str | None], pa.Table]:

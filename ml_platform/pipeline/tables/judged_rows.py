@@ -91,12 +91,12 @@ def judge_rows(
         properties[partition or ""] |= as_properties(loss)
     for partition, content in (contents or {}).items():
         properties[partition or ""][DELIVERED] = content
-    stage = partial(workspace.lake.stage, code_version=code_version)
+    stage = partial(workspace.lake.writing.stage, code_version=code_version)
     here = workspace.table("tables", table.name)
     schema = stored_schema(table)
     good = [p for p in days if p not in verdicts.stopped]
 
-    verdicts.kept += workspace.lake.stage_partitions(
+    verdicts.kept += workspace.lake.writing.stage_partitions(
         here,
         {partition: kept.get(partition or "", rows.slice(0, 0)).select(schema.names) for partition in good},
         key=table.key,
@@ -156,7 +156,7 @@ def _quarantined(
     name = workspace.table("quarantine", table.name)
     schema = _quarantine_schema(table)
     found = []
-    for head in workspace.lake.resolve(name, partitions=list(sources)):
+    for head in workspace.lake.versions.resolve(name, partitions=list(sources)):
         if head.rows and (head.partition or "") not in rejected:
             found.append(stage(name, head.partition, head.schema.empty_table(), inputs=sources[head.partition]))
     for key, rows in rejected.items():

@@ -82,7 +82,7 @@ class Presence:
     ) -> Presence:
         """Look up what is there of a table at a commit, unless its readable ``versions`` are known already."""
         if versions is None:
-            versions = workspace.lake.resolve(workspace.table("tables", name), at=at)
+            versions = workspace.lake.versions.resolve(workspace.table("tables", name), at=at)
         return cls(workspace, workspace.project.table(name), frozenset(v.partition for v in versions), at, until)
 
     @cached_property
@@ -164,9 +164,9 @@ class Presence:
         """Return why a day is not there, by what the ledger and the landing zone hold of it."""
         if key in self._rejected:
             return Missing(STOPPED, _why(self._rejected[key]))
-        if self.table.is_derived and self.workspace.lake.scope.pinned is None:
+        if self.table.is_derived and not self.workspace.lake.is_pinned:
             return self._derived(key)
-        if self.workspace.lake.scope.pinned is not None:
+        if self.workspace.lake.is_pinned:
             return Missing(NOT_DELIVERED)
         if self.table.splits:
             return self._split(key)
@@ -213,7 +213,7 @@ class Presence:
 
     @cached_property
     def _rejected(self) -> Mapping[str | None, Version]:
-        return self.workspace.lake.rejected(self.workspace.table("tables", self.table.name), at=self.at)
+        return self.workspace.lake.versions.rejected(self.workspace.table("tables", self.table.name), at=self.at)
 
     @cached_property
     def _raw(self) -> frozenset[str | None]:

@@ -149,7 +149,7 @@ def read_declared(lake: Lake, table: Table, versions: Sequence[Version], extra: 
     delivered = _delivered_names(table, versions[0].schema.names)
     made = {c.name: c.made_of for c in table.contract.columns if c.made_of}
     every = list(dict.fromkeys(n for name, names in delivered.items() for n in made.get(name, names)))
-    rows = lake.read_versions(versions, columns=[*every, *ORIGIN, *extra], partition_column="_partition").arrow()
+    rows = lake.versions.read(versions, columns=[*every, *ORIGIN, *extra], partition_column="_partition").arrow()
     columns = {}
     for name, names in delivered.items():
         if not names:
@@ -186,7 +186,7 @@ def _replaced_rows(lake: Lake, table: Table, group: RawGroup, version: Version) 
 
     found = []
     for replaced in version.properties["replaced"]:
-        source = lake.version(replaced["version"])
+        source = lake.versions.get(replaced["version"])
         if structure_stop(table, source) is not None:
             continue
         if not group.takes(is_text(source), _kinds(table, source)):

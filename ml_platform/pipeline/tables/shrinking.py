@@ -82,9 +82,9 @@ def find_losses(
     if allowed >= 1:
         return {}
     here = workspace.table("tables", table.name)
-    made = [head for head in workspace.lake.resolve(here, partitions=list(sources)) if head.rows]
+    made = [head for head in workspace.lake.versions.resolve(here, partitions=list(sources)) if head.rows]
     # Of a history of many days in one question to the ledger.
-    before = {} if table.is_derived else workspace.lake.edges(made)
+    before = {} if table.is_derived else workspace.lake.lineage.edges(made)
     heads = {
         head.partition: head
         for head in made
@@ -138,7 +138,7 @@ def _losses(
 
 def _lost_keys(workspace: Workspace, table: Table, heads: Sequence[Version], rows: pa.Table) -> dict[str, int]:
     """Return by partition how many keys of the readable versions are not among the new rows."""
-    before = workspace.lake.read_versions(heads, columns=list(table.key), partition_column="_partition").arrow()
+    before = workspace.lake.versions.read(heads, columns=list(table.key), partition_column="_partition").arrow()
     with session() as con:
         con.register("before", before)
         con.register("now", rows.select(["_partition", *table.key]))

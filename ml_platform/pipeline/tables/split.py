@@ -100,7 +100,7 @@ class Split:
 
 def raw_head(workspace: Workspace, table: Table) -> Version | None:
     """Return the newest raw version of a table that splits its deliveries."""
-    return next((v for v in workspace.lake.resolve(workspace.table("raw", table.name), partitions=[None])), None)
+    return next((v for v in workspace.lake.versions.resolve(workspace.table("raw", table.name), partitions=[None])), None)
 
 
 def split(workspace: Workspace, table: Table, version: Version) -> Split:

@@ -78,8 +78,8 @@ def changed_days(workspace: Workspace, table: Table, head: Version) -> list[str]
     if cut is None or _without_times(table, cut) is not None:
         return [] if table.partitions is None else [table.partitions.start.isoformat()]
     here = workspace.table("tables", table.name)
-    heads = workspace.lake.heads(here)
-    rejected = workspace.lake.rejected(here)
+    heads = workspace.lake.versions.heads(here)
+    rejected = workspace.lake.versions.rejected(here)
     today = today_of(workspace)
     last = cut.last(today) or ""
     spoken = set(cut.days(today)) | {str(day) for day in heads if day is not None and day > last}
@@ -96,7 +96,7 @@ def changed_days(workspace: Workspace, table: Table, head: Version) -> list[str]
 def _changed(workspace: Workspace, table: Table, cut: Split, keys: Sequence[str], verdicts: Verdicts, code_version: str) -> list[str]:
     """Return which days are to be judged; of the others note why they are not."""
     here = workspace.table("tables", table.name)
-    heads, rejected = workspace.lake.heads(here), workspace.lake.rejected(here)
+    heads, rejected = workspace.lake.versions.heads(here), workspace.lake.versions.rejected(here)
     today = today_of(workspace)
     first, last = cut.first, cut.last(today)
     spoken, empty = set(cut.days(today)), cut.empty_days(today)
@@ -158,4 +158,4 @@ def _without_times(table: Table, cut: Split) -> str | None:
 
 def _has_quarantine(workspace: Workspace, table: Table) -> bool:
     """Whether rows without a day stand in quarantine, which a delivery without any takes out."""
-    return any(v.rows for v in workspace.lake.resolve(workspace.table("quarantine", table.name), partitions=[None]))
+    return any(v.rows for v in workspace.lake.versions.resolve(workspace.table("quarantine", table.name), partitions=[None]))

@@ -60,7 +60,7 @@ def _judge_delivered(workspace: Workspace, table: Table, keys: Sequence[str | No
     if table.splits:
         judge_split(workspace, table, keys, verdicts, code_version)
         return
-    heads = {v.partition: v for v in workspace.lake.resolve(workspace.table("raw", table.name), partitions=keys)}
+    heads = {v.partition: v for v in workspace.lake.versions.resolve(workspace.table("raw", table.name), partitions=keys)}
     fit = []
     for key in keys:
         version = heads.get(key)
@@ -74,9 +74,9 @@ def _judge_delivered(workspace: Workspace, table: Table, keys: Sequence[str | No
         verdicts.stopped[key] = reason
         if not verdicts.is_published:
             continue
-        rows = workspace.lake.read_versions([version]).arrow()
+        rows = workspace.lake.versions.read([version]).arrow()
         verdicts.beside.append(
-            workspace.lake.stage(workspace.table("tables", table.name), key, rows, kind=REJECTED, inputs=[version],
+            workspace.lake.writing.stage(workspace.table("tables", table.name), key, rows, kind=REJECTED, inputs=[version],
                                  code_version=code_version, properties={"reason": reason})
         )  # fmt: skip
     for group in group_raw(table, fit):
@@ -90,7 +90,7 @@ def _published(workspace: Workspace, table: Table, keys: Sequence[str | None], v
     staged = [*verdicts.kept, *verdicts.beside]
     commit = None
     if staged:
-        commit = workspace.lake.publish(staged, run_id=workspace.run_id, message=f"table {table.name}", since=since)
+        commit = workspace.lake.writing.publish(staged, run_id=workspace.run_id, message=f"table {table.name}", since=since)
     versions = {v.partition: v for v in commit.versions[: len(verdicts.kept)]} if commit else {}
     versions |= {key: replace(version, reused=True) for key, version in verdicts.unchanged.items()}
     why = {**verdicts.absent, **verdicts.stopped}

@@ -30,27 +30,43 @@ class FutureLake:
     changed: Changed | None
     kept: dict[Any, pl.DataFrame] = field(default_factory=dict)
 
+    @property
+    def versions(self) -> FutureVersions:
+        """Return the versions of the lake, read as they are changed."""
+        return FutureVersions(self)
+
     def __getattr__(self, name: str) -> Any:
         """Return what the lake itself has."""
         return getattr(self.lake, name)
 
+
+@dataclass(frozen=True)
+class FutureVersions:
+    """The part of a lake by which tables are read, as :class:`FutureLake` has them."""
+
+    of: FutureLake
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the versions of the lake itself have."""
+        return getattr(self.of.lake.versions, name)
+
     def resolve(self, table: str, **more: Any) -> list[Version]:
         """Return the lake's versions; none of a feature table."""
-        return [] if layer_of(table) == "features" else self.lake.resolve(table, **more)
+        return [] if layer_of(table) == "features" else self.of.lake.versions.resolve(table, **more)
 
-    def read_versions(self, versions: Sequence[Version], **more: Any) -> Any:
+    def read(self, versions: Sequence[Version], **more: Any) -> Any:
         """Return the rows of some versions of a table, changed."""
         found = list(versions)
         of = parse_table(found[0].table if found else "")
         name = of.name
-        if of.layer != "tables" or name not in self.project.tables:
-            return self.lake.read_versions(found, **more)
-        return _ChangedReading(self, found, self.project.table(name), **more)
+        if of.layer != "tables" or name not in self.of.project.tables:
+            return self.of.lake.versions.read(found, **more)
+        return _ChangedReading(self.of, found, self.of.project.table(name), **more)
 
 
 @dataclass(frozen=True)
 class _ChangedReading:
-    """What ``Lake.read_versions`` returns, with other rows. Files cannot be named: what stands in them was not changed."""
+    """What ``LakeVersions.read`` returns, with other rows. Files cannot be named: what stands in them was not changed."""
 
     of: FutureLake
     versions: list[Version]
@@ -64,7 +80,7 @@ class _ChangedReading:
         asked = None if self.columns is None else tuple(dict.fromkeys([*self.columns, *times]))
         key = (tuple(v.id for v in self.versions), asked, self.partition_column)
         if key not in self.of.kept:
-            self.of.kept[key] = self.of.lake.read_versions(self.versions, columns=asked, partition_column=self.partition_column).pl()
+            self.of.kept[key] = self.of.lake.versions.read(self.versions, columns=asked, partition_column=self.partition_column).pl()
         rows = self.of.kept[key]
         if self.of.changed is not None and times:
             rows = self.of.changed(self.table, rows)

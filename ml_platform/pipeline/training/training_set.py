@@ -67,7 +67,7 @@ def materialize_training(workspace: Workspace, problem_name: str, partitions: Se
     # Whatever may find fault with a set, or fail, is done before anybody can read it.
     judged = judge_sets(workspace, problem_name, partitions)
     staged = [_stage(workspace, judged.problem, one, judged.found, judged.definitions) for one in judged.made.values()]
-    commit = workspace.lake.publish(staged, run_id=workspace.run_id, message=f"training {problem_name}") if staged else None
+    commit = workspace.lake.writing.publish(staged, run_id=workspace.run_id, message=f"training {problem_name}") if staged else None
     outcomes = judged.outcomes(partitions, dict(zip(judged.made, commit.versions if commit else (), strict=True)))
     metadata = _metadata(judged.found, judged.definitions, outcomes) if judged.made else {}
     return Outcome(commit, outcomes, judged.checks(outcomes), metadata | ({"left_out": left_out} if left_out else {}))
@@ -104,7 +104,7 @@ def judge_sets(workspace: Workspace, problem_name: str, partitions: Sequence[str
     """Choose the rows of training dates, compute their features and look at them with all guards, from one commit; nothing is written."""
     problem = workspace.project.problem(problem_name)
     definitions = resolve_features(workspace.project, problem)
-    at, now = workspace.lake.head(), workspace.clock.now()
+    at, now = workspace.lake.versions.newest_commit(), workspace.clock.now()
     ahead = {day: f"The training date lies ahead: it is {now:%Y-%m-%d %H:%M} UTC." for day in partitions if day_start(day) > now}
     due = [day for day in partitions if day not in ahead]
     found = _find(workspace, problem, definitions, due, at) if due else _Found()
@@ -220,7 +220,7 @@ def _stage(workspace: Workspace, problem: CompiledProblem, made: _Set, found: _F
     # A feature may be called like a column that identifies the row (schedule.carrier): it stands once, as the feature.
     spine = [name for name in found.spine_columns if name in problem.spine_key or name not in names]
     bounds = choice.split.bounds
-    return workspace.lake.stage(
+    return workspace.lake.writing.stage(
         workspace.table("training", problem.name),
         day,
         made.rows.select(*spine, SPLIT, LABEL, *(n for n in names if n not in spine)).to_arrow(),

@@ -31,7 +31,7 @@ def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
 
 
 def put(lake: Lake, table: str, day: str | None, *values: int, run_id: str = "") -> int:
-    return lake.publish([lake.stage(table, day, pa.table({"x": values}))], run_id=run_id).versions[0].id
+    return lake.writing.publish([lake.writing.stage(table, day, pa.table({"x": values}))], run_id=run_id).versions[0].id
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict]:
@@ -51,15 +51,15 @@ def test_from_a_new_branch_to_its_merge(lake: Lake, capsys: pytest.CaptureFixtur
     put(dev, "shop/features/f", None, 5)
     put(dev, CHAMPION, None, 9)
     code, (row,) = call(capsys, "branch", "list")
-    sizes = [p.stat().st_size for p in (lake.root / "data").rglob("*.parquet")]
+    sizes = [p.stat().st_size for p in (lake._opened.root / "data").rglob("*.parquet")]
     assert (code, row["branch"], row["parent"], row["partitions"], row["conflicts"], row["files"]) == (0, "dev/x", "main", 3, 0, 3)
     assert 0 < row["bytes"] < sum(sizes)
     code, merged = call(capsys, "branch", "merge", "dev/x", "--tables", "features/*")
     assert (code, [t["table"] for t in merged["tables"]]) == (0, ["features/f"])
     assert {t["table"] for t in merged["left"]} == {"champion/churn", "tables/orders"}
     code, merged = call(capsys, "branch", "merge", "dev/x", "--message", "new rows")
-    assert (code, merged["merged"], merged["commit"]) == (0, 1, lake.head())
-    assert lake.commits(1)[0].message == "new rows"
+    assert (code, merged["merged"], merged["commit"]) == (0, 1, lake.versions.newest_commit())
+    assert lake.versions.commits(1)[0].message == "new rows"
     assert (values(lake), values(lake, CHAMPION, None)) == ([2], [1]), "a champion of a branch is its own"
     assert call(capsys, "branch", "merge", "dev/x")[1]["commit"] is None
     with on_branch("dev/x"):
@@ -71,9 +71,9 @@ def test_conflicts_are_listed_and_nothing_is_merged(lake: Lake, capsys: pytest.C
     for day in DAYS[:2]:
         put(lake.on("dev/x"), ORDERS, day, 2)
     put(lake, ORDERS, DAYS[1], 3, run_id="night-run")
-    before = lake.head()
+    before = lake.versions.newest_commit()
     code, told = call(capsys, "branch", "merge", "dev/x")
-    assert (code, told["merged"], lake.head()) == (1, 0, before)
+    assert (code, told["merged"], lake.versions.newest_commit()) == (1, 0, before)
     (conflict,) = told["conflicts"]
     assert (conflict["table"], conflict["partition"], conflict["commit"], conflict["run"]) == ("tables/orders", DAYS[1], before, "night-ru")
     assert main(["branch", "merge", "dev/x"]) == 1
@@ -83,13 +83,13 @@ def test_conflicts_are_listed_and_nothing_is_merged(lake: Lake, capsys: pytest.C
 def test_a_dropped_branch_takes_its_history_and_pins_along(lake: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     call(capsys, "branch", "create", "dev/x", "--at", "2")
     model = put(lake.on("dev/x"), "shop/models/churn", None, 2)
-    lake.pin(f"shop/models/churn@{model}", [model])
-    lake.pin("release@2013", [1])
+    lake.retention.pin(f"shop/models/churn@{model}", [model])
+    lake.retention.pin("release@2013", [1])
     write_history_settings(tmp_path, "dev/x")
     code, dropped = call(capsys, "branch", "drop", "dev/x")
     assert (code, dropped["history_removed"], dropped["bytes"] > 0) == (0, True, True)
     assert not history_folder(tmp_path, "dev/x").exists()
-    assert lake.pins() == {"release@2013": (1,)}
+    assert lake.retention.pins() == {"release@2013": (1,)}
     assert call(capsys, "branch", "list") == (0, [])
     # What an older branch of that name had materialized is not there on the new one.
     write_history_settings(tmp_path, "dev/x")
@@ -119,7 +119,7 @@ def test_tags_name_commits(lake: Lake, capsys: pytest.CaptureFixture[str]) -> No
     (row,) = call(capsys, "tag", "list")[1]
     assert (row["tag"], row["commit"], row["message"]) == ("audit-2024", 1, "why not")
     assert call(capsys, "tag", "drop", "audit-2024") == (0, {"dropped": "audit-2024"})
-    assert lake.tags() == []
+    assert lake.tags.all() == []
 
 
 @pytest.mark.slow
@@ -139,12 +139,12 @@ def test_tags_name_commits(lake: Lake, capsys: pytest.CaptureFixture[str]) -> No
     ],
 )
 def test_what_cannot_be_done_is_one_message(lake: Lake, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    before = (lake.head(), lake.branches(), lake.tags())
+    before = (lake.versions.newest_commit(), lake.branches.all(), lake.tags.all())
     assert main(arguments) == 2
     told = capsys.readouterr()
     assert (told.out, told.err.count("\n")) == ("", 1)
     assert message in told.err
-    assert (lake.head(), lake.branches(), lake.tags()) == before
+    assert (lake.versions.newest_commit(), lake.branches.all(), lake.tags.all()) == before
 
 
 @pytest.mark.slow

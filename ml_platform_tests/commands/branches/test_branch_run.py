@@ -50,7 +50,7 @@ def test_runs_on_main_and_on_a_branch_stay_apart(shop: LandedShop, capsys: pytes
         with open_history(shop.root, branch) as instance:
             assert instance.get_materialized_partitions(key("tables/orders")) == set(days)
             assert {run.tags.get("ml_platform/branch") for run in instance.get_runs()} == {None if branch == "main" else branch}
-    assert shop.lake.leased_runs() == []
+    assert shop.lake.retention.leased_runs() == []
 
 
 @pytest.mark.slow
@@ -125,7 +125,7 @@ def test_the_same_project_opened_from_python_on_a_branch(shop: LandedShop, capsy
 
 @pytest.mark.slow
 def test_another_history_in_the_place_of_main_is_refused(shop: LandedShop, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    shop.lake.publish([shop.lake.stage("shop/tables/x", None, pa.table({"x": [1]}))])
+    shop.lake.writing.publish([shop.lake.writing.stage("shop/tables/x", None, pa.table({"x": [1]}))])
     main(["branch", "create", "dev/x"])
     with open_history(shop.root, "dev/x"):
         pass

@@ -26,9 +26,9 @@ def fill(root, monkeypatch, add, ledger=None, days=20, publish=True):
     lake = Lake.open(root / "data" / "lake", ledger=ledger)
     with monkeypatch.context() as clock:
         clock.setattr(layout.time, "time_ns", lambda: old + time.perf_counter_ns() % 10**9)
-        staged = [lake.stage(TABLE, f"2024-01-{day:02}", pa.table({"v": [day + add]})) for day in range(1, days + 1)]
+        staged = [lake.writing.stage(TABLE, f"2024-01-{day:02}", pa.table({"v": [day + add]})) for day in range(1, days + 1)]
     if publish:
-        lake.publish(staged)
+        lake.writing.publish(staged)
     lake.close()
     for folder, _, names in os.walk(root / "data" / "lake" / "data"):
         for name in names:
@@ -117,7 +117,9 @@ def test_a_restored_lake_says_when_the_setting_names_another_ledger(project, mon
 def test_commits_histories_and_verification_come_in_pages(project, run):
     lake = Lake.open(project / "data" / "lake")
     for number in range(4):
-        lake.publish([lake.stage(TABLE, "d1", pa.table({"v": [number]})), lake.stage("x/raw/t", "d1", pa.table({"v": [number]}))])
+        lake.writing.publish(
+            [lake.writing.stage(TABLE, "d1", pa.table({"v": [number]})), lake.writing.stage("x/raw/t", "d1", pa.table({"v": [number]}))]
+        )
     lake.close()
     code, out, _ = run("commits", "--limit", "2")
     assert (code, "4 commits in all; --before 3" in out, "x/raw/t" in out) == (0, True, True)

@@ -23,8 +23,10 @@ def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
     monkeypatch.chdir(tmp_path)
     lake = Lake.open(tmp_path / "data" / "lake")
     for rows in ([1], [1, 2]):
-        lake.publish([lake.stage(name, None, pa.table({"a": rows})) for name in NAMES])
-    lake.publish([lake.stage(f"{name}_of", None, pa.table({"a": [1]}), inputs=lake.resolve(name)) for name in NAMES])
+        lake.writing.publish([lake.writing.stage(name, None, pa.table({"a": rows})) for name in NAMES])
+    lake.writing.publish(
+        [lake.writing.stage(f"{name}_of", None, pa.table({"a": [1]}), inputs=lake.versions.resolve(name)) for name in NAMES]
+    )
     return lake
 
 
@@ -38,23 +40,23 @@ def test_every_command_takes_a_name_of_any_number_of_parts(name: str, lake: Lake
         assert [p["rows added"] for p in json.loads(out)["partitions"]] == [1]
         assert run("show", given)[0] == 0
         assert run("history", given)[0] == 0
-    assert run("used-by", f"{name}@{lake.resolve(name)[0].id}")[0] in (0, 2)
+    assert run("used-by", f"{name}@{lake.versions.resolve(name)[0].id}")[0] in (0, 2)
     code, out, err = run("explain", f"{name}_of")
     assert (code, err) == (0, "")
     assert name in out
 
 
 def test_a_branch_that_changed_own_tables_is_compared(lake: Lake) -> None:
-    made = lake.create_branch("try")
+    made = lake.branches.create("try")
     branch = lake.on(made.name)
-    branch.publish([branch.stage(name, None, pa.table({"a": [3]})) for name in NAMES])
+    branch.writing.publish([branch.writing.stage(name, None, pa.table({"a": [3]})) for name in NAMES])
     assert [changed.diff.table for changed in diff_branch(lake, made.name, {}).tables] == sorted(NAMES)
 
 
 def test_one_row_is_shown_by_reading_one_file(lake: Lake, run, monkeypatch: pytest.MonkeyPatch) -> None:
     days = [f"2024-01-{day:02d}" for day in range(1, 31)]
     for day in days:
-        lake.publish([lake.stage("shop/tables/orders", day, pa.table({"day": [day] * 1000, "n": range(1000)}))])
+        lake.writing.publish([lake.writing.stage("shop/tables/orders", day, pa.table({"day": [day] * 1000, "n": range(1000)}))])
     opened: list[int] = []
     explained = Reading._explained
     monkeypatch.setattr(Reading, "_explained", lambda self, read: (opened.append(len(self.versions)), explained(self, read))[1])

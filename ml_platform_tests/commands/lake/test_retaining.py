@@ -22,8 +22,8 @@ def lake(tmp_path, monkeypatch):
     monkeypatch.setattr(retention, "MINIMUM_AGE", timedelta(0))
     opened = Lake.open(tmp_path / "data" / "lake")
     for number in range(3):
-        version = opened.publish([opened.stage(TABLE, "d1", people("ann", "bob", f"c{number}"))]).versions[0]
-    opened.publish([opened.stage_artifact("shop/models/churn", "d1", {"m.txt": b"tree"}, inputs=[version])])
+        version = opened.writing.publish([opened.writing.stage(TABLE, "d1", people("ann", "bob", f"c{number}"))]).versions[0]
+    opened.writing.publish([opened.writing.stage_artifact("shop/models/churn", "d1", {"m.txt": b"tree"}, inputs=[version])])
     yield opened
     opened.close()
 
@@ -36,7 +36,7 @@ def test_gc_shows_first_then_marks_then_deletes(lake, run):
     assert len(lake.read(TABLE, at=1).arrow()) == 3
     assert json.loads(run("lake", "gc", "--versions", "1", "--json")[1])["collected"] == []
     lake.tag("kept", at=2)
-    done = lake.collect([retention.Rule("*", versions=1)], now=datetime.now(UTC) + timedelta(days=3))
+    done = lake.retention.collect([retention.Rule("*", versions=1)], now=datetime.now(UTC) + timedelta(days=3))
     assert [line.versions for line in done.collected] == [1]
     assert [line["versions"] for line in json.loads(run("lake", "gc", "--versions", "1", "--json")[1])["held"]] == [1]
     code, out, err = run("show", "customers", "--at", "1")
@@ -55,7 +55,7 @@ def test_the_declared_rules_are_used_where_none_is_given(tmp_path, run, monkeypa
     root = write_project(tmp_path / package, package=package)
     monkeypatch.syspath_prepend(str(root))
     monkeypatch.chdir(root)
-    Lake.open(root / "data" / "lake").head()
+    Lake.open(root / "data" / "lake").versions.newest_commit()
     code, _, err = run("lake", "gc")
     assert (code, "without a rule everything is kept for ever" in err) == (2, True)
     declarations = root / package / "defs" / "shop" / "defs.yaml"
@@ -65,7 +65,7 @@ def test_the_declared_rules_are_used_where_none_is_given(tmp_path, run, monkeypa
     with_history = Lake.open(root / "data" / "lake")
     for layer in ("raw", "tables"):
         for number in range(2):
-            with_history.publish([with_history.stage(f"shop/{layer}/orders", "2024-01-01", people(f"c{number}"))])
+            with_history.writing.publish([with_history.writing.stage(f"shop/{layer}/orders", "2024-01-01", people(f"c{number}"))])
     with_history.close()
     shown = json.loads(run("lake", "gc", "--dry-run", "--json")[1])
     assert [(line["table"], line["versions"]) for line in shown["marked"]] == [("shop/tables/orders", 1)]
@@ -87,8 +87,8 @@ def test_an_entity_is_forgotten_everywhere_and_the_lake_says_so(lake, run):
 
 
 def test_that_nobody_was_found_is_no_success(lake, run):
-    lake.publish([lake.stage("shop/tables/others", "d1", pa.table({"Customer": ["ann"], "customer_no": [17.0]}))])
-    head = lake.head()
+    lake.writing.publish([lake.writing.stage("shop/tables/others", "d1", pa.table({"Customer": ["ann"], "customer_no": [17.0]}))])
+    head = lake.versions.newest_commit()
     code, out, _ = run("lake", "forget", "--entity", "customer=ANN", "--reason", "request 17")
     assert (code, "NOTHING WAS FORGOTTEN" in out, "Keep this salt" in out) == (1, True, False)
     assert "Close to it, and not touched" in out
@@ -98,7 +98,7 @@ def test_that_nobody_was_found_is_no_success(lake, run):
     assert {"table": "shop/tables/others", "column": "Customer"} in shown["alike"]
     shown = json.loads(run("lake", "forget", "--entity", "customer=ann", "--dry-run", "--json")[1])
     assert shown["near"] == [{"table": "shop/tables/others", "column": "Customer", "value": "the same", "rows": 1}]
-    assert (run("lake", "forget", "--entity", "customer_no=17", "--reason", "asked for")[0], lake.head()) == (0, head + 1)
+    assert (run("lake", "forget", "--entity", "customer_no=17", "--reason", "asked for")[0], lake.versions.newest_commit()) == (0, head + 1)
 
 
 def test_a_backup_loses_what_was_forgotten_and_says_so(lake, run, tmp_path):
@@ -120,4 +120,4 @@ def test_a_backup_loses_what_was_forgotten_and_says_so(lake, run, tmp_path):
 def test_half_a_request_changes_nothing(lake, run, arguments, said):
     code, _, err = run("lake", "forget", *arguments)
     assert (code, said in err) == (2, True)
-    assert lake.redactions() == []
+    assert lake.retention.redactions() == []

@@ -19,18 +19,18 @@ def test_usage_by_table_and_year_the_largest_first(shop, run):
 
 def test_a_backup_and_its_way_back(shop, run, tmp_path):
     code, out, _ = run("lake", "backup", "copy")
-    head = shop.lake.head()
+    head = shop.lake.versions.newest_commit()
     assert code == 0
     assert out.startswith(f"{tmp_path}/copy holds the lake as of commit {head}: ")
     assert "0 of them (0 bytes) copied now." in run("lake", "backup", "copy")[1]
     assert json.loads(run("lake", "backup", "linked", "--link", "--json")[1])["commit"] == head
     assert "There is a lake at" in run("lake", "restore", "copy")[2]
     shop.lake.close()
-    shop.lake.root.rename(tmp_path / "lost")
+    shop.lake._opened.root.rename(tmp_path / "lost")
     code, out, _ = run("lake", "restore", "copy")
     assert (code, "Verified: the chain of commits and every file are what was published." in out) == (0, True)
     restored = Lake.open(tmp_path / "data" / "lake")
-    assert restored.heads("shop/raw/orders")[DAYS[0]] == shop.raw[DAYS[0]]
+    assert restored.versions.heads("shop/raw/orders")[DAYS[0]] == shop.raw[DAYS[0]]
     restored.close()
 
 

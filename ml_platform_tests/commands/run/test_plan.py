@@ -43,15 +43,15 @@ def test_a_new_window_is_planned_with_its_cost_tried_on_a_branch_and_then_done(
     assert main(["plan"]) == 0
     assert "made by today's declarations: nothing would be recomputed" in capsys.readouterr().out
     declare(shop, "windows: [7d, 28d]", "windows: [7d, 14d, 28d]")
-    head = shop.lake.head()
+    head = shop.lake.versions.newest_commit()
     told = plan(capsys)
     (row,) = told["recomputed"]
-    size = sum(v.bytes for v in shop.lake.heads("shop/features/spending__customer").values())
+    size = sum(v.bytes for v in shop.lake.versions.heads("shop/features/spending__customer").values())
     assert (row["asset"], row["why"], row["partitions"], row["first"], row["last"]) == (CHAIN[2], "declared otherwise", 5, DAYS[0], DAYS[4])
     assert row["what"].startswith("3 features added: customer_amount_sum_14d")
     assert row["MB"] == round(size / 1e6, 3)
     assert row["seconds"] > 0
-    assert shop.lake.head() == head, "a plan writes nothing"
+    assert shop.lake.versions.newest_commit() == head, "a plan writes nothing"
     main(["plan"])
     out = capsys.readouterr().out
     assert "At most 5 partitions and" in out

@@ -136,10 +136,10 @@ def test_its_runs_stand_in_the_history_that_the_ui_shows(ran):
 
 def test_a_second_run_makes_nothing_and_says_so(ran):
     shop, _, again = ran
-    head = ml_platform.open_project(shop.root).lake.head()
+    head = ml_platform.open_project(shop.root).lake.versions.newest_commit()
     assert "Nothing has changed since the last time" in again
     assert "Not trained again for 2024-02-20: there is a model of 2024-02-20" in again
-    assert ml_platform.open_project(shop.root).lake.head() == head
+    assert ml_platform.open_project(shop.root).lake.versions.newest_commit() == head
 
 
 def test_a_run_says_at_once_what_it_does_and_once_why_nothing_was_trained(tmp_path, monkeypatch, capsys):
@@ -156,7 +156,7 @@ def test_a_run_says_at_once_what_it_does_and_once_why_nothing_was_trained(tmp_pa
 def test_a_dry_run_names_what_a_new_day_changes_and_the_same_command_of_dagster(ran, tmp_path):
     shop = copied(ran[0], tmp_path)
     day = land(shop, DAYS)
-    head = ml_platform.open_project(shop.root).lake.head()
+    head = ml_platform.open_project(shop.root).lake.versions.newest_commit()
     code, plain = cli(shop, "run", "--dry-run", "--json")
     assert code == 0
     told = json.loads(plain)
@@ -164,7 +164,7 @@ def test_a_dry_run_names_what_a_new_day_changes_and_the_same_command_of_dagster(
     assert [step["asset"] for step in told["steps"]] == [
         "raw/orders, tables/orders", "features/recent__customer_id", "predictions/buys_again",
     ]  # fmt: skip
-    assert ml_platform.open_project(shop.root).lake.head() == head
+    assert ml_platform.open_project(shop.root).lake.versions.newest_commit() == head
 
 
 def test_new_days_are_taken_in_scored_and_answered_and_a_broken_file_is_told(ran, tmp_path):
@@ -219,11 +219,11 @@ def test_of_a_longer_history_only_the_feature_days_that_a_training_reads_are_mad
     assert features["why"] == "17 days before 2024-01-18 are not made: no training looks back so far"
     # What was learnt from is what is learnt from when all days are there.
     lake, training = shop.open().lake, "shop/training/buys_again"
-    learnt = lake.heads(training)["2024-02-20"].data_hash
+    learnt = lake.versions.heads(training)["2024-02-20"].data_hash
     materialize_features(shop.open().workspace, "recent", ("customer_id",), [f"2024-01-{day:02}" for day in range(1, 18)])
     assert len(lake.partitions("shop/features/recent__customer_id")) == DAYS
     assert shop.run(["training/buys_again"], ["2024-02-20"]).success
-    assert lake.heads(training)["2024-02-20"].data_hash == learnt
+    assert lake.versions.heads(training)["2024-02-20"].data_hash == learnt
 
 
 def test_a_training_date_can_be_asked_for_and_training_can_be_left_out(ran, tmp_path):

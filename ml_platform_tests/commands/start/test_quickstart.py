@@ -66,10 +66,10 @@ def test_no_feature_of_a_row_sees_its_own_label_or_one_that_is_not_known_yet(ask
 def test_the_same_call_goes_on_with_what_is_new_and_another_one_is_refused(asked):
     call, _ = asked
     told: list[str] = []
-    head = ml_platform.quickstart(visits().to_pandas(), **call, say=told.append).lake.head()
+    head = ml_platform.quickstart(visits().to_pandas(), **call, say=told.append).lake.versions.newest_commit()
     assert any("Nothing has changed since the last time" in line for line in told)
     more = ml_platform.quickstart(visits(DAYS + 2).to_pandas(), **call, say=told.append)
-    assert more.lake.head() > head
+    assert more.lake.versions.newest_commit() > head
     assert "2024-05-01" in more.lake.partitions("clinic/predictions/missed")
     assert "2024-04-29" in more.lake.partitions("clinic/outcomes/missed")
     with pytest.raises(DeclarationError, match=r"was made by another call \(label was 'missed' and is 'told'\)"):

@@ -26,7 +26,7 @@ def run(capsys, *arguments: str) -> tuple[int, str, str]:
 
 
 def version(workspace: Workspace) -> int:
-    return workspace.lake.heads(workspace.table("models", PROBLEM))[FIRST].id
+    return workspace.lake.versions.heads(workspace.table("models", PROBLEM))[FIRST].id
 
 
 def test_a_model_that_is_the_same(workspace, capsys):
@@ -38,7 +38,7 @@ def test_a_model_that_is_the_same(workspace, capsys):
     assert [out.index(part) for part in parts] == sorted(out.index(part) for part in parts)
     assert out.splitlines()[-1].startswith(f"{model} is bit-identical: ")
     assert "==> tables/arrivals: making 31 versions again" in err
-    assert workspace.lake.branches() == []
+    assert workspace.lake.branches.all() == []
 
 
 def test_a_model_that_differs(workspace, capsys, monkeypatch):
@@ -47,7 +47,7 @@ def test_a_model_that_differs(workspace, capsys, monkeypatch):
     code, out, _ = run(capsys, "reproduce", f"{PROBLEM}@{version(workspace)}", "--json", "--keep-branch")
     answer = json.loads(out)
     assert (code, answer["verdict"], answer["first_difference"]) == (1, "differs", "features/delays__carrier")
-    (branch,) = workspace.lake.branches()
+    (branch,) = workspace.lake.branches.all()
     assert answer["branch"] == branch.name
     by_asset = {asset["asset"]: asset for asset in answer["assets"]}
     assert by_asset["tables/arrivals"]["partitions"] == []

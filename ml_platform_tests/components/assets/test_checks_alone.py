@@ -125,7 +125,7 @@ def test_every_check_can_be_run_by_itself(world: World) -> None:
 
 
 def test_by_themselves_they_say_what_they_said_beside_the_materialization(world: World) -> None:
-    head = world.shop.lake.head()
+    head = world.shop.lake.versions.newest_commit()
     found: dict[tuple[str, str], Any] = {}
     for name, days in world.days.items():
         mine = [dg.AssetCheckKey(key(asset), check) for asset, check in world.said if asset == name]
@@ -136,7 +136,7 @@ def test_by_themselves_they_say_what_they_said_beside_the_materialization(world:
     assert found.keys() == world.said.keys()
     assert len({check for _, check in found}) >= 11
     assert {where: _plain(one) for where, one in found.items()} == {where: _plain(one) for where, one in world.said.items()}
-    assert world.shop.lake.head() == head, "nothing was published"
+    assert world.shop.lake.versions.newest_commit() == head, "nothing was published"
 
 
 def test_all_of_them_run_as_one_job_that_a_schedule_asks_for(world: World) -> None:
@@ -236,6 +236,6 @@ def test_a_report_that_cannot_be_drawn_is_a_warning_of_the_run(world: World, mon
     assert made is not None
     assert made.asset_materialization is not None
     assert "could not be made" in str(made.asset_materialization.metadata["report"].value)
-    decisions = [v.properties.get("decision") for v in world.shop.lake.heads("shop/monitoring/buys_again").values()]
+    decisions = [v.properties.get("decision") for v in world.shop.lake.versions.heads("shop/monitoring/buys_again").values()]
     assert len(decisions) == len(SCORED)
     assert all(decisions)

@@ -88,19 +88,19 @@ def test_a_run_collects_and_tells_what_and_why(tmp_path, monkeypatch):
     lake = Lake.open(root / "data" / "lake")
     now = datetime.now(UTC)
     clock(monkeypatch, commit_log, now - timedelta(days=3))
-    old, _ = (lake.publish([lake.stage(TABLE, "2024-01-01", pa.table({"x": [x]}))]).versions[0] for x in (1, 2))
+    old, _ = (lake.writing.publish([lake.writing.stage(TABLE, "2024-01-01", pa.table({"x": [x]}))]).versions[0] for x in (1, 2))
     with dg.DagsterInstance.ephemeral() as instance:
         assert run(definitions, instance).success
-        assert lake.version(old.id).gone is None
+        assert lake.versions.get(old.id).gone is None
         clock(monkeypatch, collecting, now + timedelta(days=1, hours=1))
         result = run(definitions, instance)
         assert result.success
         newest = instance.get_latest_materialization_event(dg.AssetKey(["shop", "lake", "retention"]))
-    assert "no longer read (rule for shop/*)" in lake.version(old.id).gone.rule
+    assert "no longer read (rule for shop/*)" in lake.versions.get(old.id).gone.rule
     told = {name: value.value for name, value in newest.asset_materialization.metadata.items()}
     assert (told["versions_collected"], told["versions_marked"], told["bytes_freed"]) == (1, 0, old.bytes)
     assert [record.data for record in told["collected"].records] == [
-        {"table": TABLE, "versions": 1, "more": f"bytes {old.bytes}; why {lake.version(old.id).gone.rule}"}
+        {"table": TABLE, "versions": 1, "more": f"bytes {old.bytes}; why {lake.versions.get(old.id).gone.rule}"}
     ]
     assert told["summary"].startswith("1 versions collected")
     assert lake.read(TABLE).arrow().to_pylist() == [{"x": 2}]
@@ -112,8 +112,8 @@ def test_a_project_without_retention_deletes_nothing_but_orphans(tmp_path, monke
     lake = Lake.open(root / "data" / "lake")
     clock(monkeypatch, commit_log, datetime.now(UTC) - timedelta(days=300))
     for x in (1, 2):
-        lake.publish([lake.stage(TABLE, "2024-01-01", pa.table({"x": [x]}))])
-    orphan = lake.stage(TABLE, "2024-01-01", pa.table({"x": [3]}))
+        lake.writing.publish([lake.writing.stage(TABLE, "2024-01-01", pa.table({"x": [x]}))])
+    orphan = lake.writing.stage(TABLE, "2024-01-01", pa.table({"x": [3]}))
     clock(monkeypatch, collecting, datetime.now(UTC) + timedelta(days=2))
     with dg.DagsterInstance.ephemeral() as instance:
         assert run(definitions, instance).success
@@ -129,23 +129,23 @@ def test_a_project_without_retention_deletes_nothing_but_orphans(tmp_path, monke
 def test_a_run_with_the_ledger_that_was_moved_away_deletes_nothing_and_says_where_it_went(tmp_path, monkeypatch):
     root, definitions = load(tmp_path, monkeypatch, add=DEFAULT)
     lake = Lake.open(root / "data" / "lake")
-    lake.publish([lake.stage(TABLE, "2024-01-01", pa.table({"x": [1]}))])
+    lake.writing.publish([lake.writing.stage(TABLE, "2024-01-01", pa.table({"x": [1]}))])
     moved = Lake.open(root / "data" / "lake", ledger=f"sqlite:///{tmp_path}/elsewhere.sqlite")
-    lake.move_ledger(moved)
-    moved.publish([moved.stage(TABLE, "2024-01-01", pa.table({"x": [2]}))])
+    lake.health.move_ledger(moved.health)
+    moved.writing.publish([moved.writing.stage(TABLE, "2024-01-01", pa.table({"x": [2]}))])
     clock(monkeypatch, collecting, datetime.now(UTC) + timedelta(days=40))
     with dg.DagsterInstance.ephemeral() as instance:
         result = run(definitions, instance)
     (failure,) = [e for e in result.all_events if e.is_step_failure]
     assert re.search(r"was moved to .*/elsewhere\.sqlite on", str(failure.step_failure_data))
     assert moved.read(TABLE).arrow().to_pylist() == [{"x": 2}]
-    assert len(list(lake.store.list("data"))) == 2
+    assert len(list(lake._opened.store.list("data"))) == 2
 
 
 def test_on_a_branch_the_run_fails_with_the_reason(tmp_path, monkeypatch):
     monkeypatch.setenv("ML_PLATFORM_BRANCH", "dev")
     root, definitions = load(tmp_path, monkeypatch, add=DEFAULT)
-    Lake.open(root / "data" / "lake").create_branch("dev")
+    Lake.open(root / "data" / "lake").branches.create("dev")
     with dg.DagsterInstance.ephemeral() as instance:
         check_history(instance, "dev")
         result = run(definitions, instance)

@@ -34,7 +34,11 @@ def make(workspace: Workspace, keys: Sequence[str | None], more: int = 0) -> Out
     """Publish one row per day that names the day (and ``more``), and stop one day."""
     good = [k for k in keys if k != STOPPED]
     table = workspace.table("tables", "orders")
-    commit = workspace.lake.publish([workspace.lake.stage(table, k, pa.table({"day": [k] * (1 + more)})) for k in good]) if good else None
+    commit = (
+        workspace.lake.writing.publish([workspace.lake.writing.stage(table, k, pa.table({"day": [k] * (1 + more)})) for k in good])
+        if good
+        else None
+    )
     versions = {v.partition: v for v in commit.versions} if commit else {}
     return Outcome(
         commit,
@@ -49,11 +53,11 @@ def make(workspace: Workspace, keys: Sequence[str | None], more: int = 0) -> Out
 
 def copied(workspace: Workspace, keys: Sequence[str | None]) -> Outcome:
     """Publish each day's orders again as features made from them."""
-    heads = workspace.lake.heads(workspace.table("tables", "orders"))
+    heads = workspace.lake.versions.heads(workspace.table("tables", "orders"))
     table = workspace.table("features", "spending")
     here = [k for k in keys if k in heads]
-    commit = workspace.lake.publish(
-        [workspace.lake.stage(table, k, workspace.lake.read_versions([heads[k]]).arrow(), inputs=[heads[k]]) for k in here]
+    commit = workspace.lake.writing.publish(
+        [workspace.lake.writing.stage(table, k, workspace.lake.versions.read([heads[k]]).arrow(), inputs=[heads[k]]) for k in here]
     )
     return Outcome(commit, tuple(PartitionOutcome(k, v) for k, v in zip(here, commit.versions, strict=True)))
 

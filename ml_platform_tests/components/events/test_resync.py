@@ -78,7 +78,7 @@ def test_a_log_that_was_lost_is_made_anew(shop: LandedShop, capsys: pytest.Captu
             assert instance.get_materialized_partitions(key(name)) == set(DAYS[:5])
             assert set(map(tuple, reasons(shop, instance, name).values())) == {()}, "nothing is stale"
         made = instance.get_latest_materialization_event(key("tables/orders")).asset_materialization
-        head = shop.lake.heads("shop/tables/orders")[made.partition]
+        head = shop.lake.versions.heads("shop/tables/orders")[made.partition]
         assert (made.metadata["lake/version"].value, made.metadata["lake/run"].value) == (head.id, head.run_id)
         assert made.metadata["lake/input_versions"].value == 1
         assert requested(shop, instance)[0] == set(), "a daemon that starts anew asks for nothing"
@@ -139,7 +139,9 @@ def test_hand_written_assets_pointers_and_what_has_no_place(shop: LandedShop) ->
         for name, days in ((DAILY, DAYS[:3]), (TOTALS, [])):
             assert execute_assets(job, instance, [dg.AssetKey(name.split("/"))], days).success
     rows = pa.table({"x": [1]})
-    lake.publish([lake.stage("shop/champion/buys_again", None, rows), lake.stage("shop/tables/orders", "2023-12-31", rows)])
+    lake.writing.publish(
+        [lake.writing.stage("shop/champion/buys_again", None, rows), lake.writing.stage("shop/tables/orders", "2023-12-31", rows)]
+    )
     told: list[str] = []
     with local_instance() as instance:
         done = {"/".join(r.key.path): r for r in Resync(definitions, instance, lake, lambda *names: None, told.append).run()}

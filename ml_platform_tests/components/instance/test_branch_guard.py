@@ -23,7 +23,7 @@ def test_a_run_on_a_branch_leaves_every_head_of_its_parent_and_says_where_it_ran
     with on_branch(None), local_instance() as instance:
         assert shop.run(instance).success
     before = shop.heads()
-    shop.lake.create_branch("dev/x")
+    shop.lake.branches.create("dev/x")
     shop.land(DAYS, count=21)
     with on_branch("dev/x"), local_instance() as instance:
         result = shop.run(instance, days=DAYS[1:5])
@@ -56,8 +56,8 @@ def test_another_branch_in_the_same_history_fails_before_anything_is_written(sho
     with local_instance() as instance:
         with on_branch(None):
             assert shop.run(instance).success
-        shop.lake.create_branch("dev/x")
-        before, head = shop.heads(), shop.lake.head()
+        shop.lake.branches.create("dev/x")
+        before, head = shop.heads(), shop.lake.versions.newest_commit()
         with on_branch("dev/x"):
             result = shop.run(instance, days=DAYS[3:5])
             assert not result.success
@@ -67,7 +67,7 @@ def test_another_branch_in_the_same_history_fails_before_anything_is_written(sho
             assert not [e for e in result.all_events if e.is_step_up_for_retry], "what is wrong stays wrong"
             with pytest.raises(MlPlatformError, match="holds the history of branch 'main'"):
                 _tick(shop, instance, "shop_landing")
-        assert (shop.heads(), shop.heads("dev/x"), shop.lake.head()) == (before, before, head)
+        assert (shop.heads(), shop.heads("dev/x"), shop.lake.versions.newest_commit()) == (before, before, head)
         assert instance.get_materialized_partitions(key("raw/orders")) == set(DAYS[:3])
 
 
@@ -75,7 +75,7 @@ def test_another_branch_in_the_same_history_fails_before_anything_is_written(sho
 def test_a_new_history_becomes_that_of_the_branch_that_is_first_run_in_it(shop: LandedShop) -> None:
     with on_branch(None), local_instance() as instance:
         assert shop.run(instance, days=DAYS[:1]).success
-    shop.lake.create_branch("dev/x")
+    shop.lake.branches.create("dev/x")
     with local_instance() as instance:
         with on_branch("dev/x"):
             # Its first run is in the instance already when it asks whose history this is.

@@ -69,10 +69,10 @@ def test_what_was_read_by_sql_is_recorded_day_by_day(shop: LandedShop) -> None:
     with local_instance() as instance:
         assert run(definitions, instance, chain, DAYS[:4]).success
         lake = shop.lake
-        heads, orders = lake.heads(DAILY), lake.heads("shop/tables/orders")
+        heads, orders = lake.versions.heads(DAILY), lake.versions.heads("shop/tables/orders")
         assert list(heads) == [DAYS[0], DAYS[2], DAYS[3]], "a day without rows is no partition"
         days = [day for day in DAYS[:4] if day in heads]
-        assert {day: lake.inputs(heads[day].id) for day in days} == {
+        assert {day: lake.lineage.inputs(heads[day].id) for day in days} == {
             DAYS[0]: [orders[DAYS[0]]], DAYS[2]: [orders[DAYS[1]], orders[DAYS[2]]], DAYS[3]: [orders[DAYS[2]], orders[DAYS[3]]],
         }  # fmt: skip
         assert [lake.read(DAILY, [day]).pl()["amount"][0] for day in days] == [1900, 3800, 3800]
@@ -85,12 +85,12 @@ def test_what_was_read_by_sql_is_recorded_day_by_day(shop: LandedShop) -> None:
         assert stale_reasons(definitions, instance, dg.AssetKey(DAILY.split("/")), DAYS[2]) == []
 
         assert run(definitions, instance, [TOTALS]).success
-        (whole,) = lake.heads(TOTALS).values()
-        assert lake.inputs(whole.id) == [heads[day] for day in days], "without partitions of its own it reads all of them"
+        (whole,) = lake.versions.heads(TOTALS).values()
+        assert lake.lineage.inputs(whole.id) == [heads[day] for day in days], "without partitions of its own it reads all of them"
         assert lake.read(TOTALS).pl()["amount"][0] == 9500
-        again = lake.head()
+        again = lake.versions.newest_commit()
         assert run(definitions, instance, [DAILY], DAYS[2:4]).success
-        assert lake.head() == again, "identical content of identical inputs adds nothing"
+        assert lake.versions.newest_commit() == again, "identical content of identical inputs adds nothing"
         # A day of orders is corrected: the days that read it are stale, and made again from what it holds now.
         shop.land(DAYS[2:3], amount=20)
         assert run(definitions, instance, chain[:2], DAYS[2:3]).success
@@ -98,7 +98,7 @@ def test_what_was_read_by_sql_is_recorded_day_by_day(shop: LandedShop) -> None:
         assert [bool(stale_reasons(definitions, instance, asset, day)) for day in days] == [False, True, True]
         assert run(definitions, instance, [DAILY], DAYS[2:3]).success
         assert lake.read(DAILY, [DAYS[2]]).pl()["amount"][0] == 5700
-        assert lake.inputs(lake.heads(DAILY)[DAYS[2]].id)[-1] == lake.heads("shop/tables/orders")[DAYS[2]]
+        assert lake.lineage.inputs(lake.versions.heads(DAILY)[DAYS[2]].id)[-1] == lake.versions.heads("shop/tables/orders")[DAYS[2]]
 
 
 @pytest.mark.slow
@@ -150,7 +150,7 @@ def test_a_strict_asset_is_refused_what_somebody_else_published_meanwhile(shop: 
     def one(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[Any]:
         platform.workspace(None, context.run.run_id)
         other = shop.lake
-        other.publish([other.stage("shop/marts/one", None, pa.table({"x": [2]}))], run_id="night")
+        other.writing.publish([other.writing.stage("shop/marts/one", None, pa.table({"x": [2]}))], run_id="night")
         yield from platform.publish(context, pl.DataFrame({"x": [1]}), strict=True)
 
     with local_instance() as instance:
@@ -164,11 +164,11 @@ def test_a_strict_asset_is_refused_what_somebody_else_published_meanwhile(shop: 
 def test_a_hand_written_asset_keeps_to_its_branch(shop: LandedShop) -> None:
     with local_instance() as instance:
         assert run(with_marts(shop), instance, ["shop/raw/orders", "shop/tables/orders"], DAYS[:2]).success
-        shop.lake.create_branch("dev/x")
-        before = shop.lake.head()
+        shop.lake.branches.create("dev/x")
+        before = shop.lake.versions.newest_commit()
         with on_branch("dev/x"):
             assert "holds the history of branch 'main'" in failure(run(with_marts(shop), instance, [DAILY], DAYS[:1]))
-        assert shop.lake.head() == before
+        assert shop.lake.versions.newest_commit() == before
     with on_branch("dev/x"), local_instance() as instance:
         result = run(with_marts(shop), instance, [DAILY], DAYS[:1])
         assert instance.get_run_by_id(result.run_id).tags["ml_platform/branch"] == "dev/x"

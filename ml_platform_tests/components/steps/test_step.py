@@ -21,7 +21,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv(ROOT, str(tmp_path))
     monkeypatch.delenv("ML_PLATFORM_BRANCH", raising=False)
     lake = lake_at(tmp_path)
-    lake.publish([lake.stage(OTHER, None, pl.DataFrame({"x": [7]}).to_arrow())])
+    lake.writing.publish([lake.writing.stage(OTHER, None, pl.DataFrame({"x": [7]}).to_arrow())])
     return tmp_path
 
 
@@ -33,7 +33,9 @@ def check_run(root: Path, run_id: str) -> None:
     assert saw == [{"other": 7, "own": 1, "commit": 1, "other_read": 7, "leases": 1}]
     (version,) = lake.history(SEEN)
     assert version.run_id == run_id
-    assert [(v.table, v.run_id) for v in lake.inputs(version.id)] == [(OTHER, ""), (OWN, run_id)], "what it read is what it was made from"
+    assert [(v.table, v.run_id) for v in lake.lineage.inputs(version.id)] == [(OTHER, ""), (OWN, run_id)], (
+        "what it read is what it was made from"
+    )
 
 
 @pytest.mark.slow
@@ -44,11 +46,11 @@ def test_every_step_in_one_process_reads_the_same_commit(root: Path) -> None:
         assert result.success
         check_run(root, result.run_id)
         lake = lake_at(root)
-        assert lake.leased_runs() == [result.run_id]
+        assert lake.retention.leased_runs() == [result.run_id]
         lake.for_run("of another instance")
         # The first step of the next run notices that the last one has ended.
         again = job.execute_in_process(instance=instance, asset_selection=[dg.AssetKey(OWN.split("/"))])
-        assert sorted(lake.leased_runs()) == sorted([again.run_id, "of another instance"])
+        assert sorted(lake.retention.leased_runs()) == sorted([again.run_id, "of another instance"])
         assert release_ended(instance, lake) == [again.run_id]
         assert release_ended(instance, lake) == []
 
@@ -81,7 +83,7 @@ def test_a_run_of_a_strict_table_is_refused_once_what_was_published_since_it_beg
         result = job.execute_in_process(
             instance=instance, asset_selection=raw, partition_key=DAYS[0], run_id=began, raise_on_error=False, run_config=QUIET
         )
-        version = shop.lake.heads("shop/raw/orders")[DAYS[0]]
+        version = shop.lake.versions.heads("shop/raw/orders")[DAYS[0]]
         if policy == "last":
             assert result.success
             assert (version.rows, version.run_id) == (9, began)
@@ -100,7 +102,7 @@ def test_a_run_that_goes_on_keeps_its_commit(root: Path) -> None:
         assert release_ended(instance, lake) == []
         instance.report_run_failed(run)
         assert release_ended(instance, lake) == [run.run_id]
-        assert lake.leased_runs() == []
+        assert lake.retention.leased_runs() == []
 
 
 @pytest.mark.slow
@@ -108,8 +110,8 @@ def test_a_tick_of_the_landing_sensor_lets_go_of_what_has_ended(tmp_path: Path, 
     shop = landed_shop(tmp_path, monkeypatch)
     with on_branch(None), local_instance() as instance:
         result = shop.run(instance, days=DAYS[:1])
-        assert shop.lake.leased_runs() == [result.run_id]
+        assert shop.lake.retention.leased_runs() == [result.run_id]
         made = shop.definitions()
         with dg.build_sensor_context(instance, resources={"platform": made.resources["platform"]}, definitions=made) as context:
             made.resolve_sensor_def("shop_landing").evaluate_tick(context)
-        assert shop.lake.leased_runs() == []
+        assert shop.lake.retention.leased_runs() == []

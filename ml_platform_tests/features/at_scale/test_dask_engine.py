@@ -190,11 +190,11 @@ def test_a_lake_in_an_object_store_is_read_by_the_workers_themselves(tmp_path, c
 @pytest.mark.slow
 def test_a_view_that_fails_on_a_worker_publishes_nothing(tmp_path, made):
     _, there = made
-    before = there.workspace.lake.head()
+    before = there.workspace.lake.versions.newest_commit()
     view = there.workspace.project.view("legs")
     broken = replace(view.view, python=(str(tmp_path / "broken.py"), "last_leg"))
     (tmp_path / "broken.py").write_text("def last_leg(tables, cutoff):\n    raise ValueError('no legs today')\n")
     project = like.project(tmp_path, tables=tuple(there.workspace.project.tables.values()), views=(DELAYS, broken))
     with pytest.raises(FeatureError, match=r"Failed at view 'legs' from the refresh of .*ValueError: no legs today"):
         materialize_features(replace(there.workspace, project=project), "legs", ("tailnum",), DAYS)
-    assert there.workspace.lake.head() == before
+    assert there.workspace.lake.versions.newest_commit() == before

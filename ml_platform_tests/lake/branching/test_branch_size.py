@@ -14,7 +14,7 @@ WRITE = st.tuples(st.sampled_from(["main", "dev"]), st.sampled_from(TABLES), st.
 
 
 def on_disk(lake):
-    return {path: path.stat().st_size for path in (lake.root / "data").rglob("*.parquet")}
+    return {path: path.stat().st_size for path in (lake._opened.root / "data").rglob("*.parquet")}
 
 
 @pytest.mark.slow
@@ -26,12 +26,12 @@ def test_what_a_branch_costs_is_what_came_to_the_disk_by_it(tmp_path_factory, be
     def write(branch, table, day, value):
         known = on_disk(lake)
         rows = pa.table({"x": pa.array([value] * (1 + 100 * value))})
-        lake.on(branch).publish([lake.stage(table, day, rows)])
+        lake.on(branch).writing.publish([lake.writing.stage(table, day, rows)])
         return sum(size for path, size in on_disk(lake).items() if path not in known)
 
     for _, *content in before:
         write("main", *content)
-    lake.create_branch("dev")
+    lake.branches.create("dev")
     spent, of_main = 0, set()
     mine = {}
     for branch, *content in writes:
@@ -40,7 +40,7 @@ def test_what_a_branch_costs_is_what_came_to_the_disk_by_it(tmp_path_factory, be
         of_main |= {tuple(content)} if branch == "main" else set()
         if branch == "dev" and added:
             mine[tuple(content)] = added
-    own = lake.on("dev").own_files()
+    own = lake.on("dev").branches.own_files()
     # What main has published as well since is no longer the branch's alone.
     assert sum(one.bytes for one in own.values()) == sum(size for content, size in mine.items() if content not in of_main)
     assert sum(one.files for one in own.values()) == len([content for content in mine if content not in of_main])
@@ -51,20 +51,20 @@ def test_what_a_branch_costs_is_what_came_to_the_disk_by_it(tmp_path_factory, be
 
 def test_content_that_was_there_before_and_identical_content_cost_nothing(lake):
     rows = pa.table({"x": [1]})
-    lake.publish([lake.stage(TABLES[0], "d1", rows), lake.stage(TABLES[1], "d1", pa.table({"x": [2]}))])
-    lake.publish([lake.stage(TABLES[0], "d1", pa.table({"x": [3]}))])
-    lake.create_branch("dev")
+    lake.writing.publish([lake.writing.stage(TABLES[0], "d1", rows), lake.writing.stage(TABLES[1], "d1", pa.table({"x": [2]}))])
+    lake.writing.publish([lake.writing.stage(TABLES[0], "d1", pa.table({"x": [3]}))])
+    lake.branches.create("dev")
     dev = lake.on("dev")
-    assert dev.publish([dev.stage(TABLES[1], "d1", pa.table({"x": [2]}))]).created == 0
-    dev.publish([dev.stage(TABLES[0], "d1", rows)])
-    assert [change.head.rows for change in dev.changes()] == [1]
-    assert dev.own_files() == {}
-    dev.publish([dev.stage(TABLES[0], "d2", rows)])
-    assert {table: one.files for table, one in dev.own_files().items()} == {TABLES[0]: 1}
-    lake.merge("dev")
-    assert dev.own_files() == {}
+    assert dev.writing.publish([dev.writing.stage(TABLES[1], "d1", pa.table({"x": [2]}))]).created == 0
+    dev.writing.publish([dev.writing.stage(TABLES[0], "d1", rows)])
+    assert [change.head.rows for change in dev.branches.changes()] == [1]
+    assert dev.branches.own_files() == {}
+    dev.writing.publish([dev.writing.stage(TABLES[0], "d2", rows)])
+    assert {table: one.files for table, one in dev.branches.own_files().items()} == {TABLES[0]: 1}
+    lake.branches.merge("dev")
+    assert dev.branches.own_files() == {}
 
 
 def test_an_unknown_branch_has_no_size(lake):
     with pytest.raises(UnknownBranchError, match="no branch 'dev'"):
-        lake.on("dev").own_files()
+        lake.on("dev").branches.own_files()

@@ -11,32 +11,32 @@ def first(lake, at):
 
 
 def test_a_tag_names_a_state_for_good(lake):
-    lake.publish([lake.stage(A, None, numbers(1))])
+    lake.writing.publish([lake.writing.stage(A, None, numbers(1))])
     tag = lake.tag("audit-2013", message="as shown to the auditors")
-    lake.publish([lake.stage(A, None, numbers(2))])
+    lake.writing.publish([lake.writing.stage(A, None, numbers(2))])
     assert (first(lake, "audit-2013"), first(lake, None)) == (1, 2)
-    assert lake.tags() == [tag]
+    assert lake.tags.all() == [tag]
     assert (tag.commit, tag.branch, tag.message) == (1, "main", "as shown to the auditors")
     with pytest.raises(LakeError, match="'audit-2013' names commit 1 already, and a tag never moves"):
         lake.tag("audit-2013")
     lake.tag("second", at=2)
-    lake.drop_tag("audit-2013")
+    lake.tags.drop("audit-2013")
     with pytest.raises(UnknownCommitError, match=r"no tag 'audit-2013'\. What exists: second"):
         first(lake, "audit-2013")
 
 
 def test_a_tag_of_a_branch_says_which(lake):
-    lake.publish([lake.stage(A, None, numbers(1))])
-    lake.create_branch("dev")
+    lake.writing.publish([lake.writing.stage(A, None, numbers(1))])
+    lake.branches.create("dev")
     dev = lake.on("dev")
-    dev.publish([dev.stage(A, None, numbers(5))])
+    dev.writing.publish([dev.writing.stage(A, None, numbers(5))])
     assert dev.tag("candidate").branch == "dev"
     assert (first(dev, "candidate"), first(lake, "candidate")) == (5, 1)
 
 
 @pytest.mark.parametrize("name", ["", "2013", "a b", "a/b", "a..b", None])
 def test_names_that_a_tag_cannot_have(lake, name):
-    lake.publish([lake.stage(A, None, numbers(1))])
+    lake.writing.publish([lake.writing.stage(A, None, numbers(1))])
     with pytest.raises(LakeError, match="cannot be a tag"):
         lake.tag(name)
 
@@ -45,4 +45,4 @@ def test_nothing_to_name_and_nothing_to_drop(lake):
     with pytest.raises(LakeError, match="no commit to name 'early'"):
         lake.tag("early")
     with pytest.raises(UnknownCommitError, match="no tag 'early'"):
-        lake.drop_tag("early")
+        lake.tags.drop("early")

@@ -13,7 +13,6 @@ import pytest
 from ml_platform.core.errors import LakeError
 from ml_platform.lake.exports import delta
 from ml_platform.lake.exports.delta import DeltaCatalog
-from ml_platform.lake.exports.publication import publication_of
 from ml_platform.lake.lake import Lake
 from ml_platform.sql.duck import connect, quote_text
 
@@ -35,7 +34,7 @@ def to(request, tmp_path):
 
 def put(lake, **partitions):
     """Publish rows by partition as one commit."""
-    return lake.publish([lake.stage(TABLE, key, rows) for key, rows in partitions.items()])
+    return lake.writing.publish([lake.writing.stage(TABLE, key, rows) for key, rows in partitions.items()])
 
 
 def day(first, count=2, **more):
@@ -43,7 +42,7 @@ def day(first, count=2, **more):
 
 
 def register(lake, to, table=TABLE):
-    return catalog(to).register(publication_of(lake, table))
+    return catalog(to).register(lake.exports.publication(table))
 
 
 def catalog(to):
@@ -102,7 +101,7 @@ def test_other_engines_read_the_same_rows_over_several_commits(lake, to):
 def test_the_same_commit_again_adds_nothing(lake, to):
     put(lake, **{"2024-01-01": day(0)})
     register(lake, to)
-    lake.publish([lake.stage("p/tables/other", None, pa.table({"x": [1]}))])
+    lake.writing.publish([lake.writing.stage("p/tables/other", None, pa.table({"x": [1]}))])
     again = register(lake, to)
     assert (again.version, again.added, again.removed) == (0, 0, 0)
     assert len(list((again.place / "_delta_log").iterdir())) == 1
@@ -127,13 +126,13 @@ def test_an_entry_carries_the_lakes_commit_and_the_files_counts(lake, to):
 def test_no_byte_is_copied(lake, to):
     put(lake, **{"2024-01-01": day(0)})
     done = register(lake, to)
-    file = publication_of(lake, TABLE).files[0]
+    file = lake.exports.publication(TABLE).files[0]
     assert (done.place / file.name).samefile(file.path)
 
 
 def test_an_older_state_never_replaces_a_newer_one(lake, to):
     put(lake, **{"2024-01-01": day(0)})
-    older = publication_of(lake, TABLE)
+    older = lake.exports.publication(TABLE)
     put(lake, **{"2024-01-01": day(1)})
     newer = register(lake, to)
     late = catalog(to).register(older)
@@ -149,7 +148,7 @@ def test_a_table_without_partitions_and_every_type_that_delta_has(lake, to):
         "at": pa.array([at, None], pa.timestamp("us", tz="UTC")), "money": pa.array([Decimal("1.25"), None], pa.decimal128(10, 2)),
         "vector": pa.array([[1.5], None], pa.list_(pa.float64())),
     })  # fmt: skip
-    lake.publish([lake.stage(TABLE, None, rows)])
+    lake.writing.publish([lake.writing.stage(TABLE, None, rows)])
     done = register(lake, to)
     assert_same(lake, done)
     assert deltalake.DeltaTable(str(done.place)).metadata().partition_columns == []
@@ -160,14 +159,14 @@ def test_a_table_without_partitions_and_every_type_that_delta_has(lake, to):
     [(pa.uint8(), "uint8"), (pa.timestamp("us"), "timestamp.us."), (pa.duration("us"), "duration"), (pa.time64("us"), "time64")],
 )
 def test_a_type_that_delta_does_not_have_is_refused(lake, to, kind, name):
-    lake.publish([lake.stage(TABLE, None, pa.table({"x": pa.array([1], kind), "y": [1]}))])
+    lake.writing.publish([lake.writing.stage(TABLE, None, pa.table({"x": pa.array([1], kind), "y": [1]}))])
     with pytest.raises(LakeError, match=f"Delta has no such column as x .{name}.*. Store these columns as another type"):
         register(lake, to)
-    assert not list(lake.root.parent.rglob("_delta_log"))
+    assert not list(lake._opened.root.parent.rglob("_delta_log"))
 
 
 def test_a_name_that_delta_does_not_take_is_refused(lake, to):
-    lake.publish([lake.stage(TABLE, None, pa.table({"a b": [1]}))])
+    lake.writing.publish([lake.writing.stage(TABLE, None, pa.table({"a b": [1]}))])
     with pytest.raises(LakeError, match=r"Delta has no such column as a b \(int64\)"):
         register(lake, to)
 
@@ -206,7 +205,7 @@ def test_stock_maintenance_does_not_touch_the_history_of_the_lake(lake):
     assert table.vacuum(dry_run=False) == []
     with pytest.raises(deltalake.exceptions.DeltaError, match="Invalid retention period"):
         table.vacuum(retention_hours=0, dry_run=False, full=True)
-    assert lake.verify() == []
+    assert lake.health.verify() == []
     assert lake.read(TABLE, at=1).pl()["x"].to_list() == [0, 1]
 
 
@@ -280,7 +279,7 @@ def test_a_file_system_without_hard_links_is_refused(lake, tmp_path, monkeypatch
 def test_in_place_and_elsewhere_at_once_is_refused(lake, tmp_path):
     put(lake, **{"2024-01-01": day(0)})
     with pytest.raises(LakeError, match="In place is the lake's own folder: name no other one"):
-        DeltaCatalog(tmp_path, in_place=True).register(publication_of(lake, TABLE))
+        DeltaCatalog(tmp_path, in_place=True).register(lake.exports.publication(TABLE))
 
 
 def test_without_the_library_it_says_what_to_install(lake, monkeypatch):

@@ -11,41 +11,41 @@ ROWS = pa.table({"x": [1]})
 )
 def test_impossible_tables_are_refused_and_nothing_is_written(lake, table):
     with pytest.raises(LakeError, match="cannot be the name of a lake table"):
-        lake.stage(table, None, ROWS)
+        lake.writing.stage(table, None, ROWS)
     with pytest.raises(LakeError, match="cannot be the name of a lake table"):
-        lake.resolve(table)
-    assert not lake.root.exists() or not (lake.root / "data").exists()
+        lake.versions.resolve(table)
+    assert not lake._opened.root.exists() or not (lake._opened.root / "data").exists()
 
 
 @pytest.mark.parametrize("partition", ["", ".", "..", "a..b", "../x", "/abs", "a/b", "a'b", 'a"b', "a b", "a\nb", "x" * 200, 20130601])
 def test_impossible_partitions_are_refused_and_nothing_is_written(lake, partition):
     with pytest.raises(LakeError, match="cannot be the key of a partition"):
-        lake.stage("p/tables/a", partition, ROWS)
+        lake.writing.stage("p/tables/a", partition, ROWS)
     with pytest.raises(LakeError, match="cannot be the key of a partition"):
         lake.read("p/tables/a", [partition])
-    assert not (lake.root / "data").exists()
+    assert not (lake._opened.root / "data").exists()
 
 
 @pytest.mark.parametrize("name", ["", "../x", "/x", "a/../b", "a\\b", "a'b", ".hidden", "a//b"])
 def test_impossible_file_names_are_refused_and_nothing_is_written(lake, name):
     with pytest.raises(LakeError, match="cannot be the name of a file"):
-        lake.stage_artifact("p/models/m", None, {name: b""})
-    assert not (lake.root / "data").exists()
+        lake.writing.stage_artifact("p/models/m", None, {name: b""})
+    assert not (lake._opened.root / "data").exists()
 
 
 def test_files_lie_where_table_and_partition_say(lake):
-    commit = lake.publish(
+    commit = lake.writing.publish(
         [
-            lake.stage("p/tables/a", "2013-06-01", ROWS),
-            lake.stage("p/tables/whole", None, ROWS),
-            lake.stage_artifact("p/models/m", "2013-06-01", {"card.json": b"{}", "plots/roc.json": b"[]"}),
+            lake.writing.stage("p/tables/a", "2013-06-01", ROWS),
+            lake.writing.stage("p/tables/whole", None, ROWS),
+            lake.writing.stage_artifact("p/models/m", "2013-06-01", {"card.json": b"{}", "plots/roc.json": b"[]"}),
         ]
     )
     a, whole, model = commit.versions
     assert a.files[0].path.startswith("data/p/tables/a/part=2013-06-01/")
     assert whole.files[0].path.startswith("data/p/tables/whole/")
     assert [file.name for file in model.files] == ["card.json", "plots/roc.json"]
-    assert all((lake.root / file.path).is_file() for version in commit.versions for file in version.files)
+    assert all((lake._opened.root / file.path).is_file() for version in commit.versions for file in version.files)
 
 
 def test_partitions_are_a_list_not_a_text(lake):

@@ -245,9 +245,9 @@ def test_a_ledger_of_a_bucket_must_be_named(tmp_path):
     with pytest.raises(LakeError, match=r"lives in SQLite or PostgreSQL, not in 'mysql'"):
         Lake.open("s3://bucket/prefix", ledger="mysql://me:secret@host/db")
     lake = Lake.open("s3://bucket/prefix", ledger=f"sqlite:///{tmp_path}/ledger.sqlite")
-    with pytest.raises(LakeError, match=r"lake at s3://bucket/prefix is no local folder"):
-        lake.root  # noqa: B018  the property answers with an error
-    assert lake.head() == 0
+    with pytest.raises(LakeError, match=r"lake at s3://bucket/prefix is in an object store"):
+        lake._opened.root  # noqa: B018  the property answers with an error
+    assert lake.versions.newest_commit() == 0
     assert not (tmp_path / "ledger.sqlite").exists()
-    lake.create_branch("dev")
+    lake.branches.create("dev")
     assert (tmp_path / "ledger.sqlite").is_file()

@@ -9,7 +9,7 @@ A, B = "p/tables/a", "p/tables/b"
 
 
 def put(lake, table, first, **more):
-    return lake.publish([lake.stage(table, None, numbers(first))], **more).versions[0]
+    return lake.writing.publish([lake.writing.stage(table, None, numbers(first))], **more).versions[0]
 
 
 def first(lake, table=A, at=None):
@@ -44,7 +44,7 @@ def test_states_before_the_run_are_read_as_they_were(lake):
 
 def test_a_run_of_a_branch_sees_the_branch(lake):
     put(lake, A, 1)
-    lake.create_branch("dev")
+    lake.branches.create("dev")
     dev = lake.on("dev")
     put(dev, A, 2)
     run = dev.for_run("r1")
@@ -60,19 +60,19 @@ def test_leases_are_renewed_and_released(lake):
     start = datetime(2030, 1, 1, tzinfo=UTC)
 
     def held():
-        with lake._ledger.reading() as connection:
+        with lake._opened.ledger.reading() as connection:
             return [(row.run_id, row.commit_number, row.expires) for row in connection.execute(rows_of_leases.select())]
 
-    leases.lease(lake._ledger, Scope(), "r1", now=start)
+    leases.lease(lake._opened.ledger, Scope(), "r1", now=start)
     before = held()
     put(lake, A, 2)
-    leases.lease(lake._ledger, Scope(), "r1", now=start + timedelta(hours=1))
+    leases.lease(lake._opened.ledger, Scope(), "r1", now=start + timedelta(hours=1))
     assert held() == before
-    leases.lease(lake._ledger, Scope(), "r1", now=start + timedelta(hours=20))
+    leases.lease(lake._opened.ledger, Scope(), "r1", now=start + timedelta(hours=20))
     assert held()[0][:2] == ("r1", 1)
     assert held()[0][2] > before[0][2]
     lake.for_run("r2")
-    assert sorted(lake.leased_runs()) == ["r1", "r2"]
-    lake.end_run("r1")
-    lake.end_run("never heard of")
-    assert lake.leased_runs() == ["r2"]
+    assert sorted(lake.retention.leased_runs()) == ["r1", "r2"]
+    lake.retention.end_run("r1")
+    lake.retention.end_run("never heard of")
+    assert lake.retention.leased_runs() == ["r2"]

@@ -35,23 +35,23 @@ def layout(root):
 
 def test_a_lake_of_format_1_is_brought_up_to_date_and_keeps_everything(old, tmp_path):
     lake = Lake.open(old)
-    assert lake.head() == 7
-    assert lake.verify() == []
+    assert lake.versions.newest_commit() == 7
+    assert lake.health.verify() == []
     assert lake.read("p/tables/a", partition="2013-06-02").arrow().column("x").to_pylist() == [1.5, 9.0, 4.0]
     assert lake.read("p/tables/a", partition="2013-06-02", at=3).arrow().column("x").to_pylist() == [1.5, 2.5]
-    assert lake.artifact(lake.resolve("p/models/m")[0], "model.txt") == b"tree"
+    assert lake.versions.artifact(lake.versions.resolve("p/models/m")[0], "model.txt") == b"tree"
     assert [v.kind for v in lake.history("p/tables/a", "2013-06-03")] == ["rejected"]
-    assert {c.branch for c in lake.commits()} == {"main"}
-    assert len(lake.pins()["p/models/m@1"]) == 5
+    assert {c.branch for c in lake.versions.commits()} == {"main"}
+    assert len(lake.retention.pins()["p/models/m@1"]) == 5
     # It goes on: the same content adds nothing, new content extends the chain, and it can be branched.
-    again = lake.stage("p/tables/b", None, lake.read("p/tables/b").arrow())
-    assert lake.publish([again]).created == 0
-    lake.create_branch("dev")
-    lake.on("dev").publish([lake.stage("p/tables/b", None, pa.table({"x": [1]}))])
-    assert (lake.head(), lake.verify()) == (8, [])
+    again = lake.writing.stage("p/tables/b", None, lake.read("p/tables/b").arrow())
+    assert lake.writing.publish([again]).created == 0
+    lake.branches.create("dev")
+    lake.on("dev").writing.publish([lake.writing.stage("p/tables/b", None, pa.table({"x": [1]}))])
+    assert (lake.versions.newest_commit(), lake.health.verify()) == (8, [])
     lake.close()
     new = Lake.open(tmp_path / "new")
-    new.create_branch("dev")
+    new.branches.create("dev")
     new.close()
     assert layout(old) == layout(tmp_path / "new")
 
@@ -66,7 +66,7 @@ def test_a_migration_that_fails_leaves_the_old_ledger(old, monkeypatch):
     monkeypatch.setattr(migrations, "MIGRATIONS", {2: broken, 3: migrations._to_3})
     lake = Lake.open(old)
     with pytest.raises(ZeroDivisionError, match="division"):
-        lake.head()
+        lake.versions.newest_commit()
     lake.close()
     assert layout(old) == before
 
@@ -77,9 +77,9 @@ def test_every_format_has_its_migration():
 
 
 def test_an_old_program_refuses_the_new_ledger(old, monkeypatch):
-    Lake.open(old).head()
+    Lake.open(old).versions.newest_commit()
     monkeypatch.setattr("ml_platform.lake.ledger.ledger.FORMAT", 1)
     lake = Lake.open(old)
     with pytest.raises(LakeError, match=r"written by a newer ml_platform \(ledger format 3, this program knows 1\)"):
-        lake.head()
+        lake.versions.newest_commit()
     lake.close()

@@ -10,7 +10,7 @@ A, B = "p/tables/a", "p/tables/b"
 
 def put(lake, partition, *values, table=A, **more):
     rows = pa.table({"x": pa.array(values, pa.int64())})
-    return lake.publish([lake.stage(table, partition, rows, **more)]).versions[0]
+    return lake.writing.publish([lake.writing.stage(table, partition, rows, **more)]).versions[0]
 
 
 def values(lake, table=A, partitions=None, at=None):
@@ -38,7 +38,7 @@ def test_pins_take_the_place_of_the_heads_of_any_commit(lake):
     first = put(lake, "d1", 1)
     second = put(lake, "d1", 2)
     assert values(lake.pinned([second]), at=first.commit) == [2]
-    assert values(lake.pinned([first]), at=lake.pinned([first]).head()) == [1]
+    assert values(lake.pinned([first]), at=lake.pinned([first]).versions.newest_commit()) == [1]
 
 
 def test_of_a_partition_that_is_pinned_twice_the_newest_is_read(lake):
@@ -56,9 +56,9 @@ def test_a_rejected_version_is_not_read_by_its_pin(lake):
 
 def test_pins_of_another_branch_are_read_and_what_is_written_goes_to_the_own_one(lake):
     base = put(lake, "d1", 1)
-    lake.create_branch("dev/x")
+    lake.branches.create("dev/x")
     theirs = put(lake.on("dev/x"), "d1", 7)
-    lake.create_branch("again", at=base.commit)
+    lake.branches.create("again", at=base.commit)
     again = lake.on("again").pinned([theirs])
     assert values(again) == [7]
     made = put(again, "d2", 8, inputs=[theirs])
@@ -79,7 +79,8 @@ def test_no_pins_is_an_empty_lake(lake):
 def test_pins_by_the_thousand(lake):
     days = [f"d{number:05d}" for number in range(1_200)]
     first, _ = (
-        lake.publish(lake.stage_partitions(A, {day: pa.table({"x": pa.array([value], pa.int64())}) for day in days})) for value in (1, 2)
+        lake.writing.publish(lake.writing.stage_partitions(A, {day: pa.table({"x": pa.array([value], pa.int64())}) for day in days}))
+        for value in (1, 2)
     )
     assert values(lake.pinned(first.versions)) == [1] * len(days)
 

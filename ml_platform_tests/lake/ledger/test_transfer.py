@@ -12,45 +12,45 @@ A = "p/tables/a"
 
 @pytest.fixture
 def filled(lake):
-    first = lake.publish([lake.stage(A, "d1", numbers(1))], run_id="r1").versions[0]
-    lake.publish([lake.stage("p/features/b", "d1", numbers(2), inputs=[first], properties={"day": "ü"})])
-    lake.publish([lake.stage_artifact("p/models/m", None, {"m.txt": b"\0x"}, inputs=[first])])
+    first = lake.writing.publish([lake.writing.stage(A, "d1", numbers(1))], run_id="r1").versions[0]
+    lake.writing.publish([lake.writing.stage("p/features/b", "d1", numbers(2), inputs=[first], properties={"day": "ü"})])
+    lake.writing.publish([lake.writing.stage_artifact("p/models/m", None, {"m.txt": b"\0x"}, inputs=[first])])
     lake.tag("audit")
-    lake.create_branch("dev")
+    lake.branches.create("dev")
     dev = lake.on("dev")
-    dev.publish([dev.stage(A, "d1", numbers(3))])
-    lake.pin("me", [first])
+    dev.writing.publish([dev.writing.stage(A, "d1", numbers(3))])
+    lake.retention.pin("me", [first])
     return lake
 
 
 def test_a_lake_goes_on_with_its_ledger_in_postgresql(filled, postgres_server):
-    moved = Lake.open(filled.root, ledger=postgres_server.dsn(f"t{uuid.uuid4().hex}"))
-    counts = copy_ledger(filled._ledger, moved._ledger)
+    moved = Lake.open(filled._opened.root, ledger=postgres_server.dsn(f"t{uuid.uuid4().hex}"))
+    counts = copy_ledger(filled._opened.ledger, moved._opened.ledger)
     assert (counts["commits"], counts["versions"], counts["branches"], counts["tags"], counts["pins"]) == (4, 4, 1, 1, 1)
-    assert moved.commits() == filled.commits()
+    assert moved.versions.commits() == filled.versions.commits()
     assert moved.history(A) == filled.history(A)
     assert moved.read(A, at="audit").arrow() == filled.read(A, at="audit").arrow()
     assert moved.on("dev").read(A).arrow() == filled.on("dev").read(A).arrow()
-    assert (moved.pins(), moved.tags(), moved.verify()) == (filled.pins(), filled.tags(), [])
-    assert moved.publish([moved.stage(A, "d1", numbers(1))]).created == 0
-    assert moved.publish([moved.stage(A, "d1", numbers(4))]).created == 1
-    assert (moved.head(), moved.verify()) == (5, [])
+    assert (moved.retention.pins(), moved.tags.all(), moved.health.verify()) == (filled.retention.pins(), filled.tags.all(), [])
+    assert moved.writing.publish([moved.writing.stage(A, "d1", numbers(1))]).created == 0
+    assert moved.writing.publish([moved.writing.stage(A, "d1", numbers(4))]).created == 1
+    assert (moved.versions.newest_commit(), moved.health.verify()) == (5, [])
     moved.close()
 
 
 def test_a_ledger_with_commits_is_not_written_over(filled, tmp_path):
     other = Lake.open(tmp_path / "other")
-    other.publish([other.stage(A, "d1", numbers(9))])
+    other.writing.publish([other.writing.stage(A, "d1", numbers(9))])
     with pytest.raises(LakeError, match=r"has commits already: copy into an empty database"):
-        copy_ledger(filled._ledger, other._ledger)
-    assert other.head() == 1
+        copy_ledger(filled._opened.ledger, other._opened.ledger)
+    assert other.versions.newest_commit() == 1
     other.close()
 
 
 def test_a_copy_that_fails_leaves_the_target_empty(filled, postgres_server):
-    filled.publish([filled.stage(A, "d2", numbers(9))], run_id="a\0b")  # SQLite keeps this, PostgreSQL cannot
-    target = Lake.open(filled.root, ledger=postgres_server.dsn(f"t{uuid.uuid4().hex}"))
+    filled.writing.publish([filled.writing.stage(A, "d2", numbers(9))], run_id="a\0b")  # SQLite keeps this, PostgreSQL cannot
+    target = Lake.open(filled._opened.root, ledger=postgres_server.dsn(f"t{uuid.uuid4().hex}"))
     with pytest.raises(LakeError, match=r"cannot be copied into .*postgresql://.*NUL.*Nothing was copied"):
-        copy_ledger(filled._ledger, target._ledger)
-    assert (target.head(), target.branches(), target.pins()) == (0, [], {})
+        copy_ledger(filled._opened.ledger, target._opened.ledger)
+    assert (target.versions.newest_commit(), target.branches.all(), target.retention.pins()) == (0, [], {})
     target.close()

@@ -26,9 +26,9 @@ def table(keyed):
 @given(STATE, STATE)
 def test_counts_are_those_of_a_loop(tmp_path_factory, before, after):
     lake = Lake.open(tmp_path_factory.mktemp("lake"))
-    lake.publish([lake.stage(T, None, table({}), kind="rejected")])
+    lake.writing.publish([lake.writing.stage(T, None, table({}), kind="rejected")])
     for state in (before, after):
-        lake.publish([lake.stage(T, key, table(keyed)) for key, keyed in state.items()])
+        lake.writing.publish([lake.writing.stage(T, key, table(keyed)) for key, keyed in state.items()])
     old_commit = lake.history(T)[-1].commit if not before else 2
     now = {**before, **after}
     found = {one.partition: one for one in lake.diff(T, old_commit, None, key=["k", "s"]).partitions}
@@ -48,8 +48,8 @@ def test_counts_are_those_of_a_loop(tmp_path_factory, before, after):
 
 
 def test_equal_rows_are_counted_one_by_one(lake):
-    lake.publish([lake.stage(T, None, pa.table({"x": [1, 1, 2]}))])
-    lake.publish([lake.stage(T, None, pa.table({"x": [1, 2, 2, 2]}))])
+    lake.writing.publish([lake.writing.stage(T, None, pa.table({"x": [1, 1, 2]}))])
+    lake.writing.publish([lake.writing.stage(T, None, pa.table({"x": [1, 2, 2, 2]}))])
     one = lake.diff(T, 1, 2).partitions[0]
     assert (one.status, one.rows_before, one.rows_after, one.rows_added, one.rows_removed) == ("changed", 3, 4, 2, 1)
     keyed = lake.diff(T, 1, 2, key=["x"]).partitions[0]
@@ -57,8 +57,10 @@ def test_equal_rows_are_counted_one_by_one(lake):
 
 
 def test_columns_that_came_or_went_are_told_apart_from_changed_rows(lake):
-    lake.publish([lake.stage(T, "d1", pa.table({"k": [1, 2], "v": pa.array([1, 2], pa.int32()), "old": [0, 0], "kind": ["a", "b"]}))])
-    lake.publish([lake.stage(T, "d1", pa.table({"k": [1, 2], "v": [1, 9], "new": [0, 0], "kind": [1, 2]}))])
+    lake.writing.publish(
+        [lake.writing.stage(T, "d1", pa.table({"k": [1, 2], "v": pa.array([1, 2], pa.int32()), "old": [0, 0], "kind": ["a", "b"]}))]
+    )
+    lake.writing.publish([lake.writing.stage(T, "d1", pa.table({"k": [1, 2], "v": [1, 9], "new": [0, 0], "kind": [1, 2]}))])
     diff = lake.diff(T, 1, 2, key=["k"])
     assert (diff.columns_added, diff.columns_removed, diff.columns_retyped) == (("new",), ("old",), ("kind",))
     assert (diff.partitions[0].status, diff.partitions[0].rows_changed) == ("changed", 1)
@@ -66,20 +68,20 @@ def test_columns_that_came_or_went_are_told_apart_from_changed_rows(lake):
 
 
 def test_only_some_partitions_and_removed_ones(lake):
-    lake.publish([lake.stage(T, d, pa.table({"x": [1]})) for d in ("d1", "d2")])
+    lake.writing.publish([lake.writing.stage(T, d, pa.table({"x": [1]})) for d in ("d1", "d2")])
     assert [(one.partition, one.status) for one in lake.diff(T, 0, 1, partitions=["d2"]).partitions] == [("d2", "added")]
     assert [(one.status, one.rows_removed) for one in lake.diff(T, 1, 0).partitions] == [("removed", 1), ("removed", 1)]
 
 
 def test_artifacts_are_compared_by_content(lake):
     for content in (b"1", b"2", b"2"):
-        lake.publish([lake.stage_artifact("p/models/m", "d1", {"f": content}, properties={"c": content.decode()})])
+        lake.writing.publish([lake.writing.stage_artifact("p/models/m", "d1", {"f": content}, properties={"c": content.decode()})])
     assert lake.diff("p/models/m", 1, None).partitions[0].status == "changed"
 
 
 def test_what_cannot_be_compared_is_named(lake):
-    lake.publish([lake.stage(T, None, pa.table({"landed": [1]}))])
-    lake.publish([lake.stage(T, None, pa.table({"landed": [2]}))])
+    lake.writing.publish([lake.writing.stage(T, None, pa.table({"landed": [1]}))])
+    lake.writing.publish([lake.writing.stage(T, None, pa.table({"landed": [2]}))])
     with pytest.raises(LakeError, match=r"by 'lended': the column is not in both states.*Did you mean 'landed'"):
         lake.diff(T, 1, 2, key=["lended"])
     with pytest.raises(UnknownTableError, match="has no table 'p/tables/b'"):
@@ -88,7 +90,7 @@ def test_what_cannot_be_compared_is_named(lake):
 
 def test_of_several_rows_of_one_key_equal_ones_are_paired_and_the_rest_has_changed(lake):
     def put(*values):
-        lake.publish([lake.stage(T, None, pa.table({"k": [1] * len(values), "v": pa.array(values, pa.float64())}))])
+        lake.writing.publish([lake.writing.stage(T, None, pa.table({"k": [1] * len(values), "v": pa.array(values, pa.float64())}))])
 
     put(1.0, 2.0, None, float("nan"), 0.0)
     put(2.0, None, float("nan"), -0.0, 5.0, 6.0)

@@ -12,8 +12,12 @@ def rows(*values):
 
 @pytest.fixture
 def filled(lake):
-    lake.publish([lake.stage("flights/tables/arrivals", "d1", rows(1)), lake.stage("flights/raw/arrivals", None, rows(10, 20))])
-    lake.publish([lake.stage("flights/tables/arrivals", "d2", rows(2)), lake.stage_artifact("flights/models/late", "d1", {"m": b""})])
+    lake.writing.publish(
+        [lake.writing.stage("flights/tables/arrivals", "d1", rows(1)), lake.writing.stage("flights/raw/arrivals", None, rows(10, 20))]
+    )
+    lake.writing.publish(
+        [lake.writing.stage("flights/tables/arrivals", "d2", rows(2)), lake.writing.stage_artifact("flights/models/late", "d1", {"m": b""})]
+    )
     return lake
 
 
@@ -35,7 +39,7 @@ def test_without_a_project_views_carry_its_name_too(filled):
         names = open_views(con, filled)
         assert names == ["flights_raw.arrivals", "raw.arrivals", "flights_tables.arrivals", "tables.arrivals"]
         assert con.sql("FROM flights_tables.arrivals").fetchall() == con.sql("FROM tables.arrivals").fetchall()
-    filled.publish([filled.stage("shop/tables/orders", None, rows(5))])
+    filled.writing.publish([filled.writing.stage("shop/tables/orders", None, rows(5))])
     with connect() as con:
         assert open_views(con, filled) == ["flights_raw.arrivals", "flights_tables.arrivals", "shop_tables.orders"]
     with connect() as con:
@@ -45,7 +49,7 @@ def test_without_a_project_views_carry_its_name_too(filled):
 def test_views_do_not_move_while_others_publish(filled):
     with connect() as con:
         open_views(con, filled, project="flights")
-        filled.publish([filled.stage("flights/tables/arrivals", "d1", rows(100))])
+        filled.writing.publish([filled.writing.stage("flights/tables/arrivals", "d1", rows(100))])
         assert con.sql("SELECT sum(x) FROM tables.arrivals").fetchall()[0] == (3,)
 
 
@@ -55,9 +59,9 @@ def test_unknown_projects_are_named(filled):
 
 
 def test_tables_of_other_names_have_views_too(filled):
-    filled.publish(
+    filled.writing.publish(
         [
-            filled.stage(name, None, rows(n))
+            filled.writing.stage(name, None, rows(n))
             for n, name in enumerate(("plain", "finance/fx", "flights/raw/new/arrivals", "flights_raw/arrivals"))
         ]
     )
@@ -73,4 +77,4 @@ def test_tables_of_other_names_have_views_too(filled):
 
 def test_rows_without_columns_are_refused(lake):
     with pytest.raises(LakeError, match=r"The rows for 'p/tables/a'.* have no columns \(2 rows\)"):
-        lake.stage("p/tables/a", None, rows(1, 2).select([]))
+        lake.writing.stage("p/tables/a", None, rows(1, 2).select([]))

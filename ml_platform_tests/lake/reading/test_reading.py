@@ -18,7 +18,7 @@ MICROS = pa.timestamp("us", tz="UTC")
 
 
 def publish(lake, **partitions):
-    return lake.publish([lake.stage(T, key, rows) for key, rows in partitions.items()]).versions
+    return lake.writing.publish([lake.writing.stage(T, key, rows) for key, rows in partitions.items()]).versions
 
 
 def every_way(reading):
@@ -50,7 +50,7 @@ def test_all_engines_read_the_same_rows(lake):
 
 
 def test_the_partition_of_an_unpartitioned_table_is_null(lake):
-    lake.publish([lake.stage(T, None, pa.table({"x": ["a"]}))])
+    lake.writing.publish([lake.writing.stage(T, None, pa.table({"x": ["a"]}))])
     assert_reads(lake.read(T, partition_column="p"), [{"x": "a", "p": None}])
 
 
@@ -65,7 +65,7 @@ def test_older_versions_read_as_the_newest_schema_in_every_engine(tmp_path_facto
     expected = []
     for i, (kind, values) in enumerate([*history, (pa.float64(), [1])]):
         columns = {"k": pa.array([i] * len(values), pa.int64())} | ({} if kind is None else {"v": pa.array(values, pa.int64()).cast(kind)})
-        lake.publish([lake.stage(T, f"d{i}", pa.table(columns))])
+        lake.writing.publish([lake.writing.stage(T, f"d{i}", pa.table(columns))])
         expected += [{"k": i, "v": None if kind is None or value is None else float(value)} for value in values]
     assert_reads(lake.read(T), expected)
     assert_reads(lake.read(T, columns=["k"]), [{"k": row["k"]} for row in expected])
@@ -87,7 +87,7 @@ def test_columns_that_cannot_become_the_newest_type_are_refused_with_the_ways_ou
     with pytest.raises(LakeError, match=r"'x' is double in version 1 but int64 in the newest.*Materialize the older"):
         lake.read(T)
     assert_reads(lake.read(T, columns=["k"]), [{"k": 1}, {"k": 2}])
-    assert_reads(lake.read_versions(old), [{"x": 1.5, "k": 1}])
+    assert_reads(lake.versions.read(old), [{"x": 1.5, "k": 1}])
 
 
 def test_types_that_polars_does_not_have_come_back_as_they_were(lake):
@@ -155,7 +155,7 @@ def test_wrong_columns_are_named(lake):
 @pytest.mark.parametrize("way", ["arrow", "pl", "df"])
 def test_a_missing_or_cut_file_is_named(lake, way):
     old, new = publish(lake, d1=pa.table({"x": [1]}), d2=pa.table({"x": [2]}))
-    path = lake.root / new.files[0].path
+    path = lake._opened.root / new.files[0].path
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(IntegrityError, match=rf"{path.name} \(1 of 2 files\) is missing or has another size"):
         getattr(lake.read(T), way)()
@@ -164,11 +164,11 @@ def test_a_missing_or_cut_file_is_named(lake, way):
         getattr(lake.read(T), way)()
     with session() as con, pytest.raises(IntegrityError, match=r"is missing"):
         lake.read(T, ["d2"]).relation(con)
-    assert lake.read_versions([old]).rows == 1
+    assert lake.versions.read([old]).rows == 1
 
 
 def test_an_artifact_has_no_rows(lake):
-    version = lake.publish([lake.stage_artifact("p/models/m", "d1", {"model.txt": b"x"})]).versions[0]
+    version = lake.writing.publish([lake.writing.stage_artifact("p/models/m", "d1", {"model.txt": b"x"})]).versions[0]
     reading = lake.read("p/models/m")
     assert reading.versions == (version,)
     with pytest.raises(LakeError, match=r"is an artifact with the files model\.txt"):
@@ -183,7 +183,7 @@ def several(lake):
     new = pa.table({"client": pa.array([4, 5], pa.int64()), "n": [5.5, None], "since": ["a", None]})
     schema = pa.schema([was(pa.field("client", pa.int64()), ["customer"]), pa.field("n", pa.float64()), pa.field("since", pa.string())])
     publish(lake, **{"2024-01-01": old})
-    lake.publish([lake.stage(T, "2024-01-02", new, schema=schema)])
+    lake.writing.publish([lake.writing.stage(T, "2024-01-02", new, schema=schema)])
     return T
 
 
@@ -205,7 +205,7 @@ def test_columns_and_filters_are_pushed_down_into_the_files(lake):
     assert "PROJECT 2/3 COLUMNS" in plan
     assert 'SELECTION: col("since") == "a"' in plan
     rows = pa.table({"x": list(range(100_000)), "y": [1.0] * 100_000})
-    big = lake.publish([lake.stage("p/tables/big", "d", rows)]).versions[0]
+    big = lake.writing.publish([lake.writing.stage("p/tables/big", "d", rows)]).versions[0]
     assert lake.read("p/tables/big").lazy().filter(pl.col("x") < 0).collect().height == 0
     assert big.rows == 100_000
 
@@ -215,7 +215,7 @@ def test_a_lazy_frame_of_types_that_polars_does_not_have(lake):
         {"m": pa.array([[("a", 1)], None], pa.map_(pa.string(), pa.int64())), "t": pa.array([1, 2], pa.timestamp("s")), "x": [1, 2]}
     )
     for day in ("d1", "d2"):
-        lake.publish([lake.stage(T, day, rows)])
+        lake.writing.publish([lake.writing.stage(T, day, rows)])
     reading = lake.read(T, partition_column="day")
     whole = reading.pl()
     assert reading.lazy().collect().equals(whole)

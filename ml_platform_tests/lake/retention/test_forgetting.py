@@ -28,39 +28,39 @@ def planes(*names, number=0):
 
 
 def put(lake, rows, table=A, partition="d1", **more):
-    return lake.publish([lake.stage(table, partition, rows, **more)]).versions[0]
+    return lake.writing.publish([lake.writing.stage(table, partition, rows, **more)]).versions[0]
 
 
 def files_below(lake):
-    return {path.relative_to(lake.root).as_posix() for path in (lake.root / "data").rglob("*") if path.is_file()}
+    return {path.relative_to(lake._opened.root).as_posix() for path in (lake._opened.root / "data").rglob("*") if path.is_file()}
 
 
 def bytes_below(lake):
-    return b"".join(path.read_bytes() for path in lake.root.rglob("*") if path.is_file() and path.suffix == ".parquet")
+    return b"".join(path.read_bytes() for path in lake._opened.root.rglob("*") if path.is_file() and path.suffix == ".parquet")
 
 
 def test_rows_go_from_every_version_and_the_others_stay_as_they_were(lake):
     old = put(lake, planes("N1", "N2", "N1", "N3"))
     new = put(lake, planes("N2", "N1", number=7))
     untouched = put(lake, planes("N2"), partition="d2")
-    done = lake.forget(entity=WHO, reason=WHY)
+    done = lake.retention.forget(entity=WHO, reason=WHY)
     assert [(v.id, rows) for v, rows in done.rewritten] == [(old.id, 2), (new.id, 1)]
     assert (done.rows, done.tables, done.undeleted) == (3, (A,), ())
     assert lake.read(A, partition="d1").arrow() == planes("N2", number=7)
-    assert lake.read_versions([old.id]).arrow() == pa.table({"tailnum": ["N2", "N3"], "delay": pa.array([1, 3], pa.int32())})
+    assert lake.versions.read([old.id]).arrow() == pa.table({"tailnum": ["N2", "N3"], "delay": pa.array([1, 3], pa.int32())})
     assert lake.read(A, at=old.commit).rows == 2
-    assert lake.version(untouched.id) == untouched
-    now = lake.version(old.id)
+    assert lake.versions.get(untouched.id) == untouched
+    now = lake.versions.get(old.id)
     assert (now.data_hash, now.rows, now.redacted.rows_removed, now.redacted.reason) == (old.data_hash, 2, 2, WHY)
     assert now.stored_hash != old.data_hash
-    assert files_below(lake) == {v.files[0].path for v in map(lake.version, (old.id, new.id, untouched.id))}
+    assert files_below(lake) == {v.files[0].path for v in map(lake.versions.get, (old.id, new.id, untouched.id))}
     assert b"N1" not in bytes_below(lake)
-    assert lake.verify() == []
+    assert lake.health.verify() == []
 
 
 def test_every_way_of_reading_returns_the_rest(lake):
     put(lake, planes("N1", "N2"))
-    lake.forget(entity=WHO, reason=WHY)
+    lake.retention.forget(entity=WHO, reason=WHY)
     from ml_platform.lake.reading.door import open_views
     from ml_platform.sql.duck import connect
 
@@ -82,13 +82,13 @@ def test_all_tables_that_have_the_columns_are_looked_at_as_text_too(lake):
     rejected = put(lake, pa.table({"tailnum": [1]}), kind="rejected", partition="d9")
     view = put(lake, pa.table({"day": [1]}), VIEW, inputs=[table])
     other = put(lake, pa.table({"plane": ["1"]}), "p/tables/other")
-    done = lake.forget(entity={"tailnum": 1}, reason=WHY)
+    done = lake.retention.forget(entity={"tailnum": 1}, reason=WHY)
     assert [v.id for v, _ in done.rewritten] == [raw.id, table.id, broken.id, rejected.id]
     assert done.tables == ("p/quarantine/a", RAW, A)
     assert [v.id for v in done.derived] == [view.id]
-    assert lake.version(other.id).redacted is None
+    assert lake.versions.get(other.id).redacted is None
     assert lake.read("p/quarantine/a").rows == 0
-    assert lake.verify() == []
+    assert lake.health.verify() == []
 
 
 def test_several_columns_must_all_match_and_one_table_can_be_meant(lake):
@@ -96,18 +96,18 @@ def test_several_columns_must_all_match_and_one_table_can_be_meant(lake):
     put(lake, rows)
     put(lake, rows, "p/tables/b")
     put(lake, pa.table({"carrier": ["AA"]}), "p/tables/c")
-    lake.forget(entity={"carrier": "AA", "flight": "1"}, table=A, reason=WHY)
+    lake.retention.forget(entity={"carrier": "AA", "flight": "1"}, table=A, reason=WHY)
     assert lake.read(A).arrow().to_pylist() == [{"carrier": "AA", "flight": 2}, {"carrier": "UA", "flight": 1}]
     assert (lake.read("p/tables/b").rows, lake.read("p/tables/c").rows) == (3, 1)
 
 
 def test_a_condition_takes_what_it_is_true_for_and_leaves_nulls(lake):
     put(lake, pa.table({"tailnum": ["N1", None, "N2"], "n": [1, 2, 3]}))
-    done = lake.forget(table=A, where="tailnum = 'N1' -- and nothing else", reason=WHY)
+    done = lake.retention.forget(table=A, where="tailnum = 'N1' -- and nothing else", reason=WHY)
     assert done.rows == 1
     assert lake.read(A).arrow().column("n").to_pylist() == [2, 3]
     put(lake, pa.table({"tailnum": ["N2"], "n": [3], "extra": [1]}), partition="d2")
-    done = lake.forget(table=A, where="extra = 1", reason=WHY)
+    done = lake.retention.forget(table=A, where="extra = 1", reason=WHY)
     assert (done.rows, [v.partition for v in done.unread]) == (1, ["d1"])
 
 
@@ -115,80 +115,80 @@ def test_files_of_an_older_lake_lose_no_rows_that_are_only_null_to_duckdb(lake, 
     write = pq.write_table
     monkeypatch.setattr(pq, "write_table", lambda *given, **options: write(*given, **{**options, "write_statistics": True}))
     put(lake, planes("N1", None, "N1"))
-    assert lake.forget(table=A, where="tailnum IS NULL", reason=WHY).rows == 1
+    assert lake.retention.forget(table=A, where="tailnum IS NULL", reason=WHY).rows == 1
     assert lake.read(A).arrow().column("delay").to_pylist() == [0, 2]
 
 
 @pytest.mark.slow
 def test_all_branches_and_what_merged_with_them_are_rewritten(lake):
     base = put(lake, planes("N1", "N2"))
-    lake.create_branch("dev")
+    lake.branches.create("dev")
     dev = lake.on("dev")
     own = put(dev, planes("N1", "N3"))
-    lake.create_branch("gone")
+    lake.branches.create("gone")
     dropped = put(lake.on("gone"), planes("N1", "N4"))
-    lake.drop_branch("gone")
-    lake.merge("dev")
-    twin = lake.heads(A)["d1"]
+    lake.branches.drop("gone")
+    lake.branches.merge("dev")
+    twin = lake.versions.heads(A)["d1"]
     assert twin.files == own.files
-    done = lake.forget(entity=WHO, reason=WHY)
+    done = lake.retention.forget(entity=WHO, reason=WHY)
     assert [v.id for v, _ in done.rewritten] == [base.id, own.id, dropped.id, twin.id]
-    assert lake.version(own.id).files == lake.version(twin.id).files
+    assert lake.versions.get(own.id).files == lake.versions.get(twin.id).files
     assert dev.read(A).arrow() == lake.read(A).arrow() == planes("N3", number=1)
     assert b"N1" not in bytes_below(lake)
     put(dev, planes("N5"))
-    assert lake.merge("dev").commit is not None
-    assert lake.verify() == []
+    assert lake.branches.merge("dev").commit is not None
+    assert lake.health.verify() == []
 
 
 def test_a_redacted_version_can_be_merged(lake):
     put(lake, planes("N9"))
-    lake.create_branch("dev")
+    lake.branches.create("dev")
     put(lake.on("dev"), planes("N1", "N2"))
-    lake.forget(entity=WHO, reason=WHY)
-    lake.merge("dev")
+    lake.retention.forget(entity=WHO, reason=WHY)
+    lake.branches.merge("dev")
     assert lake.read(A).arrow() == planes("N2", number=1)
-    assert lake.verify() == []
+    assert lake.health.verify() == []
 
 
 def test_models_that_saw_the_rows_are_listed(lake):
     raw = put(lake, planes("N1"), RAW)
     table = put(lake, planes("N1"), inputs=[raw])
     training = put(lake, pa.table({"x": [1]}), "p/training/m", inputs=[table])
-    model = lake.publish([lake.stage_artifact(M, None, {"f": b"1"}, inputs=[training])]).versions[0]
-    lake.publish([lake.stage_artifact(M, "other", {"f": b"2"})])
-    dry = lake.forget(entity=WHO, dry_run=True)
-    done = lake.forget(entity=WHO, reason=WHY)
+    model = lake.writing.publish([lake.writing.stage_artifact(M, None, {"f": b"1"}, inputs=[training])]).versions[0]
+    lake.writing.publish([lake.writing.stage_artifact(M, "other", {"f": b"2"})])
+    dry = lake.retention.forget(entity=WHO, dry_run=True)
+    done = lake.retention.forget(entity=WHO, reason=WHY)
     assert [v.id for v in dry.artifacts] == [v.id for v in done.artifacts] == [model.id]
     assert [v.id for v in done.derived] == [training.id]
 
 
 def test_a_dry_run_changes_nothing(lake):
     old = put(lake, planes("N1", "N2"))
-    before, head = files_below(lake), lake.head()
-    dry = lake.forget(entity=WHO, dry_run=True)
+    before, head = files_below(lake), lake.versions.newest_commit()
+    dry = lake.retention.forget(entity=WHO, dry_run=True)
     assert (dry.dry_run, [(v.id, rows) for v, rows in dry.rewritten]) == (True, [(old.id, 1)])
-    assert (files_below(lake), lake.head(), lake.redactions()) == (before, head, [])
+    assert (files_below(lake), lake.versions.newest_commit(), lake.retention.redactions()) == (before, head, [])
 
 
 def test_the_ledger_keeps_a_digest_that_only_the_salt_opens(lake):
     put(lake, planes("N1", "N2"))
-    first = lake.forget(entity=WHO, reason=WHY)
+    first = lake.retention.forget(entity=WHO, reason=WHY)
     put(lake, planes("N1", "N2"))
-    second = lake.forget(entity=WHO, reason=WHY)
+    second = lake.retention.forget(entity=WHO, reason=WHY)
     assert first.salt != second.salt
     assert first.digest != second.digest
     from ml_platform.lake.retention.forgotten_rows import Wanted
 
     assert Wanted.of({"tailnum": "N1"}, None, None).digest(first.salt) == first.digest
     assert Wanted.of({"tailnum": "N2"}, None, None).digest(first.salt) != first.digest
-    told = lake.redactions()
+    told = lake.retention.redactions()
     assert [(one["entity"], one["versions"], one["rows"], one["tables"], one["reason"]) for one in told] == [
         (first.digest, 1, 1, [A], WHY),
         (second.digest, 1, 1, [A], WHY),
     ]
     lake.close()
-    with lake._ledger.reading() as connection:
+    with lake._opened.ledger.reading() as connection:
         for table in (redactions, replaced_files, commits, versions):
             for row in connection.execute(table.select()):
                 assert "N1" not in str(row)
@@ -197,44 +197,44 @@ def test_the_ledger_keeps_a_digest_that_only_the_salt_opens(lake):
 
 def test_a_version_can_be_redacted_again(lake):
     old = put(lake, planes("N1", "N2", "N3"))
-    lake.forget(entity=WHO, reason=WHY)
-    lake.forget(entity={"tailnum": "N3"}, reason="request 18")
-    again = lake.forget(entity=WHO, reason=WHY)
+    lake.retention.forget(entity=WHO, reason=WHY)
+    lake.retention.forget(entity={"tailnum": "N3"}, reason="request 18")
+    again = lake.retention.forget(entity=WHO, reason=WHY)
     assert again.rewritten == ()
-    assert lake.read_versions([old.id]).arrow() == planes("N2", number=1)
-    with lake._ledger.reading() as connection:
+    assert lake.versions.read([old.id]).arrow() == planes("N2", number=1)
+    with lake._opened.ledger.reading() as connection:
         rows = connection.execute(redactions.select().order_by(redactions.c.number)).all()
     assert [(row.number, row.rows, row.rows_removed) for row in rows] == [(1, 2, 1), (2, 1, 1)]
     assert len(files_below(lake)) == 1
-    assert lake.verify() == []
+    assert lake.health.verify() == []
 
 
 def test_the_old_content_is_never_taken_up_again_by_itself(lake):
     old = put(lake, planes("N1", "N2"))
-    lake.forget(entity=WHO, reason=WHY)
-    head = lake.head()
+    lake.retention.forget(entity=WHO, reason=WHY)
+    head = lake.versions.newest_commit()
     back = put(lake, planes("N1", "N2"))  # the same delivery, which somebody kept
     assert (back.commit, back.data_hash, back.reused) == (head + 1, old.data_hash, False)
     assert back.files != old.files
     rest = put(lake, planes("N2", number=1))
-    assert rest.files != lake.version(old.id).files
-    assert lake.verify() == []
+    assert rest.files != lake.versions.get(old.id).files
+    assert lake.health.verify() == []
 
 
 def test_what_was_staged_on_a_file_that_was_forgotten_is_refused(lake, monkeypatch):
     old = put(lake, planes("N1", "N2"))
     put(lake, planes("N3"))
-    staged = lake.stage(A, "d1", planes("N1", "N2"))
+    staged = lake.writing.stage(A, "d1", planes("N1", "N2"))
     assert staged.files == old.files
     monkeypatch.setattr(redacting, "delete_files", lambda store, paths: iter([(path, "slow") for path in paths]))
-    done = lake.forget(entity=WHO, reason=WHY)
+    done = lake.retention.forget(entity=WHO, reason=WHY)
     assert [path.split(" ")[0] for path in done.undeleted] == [old.files[0].path]
     with pytest.raises(LakeError, match="was deleted by retention before it was published"):
-        lake.publish([staged])
-    assert [problem.kind for problem in lake.verify()] == ["kept file"]
+        lake.writing.publish([staged])
+    assert [problem.kind for problem in lake.health.verify()] == ["kept file"]
     monkeypatch.undo()
-    assert lake.collect([]).swept.files == 1
-    assert lake.verify() == []
+    assert lake.retention.collect([]).swept.files == 1
+    assert lake.health.verify() == []
 
 
 def test_what_is_published_meanwhile_is_rewritten_too(lake, monkeypatch):
@@ -248,7 +248,7 @@ def test_what_is_published_meanwhile_is_rewritten_too(lake, monkeypatch):
 
     without = redacting._without
     monkeypatch.setattr(redacting, "_without", slow)
-    done = lake.forget(entity=WHO, reason=WHY)
+    done = lake.retention.forget(entity=WHO, reason=WHY)
     assert [v.id for v, _ in done.rewritten] == [old.id, late[0].id]
     assert b"N1" not in bytes_below(lake)
 
@@ -267,14 +267,14 @@ def test_two_that_forget_at_once_both_get_their_way(lake, monkeypatch):
 
     without = redacting._without
     monkeypatch.setattr(redacting, "_without", together)
-    threads = [threading.Thread(target=lake.forget, kwargs={"entity": {"tailnum": who}, "reason": WHY}) for who in ("N1", "N3")]
+    threads = [threading.Thread(target=lake.retention.forget, kwargs={"entity": {"tailnum": who}, "reason": WHY}) for who in ("N1", "N3")]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert lake.read(A).arrow() == planes("N2", number=1)
     assert len(files_below(lake)) == 1
-    assert lake.verify() == []
+    assert lake.health.verify() == []
 
 
 def test_a_lake_that_is_never_quiet_is_said(lake, monkeypatch):
@@ -282,13 +282,13 @@ def test_a_lake_that_is_never_quiet_is_said(lake, monkeypatch):
     monkeypatch.setattr(forgetting, "_ROUNDS", 3)
     monkeypatch.setattr(forgetting._Search, "has_more", lambda self, after: True)
     with pytest.raises(ConflictError, match="never quiet: 1 versions were rewritten"):
-        lake.forget(entity=WHO, reason=WHY)
+        lake.retention.forget(entity=WHO, reason=WHY)
 
 
 def test_a_full_disk_leaves_everything_as_it_was(lake, monkeypatch):
     put(lake, planes("N1", "N2"))
     put(lake, planes("N1", "N3"), partition="d2")
-    before, head = files_below(lake), lake.head()
+    before, head = files_below(lake), lake.versions.newest_commit()
     write, calls = os.write, []
 
     def full(descriptor, content):
@@ -300,27 +300,27 @@ def test_a_full_disk_leaves_everything_as_it_was(lake, monkeypatch):
 
     monkeypatch.setattr(os, "write", full)
     with pytest.raises(LakeError, match="No space left on device"):
-        lake.forget(entity=WHO, reason=WHY)
+        lake.retention.forget(entity=WHO, reason=WHY)
     monkeypatch.undo()
-    assert (files_below(lake), lake.head(), lake.redactions()) == (before, head, [])
-    assert lake.verify() == []
-    assert lake.forget(entity=WHO, reason=WHY).rows == 2
+    assert (files_below(lake), lake.versions.newest_commit(), lake.retention.redactions()) == (before, head, [])
+    assert lake.health.verify() == []
+    assert lake.retention.forget(entity=WHO, reason=WHY).rows == 2
 
 
 def test_a_ledger_that_fails_leaves_everything_readable(lake, monkeypatch):
     put(lake, planes("N1", "N2"))
     monkeypatch.setattr(redacting, "add_deletion", lambda *args: 1 / 0)
     with pytest.raises(ZeroDivisionError, match="division by zero"):
-        lake.forget(entity=WHO, reason=WHY)
+        lake.retention.forget(entity=WHO, reason=WHY)
     assert lake.read(A).arrow() == planes("N1", "N2")
-    assert lake.verify() == []
+    assert lake.health.verify() == []
 
 
 def test_a_file_that_is_missing_is_said(lake):
     old = put(lake, planes("N1", "N2"))
-    os.remove(lake.root / old.files[0].path)
+    os.remove(lake._opened.root / old.files[0].path)
     with pytest.raises(IntegrityError, match=rf"{old.files[0].path} of version {old.id} .* is missing"):
-        lake.forget(entity=WHO, reason=WHY)
+        lake.retention.forget(entity=WHO, reason=WHY)
 
 
 def test_a_file_that_goes_meanwhile_is_said(lake, monkeypatch):
@@ -333,35 +333,35 @@ def test_a_file_that_goes_meanwhile_is_said(lake, monkeypatch):
     without = redacting._without
     monkeypatch.setattr(redacting, "_without", gone)
     with pytest.raises(LakeError, match="went while it was being rewritten: nothing of this version was changed"):
-        lake.forget(entity=WHO, reason=WHY)
+        lake.retention.forget(entity=WHO, reason=WHY)
 
 
 def test_what_was_collected_is_not_looked_at(lake):
     old = put(lake, planes("N1"))
     put(lake, planes("N2"))
     for days in (2, 3):
-        lake.collect([Rule("*", versions=1)], now=datetime.now(UTC) + timedelta(days=days))
-    assert lake.forget(entity=WHO, reason=WHY).rewritten == ()
+        lake.retention.collect([Rule("*", versions=1)], now=datetime.now(UTC) + timedelta(days=days))
+    assert lake.retention.forget(entity=WHO, reason=WHY).rewritten == ()
     with pytest.raises(CollectedError, match="no longer read"):
-        lake.read_versions([old.id]).arrow()
+        lake.versions.read([old.id]).arrow()
 
 
 def test_a_redacted_version_can_be_collected(lake):
     old = put(lake, planes("N1", "N2"))
     put(lake, planes("N3"))
-    lake.forget(entity=WHO, reason=WHY)
+    lake.retention.forget(entity=WHO, reason=WHY)
     for days in (2, 3):
-        report = lake.collect([Rule("*", versions=1)], now=datetime.now(UTC) + timedelta(days=days))
+        report = lake.retention.collect([Rule("*", versions=1)], now=datetime.now(UTC) + timedelta(days=days))
     assert (report.versions, report.swept.bytes, report.collected[0].bytes) == (1, report.collected[0].bytes, report.swept.bytes)
-    assert lake.version(old.id).gone is not None
+    assert lake.versions.get(old.id).gone is not None
     assert len(files_below(lake)) == 1
-    assert lake.verify() == []
+    assert lake.health.verify() == []
 
 
 def test_running_runs_are_named(lake):
     put(lake, planes("N1"))
     lake.for_run("r7")
-    assert lake.forget(entity=WHO, reason=WHY).running == ("r7",)
+    assert lake.retention.forget(entity=WHO, reason=WHY).running == ("r7",)
 
 
 def test_types_and_order_survive(lake):
@@ -376,17 +376,17 @@ def test_types_and_order_survive(lake):
         }
     )
     old = put(lake, rows)
-    lake.forget(entity=WHO, reason=WHY)
+    lake.retention.forget(entity=WHO, reason=WHY)
     assert lake.read(A).arrow().equals(rows.slice(1))
-    assert lake.version(old.id).schema == rows.schema
-    assert lake.verify() == []
+    assert lake.versions.get(old.id).schema == rows.schema
+    assert lake.health.verify() == []
 
 
 def test_a_version_can_lose_all_its_rows(lake):
     put(lake, planes("N1"))
-    lake.forget(entity=WHO, reason=WHY)
+    lake.retention.forget(entity=WHO, reason=WHY)
     assert lake.read(A, partition="d1").pl().equals(pl.DataFrame(planes().to_pydict(), schema={"tailnum": pl.String, "delay": pl.Int32}))
-    assert lake.verify() == []
+    assert lake.health.verify() == []
 
 
 def typed_rows():
@@ -421,17 +421,17 @@ def typed_rows():
 @pytest.mark.parametrize(("name", "who", "other", "column"), typed_rows(), ids=lambda value: value if isinstance(value, str) else "")
 def test_a_value_is_found_in_whatever_type_it_is_stored(lake, name, who, other, column):
     put(lake, pa.table({"customer": column, "n": [1, 2]}))
-    assert lake.forget(entity={"customer": who}, reason="asked for").rows == 1
+    assert lake.retention.forget(entity={"customer": who}, reason="asked for").rows == 1
     assert lake.read(A).arrow().column("n").to_pylist() == [2]
-    assert lake.forget(entity={"customer": who}, reason="asked for").rows == 0
-    assert lake.forget(entity={"customer": other}, reason="asked for").rows == 1
+    assert lake.retention.forget(entity={"customer": who}, reason="asked for").rows == 0
+    assert lake.retention.forget(entity={"customer": other}, reason="asked for").rows == 1
 
 
 @pytest.mark.sqlite
 def test_a_whole_number_that_no_float_is_does_not_take_its_neighbour(lake):
     put(lake, pa.table({"customer": [2.0**53, 17.5]}))
-    assert lake.forget(entity={"customer": 2**53 + 1}, reason=WHY).rows == 0
-    assert lake.forget(entity={"customer": "17.5"}, reason="asked for").rows == 1
+    assert lake.retention.forget(entity={"customer": 2**53 + 1}, reason=WHY).rows == 0
+    assert lake.retention.forget(entity={"customer": "17.5"}, reason="asked for").rows == 1
 
 
 @pytest.mark.slow
@@ -449,11 +449,11 @@ def test_somebody_is_found_by_every_name_that_the_column_had(lake):
         ):
             put(lake, given[0], table, partition, schema=given[1])
         put(lake, pa.table({"customer": ["17", "18"]}), f"p/raw/{asked}", "d1")
-        done = lake.forget(entity={asked: 17}, reason=f"request {day}00", table=None)
+        done = lake.retention.forget(entity={asked: 17}, reason=f"request {day}00", table=None)
         assert {v.table.rpartition("/")[2] for v, _ in done.rewritten} >= {asked}
         assert lake.read(table).arrow().column("buyer").to_pylist() == [18, 18, 18]
         assert lake.read(f"p/raw/{asked}").arrow().column("customer").to_pylist() == ["18"]
-    assert lake.verify() == []
+    assert lake.health.verify() == []
 
 
 @pytest.mark.sqlite
@@ -462,8 +462,8 @@ def test_what_comes_close_is_left_and_listed(lake):
     put(lake, pa.table({"Customer": ["Ann", "Bob"]}), "p/tables/other")
     put(lake, pa.table({"customer_id": ["Ann", "Ann"]}), "p/tables/third")
     put(lake, pa.table({"custom": ["17.0"]}), "p/tables/fourth")
-    dry = lake.forget(entity={"customer": "Ann"}, dry_run=True)
-    done = lake.forget(entity={"customer": "Ann"}, reason=WHY)
+    dry = lake.retention.forget(entity={"customer": "Ann"}, dry_run=True)
+    done = lake.retention.forget(entity={"customer": "Ann"}, reason=WHY)
     assert lake.read(A).arrow().column("n").to_pylist() == [1, 2, 3]
     assert dry.near == done.near == (
         Near(A, "customer", " ANN", 1), Near(A, "customer", "ann", 1), Near("p/tables/other", "Customer", None, 1),
@@ -472,7 +472,7 @@ def test_what_comes_close_is_left_and_listed(lake):
     assert done.alike == (("p/tables/fourth", "custom"), ("p/tables/other", "Customer"), ("p/tables/third", "customer_id"))
     assert lake.read("p/tables/third").rows == 2
     put(lake, pa.table({"customer": ["017", "17.0", "17 ", "171"]}), "p/raw/a")
-    numbers = lake.forget(entity={"customer": 17}, table="p/raw/a", reason="asked for")
+    numbers = lake.retention.forget(entity={"customer": 17}, table="p/raw/a", reason="asked for")
     assert (numbers.rows, [near.value for near in numbers.near]) == (0, ["017", "17 ", "17.0"])
 
 
@@ -495,15 +495,15 @@ def test_what_comes_close_is_left_and_listed(lake):
 def test_impossible_requests_are_refused(lake, asked, message):
     put(lake, planes("N1"))
     with pytest.raises(LakeError, match=message):
-        lake.forget(**asked, reason=WHY)
+        lake.retention.forget(**asked, reason=WHY)
     assert lake.read(A).rows == 1
 
 
 def test_an_unknown_table_and_a_reason_that_tells_are_refused(lake):
     put(lake, planes("N1"))
     with pytest.raises(UnknownTableError, match="no rows of a table 'p/tables/x'"):
-        lake.forget(table="p/tables/x", where="true", reason=WHY)
+        lake.retention.forget(table="p/tables/x", where="true", reason=WHY)
     for reason in ("", " ", "N1 has asked for it"):
         with pytest.raises(LakeError, match="Give a reason that does not say whose rows"):
-            lake.forget(entity=WHO, reason=reason)
-    assert lake.forget(entity={"nobody": "1"}, reason=WHY).tables == ()
+            lake.retention.forget(entity=WHO, reason=reason)
+    assert lake.retention.forget(entity={"nobody": "1"}, reason=WHY).tables == ()

@@ -115,7 +115,7 @@ PAIR = pa.struct([("a", pa.int64()), ("b", pa.int64())])
 def test_nothing_is_lost_inside_of_a_value_either(lake, values, of, to, why):
     rows = pa.table({"c": pa.array([None, *values], of)}).slice(1)
     with pytest.raises(LakeError, match=f"do not fit their declared schema .* 'c' from .*{why}"):
-        lake.stage("p/tables/t", None, rows, schema=pa.schema([("c", to)]))
+        lake.writing.stage("p/tables/t", None, rows, schema=pa.schema([("c", to)]))
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_nothing_is_lost_inside_of_a_value_either(lake, values, of, to, why):
 )
 def test_what_survives_inside_of_a_value_is_cast(lake, values, of, to):
     rows = pa.table({"c": pa.array([None, *values], of)}).slice(1)
-    lake.publish([lake.stage("p/tables/t", None, rows, schema=pa.schema([("c", to)]))])
+    lake.writing.publish([lake.writing.stage("p/tables/t", None, rows, schema=pa.schema([("c", to)]))])
     assert lake.read("p/tables/t").arrow().column("c").type == to
 
 
@@ -141,20 +141,20 @@ def test_texts_that_do_not_fit_into_one_piece_are_stored_in_several(lake, monkey
     texts = [f"{number % 37:02d}" * 5 for number in range(60)] + [None, ""]
     for kind in (pa.large_string(), pa.string(), pa.large_binary()):
         rows = pa.table({"c": pa.array(texts, pa.string()).cast(kind), "n": range(62)})
-        version = lake.publish([lake.stage("p/tables/t", str(kind), rows, key=["c"])]).versions[0]
-        read = lake.read_versions([version]).arrow()
+        version = lake.writing.publish([lake.writing.stage("p/tables/t", str(kind), rows, key=["c"])]).versions[0]
+        read = lake.versions.read([version]).arrow()
         assert len(read.column("c").chunks) > 2
         expected = [*sorted(c for c in rows.column("c").to_pylist() if c is not None), None]
         assert read.column("c").to_pylist() == expected
-        assert lake.read_versions([version]).pl()["c"].to_list() == expected
+        assert lake.versions.read([version]).pl()["c"].to_list() == expected
         monkeypatch.setattr(lossless, "PIECE_BYTES", 2**31 - 1)
-        assert lake.stage("p/tables/t", str(kind), rows, key=["c"]).data_hash == version.data_hash
+        assert lake.writing.stage("p/tables/t", str(kind), rows, key=["c"]).data_hash == version.data_hash
         monkeypatch.setattr(lossless, "PIECE_BYTES", 200)
     with pytest.raises(
         LakeError, match=r"cannot be stored: 'c' from large_string to string \(a single value is 300 bytes long, and 200 is"
     ):
-        lake.stage("p/tables/t", "x", pa.table({"c": pa.array(["a" * 300], pa.large_string())}))
-    assert lake.verify() == []
+        lake.writing.stage("p/tables/t", "x", pa.table({"c": pa.array(["a" * 300], pa.large_string())}))
+    assert lake.health.verify() == []
 
 
 @pytest.mark.parametrize("pieces", [[[]], [[], ["a"]], [["a"], [], ["b"]]])
@@ -181,6 +181,6 @@ def test_rows_that_are_as_declared_are_judged_like_any_others(lake, field, why):
     for given in (rows, rows, rows.select([1, 0])):
         if why:
             with pytest.raises(LakeError, match=why):
-                lake.stage("t", "p", given, schema=schema)
+                lake.writing.stage("t", "p", given, schema=schema)
         else:
-            assert lake.stage("t", "p", given, schema=schema).data_hash == lake.stage("t", "p", rows).data_hash
+            assert lake.writing.stage("t", "p", given, schema=schema).data_hash == lake.writing.stage("t", "p", rows).data_hash

@@ -66,7 +66,7 @@ def field(name, kind=None, *former):
 
 def publish(lake, partition, schema, *columns):
     schema = pa.schema(schema)
-    lake.publish([lake.stage(T, partition, pa.table(list(columns), names=schema.names), schema=schema)])
+    lake.writing.publish([lake.writing.stage(T, partition, pa.table(list(columns), names=schema.names), schema=schema)])
 
 
 def door(lake, at=None):
@@ -119,7 +119,7 @@ def test_columns_that_come_go_widen_and_change_their_names_read_right_in_every_s
     for number, rows in enumerate(states, 1):
         assert_reads(lake.read(T, at=number), rows)
         assert door(lake, at=number) == sorted(repr(sorted(row.items())) for row in rows)
-    assert lake.verify() == []
+    assert lake.health.verify() == []
     lake.close()
 
 
@@ -131,7 +131,7 @@ def test_a_renamed_column_reads_by_its_new_name_and_by_its_old_one_as_of_then(an
     assert_reads_in_every_way(lake, [{"arr_delay": 1.0, "n": 0}, {"arr_delay": 2.0, "n": 0}, {"arr_delay": 2.5, "n": 0}])
     assert_reads_in_every_way(lake, [{"delay": 1, "n": 0}, {"delay": 2, "n": 0}], at=1)
     assert_reads(lake.read(T, ["d1"], columns=["arr_delay"]), [{"arr_delay": 1.0}, {"arr_delay": 2.0}])
-    assert_reads(lake.read_versions([1]), [{"delay": 1, "n": 0}, {"delay": 2, "n": 0}])
+    assert_reads(lake.versions.read([1]), [{"delay": 1, "n": 0}, {"delay": 2, "n": 0}])
     assert lake.read(T).arrow().schema.field("arr_delay").metadata is None
     with pytest.raises(LakeError, match=r"has no column 'delay'\. It is called 'arr_delay' now"):
         lake.read(T, columns=["delay"])
@@ -157,7 +157,7 @@ def test_a_name_that_would_mean_two_columns_is_refused(lake):
     with pytest.raises(LakeError, match=r"'a' was the name of 'b' until version 2\. Materialize the older"):
         lake.read(T)
     assert_reads(lake.read(T, ["d3"]), [{"b": 3, "a": 30}])
-    assert former_names(lake.version(2).schema.field("b")) == ("a",)
+    assert former_names(lake.versions.get(2).schema.field("b")) == ("a",)
 
 
 def test_a_rename_and_a_type_that_do_not_go_together_are_refused(lake):
@@ -216,15 +216,15 @@ def test_a_literal_of_sql_does_not_make_a_column_of_decimals(any_lake):
         literal = con.sql("SELECT 0.0 AS x").to_arrow_table()
         other = con.sql("SELECT 12345.678 AS x").to_arrow_table()
     assert literal.schema.field("x").type == pa.decimal128(2, 1)
-    lake.publish([lake.stage(T, "d1", other, schema=declared), lake.stage(T, "d2", literal, schema=declared)])
-    assert {version.schema.field("x").type for version in lake.resolve(T)} == {pa.float64()}
-    assert lake.stage(T, "d2", literal, schema=declared).data_hash == lake.stage(T, "d2", pa.table({"x": [0.0]})).data_hash
+    lake.writing.publish([lake.writing.stage(T, "d1", other, schema=declared), lake.writing.stage(T, "d2", literal, schema=declared)])
+    assert {version.schema.field("x").type for version in lake.versions.resolve(T)} == {pa.float64()}
+    assert lake.writing.stage(T, "d2", literal, schema=declared).data_hash == lake.writing.stage(T, "d2", pa.table({"x": [0.0]})).data_hash
     assert_reads_in_every_way(lake, [{"x": 12345.678}, {"x": 0.0}])
 
 
 def test_decimals_of_a_time_without_a_declaration_read_as_the_floats_that_were_declared_since(lake):
-    lake.publish([lake.stage(T, "d1", pa.table({"x": [Decimal("0.1"), Decimal("-2.7"), None]}))])
-    assert lake.version(1).schema.field("x").type == pa.decimal128(2, 1)
+    lake.writing.publish([lake.writing.stage(T, "d1", pa.table({"x": [Decimal("0.1"), Decimal("-2.7"), None]}))])
+    assert lake.versions.get(1).schema.field("x").type == pa.decimal128(2, 1)
     publish(lake, "d2", [field("x", pa.float64())], [0.5])
     assert_reads_in_every_way(lake, [{"x": 0.1}, {"x": -2.7}, {"x": None}, {"x": 0.5}])
     publish(lake, "d3", [field("x", pa.decimal128(2, 1))], [Decimal("0.0")])
@@ -247,8 +247,8 @@ def test_a_rename_that_is_declared_afterwards_counts_from_then_on(lake):
     assert_reads_in_every_way(lake, [{"b": None}, {"b": 2}])
     schema = pa.schema([field("b", None, "a")])
     rows = pa.table({"b": [2]})
-    lake.publish([lake.stage(T, "d2", rows, schema=schema, code_version="declared")])
-    assert lake.version(3).files == lake.version(2).files
+    lake.writing.publish([lake.writing.stage(T, "d2", rows, schema=schema, code_version="declared")])
+    assert lake.versions.get(3).files == lake.versions.get(2).files
     assert_reads_in_every_way(lake, [{"b": 1}, {"b": 2}])
     assert_reads_in_every_way(lake, [{"b": None}, {"b": 2}], at=2)
 
@@ -283,7 +283,7 @@ NESTED = {
 @pytest.mark.parametrize(("old", "new", "expected"), NESTED.values(), ids=NESTED)
 def test_nested_columns_and_those_that_nobody_decided_evolve_too(lake, old, new, expected):
     for partition, values in (("d1", old), ("d2", new)):
-        lake.publish([lake.stage(T, partition, pa.table({"c": values}))])
+        lake.writing.publish([lake.writing.stage(T, partition, pa.table({"c": values}))])
     reading = lake.read(T)
     with connect() as con:
         found = [reading.relation(con).fetchall(), reading.arrow().to_pylist(), reading.pl().rows(), reading.lazy().collect().rows()]
@@ -295,7 +295,7 @@ def test_nested_columns_and_those_that_nobody_decided_evolve_too(lake, old, new,
 @pytest.mark.parametrize("wrap", [lambda x: [x], lambda x: {"a": x}, lambda x: [{"a": x}]], ids=["list", "struct", "both"])
 def test_a_number_inside_that_does_not_fit_is_an_error_in_every_engine(lake, wrap):
     for partition, value in (("d1", 2**53 + 1), ("d2", 0.5)):
-        lake.publish([lake.stage(T, partition, pa.table({"c": [wrap(value)]}))])
+        lake.writing.publish([lake.writing.stage(T, partition, pa.table({"c": [wrap(value)]}))])
     reading = lake.read(T)
     for read in (reading.arrow, reading.pl, reading.lazy().collect):
         with pytest.raises(LakeError, match="does not fit the newest type of its column"):
@@ -316,6 +316,6 @@ def test_a_number_inside_that_does_not_fit_is_an_error_in_every_engine(lake, wra
 )
 def test_nested_columns_of_another_meaning_are_refused(lake, old, new):
     for partition, values in (("d1", old), ("d2", new)):
-        lake.publish([lake.stage(T, partition, pa.table({"c": values}))])
+        lake.writing.publish([lake.writing.stage(T, partition, pa.table({"c": values}))])
     with pytest.raises(LakeError, match=r"cannot be read as one table: 'c' is .* in version 1 but"):
         lake.read(T)

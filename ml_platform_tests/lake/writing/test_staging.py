@@ -29,27 +29,27 @@ def test_rows_are_in_the_stable_order_of_the_key_nulls_last(pairs):
 
 def test_the_order_in_which_rows_arrive_does_not_change_the_content(lake):
     schema = pa.schema([("k", pa.int32()), ("v", pa.string())])
-    one = lake.stage("p/tables/a", None, ROWS, key=["k", "v"], schema=schema)
-    other = lake.stage("p/tables/a", None, ROWS.take([3, 1, 0, 2]), key=["k", "v"], schema=schema)
+    one = lake.writing.stage("p/tables/a", None, ROWS, key=["k", "v"], schema=schema)
+    other = lake.writing.stage("p/tables/a", None, ROWS.take([3, 1, 0, 2]), key=["k", "v"], schema=schema)
     assert one.data_hash == other.data_hash
     assert one.files[0].sha256 == other.files[0].sha256
-    assert lake.stage("p/tables/a", None, ROWS, schema=schema).data_hash != one.data_hash
+    assert lake.writing.stage("p/tables/a", None, ROWS, schema=schema).data_hash != one.data_hash
 
 
 def test_a_staged_file_is_whole_and_nobody_reads_it(lake):
-    staged = lake.stage("p/tables/a", "2013-06-01", ROWS)
-    path = lake.root / staged.files[0].path
+    staged = lake.writing.stage("p/tables/a", "2013-06-01", ROWS)
+    path = lake._opened.root / staged.files[0].path
     assert pq.ParquetFile(path).read().equals(ROWS)
     assert path.stat().st_size == staged.bytes
     assert lake.tables() == []
-    assert lake.head() == 0
+    assert lake.versions.newest_commit() == 0
 
 
 def test_keys_that_are_not_there_or_cannot_be_ordered_are_named(lake):
     with pytest.raises(LakeError, match=r"cannot be ordered by 'x': there are only the columns k, v"):
-        lake.stage("p/tables/a", None, ROWS, key=["k", "x"])
+        lake.writing.stage("p/tables/a", None, ROWS, key=["k", "x"])
     with pytest.raises(LakeError, match="cannot be ordered by 's'"):
-        lake.stage("p/tables/a", None, pa.table({"s": [[1], [2]]}), key=["s"])
+        lake.writing.stage("p/tables/a", None, pa.table({"s": [[1], [2]]}), key=["s"])
 
 
 @pytest.mark.slow
@@ -67,7 +67,7 @@ def test_duckdb_finds_the_nulls_of_a_small_file(lake, kind, nested):
         cells = pa.array(pattern, kind)
         if nested:
             cells, column = pa.StructArray.from_arrays([cells], ["f"]), "c.f"
-        lake.publish([lake.stage("p/tables/a", None, pa.table({"c": cells, "i": [0, 1, 2], "n": [number] * 3}))])
+        lake.writing.publish([lake.writing.stage("p/tables/a", None, pa.table({"c": cells, "i": [0, 1, 2], "n": [number] * 3}))])
         with session() as con:
             reading = lake.read("p/tables/a")
             nulls = [i for i, one in enumerate(pattern) if one is None]
@@ -78,24 +78,24 @@ def test_duckdb_finds_the_nulls_of_a_small_file(lake, kind, nested):
 
 
 def test_a_disk_that_cannot_be_written_is_said(lake):
-    lake.publish([lake.stage("p/tables/a", None, ROWS)])
-    (lake.root / "data/p/tables/blocked").write_text("in the way")
+    lake.writing.publish([lake.writing.stage("p/tables/a", None, ROWS)])
+    (lake._opened.root / "data/p/tables/blocked").write_text("in the way")
     with pytest.raises(LakeError, match="The lake cannot write"):
-        lake.stage("p/tables/blocked", "2013-06-01", ROWS)
+        lake.writing.stage("p/tables/blocked", "2013-06-01", ROWS)
 
 
 def test_artifacts_need_files_of_bytes(lake):
     with pytest.raises(LakeError, match="has no files"):
-        lake.stage_artifact("p/models/m", None, {})
+        lake.writing.stage_artifact("p/models/m", None, {})
     with pytest.raises(LakeError, match=r"'model.txt' .* is str, not bytes"):
-        lake.stage_artifact("p/models/m", None, {"model.txt": "text"})
+        lake.writing.stage_artifact("p/models/m", None, {"model.txt": "text"})
 
 
 def test_kinds_and_properties_are_checked(lake):
     with pytest.raises(LakeError, match="'artifact' is no kind of rows"):
-        lake.stage("p/tables/a", None, ROWS, kind="artifact")
+        lake.writing.stage("p/tables/a", None, ROWS, kind="artifact")
     with pytest.raises(LakeError, match=r"properties for 'p/tables/a', partition None cannot be written as JSON"):
-        lake.stage("p/tables/a", None, ROWS, properties={"f": object()})
+        lake.writing.stage("p/tables/a", None, ROWS, properties={"f": object()})
 
 
 KEYS = st.sampled_from(["2013-06-01", "2013-06-02", "2013-06-03"])
@@ -114,12 +114,14 @@ def test_many_partitions_in_one_pass_are_what_each_alone_would_be(tmp_path_facto
     schema = pa.schema([("s", pa.string()), ("k", pa.int16()), ("x", pa.float64())]) if declared else None
     keys = sorted(set(rows["p"].to_pylist()))
     options = {"key": ["k"], "schema": schema, "code_version": "c"}
-    alone = [lake.stage("p/tables/a", key, rows.filter(pc.equal(rows["p"], key)).drop(["p"]), **options) for key in keys]
-    together = lake.stage_partitions("p/tables/a", rows, "p", **options)
+    alone = [lake.writing.stage("p/tables/a", key, rows.filter(pc.equal(rows["p"], key)).drop(["p"]), **options) for key in keys]
+    together = lake.writing.stage_partitions("p/tables/a", rows, "p", **options)
     assert [replace(one, files=()) for one in together] == [replace(one, files=()) for one in alone]
     assert [one.files[0].sha256 for one in together] == [one.files[0].sha256 for one in alone]
     by_key = {key: rows.filter(pc.equal(rows["p"], key)).drop(["p"]) for key in reversed(keys)}
-    assert [one.data_hash for one in lake.stage_partitions("p/tables/a", by_key, **options)] == [one.data_hash for one in alone][::-1]
+    assert [one.data_hash for one in lake.writing.stage_partitions("p/tables/a", by_key, **options)] == [one.data_hash for one in alone][
+        ::-1
+    ]
     lake.close()
 
 
@@ -130,32 +132,32 @@ def days(n, first=0):
 @pytest.mark.slow
 def test_a_range_is_published_once_and_repeating_it_adds_no_byte(any_lake):
     lake = any_lake
-    commit = lake.publish(lake.stage_partitions("p/tables/a", days(70)))
+    commit = lake.writing.publish(lake.writing.stage_partitions("p/tables/a", days(70)))
     assert (commit.created, [v.partition for v in commit.versions]) == (70, sorted(days(70)))
-    before = {file.path for file in lake.store.list("data")}
-    staged = lake.stage_partitions("p/tables/a", {**days(70), "d005": pa.table({"x": [9]})})
-    assert {file.path for file in lake.store.list("data")} - before == {staged[5].files[0].path}
-    again = lake.publish(staged)
+    before = {file.path for file in lake._opened.store.list("data")}
+    staged = lake.writing.stage_partitions("p/tables/a", {**days(70), "d005": pa.table({"x": [9]})})
+    assert {file.path for file in lake._opened.store.list("data")} - before == {staged[5].files[0].path}
+    again = lake.writing.publish(staged)
     assert (again.number, again.created) == (2, 1)
     assert lake.read("p/tables/a", ["d004", "d005"]).arrow()["x"].to_pylist() == [4, 4, 9]
-    assert lake.verify() == []
+    assert lake.health.verify() == []
 
 
 def test_what_is_recorded_may_differ_by_partition(lake):
-    base = lake.publish([lake.stage("p/raw/a", key, rows) for key, rows in days(3).items()]).versions
+    base = lake.writing.publish([lake.writing.stage("p/raw/a", key, rows) for key, rows in days(3).items()]).versions
     of = {version.partition: version for version in base}
-    staged = lake.stage_partitions("p/tables/a", days(3), inputs=lambda p: [of[p]], properties=lambda p: {"from": p})
+    staged = lake.writing.stage_partitions("p/tables/a", days(3), inputs=lambda p: [of[p]], properties=lambda p: {"from": p})
     assert [one.inputs for one in staged] == [(version.id,) for version in base]
     assert [one.properties for one in staged] == [f'{{"from":"d00{i}"}}' for i in range(3)]
-    shared = lake.stage_partitions("p/tables/a", days(2), inputs=iter(base), properties={"n": 1}, kind="rejected")
+    shared = lake.writing.stage_partitions("p/tables/a", days(2), inputs=iter(base), properties={"n": 1}, kind="rejected")
     assert [(one.inputs, one.properties, one.kind) for one in shared] == [((1, 2, 3), '{"n":1}', "rejected")] * 2
 
 
 def test_a_range_that_cannot_be_written_leaves_nothing(lake, monkeypatch):
-    lake.publish([lake.stage("p/tables/a", "d001", days(2)["d001"])])
-    before = [file.path for file in lake.store.list("data")]
+    lake.writing.publish([lake.writing.stage("p/tables/a", "d001", days(2)["d001"])])
+    before = [file.path for file in lake._opened.store.list("data")]
     with pytest.raises(LakeError, match=r"rows for 'p/tables/a', partition 'd050' do not fit"):
-        lake.stage_partitions("p/tables/a", {**days(50), "d050": pa.table({"x": ["text"]})}, schema=pa.schema([("x", pa.int64())]))
+        lake.writing.stage_partitions("p/tables/a", {**days(50), "d050": pa.table({"x": ["text"]})}, schema=pa.schema([("x", pa.int64())]))
     create, written = LocalStore.create, []
 
     def full(store, path, content):
@@ -167,10 +169,10 @@ def test_a_range_that_cannot_be_written_leaves_nothing(lake, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(LocalStore, "create", full)
         with pytest.raises(LakeError, match="The disk is full"):
-            lake.stage_partitions("p/tables/a", days(60))
+            lake.writing.stage_partitions("p/tables/a", days(60))
     assert len(written) == 40
-    assert [file.path for file in lake.store.list("data")] == before
+    assert [file.path for file in lake._opened.store.list("data")] == before
     with pytest.raises(LakeError, match="cannot be the key of a partition"):
-        lake.stage_partitions("p/tables/a", {**days(3), "../x": days(1)["d000"]})
-    assert lake.stage_partitions("p/tables/a", {}) == []
-    assert lake.stage_partitions("p/tables/a", pa.table({"p": pa.array([], pa.string()), "x": []}), "p") == []
+        lake.writing.stage_partitions("p/tables/a", {**days(3), "../x": days(1)["d000"]})
+    assert lake.writing.stage_partitions("p/tables/a", {}) == []
+    assert lake.writing.stage_partitions("p/tables/a", pa.table({"p": pa.array([], pa.string()), "x": []}), "p") == []

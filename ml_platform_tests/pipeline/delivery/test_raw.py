@@ -46,7 +46,7 @@ def test_a_range_is_one_commit(shop):
     outcome = shop.land_days().raw()
     assert outcome.commit.created == 3
     assert [p.version.partition for p in outcome.partitions] == list(DAYS)
-    assert shop.lake.head() == 1
+    assert shop.lake.versions.newest_commit() == 1
 
 
 def test_what_has_not_changed_adds_nothing(shop):
@@ -77,7 +77,7 @@ def test_several_files_of_a_day_stand_in_the_order_of_their_delivery(shop):
 
 def test_a_file_that_is_replaced_is_a_later_delivery_and_the_old_one_is_remembered(shop):
     shop.land_days().raw()
-    before = shop.lake.heads("shop/raw/orders")[FIRST]
+    before = shop.lake.versions.heads("shop/raw/orders")[FIRST]
     old = shop.land(f"orders/{FIRST}.csv", csv(orders(FIRST, 3)), noon(FIRST, -48))  # its own time says it is older
     outcome = shop.raw(FIRST)
     version = outcome.partitions[0].version

@@ -102,7 +102,7 @@ def test_a_training_set_takes_the_request_from_the_spine(tmp_path):
     rows = made.workspace.lake.read("flights/training/late_arrival").pl()
     assert rows["far"].to_list() == (rows["distance"] > 1000).to_list()
     assert rows["against"].null_count() < rows.height / 2
-    assert made.workspace.lake.resolve("flights/training/late_arrival")[0].properties["features"] == ["far", "against", "carrier"]
+    assert made.workspace.lake.versions.resolve("flights/training/late_arrival")[0].properties["features"] == ["far", "against", "carrier"]
 
 
 @pytest.mark.parametrize(

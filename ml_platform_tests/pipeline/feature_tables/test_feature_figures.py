@@ -68,7 +68,7 @@ def test_a_training_set_tells_them_too(tmp_path):
     outcome = materialize_training(made.workspace, "late_arrival", ["2013-02-08"])
     rows = {row["feature"]: row for row in outcome.metadata["features"].rows}
     stored = made.workspace.lake.read("flights/training/late_arrival").pl()
-    (version,) = made.workspace.lake.resolve("flights/training/late_arrival")
+    (version,) = made.workspace.lake.versions.resolve("flights/training/late_arrival")
     assert set(rows) == set(version.properties["features"])
     assert rows["distance"]["null_share"] == 0
     assert rows["distance"]["largest"] == stored["distance"].max()

@@ -43,7 +43,7 @@ def test_a_day_alone_is_byte_for_byte_the_day_of_a_range(made):
     lake = made.workspace.lake
     for day in DAYS:
         materialize_features(made.workspace, "delays", ("origin",), [day])
-    alone = {day: version.data_hash for day, version in lake.heads(TABLE).items()}
+    alone = {day: version.data_hash for day, version in lake.versions.heads(TABLE).items()}
     again = materialize_features(made.workspace, "delays", ("origin",), DAYS)
     assert {p.partition: p.version.data_hash for p in again.partitions if p.version} == alone
     assert again.commit is not None
@@ -56,7 +56,7 @@ def test_a_version_names_exactly_what_its_windows_reach(made):
     version = outcome.partitions[-1].version
     assert version is not None
     # The longest window is 2 days and one refresh; a file of day F holds times up to F + 3.
-    assert [v.partition for v in lake.inputs(version.id)] == like.days(6, start=like.START + 2 * like.DAY)
+    assert [v.partition for v in lake.lineage.inputs(version.id)] == like.days(6, start=like.START + 2 * like.DAY)
     definitions = made.workspace.project.view("delays").definitions(("origin",))
     assert version.code_version == declared_code_version(made.workspace.project, "features", "delays__origin")
     assert version.properties[DEFINITIONS][definitions[0].name] == definition_hash(definitions[:1])
@@ -65,10 +65,10 @@ def test_a_version_names_exactly_what_its_windows_reach(made):
 def test_a_late_file_changes_the_days_that_it_reaches(made):
     lake = made.workspace.lake
     materialize_features(made.workspace, "delays", ("origin",), DAYS)
-    before = {day: version.data_hash for day, version in lake.heads(TABLE).items()}
+    before = {day: version.data_hash for day, version in lake.versions.heads(TABLE).items()}
     made.deliver([DAYS[3]], seed=99)
     materialize_features(made.workspace, "delays", ("origin",), DAYS)
-    after = {day: version.data_hash for day, version in lake.heads(TABLE).items()}
+    after = {day: version.data_hash for day, version in lake.versions.heads(TABLE).items()}
     assert [day for day in DAYS if before[day] != after[day]] == DAYS[3:7]
 
 
@@ -106,7 +106,7 @@ def test_days_after_the_last_that_has_landed_wait_and_are_made_when_they_land(ma
     assert [p.waiting is None for p in materialize_features(made.workspace, "delays", ("origin",), ahead).partitions] == [True, False]
     # A day that was delivered but is stopped by its contract has landed all the same.
     lake = made.workspace.lake
-    lake.publish([lake.stage("flights/raw/arrivals", ahead[1], pl.DataFrame({"flight_id": ["x"]}).to_arrow())])
+    lake.writing.publish([lake.writing.stage("flights/raw/arrivals", ahead[1], pl.DataFrame({"flight_id": ["x"]}).to_arrow())])
     assert materialize_features(made.workspace, "delays", ("origin",), ahead[1:]).partitions[0].waiting is None
 
 
@@ -144,7 +144,7 @@ def test_a_view_of_several_tables_waits_for_all_of_them(made):
 
 def test_days_apart_are_the_same_as_days_together(made):
     materialize_features(made.workspace, "delays", ("origin",), [DAYS[0], DAYS[7]])
-    apart = {day: version.data_hash for day, version in made.workspace.lake.heads(TABLE).items()}
+    apart = {day: version.data_hash for day, version in made.workspace.lake.versions.heads(TABLE).items()}
     together = materialize_features(made.workspace, "delays", ("origin",), DAYS)
     assert {p.partition: p.version.data_hash for p in together.partitions if p.version and p.partition in apart} == apart
 
@@ -164,7 +164,7 @@ def test_what_a_reader_is_told(made):
 def test_a_feature_without_any_value_is_said(made):
     lake = made.workspace.lake
     empty = lake.read("flights/tables/arrivals", [DAYS[0]]).pl().with_columns(arr_delay=pl.lit(None, pl.Int16))
-    lake.publish([lake.stage("flights/tables/arrivals", DAYS[0], empty.to_arrow())])
+    lake.writing.publish([lake.writing.stage("flights/tables/arrivals", DAYS[0], empty.to_arrow())])
     (check,) = materialize_features(made.workspace, "delays", ("origin",), [DAYS[0]]).checks
     assert not check.passed
     assert "origin_arr_delay_mean_3h" in {row["feature"] for row in check.rows}
@@ -201,8 +201,8 @@ def test_unknown_views_and_entities(made):
 
 def test_an_identical_rerun_publishes_nothing(made):
     materialize_features(made.workspace, "delays", ("origin",), DAYS)
-    head = made.workspace.lake.head()
+    head = made.workspace.lake.versions.newest_commit()
     before = made.workspace.lake.read(TABLE).pl()
     materialize_features(made.workspace, "delays", ("origin",), DAYS)
-    assert made.workspace.lake.head() == head
+    assert made.workspace.lake.versions.newest_commit() == head
     assert_frame_equal(made.workspace.lake.read(TABLE).pl(), before)

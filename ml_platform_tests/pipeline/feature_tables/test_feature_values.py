@@ -59,7 +59,7 @@ def test_values_are_those_of_the_rule(made):
 
 def test_the_commit_that_is_named_is_the_one_that_is_read(made):
     definitions = resolve_features(made.workspace.project, ["delays"])
-    then = made.workspace.lake.head()
+    then = made.workspace.lake.versions.newest_commit()
     before, _ = features_at(made.workspace, ASKED, definitions)
     made.deliver([DAYS[3]], seed=99)
     assert not features_at(made.workspace, ASKED, definitions)[0].equals(before)
@@ -133,7 +133,7 @@ def test_a_late_delivery_counts_although_its_file_lies_far_back(made):
     late = late.with_columns(flight_id=pl.lit("late"), origin=pl.lit("SJU"), _available_at=pl.lit(like.utc("2013-01-06 12:00")))
     rows = pl.concat([lake.read("flights/tables/arrivals", [DAYS[0]]).pl(), late.cast(lake.read("flights/tables/arrivals").pl().schema)])
     times = {"_available_at": ["2013-01-01T08:00:00+00:00", "2013-01-06T12:00:00+00:00"]}
-    lake.publish([lake.stage("flights/tables/arrivals", DAYS[0], rows.to_arrow(), properties={"times": times})])
+    lake.writing.publish([lake.writing.stage("flights/tables/arrivals", DAYS[0], rows.to_arrow(), properties={"times": times})])
     asked = pl.DataFrame({"origin": ["SJU"] * 3, "_cutoff": [like.utc(f"2013-01-0{d} 13:00") for d in (5, 7, 9)]})
     definitions = [d for d in resolve_features(made.workspace.project, ["delays"], ["origin"]) if d.name == "origin_count_2d"]
     assert features_at(made.workspace, asked, definitions)[0]["origin_count_2d"].to_list() == [0, 1, 0]

@@ -52,7 +52,7 @@ def world(tmp_path_factory) -> like.World:
     lake = made.workspace.lake
     schema = stored_schema(CARRIERS)
     rows = pl.DataFrame({"carrier": like.CARRIERS, "_file": ["carriers.csv"] * 4, "_row": range(4)})
-    lake.publish([lake.stage("flights/tables/carriers", None, rows.select(schema.names).to_arrow(), schema=schema)])
+    lake.writing.publish([lake.writing.stage("flights/tables/carriers", None, rows.select(schema.names).to_arrow(), schema=schema)])
     return made
 
 
@@ -143,9 +143,9 @@ def test_a_training_set_holds_them_and_says_what_it_was_made_from(world):
     assert [(c.name, c.passed) for c in outcome.checks if not c.passed] == []
     assert "future" in {c.name for c in outcome.checks}
     (made,) = outcome.commit.versions
-    rows = world.workspace.lake.read_versions([made]).pl()
+    rows = world.workspace.lake.versions.read([made]).pl()
     assert rows[DEEP].null_count() < rows.height / 10
-    inputs = {(v.table, v.partition) for v in world.workspace.lake.inputs(made.id)}
+    inputs = {(v.table, v.partition) for v in world.workspace.lake.lineage.inputs(made.id)}
     assert ("flights/tables/carriers", None) in inputs
     # The first cutoff is that of 6 January; what a window of 3 days cannot see is no input.
     assert {day for table, day in inputs if table == "flights/tables/arrivals"} == set(like.days(30))

@@ -113,8 +113,8 @@ def worlds(flights, tmp_path_factory):
             for day in DAYS:
                 part = rows.filter(pl.col("_day") == day).with_columns(**known, _file=pl.lit("f"), _row=pl.int_range(pl.len()))
                 name_, content = found.workspace.table("tables", declared.name), part.select(schema.names).to_arrow()
-                staged.append(found.workspace.lake.stage(name_, day, content, key=("flight_id",), schema=schema))
-        found.workspace.lake.publish(staged)
+                staged.append(found.workspace.lake.writing.stage(name_, day, content, key=("flight_id",), schema=schema))
+        found.workspace.lake.writing.publish(staged)
         made[name] = found.workspace
     return made
 

@@ -58,7 +58,7 @@ def test_a_day_alone_is_the_day_of_a_range(made):
     lake = made.workspace.lake
     for day in DAYS:
         materialize_features(made.workspace, "delays", ENTITY, [day])
-    alone = {day: version.data_hash for day, version in lake.heads("flights/features/delays__origin").items()}
+    alone = {day: version.data_hash for day, version in lake.versions.heads("flights/features/delays__origin").items()}
     again = materialize_features(made.workspace, "delays", ENTITY, DAYS)
     assert {p.partition: p.version.data_hash for p in again.partitions if p.version} == alone
 
@@ -90,10 +90,10 @@ def test_why_shows_the_rows_that_give_the_value(made, name, combine):
 def test_a_late_file_changes_every_later_day_of_a_window_over_all_rows(made):
     lake = made.workspace.lake
     materialize_features(made.workspace, "delays", ENTITY, DAYS)
-    before = {day: version.data_hash for day, version in lake.heads("flights/features/delays__origin").items()}
+    before = {day: version.data_hash for day, version in lake.versions.heads("flights/features/delays__origin").items()}
     made.deliver([DAYS[2]], seed=99)
     materialize_features(made.workspace, "delays", ENTITY, DAYS)
-    after = {day: version.data_hash for day, version in lake.heads("flights/features/delays__origin").items()}
+    after = {day: version.data_hash for day, version in lake.versions.heads("flights/features/delays__origin").items()}
     changed = [day for day in DAYS if before[day] != after[day]]
     assert changed == DAYS[DAYS.index(changed[0]) :]
     assert changed[0] in {DAYS[2], DAYS[3]}

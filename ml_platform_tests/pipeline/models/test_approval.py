@@ -79,7 +79,7 @@ def test_an_approved_model_scores_from_then_on_and_is_pinned(workspace):
     champion = current_champion(workspace, PROBLEM)
     assert champion is not None
     assert (champion.version.id, champion.role) == (version, held.role)
-    assert set(next(iter(workspace.lake.pins().values()))) == {v.id for v in workspace.lake.closure([version])}
+    assert set(next(iter(workspace.lake.retention.pins().values()))) == {v.id for v in workspace.lake.lineage.closure([version])}
     scored = materialize_predictions(workspace, PROBLEM, ["2013-03-16"])
     assert scored.metadata["champion"] == version
     assert "was **promoted** by Ada" in outcome.metadata["decision"].text
@@ -105,8 +105,8 @@ def test_a_rejected_model_is_put_aside(workspace):
 
 
 def test_what_cannot_be_decided_says_why_and_nothing_is_written(workspace):
-    version, head = held_version(workspace), workspace.lake.head()
-    first = workspace.lake.heads(workspace.table("models", PROBLEM))[FIRST].id
+    version, head = held_version(workspace), workspace.lake.versions.newest_commit()
+    first = workspace.lake.versions.heads(workspace.table("models", PROBLEM))[FIRST].id
     for number, by, reason, message in (
         (version, " ", "because", "needs who takes it and why"),
         (version, "Ada", "", "needs who takes it and why"),
@@ -114,7 +114,7 @@ def test_what_cannot_be_decided_says_why_and_nothing_is_written(workspace):
     ):
         with pytest.raises(ModelError, match=message):
             decide_held(workspace, PROBLEM, number, "promoted", by=by, reason=reason)
-    assert workspace.lake.head() == head
+    assert workspace.lake.versions.newest_commit() == head
 
 
 def test_only_the_newest_judged_model_can_be_approved(workspace):
@@ -194,7 +194,7 @@ def _approve(workspace: Workspace, root: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_decision_on_a_branch_stands_in_the_history_of_that_branch(workspace, tmp_path, monkeypatch):
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     (tmp_path / "dagster.yaml").write_text(INSTANCE)
-    workspace.lake.create_branch("dev/x")
+    workspace.lake.branches.create("dev/x")
     on_branch = replace(workspace, lake=workspace.lake.on("dev/x"))
     _approve(on_branch, tmp_path, monkeypatch)
     assert told_of_the_champion(tmp_path) is None, "main was not told of what happened on a branch"

@@ -6,6 +6,7 @@ import pytest
 
 from ml_platform.core.clock import FixedClock
 from ml_platform.core.intervals import day_start
+from ml_platform.lake.writing.lake_writing import LakeWriting
 from ml_platform.models.trainers.training import train
 from ml_platform.pipeline.layer_code import layer_code
 from ml_platform.pipeline.models import champion as subject
@@ -28,7 +29,7 @@ def workspace(tmp_path) -> Workspace:
 
 
 def model(workspace: Workspace, day: str):
-    return workspace.lake.heads(workspace.table("models", PROBLEM))[day]
+    return workspace.lake.versions.heads(workspace.table("models", PROBLEM))[day]
 
 
 def only_first(workspace: Workspace, monkeypatch) -> None:
@@ -112,9 +113,9 @@ def test_where_neither_beats_the_constant_nothing_serves_and_that_is_said(tmp_pa
 
 def test_there_is_nothing_to_do_twice(workspace):
     materialize_champion(workspace, PROBLEM)
-    number = workspace.lake.head()
+    number = workspace.lake.versions.newest_commit()
     outcome = materialize_champion(workspace, PROBLEM)
-    assert workspace.lake.head() == number
+    assert workspace.lake.versions.newest_commit() == number
     assert outcome.commit is None
     assert outcome.partitions[0].version is not None
     assert len(champion_history(workspace, PROBLEM)) == 1
@@ -161,7 +162,7 @@ def test_a_much_better_model_takes_the_place(tmp_path, monkeypatch):
     champion = current_champion(workspace, PROBLEM)
     assert champion is not None
     assert champion.version == model(workspace, SECOND)
-    (newest,) = workspace.lake.resolve(workspace.table("champion", PROBLEM))
+    (newest,) = workspace.lake.versions.resolve(workspace.table("champion", PROBLEM))
     assert newest.properties["champion_version"] == champion.version.id
 
 
@@ -174,18 +175,18 @@ def _promote_anything(rows, challenger, baseline, constant, *, same_kind):
 def test_everything_that_a_promoted_model_was_made_from_is_pinned(workspace):
     materialize_champion(workspace, PROBLEM)
     version = model(workspace, SECOND)
-    (held,) = workspace.lake.pins().values()
-    assert set(held) == {v.id for v in workspace.lake.closure([version])}
-    assert {v.table for v in workspace.lake.closure(held)} >= {"flights/tables/arrivals", "flights/training/late_arrival"}
+    (held,) = workspace.lake.retention.pins().values()
+    assert set(held) == {v.id for v in workspace.lake.lineage.closure([version])}
+    assert {v.table for v in workspace.lake.lineage.closure(held)} >= {"flights/tables/arrivals", "flights/training/late_arrival"}
 
 
 def test_a_pin_that_was_lost_in_a_crash_is_set_by_the_next_run(workspace, monkeypatch):
     monkeypatch.setattr(subject, "pin_promoted", lambda *args: None)
     materialize_champion(workspace, PROBLEM)
     monkeypatch.undo()
-    assert workspace.lake.pins() == {}
+    assert workspace.lake.retention.pins() == {}
     materialize_champion(workspace, PROBLEM)
-    assert len(workspace.lake.pins()) == 1
+    assert len(workspace.lake.retention.pins()) == 1
 
 
 def test_older_models_are_not_judged_after_newer_ones(workspace):
@@ -254,16 +255,16 @@ def test_a_judgement_of_the_same_moment_is_not_lost(workspace, monkeypatch):
     history, head = subject.read_history(workspace, PROBLEM)
     candidate = model(workspace, SECOND)
     rival = replace(history[0], decided_at=day_start("2013-03-19"), verdict="refused", model_version=candidate.id)
-    real, once = workspace.lake.publish, threading.Event()
+    real, once = LakeWriting.publish, threading.Event()
 
-    def publish(staged, **more):
+    def publish(self, staged, **more):
         if not once.is_set():
             once.set()
             table = subject.to_arrow((*history, rival))
-            real([workspace.lake.stage(head.table, None, table, key=subject.KEY, inputs=[head])])
-        return real(staged, **more)
+            real(self, [self.stage(head.table, None, table, key=subject.KEY, inputs=[head])])
+        return real(self, staged, **more)
 
-    monkeypatch.setattr(workspace.lake, "publish", publish)
+    monkeypatch.setattr(LakeWriting, "publish", publish)
     materialize_champion(workspace, PROBLEM)
     found = champion_history(workspace, PROBLEM)
     assert len(found) == 3
@@ -274,11 +275,11 @@ def test_the_model_of_a_champion_can_be_trained_again(workspace):
     materialize_champion(workspace, PROBLEM)
     champion = current_champion(workspace, PROBLEM)
     assert champion is not None
-    training, selected = workspace.lake.inputs(champion.version.id)
-    rows = workspace.lake.read_versions([training]).pl()
-    chosen = workspace.lake.read_versions([selected]).pl().filter("chosen")["feature"].to_list()
+    training, selected = workspace.lake.lineage.inputs(champion.version.id)
+    rows = workspace.lake.versions.read([training]).pl()
+    chosen = workspace.lake.versions.read([selected]).pl().filter("chosen")["feature"].to_list()
     again = train(
         "lightgbm", rows.filter(pl.col("_split") == "train"), chosen, "_label", validate=rows.filter(pl.col("_split") == "validate"),
         params={"max_trees": 60}, task="classification",
     )  # fmt: skip
-    assert again.to_files()["model.txt"] == workspace.lake.artifact(champion.version, "model.txt")
+    assert again.to_files()["model.txt"] == workspace.lake.versions.artifact(champion.version, "model.txt")

@@ -24,7 +24,7 @@ def keeping(tmp_path, every: timedelta = EVERY) -> tuple[Workspace, list[str]]:
 
 
 def head(workspace: Workspace, layer: str, day: str) -> Version:
-    return workspace.lake.heads(workspace.table(layer, PROBLEM))[day]
+    return workspace.lake.versions.heads(workspace.table(layer, PROBLEM))[day]
 
 
 def train_again(workspace: Workspace, day: str, rows: pl.DataFrame | None = None, **properties: object) -> Version:
@@ -32,7 +32,7 @@ def train_again(workspace: Workspace, day: str, rows: pl.DataFrame | None = None
     like = head(workspace, "training", SECOND)
     rows = training_rows(workspace, SECOND) if rows is None else rows
     given = {**like.properties, "training_date": day, **properties}
-    return workspace.lake.publish([workspace.lake.stage(like.table, day, rows.to_arrow(), properties=given)]).versions[0]
+    return workspace.lake.writing.publish([workspace.lake.writing.stage(like.table, day, rows.to_arrow(), properties=given)]).versions[0]
 
 
 def chosen(workspace: Workspace, day: str) -> Version:
@@ -50,23 +50,23 @@ def test_a_young_choice_is_kept_and_the_model_stands_on_both(tmp_path):
     assert outcome.partitions[0].numbers["kept_from"] == FIRST
     assert outcome.metadata["kept"] == kept.properties["kept_because"]
     assert kept.properties["kept_because"].startswith("Kept from 2013-03-08, 7d before.")
-    assert set(workspace.lake.inputs(kept.id)) == {first, training}
-    rows, before = (workspace.lake.read_versions([v]).pl().sort("rank") for v in (kept, first))
+    assert set(workspace.lake.lineage.inputs(kept.id)) == {first, training}
+    rows, before = (workspace.lake.versions.read([v]).pl().sort("rank") for v in (kept, first))
     assert rows.drop("reason").equals(before.drop("reason"))
     assert rows["reason"].to_list() == [f"kept from {FIRST}; {reason}" for reason in before["reason"]]
 
     made = materialize_model(workspace, PROBLEM, [SECOND]).partitions[0].version
     assert made is not None
     assert made.properties["features"] == first.properties["chosen"]
-    assert head(workspace, "training", FIRST) in workspace.lake.closure([made.id])
+    assert head(workspace, "training", FIRST) in workspace.lake.lineage.closure([made.id])
     assert "Its features were chosen for 2013-03-08 and kept" in load_model(workspace, made).card
 
 
 def test_keeping_again_adds_nothing(tmp_path):
     workspace, _ = keeping(tmp_path)
-    kept, number = chosen(workspace, SECOND), workspace.lake.head()
+    kept, number = chosen(workspace, SECOND), workspace.lake.versions.newest_commit()
     assert chosen(workspace, SECOND) == kept
-    assert workspace.lake.head() == number
+    assert workspace.lake.versions.newest_commit() == number
 
 
 @pytest.mark.slow

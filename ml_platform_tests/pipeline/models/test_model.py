@@ -26,7 +26,7 @@ def workspace(tmp_path) -> Workspace:
 
 
 def head(workspace: Workspace, day: str = FIRST, layer: str = "models"):
-    return workspace.lake.heads(workspace.table(layer, PROBLEM))[day]
+    return workspace.lake.versions.heads(workspace.table(layer, PROBLEM))[day]
 
 
 def test_a_model_knows_its_figures_its_features_and_its_inputs(workspace):
@@ -39,7 +39,7 @@ def test_a_model_knows_its_figures_its_features_and_its_inputs(workspace):
     assert version.properties["test"]["rows"] == test.height
     assert (version.properties["training_date"], version.properties["task"]) == (FIRST, "classification")
     assert model.features == tuple(version.properties["features"]) == tuple(head(workspace, layer="selected").properties["chosen"])
-    assert workspace.lake.inputs(version.id) == [head(workspace, layer="training"), head(workspace, layer="selected")]
+    assert workspace.lake.lineage.inputs(version.id) == [head(workspace, layer="training"), head(workspace, layer="selected")]
 
 
 def test_a_model_carries_the_definitions_of_its_features(workspace):
@@ -54,14 +54,14 @@ def test_the_card_is_for_people_and_for_machines(workspace):
     assert model.card.startswith(f"# late_arrival: lightgbm of {FIRST}\n\nWill the flight arrive late?")
     for part in ("| AUC |", "`carrier`", "flights/tables/arrivals", "every value was available before its row's cutoff", "## Limits"):
         assert part in model.card
-    card = json.loads(workspace.lake.artifact(head(workspace), "card.json"))
+    card = json.loads(workspace.lake.versions.artifact(head(workspace), "card.json"))
     assert [split["name"] for split in card["splits"]] == ["train", "validate", "test"]
     assert {source["table"] for source in card["made_from"]} >= {"flights/tables/schedule", "flights/training/late_arrival"}
     assert sum(feature["importance"] for feature in card["features"]) == pytest.approx(1)
 
 
 def test_the_reference_is_of_rows_that_were_learnt_from(workspace):
-    reference = pl.read_parquet(io.BytesIO(workspace.lake.artifact(head(workspace), "reference.parquet")))
+    reference = pl.read_parquet(io.BytesIO(workspace.lake.versions.artifact(head(workspace), "reference.parquet")))
     model = load_model(workspace, head(workspace))
     learnt = training_rows(workspace, FIRST).filter(pl.col("_split") != "test")
     assert reference.columns == [*model.features, "_label", "_score", "_baseline_score"]
@@ -70,9 +70,9 @@ def test_the_reference_is_of_rows_that_were_learnt_from(workspace):
 
 
 def test_a_rerun_is_bit_identical_and_adds_nothing(workspace):
-    before, number = head(workspace), workspace.lake.head()
+    before, number = head(workspace), workspace.lake.versions.newest_commit()
     outcome = materialize_model(workspace, PROBLEM, [FIRST, SECOND])
-    assert workspace.lake.head() == number
+    assert workspace.lake.versions.newest_commit() == number
     assert [partition.version.reused for partition in outcome.partitions] == [True, True]  # type: ignore[union-attr]
     assert head(workspace).files == before.files
 
@@ -116,7 +116,9 @@ def test_a_model_that_knows_nothing_is_an_error(workspace):
     training = head(workspace, layer="training")
     rows = training_rows(workspace, FIRST)
     shuffled = rows.with_columns(pl.col("_label").shuffle(seed=1))
-    workspace.lake.publish([workspace.lake.stage(training.table, FIRST, shuffled.to_arrow(), properties=training.properties)])
+    workspace.lake.writing.publish(
+        [workspace.lake.writing.stage(training.table, FIRST, shuffled.to_arrow(), properties=training.properties)]
+    )
     (check,) = materialize_model(workspace, PROBLEM, [FIRST]).checks
     assert (check.passed, check.severity) == (False, "error")
     assert "not better than the constant beyond chance" in check.summary
@@ -124,7 +126,7 @@ def test_a_model_that_knows_nothing_is_an_error(workspace):
 
 def test_a_damaged_file_is_not_loaded(workspace):
     version = head(workspace)
-    path = next(workspace.lake.root / file.path for file in version.files if file.name == "model.txt")
+    path = next(workspace.lake._opened.root / file.path for file in version.files if file.name == "model.txt")
     content = path.read_bytes()
     path.chmod(0o644)
     path.write_bytes(content.replace(b"leaf_value=0", b"leaf_value=1", 1)[: len(content)])
@@ -134,12 +136,12 @@ def test_a_damaged_file_is_not_loaded(workspace):
 
 def test_files_that_do_not_give_their_scores_are_not_loaded(workspace):
     version = head(workspace)
-    files = {file.name: workspace.lake.artifact(version, file.name) for file in version.files}
+    files = {file.name: workspace.lake.versions.artifact(version, file.name) for file in version.files}
     golden = json.loads(files["golden.json"])
     golden["scores"][0] += 0.01
     files["golden.json"] = json.dumps(golden).encode()
-    staged = workspace.lake.stage_artifact(version.table, FIRST, files, properties=version.properties)
-    (published,) = workspace.lake.publish([staged]).versions
+    staged = workspace.lake.writing.stage_artifact(version.table, FIRST, files, properties=version.properties)
+    (published,) = workspace.lake.writing.publish([staged]).versions
     with pytest.raises(ModelError, match="1 of 50 golden rows differ"):
         load_model(workspace, published)
 

@@ -20,23 +20,23 @@ def selected_rows(workspace: Workspace, day: str) -> pl.DataFrame:
 
 
 def test_every_candidate_has_a_row_and_the_best_are_chosen(workspace):
-    version = workspace.lake.heads(workspace.table("selected", PROBLEM))[FIRST]
+    version = workspace.lake.versions.heads(workspace.table("selected", PROBLEM))[FIRST]
     rows = selected_rows(workspace, FIRST)
-    training = workspace.lake.heads(workspace.table("training", PROBLEM))[FIRST]
+    training = workspace.lake.versions.heads(workspace.table("training", PROBLEM))[FIRST]
     assert set(rows["feature"]) == set(training.properties["features"])
     assert rows["rank"].to_list() == list(range(1, rows.height + 1))
     assert "carrier" in rows.filter("chosen")["feature"]
     assert version.properties["chosen"] == rows.filter("chosen")["feature"].to_list()
     assert version.properties["training_date"] == FIRST
     assert [point["size"] for point in version.properties["curve"]] == [3, 6, 20]
-    assert workspace.lake.inputs(version.id) == [training]
+    assert workspace.lake.lineage.inputs(version.id) == [training]
 
 
 @pytest.mark.slow
 def test_a_rerun_adds_nothing(workspace):
-    head = workspace.lake.head()
+    head = workspace.lake.versions.newest_commit()
     outcome = materialize_selected(workspace, PROBLEM, [FIRST, SECOND])
-    assert workspace.lake.head() == head
+    assert workspace.lake.versions.newest_commit() == head
     assert [partition.version.reused for partition in outcome.partitions] == [True, True]  # type: ignore[union-attr]
 
 
@@ -59,7 +59,7 @@ def test_a_reader_sees_the_choice_its_curve_and_its_stability(workspace):
 
 def test_test_rows_change_nothing(workspace):
     before = selected_rows(workspace, FIRST)
-    training = workspace.lake.heads(workspace.table("training", PROBLEM))[FIRST]
+    training = workspace.lake.versions.heads(workspace.table("training", PROBLEM))[FIRST]
     rows = training_rows(workspace, FIRST)
     is_test = pl.col("_split") == "test"
     turned = rows.with_columns(
@@ -67,15 +67,15 @@ def test_test_rows_change_nothing(workspace):
         pl.when(is_test).then(pl.lit("ZZ")).otherwise("carrier").alias("carrier"),
     )
     assert not turned.equals(rows)
-    staged = workspace.lake.stage(training.table, FIRST, turned.to_arrow(), properties=training.properties)
-    workspace.lake.publish([staged])
+    staged = workspace.lake.writing.stage(training.table, FIRST, turned.to_arrow(), properties=training.properties)
+    workspace.lake.writing.publish([staged])
     materialize_selected(workspace, PROBLEM, [FIRST])
     assert selected_rows(workspace, FIRST).equals(before)
 
 
 def test_another_declaration_is_another_choice(tmp_path):
     workspace = modelled(tmp_path, problem=replace(DECLARED, selection=Selection(method="all")))
-    before = workspace.lake.heads(workspace.table("selected", PROBLEM))[FIRST]
+    before = workspace.lake.versions.heads(workspace.table("selected", PROBLEM))[FIRST]
     outcome = materialize_selected(workspace, PROBLEM, [FIRST])
     version = outcome.partitions[0].version
     assert version is not None

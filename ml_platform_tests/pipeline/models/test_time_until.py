@@ -25,7 +25,7 @@ def training(tmp_path, sql: str, instead: float | str) -> tuple[pl.DataFrame, di
     outcome = materialize_training(world.workspace, "late_arrival", ["2013-02-04"])
     (partition,) = outcome.partitions
     assert partition.stopped is None
-    rows = world.workspace.lake.read_versions([partition.version]).pl()
+    rows = world.workspace.lake.versions.read([partition.version]).pl()
     arrivals = world.workspace.lake.read("flights/tables/arrivals", like.days(36)).pl()
     after = rows.select("origin", "dest", "_cutoff", "_label").join(arrivals.select("origin", "dest", "landed_at"), on=["origin", "dest"])
     within = (pl.col("landed_at") >= pl.col("_cutoff")) & (pl.col("landed_at") < pl.col("_cutoff") + 12 * like.HOUR)

@@ -202,10 +202,10 @@ def test_a_second_run_changes_nothing(world):
     days = days_from(TRAINED, 16)
     world.score(days)
     monitor(world, days)
-    head = world.lake.head()
+    head = world.lake.versions.newest_commit()
     late = world.workspace("2013-06-01")
     outcome = materialize_monitoring(late, PROBLEM, days, report="never")
-    assert world.lake.head() == head
+    assert world.lake.versions.newest_commit() == head
     assert all(p.version.reused for p in outcome.partitions)
 
 
@@ -234,10 +234,10 @@ def test_the_window_holds_only_rows_of_the_model_that_scored_last(world):
     version = outcome.partitions[0].version
     assert version.properties["champion_version"] == second.id
     assert outcome.partitions[0].numbers["rows"] == 600
-    table = world.lake.read_versions([version]).pl()
+    table = world.lake.versions.read([version]).pl()
     assert set(table["column"]) == {"temp", "noise", "_score"}
-    assert {v.id for v in world.lake.inputs(version.id) if "predictions" in v.table} == {
-        world.lake.heads("air/predictions/late")[day].id for day in ("2013-01-20", "2013-01-21")
+    assert {v.id for v in world.lake.lineage.inputs(version.id) if "predictions" in v.table} == {
+        world.lake.versions.heads("air/predictions/late")[day].id for day in ("2013-01-20", "2013-01-21")
     }
 
 
@@ -265,15 +265,17 @@ def test_what_is_shown(world):
     rows = check(outcome, "drift").rows
     assert rows[0]["column"] == "temp"
     assert rows[0]["what changed"].startswith("mean ")
-    table = world.lake.read_versions([outcome.partitions[-1].version]).pl()
+    table = world.lake.versions.read([outcome.partitions[-1].version]).pl()
     assert table["column"].to_list()[0] == "temp"
     assert table["importance"].to_list()[0] == 0.6
     assert outcome.partitions[-1].version.properties["drifted"] == ["temp"]
 
 
 def test_a_model_without_its_training_rows_is_refused(world):
-    staged = world.lake.stage_artifact("air/models/late", "2013-01-16", {"card.json": b"{}"}, properties={"training_date": "2013-01-16"})
-    (model,) = world.lake.publish([staged]).versions
+    staged = world.lake.writing.stage_artifact(
+        "air/models/late", "2013-01-16", {"card.json": b"{}"}, properties={"training_date": "2013-01-16"}
+    )
+    (model,) = world.lake.writing.publish([staged]).versions
     world.score(["2013-01-16"], model)
     with pytest.raises(ModelError, match=r"has no reference\.parquet: its scores cannot be compared"):
         live(world, ["2013-01-16"])
@@ -340,15 +342,15 @@ def test_evidently_writes_a_page_when_there_is_news(world):
     assert "report" not in first.metadata
     assert "reports/late" in second.metadata["report"].location
     assert "report" not in third.metadata
-    heads = world.lake.heads("air/reports/late")
+    heads = world.lake.versions.heads("air/reports/late")
     assert list(heads) == ["2013-01-22"]
-    page = world.lake.artifact(heads["2013-01-22"], "report.html")
+    page = world.lake.versions.artifact(heads["2013-01-22"], "report.html")
     assert b"temp" in page
     assert heads["2013-01-22"].properties["drifted_share"] == second.metadata["evidently_drifted_share"] < 0.5
-    head = world.lake.head()
+    head = world.lake.versions.newest_commit()
     workspace = world.workspace("2013-01-22")
     assert "report" not in materialize_monitoring(workspace, PROBLEM, ["2013-01-22"]).metadata
-    assert world.lake.head() == head
+    assert world.lake.versions.newest_commit() == head
     assert workspace.clock == FixedClock(day_start("2013-01-23") + timedelta(hours=3))
 
 
@@ -372,7 +374,7 @@ def test_a_page_stands_for_seven_days_wherever_a_week_of_the_calendar_ends(world
     world.score(days_from(TRAINED, 14))
     assert [date.fromisoformat(day).isoweekday() for day in days[1:3]] == [7, 1]
     live(world, days, report="auto")
-    assert sorted(world.lake.heads("air/reports/late")) == ["2013-01-20", "2013-01-27"]
+    assert sorted(world.lake.versions.heads("air/reports/late")) == ["2013-01-20", "2013-01-27"]
     assert len(drawn) == 2
 
 
@@ -383,13 +385,13 @@ def test_the_page_of_a_decision_is_not_drawn_again_because_the_day_after_brought
     monitor(world, days[:-2])
     live(world, [decided], report="auto")
     assert decisions(world)[decided].retrain
-    page = world.lake.heads("air/reports/late")[decided]
+    page = world.lake.versions.heads("air/reports/late")[decided]
     world.shift = {"temp": (decided, 1.0)}
     world.score([decided, after])
     materialize_monitoring(world.workspace(after), PROBLEM, [decided, after], report="auto")
-    assert world.lake.heads("air/reports/late")[decided].id == page.id
+    assert world.lake.versions.heads("air/reports/late")[decided].id == page.id
     assert len(drawn) == 1
     # Whoever asks for that very day gets its page as its rows are now.
     materialize_monitoring(world.workspace(after), PROBLEM, [decided], report="auto")
-    assert world.lake.heads("air/reports/late")[decided].id != page.id
+    assert world.lake.versions.heads("air/reports/late")[decided].id != page.id
     assert len(drawn) == 2

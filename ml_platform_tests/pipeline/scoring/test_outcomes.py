@@ -28,7 +28,7 @@ def scored_world(tmp_path, *, learnt=None, **changes):
     if learnt is not None:
         scored = scored.with_columns(_in_sample=pl.int_range(pl.len()) < learnt)
     lake = world.workspace.lake
-    lake.publish([lake.stage("flights/predictions/late_arrival", DAY, scored.to_arrow(), key=["_cutoff", "flight_id"])])
+    lake.writing.publish([lake.writing.stage("flights/predictions/late_arrival", DAY, scored.to_arrow(), key=["_cutoff", "flight_id"])])
     return world, rows.with_columns(scored["_score"])
 
 
@@ -42,7 +42,7 @@ def made(world, now, *days):
 
 
 def rows_of(world, outcome, number=0):
-    return world.workspace.lake.read_versions([outcome.partitions[number].version]).pl()
+    return world.workspace.lake.versions.read([outcome.partitions[number].version]).pl()
 
 
 def test_matured_labels_stand_beside_the_score_that_was_given(tmp_path):
@@ -109,7 +109,7 @@ def test_a_feed_that_has_stopped_keeps_the_day_waiting_and_is_named(tmp_path):
     stopped.deliver(days)
     lake = stopped.workspace.lake
     scored = world.workspace.lake.read("flights/predictions/late_arrival").arrow()
-    lake.publish([lake.stage("flights/predictions/late_arrival", DAY, scored)])
+    lake.writing.publish([lake.writing.stage("flights/predictions/late_arrival", DAY, scored)])
     reason = made(stopped, "2013-02-20").partitions[0].waiting
     assert reason.endswith("but 'arrivals' is known up to 2013-02-08 00:00 only: land its files.")
 
@@ -129,7 +129,7 @@ def test_cancelled_flights_are_what_the_declaration_says(tmp_path, without_rows)
 def test_a_second_run_writes_nothing_and_names_what_it_was_made_from(tmp_path):
     world, _ = scored_world(tmp_path)
     first = made(world, "2013-02-12")
-    inputs = [(v.table, v.partition) for v in world.workspace.lake.inputs(first.partitions[0].version.id)]
+    inputs = [(v.table, v.partition) for v in world.workspace.lake.lineage.inputs(first.partitions[0].version.id)]
     assert ("flights/predictions/late_arrival", DAY) in inputs
     assert {p for t, p in inputs if t.endswith("arrivals")} == {f"2013-02-{d:02d}" for d in range(6, 11)}
     again = made(world, "2013-02-13")

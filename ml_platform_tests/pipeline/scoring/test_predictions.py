@@ -53,13 +53,13 @@ class Stage:
     def promote(self, features, plus=0.0, trained="2013-02-01"):
         workspace = self.world.workspace
         definitions = resolve_features(workspace.project, features, ["origin", "dest", "carrier"])
-        staged = workspace.lake.stage_artifact(
+        staged = workspace.lake.writing.stage_artifact(
             workspace.table("models", "late_arrival"),
             trained,
             {"model.json": repr((features, plus)).encode()},
             properties={"training_date": trained},
         )
-        version = workspace.lake.publish([staged]).versions[0]
+        version = workspace.lake.writing.publish([staged]).versions[0]
         self.models[version.id] = Model(version, definitions, plus)
         self.champion = self.models[version.id]
         return version.id
@@ -69,7 +69,7 @@ class Stage:
 
     def rows(self, day=DAY):
         lake = self.world.workspace.lake
-        return lake.read_versions(lake.resolve("flights/predictions/late_arrival", [day])).pl()
+        return lake.versions.read(lake.versions.resolve("flights/predictions/late_arrival", [day])).pl()
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_rows_whose_cutoff_has_passed_are_scored_with_the_model_s_features(stage
     assert set(rows["_scored_at"]) == {like.utc("2013-02-10 00:00")}
     numbers = outcome.partitions[0].numbers
     assert numbers == {"rows": rows.height, "rows_new": rows.height, "mean_score": rows["_score"].mean(), "hindsight_share": 0.0}
-    inputs = {(v.table.split("/")[1], v.partition) for v in stage.world.workspace.lake.inputs(outcome.partitions[0].version.id)}
+    inputs = {(v.table.split("/")[1], v.partition) for v in stage.world.workspace.lake.lineage.inputs(outcome.partitions[0].version.id)}
     assert ("models", "2013-02-01") in inputs
     assert ("tables", "2013-02-08") in inputs
     assert max(p for _, p in inputs) <= "2013-02-09"
@@ -135,7 +135,9 @@ def test_an_open_day_grows_and_a_score_that_was_given_never_changes(stage):
     assert outcome.partitions[0].numbers["rows_new"] == new.height
     assert outcome.partitions[0].version.properties == {"model_versions": [first, second]}
     # The version says that it was made from the one before it.
-    assert any(v.table.endswith("predictions/late_arrival") for v in stage.world.workspace.lake.inputs(outcome.partitions[0].version.id))
+    assert any(
+        v.table.endswith("predictions/late_arrival") for v in stage.world.workspace.lake.lineage.inputs(outcome.partitions[0].version.id)
+    )
 
 
 def test_a_day_on_which_nothing_new_has_passed_keeps_its_version(stage):
@@ -159,7 +161,7 @@ def test_many_days_at_once_are_what_they_are_one_by_one(tmp_path, monkeypatch):
         outcomes = [one.score("2013-02-09 00:00", *days)] if number == 0 else [one.score("2013-02-09 00:00", d) for d in days]
         versions = [p.version for o in outcomes for p in o.partitions]
         lake = one.world.workspace.lake
-        hashes.append([(v.data_hash, [(i.table, i.partition) for i in lake.inputs(v.id)]) for v in versions])
+        hashes.append([(v.data_hash, [(i.table, i.partition) for i in lake.lineage.inputs(v.id)]) for v in versions])
         assert lake.partitions("flights/predictions/late_arrival") == list(days)
     assert hashes[0] == hashes[1]
 
@@ -210,7 +212,7 @@ def test_scores_that_other_processes_gave_meanwhile_stand(stage, monkeypatch):
     stage.score("2013-02-08 08:00")
     early = stage.rows()
     open_rows = cutoffs().filter(pl.col("_cutoff") > like.utc("2013-02-08 08:00")).sort("_cutoff").select("flight_id", "_cutoff")
-    publish = type(lake).publish
+    publish = type(lake.writing).publish
     # Two others had read the day as it was at eight, and publish their rows just before ours: one before our first attempt, one before
     # our second. They have one row in common, and do not know of each other.
     rivals = [(first, open_rows[:4]), (second, open_rows[3:7])]
@@ -225,7 +227,7 @@ def test_scores_that_other_processes_gave_meanwhile_stand(stage, monkeypatch):
             publish(self, [self.stage("flights/predictions/late_arrival", DAY, whole.to_arrow(), key=["_cutoff", "flight_id"])])
         return publish(self, staged, **named)
 
-    monkeypatch.setattr(type(lake), "publish", interrupted)
+    monkeypatch.setattr(type(lake.writing), "publish", interrupted)
     outcome = stage.score("2013-02-09 00:00")
     rows = stage.rows()
     assert rivals == []
@@ -234,7 +236,7 @@ def test_scores_that_other_processes_gave_meanwhile_stand(stage, monkeypatch):
     assert [scored_by[i] for i in open_rows["flight_id"][:7]] == [first] * 4 + [second] * 3
     assert {scored_by[i] for i in open_rows["flight_id"][7:]} == {ours}
     assert rows.height == cutoffs().height
-    assert lake.heads("flights/predictions/late_arrival")[DAY] == outcome.partitions[0].version
+    assert lake.versions.heads("flights/predictions/late_arrival")[DAY] == outcome.partitions[0].version
     assert outcome.partitions[0].numbers["rows"] == rows.height
 
 

@@ -104,9 +104,11 @@ def test_what_is_declared_of_missing_days(tmp_path):
 def test_a_stopped_day_and_one_that_was_not_made_are_never_empty(tmp_path):
     workspace = world(tmp_path, DailyPartitions(like.START), missing_days="are_empty")
     rows = workspace.lake.read("flights/tables/arrivals", ["2013-01-08"]).arrow()
-    stopped = workspace.lake.stage("flights/tables/arrivals", GAPS[0], rows, kind="rejected", properties={"reason": "17 rows are late."})
-    landed = workspace.lake.stage("flights/raw/arrivals", GAPS[1], rows)
-    workspace.lake.publish([stopped, landed])
+    stopped = workspace.lake.writing.stage(
+        "flights/tables/arrivals", GAPS[0], rows, kind="rejected", properties={"reason": "17 rows are late."}
+    )
+    landed = workspace.lake.writing.stage("flights/raw/arrivals", GAPS[1], rows)
+    workspace.lake.writing.publish([stopped, landed])
     absent = Presence.of(workspace, "arrivals").absent(np.array([day_number(gap) for gap in GAPS]))
     assert [(m.reason, m.empty) for m in absent.values()] == [(STOPPED, False), (NOT_MADE, False), (NOT_DELIVERED, True)]
     assert absent[GAPS[0]].says == "17 rows are late"

@@ -123,9 +123,9 @@ def test_with_the_machines_clock_a_row_came_no_sooner_than_its_commit(tmp_path):
     """A replay of a past cannot say that: its commits are of the machine's time, not of the platform's."""
     made = shop(tmp_path)
     land(made, DAYS[0], day_of(DAYS[0], 12), noon(DAYS[0]))
-    version = made.lake.resolve("shop/tables/orders")[0]
+    version = made.lake.versions.resolve("shop/tables/orders")[0]
     assert arrivals(made.workspace, PROMPT, version) == {f"orders/{DAYS[0]}.csv": noon(DAYS[0])}
-    raw = made.lake.resolve("shop/raw/orders")[0]
+    raw = made.lake.versions.resolve("shop/raw/orders")[0]
     live = replace(made.workspace, clock=SystemClock())
     found = arrivals(live, PROMPT, version)
     assert found is None, f"committed at {raw.created}, long after its day: a history"
@@ -151,5 +151,5 @@ def test_each_group_of_columns_is_judged_by_its_own_time():
 def test_nothing_and_too_much_is_not_looked_at(tmp_path, count):
     made = shop(tmp_path)
     land(made, DAYS[0], day_of(DAYS[0], 2), noon(DAYS[0]))
-    versions = made.lake.resolve("shop/tables/orders") * count
+    versions = made.lake.versions.resolve("shop/tables/orders") * count
     assert check_declared(made.workspace, PROMPT, versions).numbers == {"judged_rows": 0.0}

@@ -72,7 +72,7 @@ def test_a_day_reads_the_days_before_it_and_never_the_days_after(tmp_path):
     outcome = shop.judge(table="made")
     counts = {day: shop.rows(day, "made")["n"].sum() for day in DAYS}
     assert counts == {DAYS[0]: 10, DAYS[1]: 20, DAYS[2]: 20}
-    inputs = {p.partition: {v.partition for v in shop.lake.inputs(p.version.id)} for p in outcome.partitions}
+    inputs = {p.partition: {v.partition for v in shop.lake.lineage.inputs(p.version.id)} for p in outcome.partitions}
     assert inputs == {DAYS[0]: {DAYS[0]}, DAYS[1]: set(DAYS[:2]), DAYS[2]: set(DAYS[1:])}
 
 
@@ -115,7 +115,7 @@ def test_a_table_without_partitions_is_made_of_whole_tables(tmp_path):
     shop = open_shop(tmp_path, total)
     outcome = shop.judge(None, table="made")
     assert shop.rows(None, "made")["n"].sum() == 30
-    assert len(shop.lake.inputs(outcome.partitions[0].version.id)) == 3
+    assert len(shop.lake.lineage.inputs(outcome.partitions[0].version.id)) == 3
 
 
 FUNCTION = """

@@ -87,7 +87,7 @@ def test_labels_are_known_as_far_as_their_table_is(tmp_path):
         made = like.world(folder, project_=like.project(folder, tables=(like.SCHEDULE, arrivals)), landed=0, now=now)
         made.deliver(DAYS[:3], per_day=1)
         (problem,) = made.workspace.project.problems.values()
-        return answers_until(made.workspace, problem, at=made.workspace.lake.head())
+        return answers_until(made.workspace, problem, at=made.workspace.lake.versions.newest_commit())
 
     end = day_start(DAYS[3])
     late = like.ARRIVALS.delay + like.ARRIVALS.late_after

@@ -53,13 +53,13 @@ def test_the_second_writer_is_refused_and_told_who_was_first(tmp_path: Path, wha
     if what == "raw":
         shop.land(f"orders/{DAYS[0]}.csv", csv(orders(DAYS[0], count=8)), noon(DAYS[0], 2))
     table = f"shop/{'raw' if what == 'raw' else 'tables'}/{NAMES[what]}"
-    before, head = shop.lake.heads(table), shop.lake.head()
+    before, head = shop.lake.versions.heads(table), shop.lake.versions.newest_commit()
     # The table is made by other code now, or it would be found to be there already.
     bent = replace(mine.project, tables={n: replace(t, late_after=timedelta(hours=7)) for n, t in mine.project.tables.items()})
-    told = rf"since commit {mine.lake.read_commit}.*'{table}', partition '{DAYS[0]}' by run night-run at \d{{4}}-.*strict"
+    told = rf"since commit {mine.lake.versions.read_commit}.*'{table}', partition '{DAYS[0]}' by run night-run at \d{{4}}-.*strict"
     with pytest.raises(ConflictError, match=told):
         MAKES[what](replace(mine, project=bent), NAMES[what], DAYS[:2])
-    assert (shop.lake.heads(table), shop.lake.head()) == (before, head), "the second day is not published either"
+    assert (shop.lake.versions.heads(table), shop.lake.versions.newest_commit()) == (before, head), "the second day is not published either"
     # A run that begins now has seen it.
     again = replace(mine, project=bent, lake=shop.lake.for_run("again"), run_id="again")
     assert [p.stopped for p in MAKES[what](again, NAMES[what], DAYS[:2]).partitions] == [None, None]
@@ -73,7 +73,7 @@ def test_of_other_tables_the_last_writer_stands(tmp_path: Path) -> None:
     meanwhile(shop, "table", "night-run")
     bent = replace(mine.project, tables={"orders": replace(ORDERS, late_after=timedelta(hours=7))})
     materialize_table(replace(mine, project=bent), "orders", DAYS[:1])
-    assert shop.lake.heads("shop/tables/orders")[DAYS[0]].run_id == "mine"
+    assert shop.lake.versions.heads("shop/tables/orders")[DAYS[0]].run_id == "mine"
     assert shop.rows(DAYS[0]).height == 10, "what the run had read when it began"
 
 

@@ -49,7 +49,7 @@ def test_rows_that_keep_the_contract_are_typed_ordered_and_can_be_traced(shop):
     assert rows["_available_at"].to_list() == rows["ordered_at"].to_list()
     assert rows.select("_file", "_row").rows() == [(f"orders/{FIRST}.csv", n) for n in (1, 2, 0)]
     assert version.schema.equals(stored_schema(ORDERS))
-    assert [v.table for v in shop.lake.inputs(version.id)] == ["shop/raw/orders"]
+    assert [v.table for v in shop.lake.lineage.inputs(version.id)] == ["shop/raw/orders"]
     assert version.code_version == table_code_version(ORDERS)
     assert version.properties["profile"]["amount"]["max"] == 0.75
     assert version.properties["times"]["_available_at"] == [f"{FIRST}T01:00:00+00:00", f"{FIRST}T03:00:00+00:00"]
@@ -161,7 +161,9 @@ def test_how_a_csv_is_written_makes_no_other_rows(kind, tmp_path):
     plain.land(f"orders/{FIRST}.csv", PLAIN)
     other.land(f"orders/{FIRST}.csv", SAME[kind])
     assert stops(plain.both(FIRST)) == stops(other.both(FIRST)) == {}
-    assert other.lake.heads("shop/tables/orders")[FIRST].data_hash == plain.lake.heads("shop/tables/orders")[FIRST].data_hash
+    assert (
+        other.lake.versions.heads("shop/tables/orders")[FIRST].data_hash == plain.lake.versions.heads("shop/tables/orders")[FIRST].data_hash
+    )
 
 
 def test_a_value_may_hold_newlines_quotes_and_commas(shop):
@@ -211,11 +213,11 @@ def test_a_register_by_which_rows_are_rejected_is_an_input(tmp_path, severity, i
     shop = Shop(tmp_path, replace(ORDERS, contract=replace(CONTRACT, references=(reference,), max_rejected=1.0)), CUSTOMERS)
     shop.land("customers.csv", "customer,country\nc0,NO\nc1,SE\n")
     shop.both(None, table="customers")
-    (register,) = shop.lake.heads("shop/tables/customers").values()
+    (register,) = shop.lake.versions.heads("shop/tables/customers").values()
     outcome = shop.land_days().both()
-    for version in [*(p.version for p in outcome.partitions), shop.lake.heads("shop/quarantine/orders").get(FIRST)]:
+    for version in [*(p.version for p in outcome.partitions), shop.lake.versions.heads("shop/quarantine/orders").get(FIRST)]:
         if version is not None:
-            assert (register in shop.lake.inputs(version.id)) == is_input
+            assert (register in shop.lake.lineage.inputs(version.id)) == is_input
     assert shop.rows().height == (7 if is_input else 10)
 
 
@@ -246,10 +248,10 @@ def test_a_corrected_file_of_the_same_name_is_known_from_its_delivery_and_traced
     version = shop.both(FIRST).partitions[0].version
     late = shop.rows().filter(pl.col("_available_at") != pl.col("ordered_at"))
     assert late.select("order_id", "_available_at").rows() == [(9, noon(FIRST, 72))]
-    assert len(shop.lake.inputs(version.id)) == 2
+    assert len(shop.lake.lineage.inputs(version.id)) == 2
     shop.land(f"orders/{FIRST}.csv", csv([*orders(FIRST, 9), order(9, amount="101")]), noon(FIRST, 96))
     version = shop.both(FIRST).partitions[0].version
-    assert len(shop.lake.inputs(version.id)) == 3
+    assert len(shop.lake.lineage.inputs(version.id)) == 3
     assert shop.rows()["_available_at"].max() == noon(FIRST, 96)
 
 

@@ -75,8 +75,10 @@ def made(tmp_path_factory) -> like.World:
         rows = like.flights(day).with_columns(
             _available_at="published_at", _available_at_2="landed_at", note=pl.lit("x"), _file=pl.lit("f"), _row=pl.int_range(pl.len())
         )
-        staged.append(lake.stage("flights/tables/flights", day, rows.select(schema.names).to_arrow(), key=("flight_id",), schema=schema))
-    lake.publish(staged)
+        staged.append(
+            lake.writing.stage("flights/tables/flights", day, rows.select(schema.names).to_arrow(), key=("flight_id",), schema=schema)
+        )
+    lake.writing.publish(staged)
     return like.World(replace(found.workspace, project=project))
 
 
@@ -90,7 +92,7 @@ def rows_at(moment) -> pl.DataFrame:
 
 def moved(made, moment, asked=ASKED) -> set[str]:
     definitions = resolve_features(made.workspace.project, asked)
-    at = made.workspace.lake.head()
+    at = made.workspace.lake.versions.newest_commit()
     return {row["feature"] for row in moved_features(made.workspace, rows_at(moment), definitions, moment, at=at)}
 
 
@@ -163,7 +165,7 @@ def test_a_declared_edge_is_no_leak(made, monkeypatch):
 
     monkeypatch.setattr(future, "moved_features", watched)
     sets = {"2013-01-06": rows_at(EDGE)}
-    at = made.workspace.lake.head()
+    at = made.workspace.lake.versions.newest_commit()
     assert check_future(made.workspace, sets, [*declared, *resolve_features(made.workspace.project, ["busy"])], at=at).passed
     moment = moments("2013-01-06", sets["2013-01-06"], definitions)[0][0]
     assert (moment, 2) in looked
@@ -183,8 +185,8 @@ def test_the_moments_are_a_rows_cutoff_and_the_coarsest_refresh_before_it(made):
 def test_rows_that_stand_in_no_file_are_not_read_from_files(made):
     """A way to read the tables that the check does not know is an error, never a check that looks at nothing."""
     lake = FutureLake(made.workspace.lake, made.workspace.project, lambda _, rows: rows.head(1))
-    versions = made.workspace.lake.resolve("flights/tables/arrivals")
-    reading = lake.read_versions(versions, columns=["origin"])
+    versions = made.workspace.lake.versions.resolve("flights/tables/arrivals")
+    reading = lake.versions.read(versions, columns=["origin"])
     assert reading.pl().shape == (1, 1)
     assert reading.arrow().num_rows == 1
     with pytest.raises(FeatureError, match=r"changed rows of 'arrivals', which stand in no file: Reading\.files"):
@@ -229,6 +231,8 @@ def test_a_leak_turns_the_check_of_the_training_set_red(trained, monkeypatch):
 def test_a_long_backfill_is_looked_at_in_a_few_places(trained):
     days = [f"2013-02-{n:02d}" for n in range(1, 11)]
     sets = {day: rows_at(EDGE) for day in days}
-    check = check_future(trained.workspace, sets, resolve_features(trained.workspace.project, ["delays"]), at=trained.workspace.lake.head())
+    check = check_future(
+        trained.workspace, sets, resolve_features(trained.workspace.project, ["delays"]), at=trained.workspace.lake.versions.newest_commit()
+    )
     assert check.numbers["training_sets"] == future.SETS
     assert f"of {future.SETS} of 10 training sets" in check.summary

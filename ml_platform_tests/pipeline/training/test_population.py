@@ -53,11 +53,13 @@ def world(tmp_path, *, flown=FLOWN, flights=FLIGHTS, known=LATER, spine=SPINE, *
         )  # fmt: skip
         arrivals = rows.filter(~pl.col("cancelled"))
         rows = rows.with_columns(cancelled_at=known).with_columns(_available_at_2=pl.col("cancelled_at"))
-        staged.append(lake.stage("flights/tables/flights", day, rows.select(schema.names).to_arrow(), key=("flight_id",), schema=schema))
+        staged.append(
+            lake.writing.stage("flights/tables/flights", day, rows.select(schema.names).to_arrow(), key=("flight_id",), schema=schema)
+        )
         shown = stored_schema(like.ARRIVALS)
         landed = arrivals.with_columns(_available_at="landed_at").select(shown.names).to_arrow()
-        staged.append(lake.stage("flights/tables/arrivals", day, landed, key=("flight_id",), schema=shown))
-    lake.publish(staged)
+        staged.append(lake.writing.stage("flights/tables/arrivals", day, landed, key=("flight_id",), schema=shown))
+    lake.writing.publish(staged)
     return made
 
 
@@ -177,13 +179,15 @@ def test_rules_over_later_columns_that_reject_many_rows_are_found(tmp_path):
     made = world(tmp_path)
     lake = made.workspace.lake
     properties = {"rows_delivered": 40, "broken": {"flown": 5, "far": 3}}
-    version = lake.publish([lake.stage("flights/tables/x", "2013-01-01", pl.DataFrame({"a": [1]}).to_arrow(), properties=properties)])
+    version = lake.writing.publish(
+        [lake.writing.stage("flights/tables/x", "2013-01-01", pl.DataFrame({"a": [1]}).to_arrow(), properties=properties)]
+    )
     (found,) = late_rejections(ruled, version.versions)
     assert (found.rule, found.rows, found.measure) == ("population", 5, 0.125)
     assert (
         "5 of 40 rows of 'flights' (12.5%) were rejected by rules over columns that become known later than the row (flown)" in found.says
     )
     assert late_rejections(FLIGHTS, version.versions) == ()
-    few = lake.publish([lake.stage("flights/tables/x", "2013-01-02", pl.DataFrame({"a": [1]}).to_arrow(),
+    few = lake.writing.publish([lake.writing.stage("flights/tables/x", "2013-01-02", pl.DataFrame({"a": [1]}).to_arrow(),
                                    properties={"rows_delivered": 4000, "broken": {"flown": 5}})])  # fmt: skip
     assert late_rejections(ruled, few.versions) == ()

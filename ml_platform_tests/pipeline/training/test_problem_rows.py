@@ -32,7 +32,7 @@ def world_of(tmp_path, spine, **changes):
 )
 def test_no_row_is_missed_however_far_its_cutoff_lies_from_its_file_s_day(tmp_path, cutoff):
     world, problem = world_of(tmp_path, RowsSpine("schedule", cutoff))
-    at = world.workspace.lake.head()
+    at = world.workspace.lake.versions.newest_commit()
     for interval in (WEEK, Interval(day_start("2013-02-01"), day_start("2013-02-02"))):
         found = read_spine(world.workspace, problem, interval, at=at)
         schedule = pl.concat([like.flights(d) for d in like.days(40)])
@@ -53,17 +53,17 @@ def test_no_row_is_missed_however_far_its_cutoff_lies_from_its_file_s_day(tmp_pa
 @pytest.mark.slow
 def test_only_the_files_that_can_hold_the_cutoffs_are_read(tmp_path):
     world, problem = world_of(tmp_path, like.LATE_ARRIVAL.spine)
-    found = read_spine(world.workspace, problem, WEEK, at=world.workspace.lake.head())
+    found = read_spine(world.workspace, problem, WEEK, at=world.workspace.lake.versions.newest_commit())
     assert [v.partition for v in found.versions] == [f"2013-01-{d}" for d in range(18, 28)]
     anywhere, problem = world_of(tmp_path / "b", RowsSpine("schedule", "scheduled_at - to_minutes(distance)"))
     assert spine_times(problem, WEEK) is None
-    assert len(read_spine(anywhere.workspace, problem, WEEK, at=anywhere.workspace.lake.head()).versions) == 40
+    assert len(read_spine(anywhere.workspace, problem, WEEK, at=anywhere.workspace.lake.versions.newest_commit()).versions) == 40
 
 
 def test_a_grid_reads_back_as_far_as_an_entity_stays_active(tmp_path):
     spine = GridSpine(("carrier",), "arrivals", like.DAY, 5 * like.DAY)
     world, problem = world_of(tmp_path, spine, label=Label("arrivals", ("carrier",), "count(*)", like.DAY, "zero"))
-    found = read_spine(world.workspace, problem, WEEK, at=world.workspace.lake.head())
+    found = read_spine(world.workspace, problem, WEEK, at=world.workspace.lake.versions.newest_commit())
     # File days begin two days before the first time that matters, 15 January.
     assert [v.partition for v in found.versions] == [f"2013-01-{d}" for d in range(13, 27)]
     assert found.spine.rows.height == 7 * len(like.CARRIERS)
@@ -71,7 +71,7 @@ def test_a_grid_reads_back_as_far_as_an_entity_stays_active(tmp_path):
 
 def test_answers_reach_to_the_clock_or_to_the_end_of_what_was_delivered(tmp_path):
     world, problem = world_of(tmp_path, like.LATE_ARRIVAL.spine)
-    at = world.workspace.lake.head()
+    at = world.workspace.lake.versions.newest_commit()
     assert answers_until(world.at("2013-02-01").workspace, problem, at=at) == day_start("2013-02-01")
     assert answers_until(world.at("2013-03-01").workspace, problem, at=at) == day_start("2013-02-10")
     assert answers_until(world.at("2013-03-01").workspace, problem, at=0) == day_start("2013-01-01")
@@ -82,7 +82,7 @@ def test_answers_reach_to_the_clock_or_to_the_end_of_what_was_delivered(tmp_path
 def test_versions_are_kept_by_the_times_that_their_files_hold(tmp_path):
     world, _ = world_of(tmp_path, like.LATE_ARRIVAL.spine)
     lake = world.workspace.lake
-    versions = [*lake.heads("flights/tables/schedule").values(), *lake.heads("flights/tables/arrivals").values()]
+    versions = [*lake.versions.heads("flights/tables/schedule").values(), *lake.versions.heads("flights/tables/arrivals").values()]
     day = Interval(day_start("2013-01-20"), day_start("2013-01-21"))
     kept = versions_of(world.workspace, versions, day)
     assert {(v.table.split("/")[-1], v.partition) for v in kept} == {

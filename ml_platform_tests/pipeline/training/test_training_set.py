@@ -25,7 +25,7 @@ def made(world, *dates, **changes):
 
 
 def rows_of(world, outcome, number=0):
-    return world.workspace.lake.read_versions([outcome.partitions[number].version]).pl()
+    return world.workspace.lake.versions.read([outcome.partitions[number].version]).pl()
 
 
 def check(outcome, name):
@@ -91,7 +91,7 @@ def test_several_dates_at_once_are_what_each_is_alone_and_name_the_same_inputs(t
     one_by_one = [made(alone, date).partitions[0] for date in dates]
 
     def inputs(world, version):
-        return [(v.table, v.partition) for v in world.workspace.lake.inputs(version.id)]
+        return [(v.table, v.partition) for v in world.workspace.lake.lineage.inputs(version.id)]
 
     for one, other in zip(at_once.partitions, one_by_one, strict=True):
         assert one.version.data_hash == other.version.data_hash
@@ -193,7 +193,7 @@ def test_tail_numbers_that_are_missing_only_for_cancelled_flights_are_flagged(tm
 def test_the_guards_do_not_look_at_test_rows(tmp_path):
     world = like.world(tmp_path)
     problem = world.workspace.project.problem("late_arrival")
-    chosen = choose_rows(problem, read_rows(world.workspace, problem, [T], at=world.workspace.lake.head()), T)
+    chosen = choose_rows(problem, read_rows(world.workspace, problem, [T], at=world.workspace.lake.versions.newest_commit()), T)
     assert chosen.guard["_cutoff"].max() < chosen.split.bounds.test
     # But at rows without label they do.
     assert chosen.guard["_label"].null_count() > 0
@@ -308,7 +308,7 @@ def test_a_correction_counts_for_training_dates_after_its_delivery_only(tmp_path
         pl.when(is_it).then(pl.lit(99, pl.Int16)).otherwise("arr_delay").alias("arr_delay"),
         pl.when(is_it).then(pl.lit(known).cast(pl.Datetime("us", "UTC"))).otherwise("_available_at").alias("_available_at"),
     )
-    lake.publish([lake.stage(name, day, new.to_arrow(), key=["flight_id"], schema=lake.heads(name)[day].schema)])
+    lake.writing.publish([lake.writing.stage(name, day, new.to_arrow(), key=["flight_id"], schema=lake.versions.heads(name)[day].schema)])
     before, after = (rows_of(world, made(world, date)).filter(is_it)["_label"].to_list() for date in ("2013-02-06", "2013-02-07"))
     assert (before, after) == ([], [1.0])
 
