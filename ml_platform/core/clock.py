@@ -17,15 +17,6 @@ class Clock(Protocol):
 
 
 @dataclass(frozen=True)
-class SystemClock:
-    """The machine's own time."""
-
-    def now(self) -> datetime:
-        """Return the machine's time in UTC."""
-        return datetime.now(UTC)
-
-
-@dataclass(frozen=True)
 class FixedClock:
     """A clock that stands still, for tests and replays."""
 

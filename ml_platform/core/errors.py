@@ -101,10 +101,6 @@ class SourceError(MlPlatformError):
     """A source could not be read at all: nothing of that delivery can be judged."""
 
 
-class ContractBrokenError(MlPlatformError):
-    """A partition breaks its contract so far that it was stopped; what was readable before stays so."""
-
-
 class FeatureError(MlPlatformError):
     """Features cannot be computed as declared."""
 

@@ -35,7 +35,6 @@ class DriftRule:
 
 
 RULE = DriftRule()
-STRICT = DriftRule(less_chance=True)
 
 
 class Effect(NamedTuple):

@@ -25,11 +25,6 @@ class Incident:
     causes: tuple[str, ...]
     quiet: int = 0
 
-    @property
-    def is_news(self) -> bool:
-        """Whether somebody is to be told: on the day it opens and on the day it closes."""
-        return self.state != "continuing"
-
     def to_mapping(self) -> dict[str, Any]:
         """Return the incident as plain values, for a record."""
         return {**asdict(self), "causes": list(self.causes)}

@@ -39,11 +39,6 @@ class Labels:
         """Whether each spine row has no label row at all."""
         return self.counts == 0
 
-    @property
-    def without_rows_share(self) -> float:
-        """Share of spine rows without label rows, in [0, 1]; 0 for an empty spine."""
-        return float(self.without_rows.mean() or 0.0)  # type: ignore[arg-type]
-
 
 def is_mature(maturity: timedelta, now: datetime) -> pl.Expr:
     """Return whether the labels of all rows with a cutoff are known at ``now``.

@@ -28,8 +28,8 @@ _EVIDENCE = math.log(1e6)
 class Suspicion:
     """One thing that looks like knowledge from afterwards.
 
-    ``rule`` is ``population``, ``missing``, ``separates`` or ``future``; ``feature`` is empty for the population; ``rows`` are the rows
-    behind it, ``measure`` the number that was too high (a share, an AUC, a rank correlation, or how many values moved).
+    ``rule`` is ``population``, ``missing`` or ``separates``; ``feature`` is empty for the population; ``rows`` are the rows
+    behind it, ``measure`` the number that was too high (a share, an AUC or a rank correlation).
     """
 
     rule: str

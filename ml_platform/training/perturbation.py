@@ -1,78 +1,11 @@
-"""Whether features move when the future does."""
+"""A table whose future is another: what the features must not notice."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
-
-from ml_platform.training.leakage import LeakageReport, Suspicion
-
-
-def perturbation_check(
-    compute: Callable[[pl.DataFrame, pl.DataFrame], pl.DataFrame],
-    events: pl.DataFrame,
-    spine: pl.DataFrame,
-    *,
-    available_at: str = "_available_at",
-    known_by: Mapping[str, str] | None = None,
-    cutoff: str = "_cutoff",
-    probes: int = 5,
-    tolerance: float = 1e-9,
-) -> LeakageReport:
-    """Change everything that is available at or after a cutoff: no feature at or before that cutoff may move.
-
-    At each probed cutoff every later value is changed, every third later row is removed, and every row is delivered once more, changed,
-    at the very cutoff: so a ``<=`` is found as well as an event that is counted before it was known.
-
-    Parameters
-    ----------
-    compute : callable of (events, spine) to DataFrame
-        Returns one row of features per spine row, in the spine's order.
-    events : DataFrame
-        The rows that features are made of.
-    spine : DataFrame
-        Entity columns and cutoffs. Columns that events and spine share are left as they are.
-    available_at : str
-        Column of ``events`` from which a row counts.
-    known_by : mapping of str to str, optional
-        Columns that are known from another time, with the column that says from when.
-    cutoff : str
-        Column of ``spine``.
-    probes : int
-        At how many of the spine's cutoffs to look, evenly from the first to the last.
-    tolerance : float
-        Relative; sums of floats may differ in their last bits.
-
-    Returns
-    -------
-    LeakageReport
-        Rule ``future``: features that moved, and how many of their values did.
-    """
-    cutoffs = spine[cutoff].drop_nulls().unique().sort()
-    if cutoffs.is_empty():
-        return LeakageReport(0, 0)
-    places = sorted({round(i * (cutoffs.len() - 1) / max(probes - 1, 1)) for i in range(probes)})
-    expected = compute(events, spine)
-    given = set(spine.columns)
-    names = [c for c in expected.columns if c not in given]
-    times = {c: (known_by or {}).get(c, available_at) for c in events.columns}
-    moved: dict[str, tuple[int, Any]] = {}
-    for place in places:
-        moment = cutoffs[place]
-        chosen = spine[cutoff] <= moment
-        changed = future_changed(events, moment, times, keep=spine.columns).sort(available_at, maintain_order=True)
-        got = compute(changed, spine.filter(chosen))
-        for name in names:
-            count = unequal(expected[name].filter(chosen), got[name], tolerance)
-            if count:
-                moved[name] = (moved.get(name, (0,))[0] + count, moment)
-    found = tuple(
-        Suspicion("future", name, count, float(count), f"{name} moved in {count} rows when what came at or after {moment} was changed.")
-        for name, (count, moment) in moved.items()
-    )
-    return LeakageReport(len(names), spine.height, found)
 
 
 def future_changed(

@@ -33,12 +33,6 @@ class SpineRows:
     without_cutoff: int = 0
     repeated: int = 0
 
-    @property
-    def unknown_share(self) -> float:
-        """Share of the rows that were not known at their cutoff, in [0, 1]; 0 when there are no rows at all."""
-        seen = self.rows.height + self.unknown.height
-        return self.unknown.height / seen if seen else 0.0
-
 
 def rows_spine(spine: RowsSpine, rows: pa.Table, *, key: Sequence[str], columns: Mapping[str, str | None], interval: Interval) -> SpineRows:
     """Make one spine row of each row of a table whose cutoff lies in ``interval``.

@@ -17,7 +17,6 @@ def test_one_incident_opens_goes_on_and_closes():
     assert found[8].id != found[1].id
     assert [i.since for i in found if i] == ["2013-12-02"] * 6 + ["2013-12-09"]
     assert found[6].causes == ("drift", "error")
-    assert [bool(i and i.is_news) for i in found] == [False, True, False, False, False, False, True, False, True]
 
 
 def test_an_alarm_on_the_day_after_closing_is_a_new_incident():

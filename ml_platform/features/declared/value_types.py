@@ -7,7 +7,6 @@ INTEGERS = frozenset({
 })  # fmt: skip
 FLOATS = frozenset({"FLOAT", "DOUBLE", "UBIGINT", "HUGEINT", "UHUGEINT"})
 TIMES = frozenset({"DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"})
-TEXTS = frozenset({"VARCHAR"})
 
 
 def engine_type(duckdb_type: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ml_platform.core.errors import ContractBrokenError
+from ml_platform.core.errors import MlPlatformError
 from ml_platform.core.names import ACCEPTED
 from ml_platform.lake.ledger.version import REJECTED, Version
 from ml_platform.pipeline.outcome import Outcome
@@ -42,7 +42,7 @@ def accept_delivery(
 
     Raises
     ------
-    ContractBrokenError
+    MlPlatformError
         If the partition was not stopped for losing rows, something else has become readable or was delivered since, or who and why are
         missing. Nothing is written.
     """
@@ -50,7 +50,7 @@ def accept_delivery(
     by, reason = by.strip(), reason.strip()
     where = f"{table.name} {partition}" if partition else table.name
     if not by or not reason:
-        raise ContractBrokenError("A decision about a delivery needs who takes it and why: name both.")
+        raise MlPlatformError("A decision about a delivery needs who takes it and why: name both.")
     stopped = _stopped(workspace, table, partition, where)
     loss = stopped.properties["loss"]
     decision = {
@@ -73,13 +73,13 @@ def _stopped(workspace: Workspace, table: Table, partition: str | None, where: s
     newest = max(versions, key=lambda version: version.id, default=None)
     if newest is None or newest.kind != REJECTED or "loss" not in newest.properties:
         told = f" It was stopped because: {newest.properties['reason']}" if newest is not None and newest.kind == REJECTED else ""
-        raise ContractBrokenError(f"{where} was not stopped for losing rows, so there is nothing to accept.{told}")
+        raise MlPlatformError(f"{where} was not stopped for losing rows, so there is nothing to accept.{told}")
     loss = newest.properties["loss"]
     if not table.is_derived and _delivered_now(workspace, table, partition) != loss["content"]:
-        raise ContractBrokenError(f"{where} was delivered again since it was stopped. Materialize it again, then decide.")
+        raise MlPlatformError(f"{where} was delivered again since it was stopped. Materialize it again, then decide.")
     readable = workspace.lake.versions.resolve(name, partitions=[partition])
     if not readable or readable[0].data_hash != loss["replaces"]:
-        raise ContractBrokenError(f"What is readable of {where} has changed since it was stopped. Materialize it again, then decide.")
+        raise MlPlatformError(f"What is readable of {where} has changed since it was stopped. Materialize it again, then decide.")
     return newest
 
 

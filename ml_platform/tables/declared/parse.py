@@ -65,22 +65,6 @@ def parse_contract(mapping: object, *, key: Sequence[str] = (), where: str) -> C
     return contract
 
 
-def contract_to_mapping(contract: Contract) -> dict[str, Any]:
-    """Return the mapping that ``parse_contract`` reads back as the same contract; the key stands in the table's declaration."""
-    mapping: dict[str, Any] = {"columns": {c.name: _column_mapping(c, c.name in contract.key) for c in contract.columns}}
-    if contract.rules:
-        mapping["rules"] = [_without_defaults({"name": r.name, "sql": r.sql}, r, RowRule("", "")) for r in contract.rules]
-    if contract.references:
-        mapping["references"] = [
-            {"columns": list(r.columns), "in": r.table, "to": list(r.to_columns), "severity": r.severity} for r in contract.references
-        ]
-    default = Contract(columns=())
-    for name in ("max_rejected", "min_rows", "max_shrink", "extra_columns"):
-        if getattr(contract, name) != getattr(default, name):
-            mapping[name] = getattr(contract, name)
-    return mapping
-
-
 def _column(name: object, body: object, where: str, is_key: bool) -> Column:
     check_column_name(name, where)
     where = f"{where}: column {name!r}"
@@ -247,43 +231,3 @@ def _number(value: object, where: str, *, whole: bool) -> float:
             f"{where} is {'a whole number of rows' if whole else 'a share from 0 to 1 (or from 0% to 100%)'}, got {value!r}."
         )
     return value  # pyright: ignore[reportReturnType]
-
-
-def _column_mapping(column: Column, is_key: bool) -> dict[str, Any]:
-    body: dict[str, Any] = {"type": column.type}
-    if column.nullable == is_key:
-        body["nullable"] = column.nullable
-    if column.optional:
-        body["optional"] = True
-    for name, value in (
-        ("min", column.minimum),
-        ("max", column.maximum),
-        ("matches", column.matches),
-        ("zone", column.zone),
-        ("format", column.format),
-    ):
-        if value is not None:
-            body[name] = _plain(value)
-    if column.one_of is not None:
-        body["one_of"] = [_plain(v) for v in column.one_of]
-    if column.made_of:
-        body["made_of"] = list(column.made_of)
-    if column.was:
-        body["was"] = column.was[0] if len(column.was) == 1 else list(column.was)
-    if column.description:
-        body["description"] = column.description
-    return body
-
-
-def _plain(value: Any) -> Any:
-    """Return a literal as YAML writes and reads it without loss: times as text, decimals as numbers."""
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
-    return float(value) if type(value).__name__ == "Decimal" else value
-
-
-def _without_defaults(mapping: dict[str, Any], value: RowRule, default: RowRule) -> dict[str, Any]:
-    for name in ("severity", "description"):
-        if getattr(value, name) != getattr(default, name):
-            mapping[name] = getattr(value, name)
-    return mapping

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.sql.duck import quote_name
@@ -55,37 +55,6 @@ def profile_partitions(
         ends = row[2 + len(slots) :]
         found[row[0]] = {"profile": profile, "times": {t: [_iso(ends[2 * n]), _iso(ends[2 * n + 1])] for n, t in enumerate(stamps)}}
     return found
-
-
-def merge_profiles(profiles: Iterable[Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
-    """Return the profile of all rows from those of their parts (the ``profile`` of several partitions)."""
-    whole: dict[str, dict[str, Any]] = {}
-    for profile in profiles:
-        for name, part in profile.items():
-            so_far = whole.setdefault(name, {})
-            for what, value in part.items():
-                so_far[what] = _merged(what, so_far.get(what), value)
-    return whole
-
-
-def describe_profile(profile: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return one row per column for a reader: rows, share of NULLs, and of numbers mean, standard deviation, least and greatest."""
-    rows = []
-    for name, part in profile.items():
-        there = part["rows"] - part["nulls"]
-        row = {"column": name, "rows": part["rows"], "null_share": part["nulls"] / part["rows"] if part["rows"] else None}
-        if "sum" in part:
-            mean = part["sum"] / there if there else None
-            variance = max(part["sum_squares"] / there - mean * mean, 0.0) if mean is not None else None
-            row |= {"mean": mean, "std": None if variance is None else variance**0.5, "min": part["min"], "max": part["max"]}
-        rows.append(row)
-    return rows
-
-
-def _merged(what: str, left: Any, right: Any) -> Any:
-    if left is None or right is None:
-        return right if left is None else left
-    return {"min": min, "max": max}.get(what, lambda a, b: a + b)(left, right)
 
 
 def _iso(micros: int | None) -> str | None:

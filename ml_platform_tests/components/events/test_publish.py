@@ -16,7 +16,7 @@ import pytest
 from ml_platform.components.assets.asset_plan import AssetPlan, Dep, asset_of
 from ml_platform.components.events import publish as publishing
 from ml_platform.components.resources.resource import resources_at
-from ml_platform.core.errors import ContractBrokenError
+from ml_platform.core.errors import SourceError
 from ml_platform.pipeline.outcome import CheckOutcome, Markdown, Outcome, PartitionOutcome, Plot, Rows
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import Project
@@ -69,7 +69,7 @@ def made_again(workspace: Workspace, keys: Sequence[str | None]) -> Outcome:
 
 def fail(workspace: Workspace, keys: Sequence[str | None]) -> Outcome:
     """Break."""
-    raise ContractBrokenError("orders 2024-01-01 has no column 'amount'. Deliver it again.")
+    raise SourceError("orders 2024-01-01 has no column 'amount'. Deliver it again.")
 
 
 def graph(tmp_path: Path, run=make, *, below=made_again, pointer: bool = False) -> dg.Definitions:

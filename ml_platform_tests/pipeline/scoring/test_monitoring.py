@@ -7,8 +7,6 @@ import pytest
 from ml_platform.core.clock import FixedClock
 from ml_platform.core.errors import ModelError
 from ml_platform.core.intervals import day_start, shift_day
-from ml_platform.monitoring.decision import Policy
-from ml_platform.monitoring.replay import replay
 from ml_platform.pipeline.outcome import Markdown, Plot
 from ml_platform.pipeline.scoring.monitoring import materialize_monitoring, monitored_days, pending_decisions
 from ml_platform.tables.declared.table import DailyPartitions
@@ -279,21 +277,6 @@ def test_a_model_without_its_training_rows_is_refused(world):
     world.score(["2013-01-16"], model)
     with pytest.raises(ModelError, match=r"has no reference\.parquet: its scores cannot be compared"):
         live(world, ["2013-01-16"])
-
-
-@pytest.mark.slow
-def test_what_was_decided_can_be_replayed_under_another_policy(world):
-    world.shift = {"temp": ("2013-01-20", 1.0)}
-    days = days_from(TRAINED, 24)
-    world.score(days)
-    monitor(world, days)
-    records = [m.record for m in monitored_days(world.workspace(days[-1]), PROBLEM)]
-    same = replay("air", PROBLEM, Policy(), records, trained_before=[TRAINED])
-    assert [d.retrain for d in same.decisions] == [d.retrain for d in decisions(world).values()]
-    eager = replay(
-        "air", PROBLEM, Policy(persistence=1, cool_down=timedelta(0), every=timedelta(days=1)), records, trained_before=[TRAINED]
-    )
-    assert len(eager.retrainings) > len(same.retrainings)
 
 
 def test_a_page_that_cannot_be_made_costs_no_decision(world, monkeypatch):

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from ml_platform.core.errors import DeclarationError, UnknownNameError
-from ml_platform.tables.declared.parse import contract_to_mapping, parse_contract
+from ml_platform.tables.declared.parse import parse_contract
 
 TEXT = """
 columns:
@@ -43,12 +43,6 @@ def test_a_contract_is_read():
     assert contract.rules[1].severity == "warn"
     assert contract.references[0].to_columns == ("tailnum",)
     assert (contract.max_rejected, contract.min_rows, contract.extra_columns) == (0.01, 10, "ignore")
-
-
-def test_a_contract_is_written_and_read_back_as_itself():
-    contract = parse()
-    text = yaml.safe_dump(contract_to_mapping(contract), sort_keys=False)
-    assert parse_contract(yaml.safe_load(text), key=contract.key, where="w") == contract
 
 
 @pytest.mark.parametrize(
