@@ -112,6 +112,26 @@ def test_a_shared_run_that_crashed_is_asked_for_again_with_the_days_of_each_tabl
         assert sorted(map(len, map(days_of, sensor.requests()))) == [1, 3]
 
 
+@pytest.mark.slow
+def test_tables_that_begin_on_different_days_load_and_have_runs_of_their_own(shop: LandedShop) -> None:
+    (declarations,) = shop.root.glob("*/defs/shop/defs.yaml")
+    first, second, *rest = declarations.read_text().split("---")
+    assert "name: returns" in second
+    declarations.write_text("---".join([first, second.replace(DAYS[0], DAYS[1], 1), *rest]))
+    # As `dg check defs` does: every job and sensor is resolved.
+    dg.Definitions.validate_loadable(shop.definitions())
+    with dg.DagsterInstance.ephemeral() as instance:
+        sensor = Ticks(shop, instance, "shop_landing")
+        requests = sensor.requests()
+        for table in OWN:
+            (shop.root / "data" / "landing" / table / f"{DAYS[3]}.csv").write_text(orders(DAYS[3]))
+        requests += sensor.requests()
+        assert [{k.path[-1] for k in request.asset_selection or ()} for request in requests] == [{"orders"}, {"returns"}] * 2
+        assert all(run(shop, instance, request).success for request in requests)
+        for table, days in OWN.items():
+            assert instance.get_materialized_partitions(key(f"tables/{table}")) == {*days, DAYS[3]}
+
+
 def test_only_a_few_days_beside_each_other_share_a_run() -> None:
     year = ("2024-01-01", "2024-12-30")
     assert len(share_runs({year: ["arrivals"], ("2024-01-01", "2024-12-31"): ["schedule"]})) == 2, (

@@ -41,7 +41,7 @@ def fetching_sensor(
     @dg.sensor(
         name=f"{project.name}_fetching",
         # What a fetch makes, as what a landing does: the rows and, in the same run, their table.
-        target=dg.AssetSelection.assets(*(dg.AssetKey([project.name, layer, name]) for layer in TABLE_LAYERS for name in tables)),
+        asset_selection=dg.AssetSelection.assets(*(dg.AssetKey([project.name, layer, name]) for layer in TABLE_LAYERS for name in tables)),
         minimum_interval_seconds=FETCHING_SECONDS,
         default_status=status,
         required_resource_keys={"platform"},

@@ -66,7 +66,8 @@ def _layers(project: Project) -> list[str]:
 def _landing_sensor(project: Project) -> dg.SensorDefinition:
     @dg.sensor(
         name=f"{project.name}_landing",
-        target=_selection(project, TABLE_LAYERS),
+        # Not as a target: the job that Dagster makes of one refuses tables that begin on different days.
+        asset_selection=_selection(project, TABLE_LAYERS),
         minimum_interval_seconds=LANDING_SECONDS,
         default_status=_default_status(),
         required_resource_keys={"platform"},
@@ -141,23 +142,25 @@ def requests_of(
     for table in whole:
         if project.tables[table].splits:
             yield request_whole(project, project.tables[table])
-    stretches: dict[Stretch, list[str]] = {}
+    # A run is of assets with the same days: tables that begin or end on others have runs of their own.
+    calendars: dict[dg.PartitionsDefinition, dict[Stretch, list[str]]] = {}
     for table in sorted(set(changed) - set(whole)):
         days = daily(project.tables[table].partitions)  # type: ignore[arg-type]
-        for first, last in stretches_of([k for k in changed[table] if days.has_partition_key(k)], (landed or {}).get(table, ())):
-            stretches.setdefault((first, last), []).append(table)
-    for asked in share_runs(stretches):
-        own = {
-            table: [s for s, tables in asked.items() if table in tables] for table in sorted({t for found in asked.values() for t in found})
-        }
-        has_gaps = any(
-            len([k for k in changed[t] if first <= k <= last]) <= days_between(first, last)
-            for t, found in own.items()
-            for first, last in found
-        )
-        first, last = min(first for first, _ in asked), max(last for _, last in asked)
-        shared = own if len(asked) > 1 else None
-        yield request_days(_landed_assets(project, own), first, last, only_landed=has_gaps, own=shared)
+        for stretch in stretches_of([k for k in changed[table] if days.has_partition_key(k)], (landed or {}).get(table, ())):
+            calendars.setdefault(days, {}).setdefault(stretch, []).append(table)
+    for asked in (asked for stretches in calendars.values() for asked in share_runs(stretches)):
+        yield _request_stretches(project, changed, asked)
+
+
+def _request_stretches(project: Project, changed: Mapping[str, list[str]], asked: Mapping[Stretch, Collection[str]]) -> dg.RunRequest:
+    """Return the one run that makes tables for their stretches of days."""
+    own = {table: [s for s, tables in asked.items() if table in tables] for table in sorted({t for found in asked.values() for t in found})}
+    has_gaps = any(
+        len([k for k in changed[t] if first <= k <= last]) <= days_between(first, last) for t, found in own.items() for first, last in found
+    )
+    first, last = min(first for first, _ in asked), max(last for _, last in asked)
+    shared = own if len(asked) > 1 else None
+    return request_days(_landed_assets(project, own), first, last, only_landed=has_gaps, own=shared)
 
 
 def _landed_assets(project: Project, tables: Iterable[str]) -> list[dg.AssetKey]:
@@ -194,7 +197,7 @@ def _automation_sensor(project: Project, name: str, layers: Iterable[str]) -> dg
 def _retraining_sensor(project: Project) -> dg.SensorDefinition:
     @dg.sensor(
         name=f"{project.name}_retraining",
-        target=_selection(project, RETRAINED_LAYERS),
+        asset_selection=_selection(project, RETRAINED_LAYERS),
         minimum_interval_seconds=RETRAINING_SECONDS,
         default_status=_default_status(),
         required_resource_keys={"platform"},
