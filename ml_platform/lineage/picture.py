@@ -1,4 +1,4 @@
-"""A lineage as a picture: SVG of our own, because open-source Dagster draws no lineage below its assets.
+"""A lineage as a picture, because open-source Dagster draws no lineage below its assets.
 
 ``draw`` shows every table; ``sketch`` only the layers, small enough (below 1,000 characters as Markdown) for the UI to show it in place
 instead of behind "[Show Markdown]". Both bring their own background: a page may be light or dark.
@@ -6,19 +6,16 @@ instead of behind "[Show Markdown]". Both bring their own background: a page may
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from itertools import groupby
-from urllib.parse import quote
+from typing import Any
 
 from ml_platform.core.names import parse_table
+from ml_platform.core.svg import Picture
 from ml_platform.lineage.closure import Lineage, TableUse, flow_order, landed_files, layer_of, table_uses
 from ml_platform.lineage.layout import Box, Layout, Place, place
 
-# What the UI shows in place: MetadataEntry.tsx of dagster-webserver 1.13 compares the length of the Markdown with this.
-SHOWN_IN_PLACE = 1_000
 PAPER, INK, QUIET, LINE, EDGE = "#fcfcfd", "#1f2430", "#626a79", "#9aa6bf", "#c9d1e0"
 # One colour per layer, by its place in the flow, so that a glance finds the same layer in every picture.
 FILLS = {
@@ -33,10 +30,9 @@ _NAME_LETTER, _LETTER = 0.6, 0.56
 # Of a sketch: the width of a letter, the height of a row of boxes, and the width of the column in which a window of 1,500 pixels shows it.
 _LETTER_WIDTH, _ROW_HEIGHT, _WIDEST_SKETCH = 7, 46, 400
 _LONGEST_NAME = 34
-_IS_NAME = ' class="n"'
 
 
-def draw(lineage: Lineage) -> str:
+def draw(lineage: Lineage) -> Picture:
     """Draw every table of a lineage, layer by layer from left to right, with arrows from what was read to what was made.
 
     Parameters
@@ -46,8 +42,8 @@ def draw(lineage: Lineage) -> str:
 
     Returns
     -------
-    str
-        SVG, the same text for the same lineage.
+    Picture
+        The same text for the same lineage.
     """
     uses = table_uses(lineage.versions)
     title = _title(lineage)
@@ -61,47 +57,47 @@ def draw(lineage: Lineage) -> str:
     layout = place(boxes, [arrow for arrow in lineage.arrows if arrow[0] != arrow[1]])
     width = max(layout.width + 2 * _MARGIN, round(len(title) * 14 * _NAME_LETTER) + 2 * _MARGIN)
     top = _MARGIN + 2 * _HEADER
-    note = "Dashed: what that was made from is drawn with its model." if lineage.ends else ""
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{layout.height + top + _MARGIN}" '
-        f'viewBox="0 0 {width} {layout.height + top + _MARGIN}" font-family="system-ui,Helvetica,Arial,sans-serif" font-size="{_TEXT}">',
-        f"<style>text{{fill:{QUIET}}}.n{{fill:{INK};font-weight:600;font-size:{_TITLE}px}}</style>",
-        f'<rect width="100%" height="100%" fill="{PAPER}"/>',
-        f'<text x="{_MARGIN}" y="{_MARGIN + 8}" class="n" style="font-size:14px">{escape(title)}</text>',
-        f'<text x="{_MARGIN}" y="{_MARGIN + 24}">{note}</text>' if note else "",
-        f'<g transform="translate({_MARGIN} {top})">',
-        _headers(layout, columns),
-        _arrows(layout),
-        *(_box(layout.boxes[use.table], use, texts[use.table], lineage) for use in uses),
-        "</g></svg>",
-    ]
-    return "".join(parts)
+    picture = Picture(
+        width,
+        (-_MARGIN, -top, width, layout.height + top + _MARGIN),
+        {"height": layout.height + top + _MARGIN, "font_family": "system-ui,Helvetica,Arial,sans-serif", "font_size": _TEXT},
+    )
+    picture.add("style", f"text{{fill:{QUIET}}}.n{{fill:{INK};font-weight:600;font-size:{_TITLE}px}}")
+    picture.add("rect", x=-_MARGIN, y=-top, width="100%", height="100%", fill=PAPER)
+    picture.text(0, _MARGIN + 8 - top, title, class_="n", style="font-size:14px")
+    if lineage.ends:
+        picture.text(0, _MARGIN + 24 - top, "Dashed: what that was made from is drawn with its model.")
+    _headers(picture, layout, columns)
+    _arrows(picture, layout)
+    for use in uses:
+        _box(picture, layout.boxes[use.table], use, texts[use.table], lineage)
+    return picture
 
 
-def sketch(lineage: Lineage) -> str:
+def sketch(lineage: Lineage) -> Picture:
     """Draw one box per layer, in as few characters as can be: of each row of boxes two lines of equally wide letters, padded to the boxes.
 
     What does not fit beside the others goes on in the next row: a page shows the picture in a column that is narrower than a window.
     """
     layers = [_Layer.of(name, list(found)) for name, found in groupby(table_uses(lineage.versions), key=lambda use: layer_of(use.table))]
     rows = _rows(layers)
-    boxes = written = ""
+    width = max(sum(layer.width + _LETTER_WIDTH for layer in row) for row in rows) + _LETTER_WIDTH
+    look = {"style": f"background:{PAPER}", "font_family": "monospace", "font_size": 12, "xml:space": "preserve"}
+    picture = Picture(width, (-8, -4, width, _ROW_HEIGHT * len(rows)), look)
+    boxes, written = "", []
     for number, row in enumerate(rows):
         x, y = 0, _ROW_HEIGHT * number
         for layer in row:
             into = f"M{x - _LETTER_WIDTH} {y + 18}h{_LETTER_WIDTH}" if layer is not layers[0] else ""
             boxes += f"{into}M{x} {y}h{layer.width}v36h-{layer.width}z"
             x += layer.width + _LETTER_WIDTH
-        for line, bold in ((0, " font-weight='700'"), (1, "")):
+        for line, look in ((0, {"font_weight": 700}), (1, {})):
             words = "".join((layer.text if line else layer.name).ljust(layer.letters + 1) for layer in row)
-            written += f"<text x='4' y='{y + 15 + 15 * line}' textLength='{x}' xml:space='preserve'{bold}>{words}</text>"
-    width = max(sum(layer.width + _LETTER_WIDTH for layer in row) for row in rows) + _LETTER_WIDTH
-    height = _ROW_HEIGHT * len(rows)
-    return (
-        f"<svg xmlns='http://www.w3.org/2000/svg' width='{width}' viewBox='-8 -4 {width} {height}' "
-        f"style='background:{PAPER}' font-family='monospace' font-size='12'>"
-        f"<path d='{boxes}' fill='#e8f1fb' stroke='{LINE}'/>{written}</svg>"
-    )
+            written.append((y + 15 + 15 * line, words, {"textLength": x, **look}))
+    picture.path(boxes, fill="#e8f1fb", stroke=LINE)
+    for y, words, look in written:
+        picture.text(4, y, words, **look)
+    return picture
 
 
 def _rows(layers: Sequence[_Layer]) -> list[list[_Layer]]:
@@ -112,19 +108,6 @@ def _rows(layers: Sequence[_Layer]) -> list[list[_Layer]]:
             rows.append([])
         rows[-1].append(layer)
     return rows
-
-
-def as_markdown(svg: str) -> str:
-    """Return the picture as a Markdown image that carries itself."""
-    return f"![lineage](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})"
-
-
-def sketch_as_markdown(svg: str) -> str:
-    """Return a small picture as Markdown, with no more escapes than an address between angle brackets needs."""
-    return f"![lineage](<data:image/svg+xml,{quote(svg, safe=' ' + _SAFE)}>)"
-
-
-_SAFE = "!$&'()*+,-./:;=?@[]_~"
 
 
 @dataclass(frozen=True)
@@ -216,33 +199,32 @@ def _height(texts: Sequence[str]) -> int:
     return len(texts) * _LINE_HEIGHT + 2 * _PADDING - 4
 
 
-def _headers(layout: Layout, columns: Mapping[str, tuple[int, str, int]]) -> str:
+def _headers(picture: Picture, layout: Layout, columns: Mapping[str, tuple[int, str, int]]) -> None:
     """Write the layer above its first column."""
     firsts: dict[str, int] = {}
     for table, (_, layer, _) in columns.items():
         firsts[layer] = min(firsts.get(layer, layout.width), layout.boxes[table].x)
-    return "".join(f'<text x="{x}" y="-12" font-weight="600">{escape(layer.upper())}</text>' for layer, x in firsts.items())
+    for layer, x in firsts.items():
+        picture.text(x, -12, layer.upper(), font_weight=600)
 
 
-def _arrows(layout: Layout) -> str:
+def _arrows(picture: Picture, layout: Layout) -> None:
     curves = []
     for (x, y), (to_x, to_y) in layout.lines:
         middle = (x + to_x) // 2
         curves.append(f"M{x} {y}C{middle} {y} {middle} {to_y} {to_x} {to_y}")
     straight = [f"M{x} {y}H{to_x}" for (x, y), (to_x, _) in layout.lanes]
     ends = sorted({(p.x, p.middle) for p in layout.boxes.values()} & {end for _, end in layout.lines})
-    heads = [f"M{x} {y}l-7-4v8z" for x, y in ends]
-    return f'<path d="{"".join(curves + straight)}" fill="none" stroke="{LINE}"/><path d="{"".join(heads)}" fill="{LINE}"/>'
+    picture.curve("".join(curves + straight), LINE)
+    picture.path("".join(f"M{x} {y}l-7-4v8z" for x, y in ends), fill=LINE)
 
 
-def _box(at: Place, use: TableUse, texts: Sequence[str], lineage: Lineage) -> str:
+def _box(picture: Picture, at: Place, use: TableUse, texts: Sequence[str], lineage: Lineage) -> None:
     own = any(version.table == use.table for version in lineage.subjects)
-    edge = f'stroke="{INK}" stroke-width="1.6"' if own else f'stroke="{EDGE}"'
+    edge: dict[str, Any] = {"stroke": INK, "stroke_width": 1.6} if own else {"stroke": EDGE}
     if use.table in lineage.ends:
-        edge += ' stroke-dasharray="4 3"'
+        edge["stroke_dasharray"] = "4 3"
     fill = FILLS.get(layer_of(use.table), _OTHER)
-    lines = ""
+    picture.add("rect", x=at.x, y=at.y, width=at.width, height=at.height, rx=5, fill=fill, **edge)
     for number, text in enumerate(texts):
-        style = "" if number else _IS_NAME
-        lines += f'<text x="{at.x + _PADDING}" y="{at.y + _PADDING + 9 + _LINE_HEIGHT * number}"{style}>{escape(text)}</text>'
-    return f'<rect x="{at.x}" y="{at.y}" width="{at.width}" height="{at.height}" rx="5" fill="{fill}" {edge}/>{lines}'
+        picture.text(at.x + _PADDING, at.y + _PADDING + 9 + _LINE_HEIGHT * number, text, **({} if number else {"class_": "n"}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ml_platform.lake.ledger.version import Version
 from ml_platform.lineage.closure import day_lineage_of, layer_of, lineage_of
-from ml_platform.lineage.picture import as_markdown, draw, sketch, sketch_as_markdown
+from ml_platform.lineage.picture import draw, sketch
 from ml_platform.pipeline.outcome import Markdown
 from ml_platform.pipeline.workspace import Workspace
 
@@ -13,4 +13,4 @@ def lineage_metadata(workspace: Workspace, version: Version) -> dict[str, Markdo
     """Return the lineage of a version as two pictures; of a day of predictions its own rows and the model, not what that learnt from."""
     is_day = layer_of(version.table) == "predictions"
     lineage = day_lineage_of(workspace.lake, version) if is_day else lineage_of(workspace.lake, [version])
-    return {"lineage": Markdown(sketch_as_markdown(sketch(lineage))), "lineage_tables": Markdown(as_markdown(draw(lineage)))}
+    return {"lineage": Markdown(sketch(lineage).to_markdown("lineage")), "lineage_tables": Markdown(draw(lineage).to_markdown("lineage"))}

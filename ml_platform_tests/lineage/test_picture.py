@@ -1,4 +1,3 @@
-import base64
 from dataclasses import replace
 from urllib.parse import unquote
 from xml.etree import ElementTree
@@ -6,9 +5,10 @@ from xml.etree import ElementTree
 import pyarrow as pa
 import pytest
 
+from ml_platform.core.svg import INLINE_LIMIT
 from ml_platform.lake.lake import Lake
 from ml_platform.lineage.closure import day_lineage_of, lineage_of
-from ml_platform.lineage.picture import SHOWN_IN_PLACE, as_markdown, draw, sketch, sketch_as_markdown
+from ml_platform.lineage.picture import draw, sketch
 from ml_platform_tests.lineage.made_lake import DAYS
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -23,7 +23,7 @@ def texts(svg):
 
 
 def test_every_table_stands_in_its_layer_with_what_it_holds(shop):
-    svg = draw(lineage_of(shop.lake, [shop.first]))
+    svg = draw(lineage_of(shop.lake, [shop.first])).to_svg()
     written = texts(svg)
     assert written[0] == f"What shop/models/churn, 2024-02-01, version {shop.first.id} was made from"
     assert [t for t in written if t.isupper()] == ["RAW", "TABLES", "FEATURES", "TRAINING", "SELECTED", "MODELS"]
@@ -43,10 +43,10 @@ def test_text_stays_inside_its_box_in_the_widest_usual_font(shop):
     fonts = {
         weight: font_manager.findfont(font_manager.FontProperties(family="DejaVu Sans", weight=weight)) for weight in ("normal", "bold")
     }
-    svg = draw(lineage_of(shop.lake, [shop.predictions[DAYS[1]]]))
+    svg = draw(lineage_of(shop.lake, [shop.predictions[DAYS[1]]])).to_svg()
     boxes = [{k: float(rect.attrib[k]) for k in ("x", "y", "width", "height")} for rect in nodes(svg, "rect")[1:]]
     inside = 0
-    drawn = list(nodes(svg, "g")[0].iter(f"{SVG}text"))
+    drawn = [node for node in nodes(svg) if float(node.get("y")) >= -12]
     for node in drawn:
         x, y = float(node.get("x", 0)), float(node.get("y", 0))
         for box in boxes:
@@ -62,7 +62,7 @@ def test_text_stays_inside_its_box_in_the_widest_usual_font(shop):
 
 def test_a_day_of_predictions_shows_its_own_rows_and_not_what_the_model_learnt_from(shop):
     lineage = day_lineage_of(shop.lake, shop.predictions[DAYS[0]])
-    svg = draw(lineage)
+    svg = draw(lineage).to_svg()
     assert "2 days, 2024-01-01 – 01-02" not in texts(svg)
     assert svg.count("stroke-dasharray") == 1
     assert "Dashed: what that was made from is drawn with its model." in texts(svg)
@@ -77,7 +77,7 @@ def test_a_table_derived_from_tables_stands_after_them(tmp_path):
     rows = pa.table({"x": [1]})
     first = lake.writing.publish([lake.writing.stage("p/tables/z_first", None, rows)]).versions[0]
     second = lake.writing.publish([lake.writing.stage("p/tables/a_second", None, rows, inputs=[first])]).versions[0]
-    svg = draw(lineage_of(lake, [second]))
+    svg = draw(lineage_of(lake, [second])).to_svg()
     x = {node.text: float(node.get("x", 0)) for node in nodes(svg)}
     assert x["z_first"] < x["a_second"]
     assert texts(svg).count("TABLES") == 1
@@ -86,7 +86,7 @@ def test_a_table_derived_from_tables_stands_after_them(tmp_path):
 def test_names_are_text_and_not_markup(shop):
     strange = replace(shop.raw[DAYS[0]], partition="a&b<c")
     lineage = lineage_of(shop.lake, [shop.raw[DAYS[0]]])
-    assert "a&b<c" in texts(draw(replace(lineage, subjects=(strange,), versions=(strange,))))[0]
+    assert "a&b<c" in texts(draw(replace(lineage, subjects=(strange,), versions=(strange,))).to_svg())[0]
 
 
 def test_the_sketch_is_small_enough_to_be_shown_in_place(shop):
@@ -100,20 +100,18 @@ def test_the_sketch_is_small_enough_to_be_shown_in_place(shop):
     )
     for versions in (lineage.versions, many):
         small = sketch(replace(lineage, versions=versions))
-        assert len(sketch_as_markdown(small)) < SHOWN_IN_PLACE
-        lines = texts(small)
+        assert len(small.to_markdown("lineage")) < INLINE_LIMIT
+        lines = texts(small.to_svg())
         assert " ".join(lines[::2]).split() == ["raw", "tables", "features", "training", "selected", "models", "predictions"]
         assert len(lines) == 4, "two rows of boxes"
-        root = ElementTree.fromstring(small)  # noqa: S314 - our own text
+        root = ElementTree.fromstring(small.to_svg())  # noqa: S314 - our own text
         assert float(root.get("width")) <= 415, "a window of 1,500 pixels shows no more of it"
-    assert "40 × 100 days" in texts(sketch(replace(lineage, versions=many)))[1]
+    assert "40 × 100 days" in texts(sketch(replace(lineage, versions=many)).to_svg())[1]
 
 
 def test_markdown_carries_the_picture_and_nothing_that_ends_it_early(shop):
     lineage = lineage_of(shop.lake, [shop.first])
-    small = sketch(lineage)
-    address = sketch_as_markdown(small).removeprefix("![lineage](<data:image/svg+xml,").removesuffix(">)")
-    assert not set("<>\n#") & set(address)
-    assert unquote(address) == small
-    large = draw(lineage)
-    assert base64.b64decode(as_markdown(large).removeprefix("![lineage](data:image/svg+xml;base64,").removesuffix(")")).decode() == large
+    for picture in (sketch(lineage), draw(lineage)):
+        address = picture.to_markdown("lineage").removeprefix("![lineage](<data:image/svg+xml,").removesuffix(">)")
+        assert not set("<>\n#") & set(address)
+        assert unquote(address) == picture.to_svg()

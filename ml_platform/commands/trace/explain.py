@@ -177,7 +177,7 @@ def _write_events(args: Namespace, lake: Lake, lineage: Lineage) -> str:
 def _write_picture(path: Path, lineage: Lineage) -> str:
     from ml_platform.lineage.picture import draw
 
-    _write(path, draw(lineage), "Name another file.")
+    _write(path, draw(lineage).to_svg(), "Name another file.")
     return f"wrote {path}"
 
 

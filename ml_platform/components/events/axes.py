@@ -6,8 +6,11 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ml_platform.components.events.inline_svg import WIDTH, Picture
+from ml_platform.core.svg import Picture
 
+WIDTH = 340
+# The column of values on an asset's page is about this wide in a window of 1,500 pixels; the rest would have to be scrolled to.
+_SHOWN_WIDTH = 400
 LONGEST_NAME = 34
 # Where bars begin, beside their names; the rows of a bar chart, and its first row.
 BAR_X, ROW, FIRST_ROW = 200, 12, 22
@@ -41,7 +44,7 @@ def short(name: Any, longest: int = LONGEST_NAME) -> str:
 
 def titled(title: str, height: int = HEIGHT) -> Picture:
     """Begin a picture with its title."""
-    picture = Picture(height)
+    picture = Picture(_SHOWN_WIDTH, (-5, 0, WIDTH + 9, height), {"style": "background:white;font:10px sans-serif"})
     picture.text(0, 11, title, font_weight="bold")
     return picture
 

@@ -18,7 +18,7 @@ None or not finite is not drawn:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ml_platform.components.events.axes import (
@@ -32,6 +32,7 @@ from ml_platform.components.events.axes import (
     RIGHT,
     ROW,
     TOP,
+    WIDTH,
     Field,
     number_of,
     numbers_in,
@@ -39,14 +40,13 @@ from ml_platform.components.events.axes import (
     short,
     titled,
 )
-from ml_platform.components.events.inline_svg import INLINE_LIMIT, WIDTH, Picture, bars, dots, line, thinned
+from ml_platform.components.events.paths import bars, dots, line, thinned
 from ml_platform.components.events.score_plots import draw_bands, draw_classes, draw_scores
 from ml_platform.core.errors import MlPlatformError, did_you_mean
+from ml_platform.core.svg import INLINE_LIMIT, Picture
 from ml_platform.pipeline.outcome import Plot
 
 MOST_DRIFT = 6.0
-
-Drawing = Callable[[Mapping[str, Any], int], Picture]
 
 
 def draw(plot: Plot) -> str:

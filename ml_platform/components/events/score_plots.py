@@ -6,8 +6,23 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ml_platform.components.events.axes import BAR_X, BLUE, BOTTOM, FIRST_ROW, LEFT, QUIET, ROW, Field, numbers_in, or_zero, short, titled
-from ml_platform.components.events.inline_svg import WIDTH, Picture, bars, line, thinned
+from ml_platform.components.events.axes import (
+    BAR_X,
+    BLUE,
+    BOTTOM,
+    FIRST_ROW,
+    LEFT,
+    QUIET,
+    ROW,
+    WIDTH,
+    Field,
+    numbers_in,
+    or_zero,
+    short,
+    titled,
+)
+from ml_platform.components.events.paths import bars, line, thinned
+from ml_platform.core.svg import Picture
 
 _SIDES = (("reference", QUIET), ("current", BLUE))
 
