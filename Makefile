@@ -22,13 +22,17 @@ export OMP_WAIT_POLICY := passive
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test lint hunt check all-tests fast-tests costs docs integrations venv format clean
+.PHONY: help demo land dev test lint hunt check all-tests fast-tests costs docs integrations venv format clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(STAMP) ## Build the whole pipeline on real flights, then show what was built (minutes the first time, seconds after)
-	@$(BIN)/ml-platform demo
+	@$(BIN)/python -m examples.flights demo
+
+land: NEXT ?= 1d
+land: $(STAMP) ## Deliver the flights of the next day (make land NEXT=1h: of the next hour); with `make dev` running, watch them flow
+	@$(BIN)/python -m examples.flights land --next $(NEXT)
 
 dev: $(STAMP) ## Start the Dagster UI on the same data: http://127.0.0.1:3000 (Ctrl-C stops it; ML_PLATFORM_BRANCH=NAME: on a branch)
 	@DAGSTER_HOME="$(CURDIR)" $(BIN)/ml-platform branch dev
@@ -74,7 +78,7 @@ clean: ## Remove what was landed, built and cached (keeps .venv; `rm -r .venv` r
 	@echo "==> Removing data/lake, data/.dagster, landed files and caches"
 	@rm -rf data/lake data/.dagster .tmp_dagster_home_* build dist site .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	@find data/landing -mindepth 1 ! -name .gitkeep -delete
-	@find ml_platform ml_platform_docs ml_platform_tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find ml_platform examples ml_platform_docs ml_platform_tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A changed list of packages installs again; a failed installation leaves no stamp and is taken up where it stopped.
 $(STAMP): pyproject.toml constraints.txt constraints-dev.txt
@@ -84,6 +88,6 @@ $(STAMP): pyproject.toml constraints.txt constraints-dev.txt
 	@$(PYTHON) -m venv $(VENV) || { echo "Python cannot make a virtual environment here. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	@echo "==> Installing the pinned packages (some 180 of them, about a minute on a good line)"
 	@$(PIP) install -c constraints-dev.txt hatchling editables setuptools
-	@$(PIP) install -c constraints-dev.txt --no-build-isolation -e '.[demo,dev]'
+	@$(PIP) install -c constraints-dev.txt --no-build-isolation -e '.[examples,dev]'
 	@touch $(STAMP)
 	@echo "==> Installed"

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 
-from ml_platform.defs.flights.nycflights import find_nycflights, read_year
+from examples.flights.nycflights import find_nycflights, read_year
 from ml_platform.monitoring.drift import ColumnDrift, compare
 from ml_platform.monitoring.evidently_report import evidently_report
 from ml_platform.monitoring.profile import Layout, Profile, layout_of, profile_of, profiles_by

@@ -26,8 +26,8 @@ import numpy as np
 import polars as pl
 from point_in_time import peak_gb
 
+from examples.flights.nycflights import read_year
 from ml_platform.core.errors import MlPlatformError
-from ml_platform.defs.flights.nycflights import read_year
 from ml_platform.features.nested.declaration import Discovery, Relationship
 from ml_platform.features.nested.evaluate import evaluate
 from ml_platform.features.nested.schema import Schema, compile_schema

@@ -28,9 +28,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from examples.flights.nycflights import read_year
 from ml_platform.core.errors import MlPlatformError
 from ml_platform.core.intervals import day_interval
-from ml_platform.defs.flights.nycflights import read_year
 from ml_platform.features.compile import compile_view
 from ml_platform.features.declared.definition import FeatureDefinition
 from ml_platform.features.declared.view import FeatureColumn, FeatureView

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 
 from ml_platform.commands.arguments import Parser, count
-from ml_platform.core.errors import MlPlatformError
-from ml_platform.core.machine_errors import describe_machine_error
-from ml_platform.core.masking import mask
 
 # Commands that run assets in their own process.
-_RUN_IN_PROCESS = ("landing:demo", "run.running:run")
+_RUN_IN_PROCESS = ("run.running:run",)
 # How every command names a state of the lake.
 _STATE = "a commit's number, a tag, or when something was published (the machine's clock, UTC: no day of the data)"
 
@@ -33,37 +29,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 if it was done, 1 if something was found wrong, 2 if it could not be done (one message, no traceback).
     """
     args = build_parser().parse_args(arguments)
-    from ml_platform.commands.answer import write
+    from ml_platform.commands.answer import carry_out, leave
 
-    try:
-        module, function = args.command.split(":")
-        answer = getattr(importlib.import_module(f"ml_platform.commands.{module}"), function)(args)
-        write(answer, as_json=args.json)
-    except MlPlatformError as error:
-        sys.stderr.write(mask(f"ml-platform: {error}\n"))
-        return 2
-    except BrokenPipeError:
-        # The reader (head, less) has seen enough.
-        sys.stderr.close()
-        return 0
-    except KeyboardInterrupt:
-        return 130
-    except Exception as error:
-        told = describe_machine_error(error)
-        if told is None:
-            raise
-        sys.stderr.write(mask(f"ml-platform: {told}\n"))
-        return 2
-    if args.command in _RUN_IN_PROCESS:
-        _leave(answer.code)
-    return answer.code
-
-
-def _leave(code: int) -> None:
-    """End the process at once: DuckDB's binding would otherwise list everything that is still alive after the last word."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    module, function = args.command.split(":")
+    code = carry_out(
+        lambda: getattr(importlib.import_module(f"ml_platform.commands.{module}"), function)(args),
+        as_json=args.json,
+    )
+    if args.command in _RUN_IN_PROCESS and code in (0, 1):
+        leave(code)
+    return code
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -74,7 +49,6 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.set_defaults(command=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    _add_example(commands)
     _add_declaring(commands)
     _add_running(commands)
     _add_stored(commands)
@@ -95,20 +69,6 @@ def _add(commands: argparse._SubParsersAction, name: str, does: str, summary: st
 
 def _group(commands: argparse._SubParsersAction, name: str, summary: str) -> argparse._SubParsersAction:
     return commands.add_parser(name, help=summary, description=summary).add_subparsers(metavar="COMMAND", required=True)
-
-
-def _add_example(commands: argparse._SubParsersAction) -> None:
-    land = _add(commands, "land", "landing:land", "deliver the flights of 2013 to the landing zone, as the source systems would have")
-    when = land.add_mutually_exclusive_group()
-    when.add_argument("--until", metavar="DAY|TIME", help="everything reported before this day's first instant, or this time (UTC)")
-    when.add_argument("--next", nargs="?", const="1d", metavar="1d|1h", help="this much more of the platform's time (default: 1d)")
-    land.add_argument("--landing", metavar="DIR", help="the landing zone (default: the project's)")
-    demo = _add(commands, "demo", "landing:demo", "build the whole example: tables, features, a champion, days of predictions")
-    demo.add_argument(
-        "--first-until", metavar="DAY", default="2013-03-06", help="a first champion on the days before (default: %(default)s)"
-    )
-    demo.add_argument("--built-until", metavar="DAY", default="2013-12-01", help="landed and built at once (default: %(default)s)")
-    demo.add_argument("--lived-until", metavar="DAY", default="2013-12-11", help="then lived through day by day (default: %(default)s)")
 
 
 def _add_declaring(commands: argparse._SubParsersAction) -> None:

@@ -20,7 +20,7 @@ def checks_page() -> str:
 
 def checks() -> dict[tuple[str, str], str]:
     """Return what each check says, by layer and name, in the order in which the assets are made."""
-    from ml_platform.definitions import defs
+    from examples.flights.definitions import defs
 
     graph = defs().resolve_asset_graph()
     layers = list(dict.fromkeys(key.path[1] for key in graph.toposorted_asset_keys if key in graph.materializable_asset_keys))

@@ -8,7 +8,7 @@ import types
 import typing
 from collections.abc import Iterator
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -51,7 +51,7 @@ def _example_of(name: str) -> list[str]:
 
 @cache
 def _written() -> tuple[str, ...]:
-    text = files("ml_platform.defs.flights").joinpath("defs.yaml").read_text(encoding="utf-8")
+    text = Path(__file__).parents[1].joinpath("examples/flights/defs/flights/defs.yaml").read_text(encoding="utf-8")
     return tuple("\n".join(line for line in part.splitlines() if not line.startswith("#")) for part in text.split("\n---\n"))
 
 

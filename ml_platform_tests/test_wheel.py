@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ml_platform.defs.flights.nycflights import find_nycflights
+from examples.flights.nycflights import find_nycflights
 
 REPOSITORY = Path(__file__).parents[1]
 ANSWERS = """

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+from ml_platform.core.errors import MlPlatformError
+from ml_platform.core.machine_errors import describe_machine_error
+from ml_platform.core.masking import mask
 
 # Wide enough for a history; a pipe has no width of its own and must not cut columns.
 WIDTH_OF_A_PIPE = 220
@@ -34,6 +39,42 @@ class Answer:
     sheets: tuple[Sheet, ...] = ()
     code: int = 0
     then: tuple[str, ...] = ()
+
+
+def carry_out(command: Callable[[], Answer], *, as_json: bool) -> int:
+    """Let a command answer and write that.
+
+    Returns
+    -------
+    int
+        0 if it was done, 1 if something was found wrong, 2 if it could not be done (one message, no traceback).
+    """
+    try:
+        answer = command()
+        write(answer, as_json=as_json)
+    except MlPlatformError as error:
+        sys.stderr.write(mask(f"ml-platform: {error}\n"))
+        return 2
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough.
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        told = describe_machine_error(error)
+        if told is None:
+            raise
+        sys.stderr.write(mask(f"ml-platform: {told}\n"))
+        return 2
+    return answer.code
+
+
+def leave(code: int) -> NoReturn:
+    """End the process at once: DuckDB's binding would otherwise list everything that is still alive after the last word."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def write(answer: Answer, *, as_json: bool) -> None:

@@ -87,7 +87,9 @@ def open_lake(project: str | None) -> Lake:
     # A look into a folder that is no lake must not make it one.
     if not (lake.versions.newest_commit() if settings.ledger_dsn() else (Path(place) / "ledger.sqlite").is_file()):
         _check_no_ledger_elsewhere(lake)
-        raise UnknownTableError(f"There is no lake at {place} yet. Build one: materialize assets in the UI, or run `make demo`.")
+        raise UnknownTableError(
+            f"There is no lake at {place} yet. Build one: materialize assets in the UI, or with: ml-platform run PROBLEM"
+        )
     moved = lake.health.moved_to()
     if moved:
         sys.stderr.write(

@@ -10,9 +10,8 @@ from dagster.components.definitions import LazyDefinitions
 
 from ml_platform.core.errors import DeclarationError
 
-# Folders of projects whose packages this process may have loaded; our own package is that of the example, wherever its lake is.
+# Folders of projects whose packages this process may have loaded.
 _OPENED: set[str] = set()
-_OURS = __name__.partition(".")[0]
 
 
 def load_definitions(root: Path) -> dg.Definitions:
@@ -55,7 +54,7 @@ def make_importable(root: Path) -> None:
     package = definitions_module(root).partition(".")[0]
     loaded = getattr(sys.modules.get(package), "__file__", None)
     other = next((path for path in _OPENED if path != folder and loaded is not None and Path(loaded).is_relative_to(path)), None)
-    if other is not None and package != _OURS:
+    if other is not None and Path(folder, package).is_dir():
         raise DeclarationError(
             f"The package {package!r} of {root} was loaded from {other} already, and Python loads each name once. Start another process, "
             "or give one of the two packages another name."

@@ -8,8 +8,8 @@ from typing import Any
 
 import dagster as dg
 
+from examples.flights.definitions import defs
 from ml_platform.components.assets.column_schemas import BY_LINK, IN_PLACE
-from ml_platform.definitions import defs
 
 GOLDEN = Path(__file__).with_name("asset_specs.golden.json")
 

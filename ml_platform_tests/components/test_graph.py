@@ -12,8 +12,8 @@ from uuid import uuid4
 import dagster as dg
 import pytest
 
+from examples.flights.definitions import defs
 from ml_platform.core.intervals import shift_day
-from ml_platform.definitions import defs
 from ml_platform_tests.components.asset_specs import GOLDEN, describe
 from ml_platform_tests.components.instances import instance_in, local_instance, told_together
 
@@ -28,7 +28,7 @@ def test_asset_specs_are_those_of_the_golden_file() -> None:
 @pytest.mark.slow
 def test_building_all_definitions_loads_no_heavy_module() -> None:
     code = (
-        "import sys; from ml_platform.definitions import defs; defs().resolve_asset_graph(); "
+        "import sys; from examples.flights.definitions import defs; defs().resolve_asset_graph(); "
         f"print(sorted(set({sorted(HEAVY)!r}) & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)

@@ -25,7 +25,7 @@ ELSEWHERE = {
     "README.md": "test_first_hour.py",
     "docs/index.md": "test_first_hour.py",
     "docs/ten_minutes.md": "test_first_hour.py",
-    "docs/tutorial/flights.md": "defs/test_demo.py",
+    "docs/tutorial/flights.md": "examples/test_demo.py",
     "docs/how_to/scale_out.md": "site/test_served_guides.py",
     "docs/how_to/postgres_and_s3.md": "site/test_served_guides.py",
     "docs/how_to/branches.md": "test_the_recipe_of_a_pull_request",

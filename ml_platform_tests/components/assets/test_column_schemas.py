@@ -8,7 +8,7 @@ from ml_platform.components.assets.column_schemas import BY_LINK, IN_PLACE, feat
 from ml_platform.components.opening import open_project
 from ml_platform.project.asked_features import resolve_features
 from ml_platform_tests.components.declarations.test_feature_view import write
-from ml_platform_tests.defs.small_flights import REPOSITORY
+from ml_platform_tests.examples.small_flights import REPOSITORY
 
 
 def test_the_demos_features_are_described_by_their_sentences():

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
+from examples.flights.definitions import defs
 from ml_platform.components.runs.in_process import execute_assets, keep_subsets, runs_of, select_assets
 from ml_platform.core.errors import MlPlatformError
-from ml_platform.definitions import defs
 from ml_platform_tests.components.instances import local_instance
 
 DAYS = ["2013-06-01", "2013-06-02"]

@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 import pytest
 
+from examples.flights.nycflights import read_year
 from ml_platform.core.durations import format_duration
-from ml_platform.defs.flights.nycflights import read_year
 from ml_platform.features.nested.declaration import Discovery, Relationship
 from ml_platform.features.nested.evaluate import evaluate
 from ml_platform.features.nested.schema import Schema, compile_schema

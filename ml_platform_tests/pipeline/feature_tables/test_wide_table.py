@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from examples.flights.nycflights import read_year
 from ml_platform.core.intervals import day_start
-from ml_platform.defs.flights.nycflights import read_year
 from ml_platform.features.declared.view import FeatureColumn, FeatureView
 from ml_platform.pipeline.feature_tables.feature_table import materialize_features
 from ml_platform.pipeline.feature_tables.feature_values import features_at

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 NEXT_STEPS = (
     "source .venv/bin/activate                         so that ml-platform is found",
     "make dev                                          the same data, checks and runs in the Dagster UI: http://127.0.0.1:3000",
-    "ml-platform land --next 1d                        deliver the next day; with `make dev` running, watch it flow down the graph",
+    "make land                                         deliver the next day; with `make dev` running, watch it flow down the graph",
     "ml-platform explain late_arrival                  what the champion was made from, down to the landed files",
     "ml-platform history predictions/late_arrival      every version of every day",
     "ml-platform why late_arrival --row KEY --feature F    the rows that one value was counted from",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ml_platform.defs.flights.summary import NEXT_STEPS, built, champion_metrics
+from examples.flights.summary import NEXT_STEPS, built, champion_metrics
 
 if TYPE_CHECKING:
+    from examples.flights.demo import Demo
     from ml_platform.components.opening import Session
-    from ml_platform.defs.flights.demo import Demo
     from ml_platform.registry.pointer import Judgement
 
 SHOWN_METRICS = ("auc", "log_loss", "brier")

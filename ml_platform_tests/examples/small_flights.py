@@ -15,10 +15,10 @@ import dagster as dg
 import polars as pl
 import yaml
 
+from examples.flights.feeds import land
+from examples.flights.nycflights import Feed, Year, read_year
 from ml_platform.components.opening import Session, open_project
 from ml_platform.components.runs.driver import Driver
-from ml_platform.defs.flights.feeds import land
-from ml_platform.defs.flights.nycflights import Feed, Year, read_year
 
 REPOSITORY = Path(__file__).parents[2]
 PACKAGE = "small_flights_platform"
@@ -95,7 +95,9 @@ def write_project(root: Path) -> None:
     )
     (folder / "defs.yaml").write_text(DECLARATIONS)
     for name in ("schedule", "arrivals"):
-        contract = yaml.safe_load((REPOSITORY / "ml_platform" / "defs" / "flights" / f"{name}.contract.yaml").read_text(encoding="utf-8"))
+        contract = yaml.safe_load(
+            (REPOSITORY / "examples" / "flights" / "defs" / "flights" / f"{name}.contract.yaml").read_text(encoding="utf-8")
+        )
         contract.pop("references")
         (folder / f"{name}.contract.yaml").write_text(yaml.safe_dump(contract, sort_keys=False))
     (root / "dagster.yaml").write_bytes((REPOSITORY / "dagster.yaml").read_bytes())

@@ -31,7 +31,7 @@ from ml_platform.pipeline.scoring.due_rows import waiting_predictions
 from ml_platform.pipeline.scoring.monitoring import materialize_monitoring, waiting_monitoring
 from ml_platform.pipeline.scoring.outcomes import materialize_outcomes, waiting_outcomes
 from ml_platform.pipeline.scoring.predictions import materialize_predictions
-from ml_platform_tests.defs.small_flights import (
+from ml_platform_tests.examples.small_flights import (
     END,
     PROBLEM,
     PROJECT,

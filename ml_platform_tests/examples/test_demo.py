@@ -19,11 +19,11 @@ from typing import Any
 import polars as pl
 import pytest
 
+from examples.flights.demo import PROBLEM, Demo
+from examples.flights.screens import first_screen, last_screen
 from ml_platform.cli import main
 from ml_platform.components.opening import Session, open_project
 from ml_platform.core.intervals import shift_day
-from ml_platform.defs.flights.demo import PROBLEM, Demo
-from ml_platform.defs.flights.screens import first_screen, last_screen
 from ml_platform.lake.lake import Lake
 from ml_platform_tests.site.blocks import blocks_of, reason_not_run
 
@@ -44,7 +44,7 @@ def _place(folder: Path) -> dict[str, str]:
 
 def _command(*more: str) -> list[str]:
     until = ("--first-until", FIRST, "--built-until", BUILT, "--lived-until", LIVED)
-    return [sys.executable, "-W", "ignore", "-m", "ml_platform.cli", "demo", *until, *more]
+    return [sys.executable, "-W", "ignore", "-m", "examples.flights", "demo", *until, *more]
 
 
 def _run(folder: Path, environment: dict[str, str]) -> dict:

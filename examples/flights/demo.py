@@ -108,11 +108,11 @@ def run_demo(
     """
     import dagster as dg
 
+    from examples.flights.definitions import defs
     from ml_platform.components.instance.history import history_folder, open_history
     from ml_platform.components.opening import open_project
     from ml_platform.components.runs.alone import alone
     from ml_platform.components.runs.driver import Driver
-    from ml_platform.definitions import defs
     from ml_platform.lake.ledger.version import MAIN
 
     root = root.resolve()
@@ -121,7 +121,7 @@ def run_demo(
     definitions = defs()
     definitions = definitions if isinstance(definitions, dg.Definitions) else definitions.resolve()
     branch = session.lake.branch
-    with warnings.catch_warnings(), alone(root, "ml-platform demo"), open_history(root, branch) as instance:
+    with warnings.catch_warnings(), alone(root, "make demo"), open_history(root, branch) as instance:
         # Dagster warns its own testing functions, which the driver ticks conditions with, about its own beta parameters.
         warnings.simplefilter("ignore", dg.BetaWarning)
         state = root / "data" / ".dagster" if branch == MAIN else history_folder(root, branch)
@@ -146,7 +146,7 @@ def run_demo(
 
 
 def _land(demo: Demo, until: datetime, say: Callable[[str], None]) -> None:
-    from ml_platform.defs.flights.feeds import land, landed_until
+    from examples.flights.feeds import land, landed_until
 
     landing = demo.session.workspace.landing
     if (landed_until(landing) or datetime.min.replace(tzinfo=UTC)) < until:
@@ -206,7 +206,7 @@ def _is_trained(driver: Driver, training_date: str) -> bool:
 
 def _live(demo: Demo, driver: Driver, until: datetime, say: Callable[[str], None]) -> None:
     """Land one day after the other and let sensors and conditions do the rest."""
-    from ml_platform.defs.flights.feeds import land
+    from examples.flights.feeds import land
 
     workspace = demo.session.workspace
     with demo.stage(f"Live until {day_key(until - DAY)}, day by day", say):
