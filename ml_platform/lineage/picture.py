@@ -82,7 +82,7 @@ def sketch(lineage: Lineage) -> Picture:
     layers = [_Layer.of(name, list(found)) for name, found in groupby(table_uses(lineage.versions), key=lambda use: layer_of(use.table))]
     rows = _rows(layers)
     width = max(sum(layer.width + _LETTER_WIDTH for layer in row) for row in rows) + _LETTER_WIDTH
-    look = {"style": f"background:{PAPER}", "font_family": "monospace", "font_size": 12, "xml:space": "preserve"}
+    look = {"style": f"background:{PAPER};font:12px monospace"}
     picture = Picture(width, (-8, -4, width, _ROW_HEIGHT * len(rows)), look)
     boxes, written = "", []
     for number, row in enumerate(rows):
@@ -93,7 +93,7 @@ def sketch(lineage: Lineage) -> Picture:
             x += layer.width + _LETTER_WIDTH
         for line, look in ((0, {"font_weight": 700}), (1, {})):
             words = "".join((layer.text if line else layer.name).ljust(layer.letters + 1) for layer in row)
-            written.append((y + 15 + 15 * line, words, {"textLength": x, **look}))
+            written.append((y + 15 + 15 * line, words, {"textLength": x, "xml:space": "preserve", **look}))
     picture.path(boxes, fill="#e8f1fb", stroke=LINE)
     for y, words, look in written:
         picture.text(4, y, words, **look)

@@ -104,6 +104,8 @@ def test_the_sketch_is_small_enough_to_be_shown_in_place(shop):
         lines = texts(small.to_svg())
         assert " ".join(lines[::2]).split() == ["raw", "tables", "features", "training", "selected", "models", "predictions"]
         assert len(lines) == 4, "two rows of boxes"
+        # Browsers set it on every text, so it is not inherited: without it names lose the spaces that put them into their boxes.
+        assert {node.get("{http://www.w3.org/XML/1998/namespace}space") for node in nodes(small.to_svg())} == {"preserve"}
         root = ElementTree.fromstring(small.to_svg())  # noqa: S314 - our own text
         assert float(root.get("width")) <= 415, "a window of 1,500 pixels shows no more of it"
     assert "40 × 100 days" in texts(sketch(replace(lineage, versions=many)).to_svg())[1]
