@@ -12,7 +12,7 @@ from ml_platform.features.declared.compile_expressions import expression_definit
 from ml_platform.features.declared.compile_windows import as_window, check_source, window_definitions
 from ml_platform.features.declared.compiled_view import CompiledView, Entity
 from ml_platform.features.declared.definition import VALID_FROM, FeatureDefinition, feature_table_name
-from ml_platform.features.declared.edges import reach
+from ml_platform.features.declared.edges import reach, reach_of_changes
 from ml_platform.features.declared.feature_limit import Discovered
 from ml_platform.features.declared.inputs import leaves
 from ml_platform.features.declared.view import FeatureView
@@ -77,9 +77,10 @@ def _compile_windows(view: FeatureView, tables: Mapping[str, Table]) -> Compiled
 
     spans = [d.span for definitions in declared.values() for d in definitions] + [as_window(w) for w in view.windows]
     longest = max(reach(span, lag=view.lag) for span in spans)
+    changes = max(reach_of_changes(span, view.refresh, view.lag) for span in spans)
     keys = {column for entity in view.entities for column in entity}
     return CompiledView(
-        view, {source.name: longest + (view.refresh or timedelta(0))}, longest, {k: types[k] for k in keys}, declared, discover
+        view, {source.name: changes}, longest, {k: types[k] for k in keys}, declared, discover
     )  # fmt: skip
 
 

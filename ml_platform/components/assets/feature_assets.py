@@ -1,7 +1,5 @@
 """The feature assets of a view: one per entity, each a history of change points."""
 
-from datetime import timedelta
-
 import dagster as dg
 
 from ml_platform.components.assets.asset_plan import AssetPlan, Dep, asset_of
@@ -12,6 +10,7 @@ from ml_platform.core.durations import format_duration
 from ml_platform.features.declared.compile_windows import as_window
 from ml_platform.features.declared.compiled_view import CompiledView
 from ml_platform.features.declared.definition import feature_table_name
+from ml_platform.features.declared.edges import MICROSECOND
 from ml_platform.features.declared.window_spec import FOREVER
 from ml_platform.pipeline.declared_code import declared_code_version
 from ml_platform.project.project import Project
@@ -36,10 +35,11 @@ def assets_of(project: Project, view: CompiledView) -> list[dg.AssetsDefinition]
 def reach_days(view: CompiledView, partitions: DailyPartitions | None) -> int:
     """Return how many days before its own a day of the view can look back to: the longest window and one refresh.
 
+    A continuous view also looks at the last row before its window, which leaves it as the day begins.
     Windows over all rows look back to the project's first day; where the days have no end, Dagster is told of the last ``MOST_DAYS``.
     """
     if view.max_window < FOREVER:
-        return days_up(view.max_window + (view.view.refresh or timedelta(0)))
+        return days_up(view.max_window + (view.view.refresh or MICROSECOND))
     return whole_days(partitions)
 
 

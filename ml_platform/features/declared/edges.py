@@ -97,6 +97,17 @@ def reach(spec: WindowSpec, refresh: timedelta | None = None, lag: timedelta = t
     return window + (refresh or timedelta(0)) + lag
 
 
+def reach_of_changes(spec: WindowSpec, refresh: timedelta | None = None, lag: timedelta = timedelta(0)) -> timedelta:
+    """Return how far before a cutoff a row can lie that enters its window then, or leaves it.
+
+    A row that leaves at the cutoff was inside until the refresh before it. Without a grid that is a microsecond ago: one more than
+    :func:`reach` where the start belongs to the window.
+    """
+    back = reach(spec, refresh, lag)
+    is_one_more = back < FOREVER and refresh is None and spec.tail is None and holds_start(spec)
+    return back + MICROSECOND if is_one_more else back
+
+
 def wait(spec: WindowSpec, refresh: timedelta | None, lag: timedelta) -> timedelta:
     """Return how long before a cutoff the window can end at most."""
     return _ends_before(spec) * MICROSECOND + (refresh or timedelta(0)) + lag

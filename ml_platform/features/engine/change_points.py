@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ml_platform.core.errors import FeatureError
 from ml_platform.core.intervals import Interval, to_micros
 from ml_platform.features.declared.definition import VALID_FROM, FeatureDefinition
-from ml_platform.features.declared.edges import MICROSECOND, entering, first_cutoff, leaving, refreshed
+from ml_platform.features.declared.edges import MICROSECOND, entering, first_cutoff, leaving, reach_of_changes, refreshed
 from ml_platform.features.declared.functions.registry import function_of
 from ml_platform.features.declared.window_spec import WindowSpec
 from ml_platform.features.engine.as_of import LookUp, look_up
@@ -107,6 +107,12 @@ def longest_reach(definitions: Sequence[FeatureDefinition]) -> timedelta:
         for d in definitions
     ]
     return max(reaches, default=timedelta(0))
+
+
+def longest_change(definitions: Sequence[FeatureDefinition]) -> timedelta:
+    """Return how far before a time a row can lie that makes a change point of any of the definitions there."""
+    changes = [reach_of_changes(d.span, d.refresh, d.lag) for d in definitions if d.kind == "window"]
+    return max([longest_reach(definitions), *changes])
 
 
 def _candidates(

@@ -18,7 +18,7 @@ from ml_platform.features.declared.compiled_view import CompiledView
 from ml_platform.features.declared.definition import VALID_FROM, FeatureDefinition, definition_hash, feature_table_name
 from ml_platform.features.declared.feature_limit import left_out_words
 from ml_platform.features.declared.window_spec import FOREVER
-from ml_platform.features.engine.change_points import longest_reach
+from ml_platform.features.engine.change_points import longest_change, longest_reach
 from ml_platform.features.own_views.handmade import refreshes_within
 from ml_platform.lake.ledger.version import Staged, Version
 from ml_platform.lake.schemas.casting import cast_table
@@ -52,7 +52,7 @@ class Task:
     @cached_property
     def reach(self) -> timedelta:
         """How far before a day the rows lie that it can be made from."""
-        return longest_reach(self.definitions)
+        return longest_change(self.definitions)
 
     def inputs(self, interval: Interval) -> list[Version]:
         """Return the versions that change points in the interval are made from."""
@@ -60,7 +60,7 @@ class Task:
 
     def coverage(self, days: Sequence[str]) -> Coverage:
         """Return what is there of the days that the windows of some days reach."""
-        reached, back = Reached(), self.reach
+        reached, back = Reached(), longest_reach(self.definitions)
         intervals = [partition_interval(self.workspace.project, day) for day in days]
         ends = np.array([to_micros(interval.end) for interval in intervals], dtype=np.int64)
         starts = None if back >= FOREVER else np.array([to_micros(before(interval.start, back)) for interval in intervals], dtype=np.int64)
@@ -216,7 +216,8 @@ def _stage(task: Task, cut: DayCut, inputs: dict[str, list[Version]]) -> dict[st
     schema = pa.schema([pa.field(name, arrow_type(str(type_of(kind)))) for name, kind in types.items()])
     hashes = {d.name: definition_hash([d]) for d in task.definitions}
     code_version = feature_code_version(task.workspace.project, task.view, task.entity)
-    engine, reach = layer_code("features"), int(task.reach.total_seconds())
+    engine, reach = layer_code("features"), task.reach.total_seconds()
+    reach = int(reach) if reach.is_integer() else reach
     # Cast once and cut afterwards: for each of a year's days alone it would take as long as writing them.
     rows = cast_table(cut.rows.select(schema.names).to_arrow(), schema, f"{lake_table!r}, {len(cut.bounds)} days")
 

@@ -15,7 +15,7 @@ from ml_platform.core.errors import FeatureError
 from ml_platform.core.intervals import BEGINNING, DAY, Interval, before, day_start, floor_day, from_micros
 from ml_platform.features.declared.definition import CUTOFF, VALID_FROM, FeatureDefinition, definition_hash
 from ml_platform.features.declared.edges import BEFORE, bounds, refreshed
-from ml_platform.features.engine.change_points import longest_reach, read_at
+from ml_platform.features.engine.change_points import longest_change, longest_reach, read_at
 from ml_platform.features.engine.table_columns import look_up_columns
 from ml_platform.features.timeline.event_columns import check_columns, to_micros
 from ml_platform.lake.ledger.version import Version
@@ -177,7 +177,7 @@ def _stored_versions(commit: _Commit, definitions: list[FeatureDefinition], cuto
     workspace, first = commit.workspace, definitions[0]
     if workspace.project.partitions is None:
         return []
-    back = longest_reach(definitions) if first.kind == "window" else (first.refresh or timedelta(0))
+    back = longest_change(definitions) if first.kind == "window" else (first.refresh or timedelta(0))
     start = max(floor_day(before(cutoffs.start, back)), day_start(workspace.project.partitions.start))
     if start >= cutoffs.end:
         return []

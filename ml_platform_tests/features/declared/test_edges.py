@@ -74,6 +74,17 @@ def test_no_row_lies_beyond_the_reach(spec: WindowSpec):
     assert edges.wait(spec, 2 * MICRO, MICRO) == spec.offset + 3 * MICRO
 
 
+@pytest.mark.parametrize("spec", SPECS, ids=str)
+def test_a_row_that_changes_a_window_lies_within_the_reach_of_changes(spec: WindowSpec):
+    if spec.length is not None:
+        changed = [(r - k) * MICRO for r, k in product(REFRESHES, range(-40, 10)) if belongs(spec, k, r) != belongs(spec, k, r - 1)]
+        farthest = max(changed, default=timedelta(0))
+        assert farthest <= edges.reach_of_changes(spec)
+        assert (farthest > edges.reach(spec)) == (edges.reach_of_changes(spec) > edges.reach(spec))
+    else:
+        assert edges.reach_of_changes(spec) == edges.reach(spec)
+
+
 def test_the_sql_says_the_same():
     with connect() as con:
         for spec in SPECS:

@@ -1,17 +1,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from ml_platform.core.clock import FixedClock
 from ml_platform.core.errors import UnknownNameError
+from ml_platform.core.intervals import day_start
 from ml_platform.features.declared.definition import definition_hash
+from ml_platform.features.declared.view import FeatureColumn, FeatureView
+from ml_platform.lake.lake import Lake
 from ml_platform.pipeline.declared_code import declared_code_version
 from ml_platform.pipeline.feature_tables.feature_table import DEFINITIONS, materialize_features
+from ml_platform.pipeline.workspace import Workspace
+from ml_platform.project.compile import compile_project
+from ml_platform.tables.declared.contract import Column, Contract
+from ml_platform.tables.declared.table import Availability, DailyPartitions, FileSource, Table
+from ml_platform.tables.declared.types import stored_schema
 from ml_platform_tests import flights_like as like
-from ml_platform_tests.flights_like import DAY, deliver
+from ml_platform_tests.flights_like import DAY, HOUR, deliver
 from ml_platform_tests.pipeline.feature_world import DELAYS, world
 
 DAYS = like.days(8)
@@ -206,3 +216,37 @@ def test_an_identical_rerun_publishes_nothing(made):
     materialize_features(made.workspace, "delays", ("origin",), DAYS)
     assert made.workspace.lake.versions.newest_commit() == head
     assert_frame_equal(made.workspace.lake.read(TABLE).pl(), before)
+
+
+def test_a_row_that_leaves_its_window_at_midnight_changes_the_day_that_begins_then(tmp_path):
+    sales = Table(
+        name="sales",
+        source=FileSource("sales/{day}.csv"),
+        contract=Contract((Column("customer", "string"), Column("sold_at", "timestamp"))),
+        partitions=DailyPartitions(like.START),
+        event_time="sold_at",
+        availability=(Availability("sold_at"),),
+    )
+    spent = FeatureView(
+        "spent", (("customer",),), source="sales", windows=(2 * DAY,), refresh=None, features=(FeatureColumn("rows", ("count",)),)
+    )
+    project = compile_project("shop", tmp_path, [sales], [spent], [])
+    midnight = day_start(DAYS[4])
+    sold = {DAYS[1]: midnight - 2 * DAY - timedelta(microseconds=1), DAYS[3]: midnight - DAY, DAYS[4]: midnight + HOUR}
+    lake = Lake.open(tmp_path / "lake")
+    stored = {
+        day: pl.DataFrame(
+            {"customer": ["b" if day == DAYS[4] else "a"], "sold_at": [at], "_available_at": [at], "_file": [day], "_row": [0]}
+        ).to_arrow()
+        for day, at in sold.items()
+    }
+    lake.writing.publish(lake.writing.stage_partitions("shop/tables/sales", stored, key=(), schema=stored_schema(sales)))
+    workspace = Workspace(project, lake, FixedClock(midnight + 3 * DAY), tmp_path)
+    for day in DAYS[:4]:
+        materialize_features(workspace, "spent", ("customer",), [day])
+    alone = materialize_features(workspace, "spent", ("customer",), [DAYS[4]]).partitions[0].version
+    history = lake.read("shop/features/spent__customer", partition_column="day").pl().sort("valid_from")
+    assert history.filter(pl.col("valid_from") == midnight)["customer_count_2d"].to_list() == [1]
+    again = materialize_features(workspace, "spent", ("customer",), DAYS[:5]).partitions[-1].version
+    assert (alone.id, alone.properties["reach_seconds"]) == (again.id, 172800.000001)
+    assert [v.partition for v in lake.lineage.inputs(alone.id)] == [DAYS[1], DAYS[3], DAYS[4]]
