@@ -5,35 +5,47 @@ The names below are loaded when they are first used, so that ``import ml_platfor
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ml_platform.core.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from ml_platform.commands.start.quickstart import quickstart
+    from ml_platform.components.assets.policies import chosen_executor
     from ml_platform.components.declarations.feature_view import FeatureView
     from ml_platform.components.declarations.problem import Problem
     from ml_platform.components.declarations.retention import Retention
     from ml_platform.components.declarations.table import Table
     from ml_platform.components.load_folder import load_from_defs_folder
     from ml_platform.components.opening import open_project
+    from ml_platform.components.resources.engine import Engine
+    from ml_platform.components.resources.resource import LakeDuckDB, Platform
 
 _HOMES = {
-    "Table": "ml_platform.components.declarations.table",
+    "Engine": "ml_platform.components.resources.engine",
     "FeatureView": "ml_platform.components.declarations.feature_view",
+    "LakeDuckDB": "ml_platform.components.resources.resource",
+    "Platform": "ml_platform.components.resources.resource",
     "Problem": "ml_platform.components.declarations.problem",
     "Retention": "ml_platform.components.declarations.retention",
+    "Table": "ml_platform.components.declarations.table",
+    "chosen_executor": "ml_platform.components.assets.policies",
     "load_from_defs_folder": "ml_platform.components.load_folder",
     "open_project": "ml_platform.components.opening",
     "quickstart": "ml_platform.commands.start.quickstart",
 }
-__all__ = ["FeatureView", "Problem", "Retention", "Table", "load_from_defs_folder", "open_project", "quickstart"]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'ml_platform' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+__all__ = [
+    "Engine",
+    "FeatureView",
+    "LakeDuckDB",
+    "Platform",
+    "Problem",
+    "Retention",
+    "Table",
+    "chosen_executor",
+    "load_from_defs_folder",
+    "open_project",
+    "quickstart",
+]
+if not TYPE_CHECKING:  # which would take any name for one that is there
+    __getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -63,7 +63,7 @@ def _fields(model: type[BaseModel]) -> str:
     rows = []
     for name, field in fields_of(model):
         example = "".join(f" For example {code(_as_yaml(given))}." for given in (field.examples or [])[:1])
-        rows.append([code(name), _words(field.annotation), _default(field), f"{field.description or ''}{example}"])
+        rows.append([code(name), type_words(field.annotation), _default(field), f"{field.description or ''}{example}"])
     return table(["field", "type", "default", "what it means"], rows)
 
 
@@ -90,19 +90,19 @@ def _as_yaml(value: Any) -> str:
     return json.dumps(value, default=str)
 
 
-def _words(annotation: Any) -> str:
+def type_words(annotation: Any) -> str:
     """Return a type in words; a model is a link to its section."""
     origin, inside = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
-        return _words(inside[0])
+        return type_words(inside[0])
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(dict.fromkeys(_words(part) for part in inside if part is not type(None)))
+        return " or ".join(dict.fromkeys(type_words(part) for part in inside if part is not type(None)))
     if origin is typing.Literal:
         return " or ".join(code(value) for value in inside)
     if origin is list:
-        return f"list of {_words(inside[0])}" if inside else "list"
+        return f"list of {type_words(inside[0])}" if inside else "list"
     if origin is dict:
-        return f"mapping from {_words(inside[0])} to {_words(inside[1])}"
+        return f"mapping from {type_words(inside[0])} to {type_words(inside[1])}"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         short = annotation.__name__.removesuffix("Model")
         return f"[{short}](#{short.lower()})"

@@ -97,6 +97,7 @@ def test_own_csvs_to_a_first_model_with_only_the_wheel(tmp_path: Path) -> None:
     )
     site = tmp_path / "site"
     zipfile.ZipFile(next((tmp_path / "dist").glob("*.whl"))).extractall(site)
+    assert (site / "ml_platform" / "py.typed").exists(), "type checkers of those who install it read its types"
     project = tmp_path / "work"
     days = _write_weather(project / "data" / "landing" / "weather")
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("ML_PLATFORM_", "DAGSTER_", "PYTHONPATH"))}

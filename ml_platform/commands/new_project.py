@@ -33,24 +33,23 @@ from pathlib import Path
 
 import dagster as dg
 import ml_platform
-from ml_platform.components.assets.policies import chosen_executor
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
     """Load everything that stands below ``defs/``."""
     loaded = ml_platform.load_from_defs_folder(path_within_project=Path(__file__).parent)
-    return dg.Definitions.merge(loaded, dg.Definitions(executor=chosen_executor()))
+    return dg.Definitions.merge(loaded, dg.Definitions(executor=ml_platform.chosen_executor()))
 '''
 _EXECUTOR = '''\
 import dagster as dg
-from ml_platform.components.assets.policies import chosen_executor
+import ml_platform
 
 
 @dg.definitions
 def executor() -> dg.Definitions:
     """Run the steps of a run in its own process; ML_PLATFORM_EXECUTOR=multiprocess gives each a process, which costs seconds of imports."""
-    return dg.Definitions(executor=chosen_executor())
+    return dg.Definitions(executor=ml_platform.chosen_executor())
 '''
 _INSTANCE = """\
 # History is kept under data/.dagster with no environment variable to set; start Dagster in this folder.
@@ -58,7 +57,7 @@ telemetry: {enabled: false}
 nux: {enabled: false}
 storage:
   custom:
-    module: ml_platform.components.local_storage
+    module: ml_platform.instance
     class: LocalStorage
     config: {base_dir: data/.dagster}
 local_artifact_storage:
@@ -66,7 +65,7 @@ local_artifact_storage:
   class: LocalArtifactStorage
   config: {base_dir: data/.dagster}
 compute_logs:
-  module: ml_platform.components.lake_pages   # logs as usual; and reports and model cards open from the UI
+  module: ml_platform.instance   # logs as usual; and reports and model cards open from the UI
   class: LakePages
   config: {base_dir: data/.dagster/compute_logs}
 # So many runs at a time; steps of one pool wait for each other, also across runs.

@@ -8,10 +8,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ml_platform.core.lazy_names import lazy_names
+
 if TYPE_CHECKING:
     from ml_platform.lake.lake import Lake
+    from ml_platform.lake.reading.reading import Reading
 
-__all__ = ["open"]
+_HOMES = {"Lake": "ml_platform.lake.lake", "Reading": "ml_platform.lake.reading.reading"}
+__all__ = ["Lake", "Reading", "open"]
+if not TYPE_CHECKING:  # which would take any name for one that is there
+    __getattr__, __dir__ = lazy_names(__name__, _HOMES)
 
 
 def open(project: str | Path = ".", branch: str | None = None, *, read_only: bool = False, create: bool = False) -> Lake:
