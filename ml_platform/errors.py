@@ -3,7 +3,6 @@
 from ml_platform.core.errors import (
     CollectedError,
     ConflictError,
-    ContractBrokenError,
     DeclarationError,
     DurationError,
     EmptySampleError,
@@ -28,7 +27,6 @@ from ml_platform.core.errors import (
 __all__ = [
     "CollectedError",
     "ConflictError",
-    "ContractBrokenError",
     "DeclarationError",
     "DurationError",
     "EmptySampleError",

@@ -126,3 +126,11 @@ def test_every_public_name_has_words() -> None:
         assert [n for n in names if f"`{module}.{n}`" not in page and f"| `{n}` | " not in page] == [], module
     assert not re.search(r"^### `[^`]+`\n\n(?=#|\Z)", page, re.MULTILINE), "a name without a docstring"
     assert "```pycon" in page or "Examples" not in page
+
+
+def test_every_error_of_the_platform_can_be_imported() -> None:
+    from ml_platform import errors
+    from ml_platform.core import errors as defined
+
+    kinds = {name for name, value in vars(defined).items() if isinstance(value, type) and issubclass(value, defined.MlPlatformError)}
+    assert set(errors.__all__) == kinds
