@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.errors import MlPlatformError
 from ml_platform.core.intervals import DAY, day_key, shift_day
-from ml_platform.core.names import RETRAINED_LAYERS, TABLE_LAYERS, VIEW_LAYERS
+from ml_platform.core.layers import RETRAINED_LAYERS, TABLE_LAYERS, VIEW_LAYERS
 
 if TYPE_CHECKING:
     import dagster as dg

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ml_platform.core.names import LAYERS, QUARANTINE, REPORTS, parse_table
+from ml_platform.core.layers import LAYERS
 
 if TYPE_CHECKING:
     from ml_platform.components.opening import Session
@@ -22,18 +22,17 @@ NEXT_STEPS = (
 def built(session: Session) -> list[dict[str, Any]]:
     """Return one row per asset: partitions, rows, bytes on disk and the newest commit."""
     project, lake = session.project, session.lake
-    order = {layer: number for number, layer in enumerate((*LAYERS, QUARANTINE, REPORTS))}
+    order = {layer: number for number, layer in enumerate(LAYERS)}
     rows = []
     for table in lake.tables():
-        of = parse_table(table)
-        if of.project != project.name:
+        if table.project != project.name:
             continue
         heads = lake.versions.heads(table).values()
         if heads:
             rows.append(
                 {
-                    "layer": of.layer,
-                    "asset": of.name,
+                    "layer": table.layer,
+                    "asset": table.name,
                     "partitions": len(heads),
                     "rows": sum(v.rows for v in heads),
                     "MB": round(sum(v.bytes for v in heads) / 1e6, 1),

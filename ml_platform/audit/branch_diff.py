@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ml_platform.core.names import parse_table
+from ml_platform.core.layers import TableName
 from ml_platform.lake.branching.branch_size import OwnFiles
 from ml_platform.lake.branching.branches import Branch, Change
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.ledger.version import ARTIFACT, Version
 from ml_platform.lake.reading.diff import TableDiff
 from ml_platform.pipeline.feature_tables.feature_table import DEFINITIONS
-from ml_platform.pipeline.layers import layer_of
 from ml_platform.pipeline.row_key import row_key
 from ml_platform.project.project import Project
 from ml_platform.registry.pointer import Judgement, from_rows, last_promotion
@@ -113,24 +112,24 @@ def diff_branch(lake: Lake, name: str, projects: Mapping[str, Project], wanted: 
     branch = next(branch for branch in lake.branches.all() if branch.name == name)
     parent = lake.on(branch.parent)
     own = here.branches.own_files()
-    by_table: dict[str, list[Change]] = {}
+    by_table: dict[TableName, list[Change]] = {}
     for change in changes:
         by_table.setdefault(change.table, []).append(change)
     for table in own:
         # Rejected partitions are no changes, but take room.
         if wanted is None or wanted(table):
-            by_table.setdefault(table, [])
+            by_table.setdefault(TableName(table), [])
     tables = []
     for table, found in sorted(by_table.items()):
-        project = projects.get(parse_table(table).project)
+        project = projects.get(table.project)
         key = row_key(project, table) if project else ()
         tables.append(ChangedTable(_diff(here, table, found, key), tuple(found), own.get(table, OwnFiles(0, 0))))
     return BranchDiff(
         branch,
         tuple(tables),
         tuple(feature for table, found in by_table.items() for feature in _features(here, parent, table, found)),
-        tuple(row for table, found in by_table.items() if layer_of(table) == "models" for row in _beside(parent, table, found)),
-        tuple((table, _judged(here, table)[-1]) for table, found in by_table.items() if layer_of(table) == "champion" and found),
+        tuple(row for table, found in by_table.items() if table.layer == "models" for row in _beside(parent, table, found)),
+        tuple((table, _judged(here, table)[-1]) for table, found in by_table.items() if table.layer == "champion" and found),
     )
 
 
@@ -142,9 +141,9 @@ def _diff(lake: Lake, table: str, changes: Sequence[Change], key: tuple[str, ...
     return lake.versions.diff(table, old, new, key=key if known else ())
 
 
-def _features(here: Lake, parent: Lake, table: str, changes: Sequence[Change]) -> list[ChangedFeature]:
+def _features(here: Lake, parent: Lake, table: TableName, changes: Sequence[Change]) -> list[ChangedFeature]:
     """Return what the newest partition of the branch defines otherwise than the parent's version of it (or its newest)."""
-    if layer_of(table) not in ("features", "training", "selected") or not changes:
+    if table.layer not in _DEFINED or not changes:
         return []
     newest = max(changes, key=lambda change: change.partition or "")
     before = newest.parent or max(parent.versions.resolve(table), key=lambda version: version.partition or "", default=None)
@@ -157,20 +156,28 @@ def _features(here: Lake, parent: Lake, table: str, changes: Sequence[Change]) -
 
 def _definitions(lake: Lake, version: Version) -> dict[str, str]:
     """Return the features of a version by name, with the hash of each definition where it keeps one."""
-    if layer_of(version.table) == "features":
-        return dict(version.properties[DEFINITIONS])
-    if layer_of(version.table) == "training":
-        return dict.fromkeys(version.properties["features"], "")
+    return _DEFINED[version.table.layer](lake, version)
+
+
+def _chosen(lake: Lake, version: Version) -> dict[str, str]:
     rows = lake.versions.read([version], columns=["feature", "chosen"]).arrow().to_pylist()
     return {row["feature"]: "" for row in rows if row["chosen"]}
 
 
-def _beside(parent: Lake, table: str, changes: Sequence[Change]) -> list[ModelBeside]:
+# The layers whose versions say which features they have, and where.
+_DEFINED: Mapping[str, Callable[[Lake, Version], dict[str, str]]] = {
+    "features": lambda _, version: dict(version.properties[DEFINITIONS]),
+    "training": lambda _, version: dict.fromkeys(version.properties["features"], ""),
+    "selected": _chosen,
+}
+
+
+def _beside(parent: Lake, table: TableName, changes: Sequence[Change]) -> list[ModelBeside]:
     champion = _champion(parent, table)
     other = {} if champion is None else champion.properties["metrics"]
     return [
         ModelBeside(
-            parse_table(table).name,
+            table.name,
             str(change.partition),
             change.head.id,
             metric,

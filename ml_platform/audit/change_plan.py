@@ -6,13 +6,12 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ml_platform.core.names import QUARANTINE, TABLE_LAYERS, VIEW_LAYERS, parse_table
+from ml_platform.core.layers import LAYERS, OTHER_LAYERS, TRAINED_LAYERS, TableName, flow_place
 from ml_platform.features.declared.definition import FeatureDefinition, definition_hash
 from ml_platform.lake.ledger.version import ARTIFACT, Version
 from ml_platform.pipeline.declared_code import declared_code_version, declared_definitions
 from ml_platform.pipeline.feature_tables.feature_table import DEFINITIONS
 from ml_platform.pipeline.layer_code import ENGINE, layer_code
-from ml_platform.pipeline.layers import RECORDED_LAYERS, TRAINED_LAYERS, layer_of
 from ml_platform.pipeline.models.champion import current_champion
 from ml_platform.pipeline.tables.split_table import spoken_days
 from ml_platform.pipeline.workspace import Workspace
@@ -21,15 +20,13 @@ from ml_platform.project.project import CompiledProblem
 from ml_platform.tables.declared.types import stored_schema
 
 NEW, DECLARED, INPUTS = "new", "declared otherwise", "its inputs would change"
-# Beside a table of rows that keep the contract; made with it, never alone.
-_BESIDE = (QUARANTINE,)
 
 
 @dataclass(frozen=True)
 class Recomputed:
     """One table whose partitions would be made again, or for the first time: why, what is different, and what its heads hold now."""
 
-    table: str
+    table: TableName
     why: str
     what: str
     partitions: tuple[str | None, ...]
@@ -41,7 +38,7 @@ class Recomputed:
 class NextTraining:
     """One step of a problem's next training that would be made by another declaration than the newest; past ones stay as they are."""
 
-    table: str
+    table: TableName
     newest: str | None
     rows: int
     bytes: int
@@ -88,9 +85,9 @@ def plan_changes(workspace: Workspace) -> ChangePlan:
         not. What was decided, scored or observed is never made again.
     """
     lake, project = workspace.lake, workspace.project
-    mine = [t for t in lake.tables() if t.startswith(f"{project.name}/") and layer_of(t) not in (*RECORDED_LAYERS, *_BESIDE)]
+    mine = [t for t in lake.tables() if t.project == project.name and t.layer not in OTHER_LAYERS]
     heads = {table: lake.versions.heads(table) for table in mine}
-    made = [table for table in mine if layer_of(table) not in TRAINED_LAYERS]
+    made = [table for table in mine if table.layer not in TRAINED_LAYERS]
     direct = {table: _outdated(workspace, heads[table].values(), table) for table in made}
     reached = lake.lineage.reached_from(version for versions in direct.values() for version in versions)
     found = []
@@ -101,39 +98,35 @@ def plan_changes(workspace: Workspace) -> ChangePlan:
             found.append(_recomputed(table, DECLARED, _difference(workspace, table, direct[table]), direct[table]))
         if below:
             above = sorted({v.table for v in lake.lineage.inputs(max(below, key=lambda v: v.partition or "").id) if v.id in reached})
-            found.append(_recomputed(table, INPUTS, f"made from {', '.join(a.split('/', 1)[1] for a in above)}", below))
+            found.append(_recomputed(table, INPUTS, f"made from {', '.join(a.short for a in above)}", below))
     found += _new(workspace, heads)
     return ChangePlan(
-        tuple(sorted(found, key=lambda one: (_ORDER.index(layer_of(one.table)) if layer_of(one.table) in _ORDER else 9, one.table))),
+        tuple(sorted(found, key=lambda one: (flow_place(one.table.layer), one.table))),
         tuple(step for name in project.problems for step in _trainings(workspace, name, heads)),
         tuple(model for problem in project.problems.values() for model in _kept_models(workspace, problem)),
-        tuple(t for t in made if layer_of(t) in _ORDER and declared_code_version(project, layer_of(t), parse_table(t).name) is None),
+        tuple(t for t in made if t.layer in LAYERS and declared_code_version(project, t.layer, t.name) is None),
     )
 
 
-_ORDER = (*TABLE_LAYERS, *VIEW_LAYERS)
-
-
-def _outdated(workspace: Workspace, heads: Iterable[Version], table: str) -> list[Version]:
+def _outdated(workspace: Workspace, heads: Iterable[Version], table: TableName) -> list[Version]:
     """Return the heads that were made by other code than would make them today."""
-    layer, name = layer_of(table), parse_table(table).name
-    declared = declared_code_version(workspace.project, layer, name)
+    declared = declared_code_version(workspace.project, table.layer, table.name)
     return [] if declared is None else [version for version in heads if version.code_version != declared]
 
 
-def _recomputed(table: str, why: str, what: str, versions: Sequence[Version]) -> Recomputed:
+def _recomputed(table: TableName, why: str, what: str, versions: Sequence[Version]) -> Recomputed:
     partitions = tuple(sorted((v.partition for v in versions), key=lambda k: k or ""))
     return Recomputed(table, why, what, partitions, sum(v.rows for v in versions), sum(v.bytes for v in versions))
 
 
-def _difference(workspace: Workspace, table: str, outdated: Sequence[Version]) -> str:
+def _difference(workspace: Workspace, table: TableName, outdated: Sequence[Version]) -> str:
     """Say in words what today's declaration has that the newest outdated head has not."""
     newest = max(outdated, key=lambda version: version.partition or "")
-    layer, name = layer_of(table), parse_table(table).name
-    if layer == "features":
+    name = table.name
+    if table.layer == "features":
         new = {d.name: definition_hash([d]) for d in declared_definitions(workspace.project, name) or ()}
         return _told("feature", dict(newest.properties[DEFINITIONS]), new) or "the code that computes them"
-    if layer == "tables":
+    if table.layer == "tables":
         schema = stored_schema(workspace.project.table(name))
         old = {field.name: str(field.type) for field in newest.schema}
         return _told("column", old, {field.name: str(field.type) for field in schema}) or "contract, key, times or code"
@@ -152,10 +145,10 @@ def _told(what: str, old: dict[str, str], new: dict[str, str]) -> str:
     )
 
 
-def _new(workspace: Workspace, heads: dict[str, dict[str | None, Version]]) -> list[Recomputed]:
+def _new(workspace: Workspace, heads: dict[TableName, dict[str | None, Version]]) -> list[Recomputed]:
     """Return what is declared and has no version yet, for the days that what it is made from has."""
     project = workspace.project
-    made_from: dict[str, list[str]] = {}
+    made_from: dict[TableName, list[TableName]] = {}
     for table in project.tables.values():
         above = [project.lake_table("tables", read) for read in table.reads] or [project.lake_table("raw", table.name)]
         made_from[project.lake_table("tables", table.name)] = above
@@ -166,10 +159,10 @@ def _new(workspace: Workspace, heads: dict[str, dict[str | None, Version]]) -> l
     found = []
     for table, above in made_from.items():
         if table not in heads:
-            layer, name = layer_of(table), parse_table(table).name
-            daily = project.tables[name].partitions is not None if layer == "tables" else project.partitions is not None
+            name, of_tables = table.name, table.layer == "tables"
+            daily = project.tables[name].partitions is not None if of_tables else project.partitions is not None
             keys: set[str | None] = {key for one in above for key in days.get(one, ()) if (key is not None) == daily}
-            if layer == "tables" and project.tables[name].splits and days.get(above[0]):
+            if of_tables and project.tables[name].splits and days.get(above[0]):
                 spoken = spoken_days(workspace, project.tables[name])
                 keys = {*(spoken.filled if spoken else ())}
             # What stands on another new table is built for the same days.
@@ -178,7 +171,7 @@ def _new(workspace: Workspace, heads: dict[str, dict[str | None, Version]]) -> l
     return found
 
 
-def _trainings(workspace: Workspace, problem: str, heads: dict[str, dict[str | None, Version]]) -> list[NextTraining]:
+def _trainings(workspace: Workspace, problem: str, heads: dict[TableName, dict[str | None, Version]]) -> list[NextTraining]:
     found = []
     for layer in TRAINED_LAYERS:
         table = workspace.table(layer, problem)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ml_platform.audit.reproduced_model import ModelLikeness, compare_models
-from ml_platform.audit.reproduction_plan import ReproductionPlan, feature_table_of
-from ml_platform.audit.reproduction_steps import LAYERS, address_of
+from ml_platform.audit.reproduction_plan import ReproductionPlan
 from ml_platform.audit.rerun import Rerun
 from ml_platform.audit.verdict import DIFFERS, IDENTICAL, WITHIN, Verdict, worst
 from ml_platform.core.errors import IntegrityError, MlPlatformError
-from ml_platform.features.declared.definition import VALID_FROM
+from ml_platform.core.layers import REPEATABLE_LAYERS
+from ml_platform.core.names import ORIGIN
 from ml_platform.lake.ledger.version import Version
 from ml_platform.lake.reading.likeness import TOLERANCE, Likeness, compare_rows
+from ml_platform.pipeline.row_key import row_key
 from ml_platform.pipeline.workspace import Workspace
-from ml_platform.training.spine import CUTOFF
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def _compared(workspace: Workspace, rerun: Rerun, branch: str) -> Reproduction:
     plan = rerun.plan
     by_asset: dict[tuple[int, str], list[Version]] = {}
     for step in plan.steps:
-        by_asset.setdefault((LAYERS.index(step.layer), step.asset), []).extend(step.versions)
+        by_asset.setdefault((REPEATABLE_LAYERS.index(step.layer), step.asset), []).extend(step.versions)
     model, made = None, rerun.made.get(plan.version.id)
     if made is not None:
         model = compare_models(workspace, plan.version, made, plan.training)
@@ -202,13 +202,4 @@ def _partition(workspace: Workspace, rerun: Rerun, then: Version, model: ModelLi
 
 def _key(plan: ReproductionPlan, version: Version) -> Sequence[str]:
     """Return the columns that identify a row of an asset."""
-    layer, name = address_of(version)
-    if layer == "features":
-        return [*feature_table_of(plan.project, name)[1], VALID_FROM]
-    keys: Mapping[str, Sequence[str]] = {
-        "raw": ("_file", "_row"),
-        "tables": plan.project.tables[name].key if name in plan.project.tables else (),
-        "training": (CUTOFF, *plan.project.problem(plan.problem).spine_key),
-        "selected": ("feature",),
-    }
-    return keys[layer]
+    return ORIGIN[:2] if version.table.layer == "raw" else row_key(plan.project, version.table)

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ml_platform.audit.reproduction_steps import LAYERS, Edges, Step, address_of, order_steps
+from ml_platform.audit.reproduction_steps import Edges, Step, address_of, order_steps
 from ml_platform.core.environment import compare_environments, environment_here
 from ml_platform.core.errors import MlPlatformError, ReproductionError
+from ml_platform.core.layers import REPEATABLE_LAYERS
 from ml_platform.features.declared.definition import definition_hash
 from ml_platform.lake.ledger.version import ARTIFACT, Version
 from ml_platform.models.fit import SEED
@@ -98,7 +99,7 @@ def plan_reproduction(
     model = _model(workspace, problem.name, version)
     closure = {v.id: v for v in workspace.lake.lineage.closure([model])}
     edges = workspace.lake.lineage.edges(closure)
-    unknown = sorted({v.table for v in closure.values() if address_of(v)[0] not in LAYERS})
+    unknown = sorted({v.table for v in closure.values() if address_of(v)[0] not in REPEATABLE_LAYERS})
     if unknown:
         raise ReproductionError(f"Model {problem_name}@{model.id} was made from {', '.join(unknown)}, which no function makes again.")
     leaves = {i for i, made_from in edges.items() if not made_from}
@@ -186,7 +187,7 @@ def _code_rows(workspace: Workspace, carried: Project, closure: Mapping[int, Ver
     for version in closure.values():
         by_asset.setdefault(address_of(version), Counter())[version.code_version] += 1
     rows = []
-    for layer, name in sorted(by_asset, key=lambda address: (LAYERS.index(address[0]), address[1])):
+    for layer, name in sorted(by_asset, key=lambda address: (REPEATABLE_LAYERS.index(address[0]), address[1])):
         then = dict(by_asset[layer, name].most_common())
         here = _code_version(workspace.project, layer, name)
         own = _code_version(carried, layer, name)

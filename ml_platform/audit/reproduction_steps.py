@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from ml_platform.core.names import REPEATABLE_LAYERS, parse_table
+from ml_platform.core.layers import REPEATABLE_LAYERS, TableName
 from ml_platform.lake.ledger.version import Version
 
-LAYERS = REPEATABLE_LAYERS
 Edges = Mapping[int, tuple[int, ...]]
 
 
@@ -28,8 +27,7 @@ class Step:
 
 def address_of(version: Version) -> tuple[str, str]:
     """Return the layer and the name of a version's table."""
-    parts = parse_table(version.table)
-    return parts.layer, parts.name
+    return version.table.layer, version.table.name
 
 
 def order_steps(closure: Mapping[int, Version], edges: Edges, wanted: Collection[int]) -> tuple[Step, ...]:
@@ -55,7 +53,7 @@ def order_steps(closure: Mapping[int, Version], edges: Edges, wanted: Collection
     """
     groups: dict[tuple[int, str, int], list[Version]] = {}
     for version in (closure[i] for i in sorted(wanted)):
-        groups.setdefault((LAYERS.index(address_of(version)[0]), version.table, version.commit), []).append(version)
+        groups.setdefault((REPEATABLE_LAYERS.index(address_of(version)[0]), version.table, version.commit), []).append(version)
     waiting = [groups[key] for key in sorted(groups)]
     todo = set(wanted)
     steps: list[Step] = []
@@ -86,7 +84,7 @@ def _go_ahead(groups: list[list[Version]], edges: Edges, todo: set[int]) -> list
 
 def _split(group: Sequence[Version], closure: Mapping[int, Version], edges: Edges) -> list[Step]:
     """Return the group as steps in which no partition of an input is meant in two versions, and none of the output twice."""
-    parts: list[tuple[dict[tuple[str, str | None], int], list[Version]]] = []
+    parts: list[tuple[dict[tuple[TableName, str | None], int], list[Version]]] = []
     for version in group:
         newest = {(version.table, version.partition): version.id}
         for i in edges[version.id]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -17,11 +17,10 @@ from ml_platform.pipeline.declared_code import raw_code_version
 from ml_platform.pipeline.delivery.deliveries import deliveries_of, recorded_files, with_times
 from ml_platform.pipeline.delivery.raw import joined_rows
 from ml_platform.pipeline.feature_tables.feature_table import materialize_features
-from ml_platform.pipeline.models.model import materialize_model
-from ml_platform.pipeline.models.selected import materialize_selected
+from ml_platform.pipeline.layer_code import materializer
 from ml_platform.pipeline.outcome import Outcome
 from ml_platform.pipeline.tables.table import materialize_table
-from ml_platform.pipeline.training.training_set import ANSWERS_UNTIL, materialize_training
+from ml_platform.pipeline.training.training_set import ANSWERS_UNTIL
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import Project
 from ml_platform.tables.declared.table import AssetSource, FileSource
@@ -95,12 +94,7 @@ class Rerun:
         if step.layer == "features":
             view, entity = feature_table_of(self.plan.project, step.name)
             return materialize_features(workspace, view, entity, days)
-        materialize: Mapping[str, Callable[[Workspace, str, Sequence[str]], Outcome]] = {
-            "training": materialize_training,
-            "selected": materialize_selected,
-            "models": materialize_model,
-        }
-        return materialize[step.layer](workspace, step.name, days)
+        return materializer(step.layer)(workspace, step.name, days)
 
     def _scope(self, step: Step) -> list[Version]:
         """Return the versions that the step can see: what its versions were made from, as it was made again, and what they looked at."""

@@ -20,7 +20,8 @@ from ml_platform.core.errors import (
     WrongLedgerError,
     did_you_mean,
 )
-from ml_platform.core.names import is_name, parse_table
+from ml_platform.core.layers import TableName
+from ml_platform.core.names import is_name
 
 if TYPE_CHECKING:
     from ml_platform.lake.lake import Lake
@@ -121,7 +122,7 @@ def find_table(lake: Lake, name: str) -> str:
     """
     known = lake.tables()
     found = [t for t in known if t == name or t.endswith(f"/{name}")]
-    exact = [t for t in found if t == name or parse_table(t).short == f"tables/{name}"] or found
+    exact = [t for t in found if t == name or t.short == f"tables/{name}"] or found
     if len(exact) == 1:
         return exact[0]
     if exact:
@@ -153,7 +154,7 @@ def short_name(table: str) -> str:
     >>> short_name("flights/features/delays__origin")
     'features/delays__origin'
     """
-    return parse_table(table).short
+    return TableName(table).short
 
 
 def table_filter(patterns: Sequence[str] | None) -> Callable[[str], bool] | None:

@@ -1,51 +1,16 @@
-"""Names of projects, tables, views and columns, and how they are joined into lake tables."""
+"""Names of projects, tables, views and columns."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from ml_platform.core.errors import DeclarationError
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
-# The layers by what declares them, in the order in which one is made from another.
-TABLE_LAYERS = ("raw", "tables")
-VIEW_LAYERS = ("features",)
-TRAINED_LAYERS = ("training", "selected", "models")
-# What was decided, scored or observed happened once.
-RECORDED_LAYERS = ("champion", "predictions", "outcomes", "monitoring")
-PROBLEM_LAYERS = (*TRAINED_LAYERS, *RECORDED_LAYERS)
-# What one decision to train makes; what is expected to move every day, and can be late.
-RETRAINED_LAYERS = (*TRAINED_LAYERS, "champion")
-DAILY_LAYERS = (*TABLE_LAYERS, *VIEW_LAYERS, "predictions", "monitoring")
-LAYERS = (*TABLE_LAYERS, *VIEW_LAYERS, *PROBLEM_LAYERS)
-# Those whose content can be made again from what it was made from.
-REPEATABLE_LAYERS = (*TABLE_LAYERS, *VIEW_LAYERS, *TRAINED_LAYERS)
 # Columns of a raw row that say where it came from: its file, its place in that, and when it was delivered.
 ORIGIN = ("_file", "_row", "_delivered_at")
-# Tables that are written beside those of a layer, without an asset of their own. Of a table whose loss of rows was accepted, one row per
-# acceptance stands in ``accepted``, partitioned as the table.
-QUARANTINE, REPORTS, ACCEPTED = "quarantine", "reports", "accepted"
-
-
-@dataclass(frozen=True)
-class TableName:
-    """The parts of a lake table's name.
-
-    Of a declared table they are its project, its layer and its name. A hand-written asset may have a key of any number of parts: where
-    they are not three there is no layer, the name holds all but the first, and of one part there is no project either.
-    """
-
-    project: str
-    layer: str
-    name: str
-
-    @property
-    def short(self) -> str:
-        """The name without the project, as commands show and take it."""
-        return f"{self.layer}/{self.name}" if self.layer else self.name
 
 
 def check_name(name: object, what: str, where: str = "") -> str:
@@ -82,11 +47,6 @@ def is_name(name: object) -> bool:
     return isinstance(name, str) and _NAME.fullmatch(name) is not None and "__" not in name
 
 
-def lake_table(project: str, layer: str, name: str) -> str:
-    """Return the lake's name of a table: ``project/layer/name``."""
-    return f"{project}/{layer}/{name}"
-
-
 def same_name(name: str) -> str:
     """Return what DuckDB compares names by: it tells no letter case apart, of the 26 letters without accents."""
     return "".join(letter.lower() if letter.isascii() else letter for letter in name)
@@ -118,31 +78,3 @@ def alike_names(names: Iterable[str]) -> list[str]:
 def is_pattern(name: str) -> bool:
     """Tell whether Polars takes a name for a pattern: ``*`` for all columns, ``^...$`` for those that match."""
     return name == "*" or (name.startswith("^") and name.endswith("$"))
-
-
-def parse_table(table: str) -> TableName:
-    """Return the parts of a lake table's name, whatever their number.
-
-    Examples
-    --------
-    >>> parse_table("flights/features/delays__origin")
-    TableName(project='flights', layer='features', name='delays__origin')
-    >>> parse_table("marts/weekly_sales"), parse_table("sales")
-    (TableName(project='marts', layer='', name='weekly_sales'), TableName(project='', layer='', name='sales'))
-    """
-    parts = table.split("/")
-    if len(parts) == 3:
-        return TableName(*parts)
-    project, slash, name = table.partition("/")
-    return TableName(project, "", name) if slash else TableName("", "", table)
-
-
-def layer_of(table: str) -> str:
-    """Return the layer in the name of a lake table; empty where a hand-written table is called otherwise.
-
-    Examples
-    --------
-    >>> layer_of("flights/tables/arrivals"), layer_of("marts/weekly_sales")
-    ('tables', '')
-    """
-    return parse_table(table).layer

@@ -9,6 +9,7 @@ from types import EllipsisType
 from typing import TYPE_CHECKING
 
 from ml_platform.core.errors import LakeError
+from ml_platform.core.layers import TableName
 from ml_platform.lake.branching.lake_branches import LakeBranches
 from ml_platform.lake.branching.lake_tags import LakeTags
 from ml_platform.lake.branching.tags import Tag, create_tag
@@ -98,7 +99,7 @@ class Lake:
         """Tell whether only given versions are read; see :meth:`pinned`."""
         return self._opened.scope.pinned is not None
 
-    def tables(self, kind: str | None = None) -> list[str]:
+    def tables(self, kind: str | None = None) -> list[TableName]:
         """Return the names of all tables that the branch holds or inherits (with versions of one kind), in order."""
         return table_names(self._opened, kind)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from ml_platform.core.names import LAYERS, layer_of
+from ml_platform.core.layers import TableName, flow_place
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.ledger.version import Version
 
@@ -16,7 +16,7 @@ from ml_platform.lake.ledger.version import Version
 class LandedFile:
     """One delivery that a raw version holds; ``size`` in bytes. ``fetched`` is True for what a function gave back instead of a file."""
 
-    table: str
+    table: TableName
     partition: str | None
     name: str
     size: int
@@ -35,7 +35,7 @@ class TableUse:
     ``first`` and ``last`` are partition keys, None for a table without partitions; ``bytes`` are those of the stored files.
     """
 
-    table: str
+    table: TableName
     versions: int
     partitions: int
     first: str | None
@@ -104,8 +104,8 @@ def day_lineage_of(lake: Lake, version: Version) -> Lineage:
 
     A training set holds most of the lake: what the day itself was made from would be lost in it. The model's own lineage has the rest.
     """
-    versions, edges = lake.lineage.closure_until([version.id], lambda v: layer_of(v.table) == "training")
-    return Lineage((version,), tuple(versions), edges, frozenset(v.table for v in versions if layer_of(v.table) == "training"))
+    versions, edges = lake.lineage.closure_until([version.id], lambda v: v.table.layer == "training")
+    return Lineage((version,), tuple(versions), edges, frozenset(v.table for v in versions if v.table.layer == "training"))
 
 
 def landed_files(version: Version) -> list[LandedFile]:
@@ -130,7 +130,7 @@ def landed_files(version: Version) -> list[LandedFile]:
 
 def table_uses(versions: Iterable[Version]) -> tuple[TableUse, ...]:
     """Summarise versions per table, the layers in the order in which data flows through them."""
-    by_table: dict[str, list[Version]] = {}
+    by_table: dict[TableName, list[Version]] = {}
     for version in versions:
         by_table.setdefault(version.table, []).append(version)
     return tuple(_use(table, by_table[table]) for table in sorted(by_table, key=flow_order))
@@ -144,11 +144,10 @@ def flow_order(table: str) -> tuple[int, str]:
     >>> sorted(["shop/models/churn", "shop/raw/orders", "shop/reports/churn", "shop/features/a"], key=flow_order)
     ['shop/raw/orders', 'shop/features/a', 'shop/models/churn', 'shop/reports/churn']
     """
-    layer = layer_of(table)
-    return (LAYERS.index(layer) if layer in LAYERS else len(LAYERS), table)
+    return (flow_place(TableName(table).layer), table)
 
 
-def _use(table: str, versions: Sequence[Version]) -> TableUse:
+def _use(table: TableName, versions: Sequence[Version]) -> TableUse:
     keys = sorted({version.partition for version in versions if version.partition is not None})
     ids = [version.id for version in versions]
     commits = [version.commit for version in versions]

@@ -6,11 +6,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ml_platform.core.names import parse_table
+from ml_platform.core.layers import LAYERS
 from ml_platform.features.declared.definition import VALID_FROM, FeatureDefinition
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.ledger.version import ARTIFACT, Version
-from ml_platform.lineage.closure import layer_of
 from ml_platform.training.target import is_score_column
 
 DEFINITIONS_FILE = "definitions.json"
@@ -31,7 +30,7 @@ def known_definitions(lake: Lake, versions: Iterable[Version]) -> tuple[FeatureD
 
     A model carries what it was made with, so this is right for old models too; what no model uses is not known to the lake.
     """
-    models = sorted((v for v in versions if v.kind == ARTIFACT and layer_of(v.table) == "models"), key=lambda v: -v.id)
+    models = sorted((v for v in versions if v.kind == ARTIFACT and v.table.layer == "models"), key=lambda v: -v.id)
     found: dict[tuple[str, str], FeatureDefinition] = {}
     for model in models:
         if any(file.name == DEFINITIONS_FILE for file in model.files):
@@ -56,13 +55,13 @@ def column_sources(
         From :func:`known_definitions`.
     """
     names = set(made.schema.names)
-    layer, short = layer_of(made.table), parse_table(made.table).name
+    layer, short = made.table.layer, made.table.name
     if layer == "tables":
-        found = _typed_columns(names, inputs, made.table.replace("/tables/", "/raw/"))
+        found = _typed_columns(names, inputs, made.table.beside("raw"))
     elif layer == "features":
         own = [d for d in definitions if d.feature_table == short]
         found = {d.stored_name: _read_columns(d, inputs) for d in own} | _key_columns(own, inputs)
-    elif layer in ("training", "predictions"):
+    elif layer in LAYERS and LAYERS[layer].holds_features:
         found = {d.name: _looked_up(d, inputs) for d in definitions}
         of_scores = tuple(dict.fromkeys(source for d in definitions if d.name in names for source in found[d.name]))
         found |= dict.fromkeys(filter(is_score_column, names), of_scores)

@@ -18,11 +18,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ml_platform.core.names import parse_table
+from ml_platform.core.layers import TableName
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.ledger.version import ARTIFACT, Version
 from ml_platform.lake.reading.tracing import CommitNote
-from ml_platform.lineage.closure import LandedFile, Lineage, flow_order, landed_files, layer_of
+from ml_platform.lineage.closure import LandedFile, Lineage, flow_order, landed_files
 from ml_platform.lineage.columns import ColumnSource, column_sources, known_definitions
 
 _SPEC = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs"
@@ -104,14 +104,14 @@ class _Writer:
             "mlPlatform_commit": self._own("RunFacet", number=note.number, hash=note.hash, message=note.message),
         }
         if (parent := _run_uuid(made[0].run_id)) is not None:
-            project = parse_table(made[0].table).project
+            project = made[0].table.project
             job = {"namespace": "dagster", "name": project}
             facets["parent"] = self._facet("1-2-0/ParentRunFacet", run={"runId": parent}, job=job)
         return facets
 
     def _job_facets(self, main: str, made: Sequence[Version]) -> dict[str, Any]:
         codes = sorted({v.code_version for v in made if v.table == main and v.code_version})
-        kind = layer_of(main).upper() or "TABLE"
+        kind = TableName(main).layer.upper() or "TABLE"
         return {
             "jobType": self._facet("2-0-4/JobTypeJobFacet", processingType="BATCH", integration="DAGSTER", jobType=kind),
             "mlPlatform_code": self._own("JobFacet", codeVersions=codes),
@@ -173,9 +173,9 @@ class _Writer:
             facets["schema"] = self._facet("1-2-0/SchemaDatasetFacet", fields=fields)
         return {"namespace": self.names.namespace, "name": table, "facets": facets}
 
-    def _learnt(self, model: Version, inputs: Mapping[str, Version]) -> list[dict[str, Any]]:
+    def _learnt(self, model: Version, inputs: Mapping[TableName, Version]) -> list[dict[str, Any]]:
         """Return the columns of the training set that a model learnt from."""
-        training = next((table for table in inputs if layer_of(table) == "training"), None)
+        training = next((table for table in inputs if table.layer == "training"), None)
         names = model.properties.get("features", ()) if training is not None else ()
         return self._fields([ColumnSource(str(training), name, True, "learnt from") for name in names])
 

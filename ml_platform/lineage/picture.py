@@ -11,17 +11,12 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from ml_platform.core.names import parse_table
+from ml_platform.core.layers import LAYERS, TableName
 from ml_platform.core.svg import Picture
-from ml_platform.lineage.closure import Lineage, TableUse, flow_order, landed_files, layer_of, table_uses
+from ml_platform.lineage.closure import Lineage, TableUse, flow_order, landed_files, table_uses
 from ml_platform.lineage.layout import Box, Layout, Place, place
 
 PAPER, INK, QUIET, LINE, EDGE = "#fcfcfd", "#1f2430", "#626a79", "#9aa6bf", "#c9d1e0"
-# One colour per layer, by its place in the flow, so that a glance finds the same layer in every picture.
-FILLS = {
-    "raw": "#f1f3f7", "tables": "#e8f1fb", "features": "#e7f6f2", "training": "#fdf3e1", "selected": "#fbeede",
-    "models": "#fde7df", "champion": "#f8e4ee", "predictions": "#eee9fb", "outcomes": "#e9ecfb", "monitoring": "#e6f0f5",
-}  # fmt: skip
 _OTHER = "#f4f4f6"
 _TITLE, _TEXT = 12, 10.5
 _MARGIN, _HEADER, _PADDING, _LINE_HEIGHT = 18, 30, 9, 14
@@ -79,7 +74,7 @@ def sketch(lineage: Lineage) -> Picture:
 
     What does not fit beside the others goes on in the next row: a page shows the picture in a column that is narrower than a window.
     """
-    layers = [_Layer.of(name, list(found)) for name, found in groupby(table_uses(lineage.versions), key=lambda use: layer_of(use.table))]
+    layers = [_Layer.of(name, list(found)) for name, found in groupby(table_uses(lineage.versions), key=lambda use: use.table.layer)]
     rows = _rows(layers)
     width = max(sum(layer.width + _LETTER_WIDTH for layer in row) for row in rows) + _LETTER_WIDTH
     look = {"style": f"background:{PAPER};font:12px monospace"}
@@ -140,7 +135,7 @@ def _columns(tables: Sequence[str], arrows: Sequence[tuple[str, str]]) -> dict[s
     """Return the column of each table: its layer, and how deep it lies inside its layer (a table derived from tables stands after them)."""
     inputs: dict[str, list[str]] = {}
     for source, target in arrows:
-        if source != target and layer_of(source) == layer_of(target):
+        if source != target and TableName(source).layer == TableName(target).layer:
             inputs.setdefault(target, []).append(source)
     depths: dict[str, int] = {}
 
@@ -149,12 +144,12 @@ def _columns(tables: Sequence[str], arrows: Sequence[tuple[str, str]]) -> dict[s
             depths[table] = 1 + max((depth(other, (*seen, table)) for other in inputs.get(table, ())), default=-1)
         return depths.get(table, 0)
 
-    return {table: (flow_order(table)[0], layer_of(table), depth(table)) for table in tables}
+    return {table: (flow_order(table)[0], TableName(table).layer, depth(table)) for table in tables}
 
 
 def _texts(use: TableUse, files: Sequence[int]) -> tuple[str, ...]:
     """Return the lines of a box: name, partitions, rows and commits; of raw tables the files, of models the version."""
-    lines = [_short(parse_table(use.table).name)]
+    lines = [_short(use.table.name)]
     if use.partitions:
         days = _days(str(use.first), str(use.last))
         lines.append(days if use.partitions == 1 else f"{use.partitions:,} days, {days}")
@@ -224,7 +219,7 @@ def _box(picture: Picture, at: Place, use: TableUse, texts: Sequence[str], linea
     edge: dict[str, Any] = {"stroke": INK, "stroke_width": 1.6} if own else {"stroke": EDGE}
     if use.table in lineage.ends:
         edge["stroke_dasharray"] = "4 3"
-    fill = FILLS.get(layer_of(use.table), _OTHER)
+    fill = LAYERS[use.table.layer].colour if use.table.layer in LAYERS else _OTHER
     picture.add("rect", x=at.x, y=at.y, width=at.width, height=at.height, rx=5, fill=fill, **edge)
     for number, text in enumerate(texts):
         picture.text(at.x + _PADDING, at.y + _PADDING + 9 + _LINE_HEIGHT * number, text, **({} if number else {"class_": "n"}))

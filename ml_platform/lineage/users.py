@@ -9,7 +9,7 @@ from datetime import datetime
 from ml_platform.core.errors import UnknownTableError
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.ledger.version import ARTIFACT, Version
-from ml_platform.lineage.closure import flow_order, layer_of
+from ml_platform.lineage.closure import flow_order
 from ml_platform.registry.pointer import Judgement, from_rows, last_promotion
 
 
@@ -92,7 +92,7 @@ def find_users(lake: Lake, asked: Iterable[Version]) -> Users:
 
 
 def _is_model(version: Version) -> bool:
-    return version.kind == ARTIFACT and layer_of(version.table) == "models"
+    return version.kind == ARTIFACT and version.table.layer == "models"
 
 
 def _readable(lake: Lake, versions: Sequence[Version]) -> set[int]:
@@ -117,7 +117,7 @@ def _scored_rows(found: Sequence[Version], edges: Mapping[int, Sequence[int]], r
     """Return, by id of anything that went into them, the rows of the readable versions of predictions."""
     rows: dict[int, int] = {}
     for version in found:
-        if layer_of(version.table) == "predictions" and version.id in readable:
+        if version.table.layer == "predictions" and version.id in readable:
             for i in edges.get(version.id, ()):
                 rows[i] = rows.get(i, 0) + version.rows
     return rows

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
-from ml_platform.core.source_code import code_hash, modules_of
+from ml_platform.core.source_code import PACKAGE, code_hash, modules_of
 
 # What a version remembers of the code that computed features; a stored feature table of other code is not read in their place.
 ENGINE = "engine"
@@ -12,15 +15,17 @@ ENGINE = "engine"
 
 @dataclass(frozen=True)
 class _Code:
-    """Modules that make a layer's content, and the packages that are followed into from there."""
+    """The module and its function that make a layer's content, and the packages that are followed into from there."""
 
-    roots: tuple[str, ...]
+    root: str
     within: tuple[str, ...]
+    function: str = ""
 
 
 # What is read from the lake and how it is stored is not among it: contents are compared by themselves. What only reports is left out.
 _PRESENTATION = (
     "core.errors",
+    "core.layers",
     "features.declared.explain",
     "features.own_views.explain_code",
     "models.card",
@@ -60,20 +65,22 @@ _VALUES = (
 )
 _ROWS = ("training", "pipeline.training.population", "pipeline.training.problem_rows", "pipeline.training.training_rows")
 _CODE = {
-    "raw": _Code(("pipeline.delivery.raw",), ("core", *_DECLARED, "pipeline.delivery.deliveries", "pipeline.delivery.row_history")),
-    "tables": _Code(("pipeline.tables.table",), _TABLES),
-    "features": _Code(("pipeline.feature_tables.feature_table",), _FEATURES),
-    "training": _Code(("pipeline.training.training_set",), (*_FEATURES, *_VALUES, *_ROWS, *_DAYS)),
-    "selected": _Code(("pipeline.models.selected",), ("core", "models", "selection", "training", "pipeline.models.kept_selection")),
-    "models": _Code(("pipeline.models.model",), ("core", "models", "training", "pipeline.models.candidates")),
+    "raw": _Code("pipeline.delivery.raw", ("core", *_DECLARED, "pipeline.delivery.deliveries", "pipeline.delivery.row_history")),
+    "tables": _Code("pipeline.tables.table", _TABLES),
+    "features": _Code("pipeline.feature_tables.feature_table", _FEATURES),
+    "training": _Code("pipeline.training.training_set", (*_FEATURES, *_VALUES, *_ROWS, *_DAYS), "materialize_training"),
+    "selected": _Code(
+        "pipeline.models.selected", ("core", "models", "selection", "training", "pipeline.models.kept_selection"), "materialize_selected"
+    ),
+    "models": _Code("pipeline.models.model", ("core", "models", "training", "pipeline.models.candidates"), "materialize_model"),
     # Records, which are not made again: it says by which code a decision was taken and a day was judged.
     "outcomes": _Code(
-        ("pipeline.scoring.outcomes",),
+        "pipeline.scoring.outcomes",
         ("core", "training", "pipeline.training.problem_rows", "pipeline.training.problem_reach", "pipeline.scoring.hindsight"),
     ),
-    "champion": _Code(("pipeline.models.champion",), ("core", "registry", "models", "training")),
+    "champion": _Code("pipeline.models.champion", ("core", "registry", "models", "training")),
     "monitoring": _Code(
-        ("pipeline.scoring.monitoring",),
+        "pipeline.scoring.monitoring",
         ("core", "monitoring", "pipeline.scoring.monitored", "pipeline.scoring.watched", "pipeline.scoring.hindsight"),
     ),
 }
@@ -89,10 +96,22 @@ def layer_code(layer: str) -> str:
         or monitoring).
     """
     code = _CODE[layer]
-    return code_hash(code.roots, code.within, _PRESENTATION)
+    return code_hash((code.root,), code.within, _PRESENTATION)
 
 
 def layer_modules(layer: str) -> tuple[str, ...]:
     """Return the modules whose source :func:`layer_code` hashes."""
     code = _CODE[layer]
-    return modules_of(code.roots, code.within, _PRESENTATION)
+    return modules_of((code.root,), code.within, _PRESENTATION)
+
+
+def materializer(layer: str) -> Callable[..., Any]:
+    """Return the function that makes days of a layer again: it takes the workspace, the problem's name and the days.
+
+    Parameters
+    ----------
+    layer : str
+        One that a training makes.
+    """
+    code = _CODE[layer]
+    return getattr(import_module(f"{PACKAGE}.{code.root}"), code.function)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ml_platform.core.names import parse_table
+from ml_platform.core.layers import LAYERS, TableName
 from ml_platform.features.declared.definition import CUTOFF, VALID_FROM
 from ml_platform.project.project import Project
 
@@ -17,17 +17,18 @@ def row_key(project: Project, table: str) -> tuple[str, ...]:
     table : str
         ``project/layer/name``.
     """
-    parts = parse_table(table)
-    layer, name = parts.layer, parts.name
-    if parts.project != project.name:
+    of = TableName(table)
+    name = of.name
+    if of.project != project.name or of.layer not in LAYERS:
         return ()
-    if layer == "tables" and name in project.tables:
+    key = LAYERS[of.layer].row_key
+    if key == "declared" and name in project.tables:
         return project.tables[name].key
-    if layer == "features":
+    if key == "change point":
         for view in project.views.values():
             for entity, asset in view.asset_names.items():
                 if asset == name:
                     return (*entity, VALID_FROM)
-    if layer in ("training", "predictions", "outcomes") and name in project.problems:
+    if key == "spine" and name in project.problems:
         return (CUTOFF, *project.problems[name].spine_key)
-    return ("feature",) if layer == "selected" else ()
+    return ("feature",) if key == "feature" else ()

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ml_platform.core.clock import Clock
+from ml_platform.core.layers import TableName
 from ml_platform.lake.lake import Lake
 from ml_platform.pipeline.engine_settings import EngineSettings
 from ml_platform.project.project import Project
@@ -43,7 +44,7 @@ class Workspace:
         """The landing zone, with the folders outside of it that its links may lead to."""
         return LandingZone(self.landing, self.landing_links)
 
-    def table(self, layer: str, name: str) -> str:
+    def table(self, layer: str, name: str) -> TableName:
         """Return the lake's name of a table of this project."""
         return self.project.lake_table(layer, name)
 

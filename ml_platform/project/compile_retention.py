@@ -7,17 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ml_platform.core.errors import UnknownNameError, did_you_mean
-from ml_platform.core.names import PROBLEM_LAYERS, QUARANTINE, REPORTS, TABLE_LAYERS, VIEW_LAYERS, lake_table
+from ml_platform.core.layers import RETENTION_LAYERS, TableName
 from ml_platform.lake.retention.rules import FOREVER, Retention, Rule
 from ml_platform.tables.declared.table import Table
 
 if TYPE_CHECKING:
     from ml_platform.features.declared.compiled_view import CompiledView
     from ml_platform.project.project import CompiledProblem
-
-OF_TABLES = (*TABLE_LAYERS, QUARANTINE)
-OF_PROBLEMS = (*PROBLEM_LAYERS, REPORTS)
-KEPT_LAYERS = tuple(sorted({*OF_TABLES, *VIEW_LAYERS, *OF_PROBLEMS}))
 
 
 @dataclass(frozen=True)
@@ -58,16 +54,20 @@ def compile_retention(
         If a layer does not exist.
     """
     declared = declared or DeclaredRetention()
+    known = sorted(name for names in RETENTION_LAYERS.values() for name in names)
     for layer in declared.layers:
-        if layer not in KEPT_LAYERS:
-            raise UnknownNameError(f"{declared.where}: layers names {layer!r}. {did_you_mean(layer, KEPT_LAYERS)}")
+        if layer not in known:
+            raise UnknownNameError(f"{declared.where}: layers names {layer!r}. {did_you_mean(layer, known)}")
     own = [
-        *((table.retention, [(layer, table.name) for layer in OF_TABLES]) for table in tables),
-        *((view.view.retention, [(layer, name) for layer in VIEW_LAYERS for name in view.asset_names.values()]) for view in views),
-        *((problem.problem.retention, [(layer, problem.name) for layer in OF_PROBLEMS]) for problem in problems),
+        *((table.retention, [(layer, table.name) for layer in RETENTION_LAYERS["table"]]) for table in tables),
+        *(
+            (view.view.retention, [(layer, name) for layer in RETENTION_LAYERS["view"] for name in view.asset_names.values()])
+            for view in views
+        ),
+        *((problem.problem.retention, [(layer, problem.name) for layer in RETENTION_LAYERS["problem"]]) for problem in problems),
     ]
     rules = [
-        *(_rule(lake_table(project, *made), retention) for retention, all_made in own if retention is not None for made in all_made),
+        *(_rule(TableName.of(project, *made), retention) for retention, all_made in own if retention is not None for made in all_made),
         *(_rule(f"{project}/{layer}/*", retention) for layer, retention in sorted(declared.layers.items())),
         _rule(f"{project}/*", declared.default),
     ]

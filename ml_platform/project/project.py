@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ml_platform.core.errors import UnknownNameError, did_you_mean
 from ml_platform.core.intervals import Interval, day_interval, floor_day, shift_day
-from ml_platform.core.names import lake_table
+from ml_platform.core.layers import TableName
 from ml_platform.lake.retention.rules import Rule
 from ml_platform.tables.declared.table import DailyPartitions, Table
 from ml_platform.training.problem import Problem
@@ -99,9 +99,9 @@ class Project:
         except KeyError:
             raise UnknownNameError(f"Project {self.name!r} has no {what} {name!r}. {did_you_mean(name, known)}") from None
 
-    def lake_table(self, layer: str, name: str) -> str:
+    def lake_table(self, layer: str, name: str) -> TableName:
         """Return the lake's name of a table of this project."""
-        return lake_table(self.name, layer, name)
+        return TableName.of(self.name, layer, name)
 
     def declared_features(self, problem: CompiledProblem) -> tuple[FeatureDefinition, ...]:
         """Return the features that a problem asks for by name, called as in its training set; those of a search are not among them.

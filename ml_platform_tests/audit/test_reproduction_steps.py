@@ -4,12 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_platform.audit.reproduction_steps import LAYERS, order_steps
+from ml_platform.audit.reproduction_steps import order_steps
+from ml_platform.core.layers import REPEATABLE_LAYERS, TableName
 from ml_platform.lake.ledger.version import Version
 
 
 def version(number: int, table: str, partition: str, commit: int) -> Version:
-    return Version(number, commit, f"p/{table}", partition, "data", 1, 1, str(number), (), "", "", datetime(2013, 1, 1, tzinfo=UTC), {})
+    return Version(
+        number, commit, TableName(f"p/{table}"), partition, "data", 1, 1, str(number), (), "", "", datetime(2013, 1, 1, tzinfo=UTC), {}
+    )
 
 
 def steps(versions, edges):
@@ -70,7 +73,9 @@ def test_a_circle_is_an_error_and_no_endless_loop():
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from(LAYERS[1:3]), st.integers(0, 1), st.integers(0, 2), st.integers(0, 2), st.sets(st.integers(0, 9))),
+        st.tuples(
+            st.sampled_from(REPEATABLE_LAYERS[1:3]), st.integers(0, 1), st.integers(0, 2), st.integers(0, 2), st.sets(st.integers(0, 9))
+        ),
         max_size=9,
     )
 )

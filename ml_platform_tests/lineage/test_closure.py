@@ -1,6 +1,7 @@
 from dataclasses import replace
 
-from ml_platform.lineage.closure import landed_files, layer_of, lineage_of, table_uses
+from ml_platform.core.layers import TableName
+from ml_platform.lineage.closure import landed_files, lineage_of, table_uses
 from ml_platform_tests.lineage.made_lake import DAYS
 
 
@@ -49,4 +50,4 @@ def test_what_a_function_gave_back_is_told_from_a_file(shop):
 
 
 def test_a_table_of_another_shape_has_no_layer():
-    assert [layer_of(name) for name in ("shop/raw/orders", "notes", "a/b/c/d")] == ["raw", "", ""]
+    assert [TableName(name).layer for name in ("shop/raw/orders", "notes", "a/b/c/d")] == ["raw", "", ""]

@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 import pyarrow as pa
 import pytest
 
+from ml_platform.core.layers import TableName
 from ml_platform.core.svg import INLINE_LIMIT
 from ml_platform.lake.lake import Lake
 from ml_platform.lineage.closure import day_lineage_of, lineage_of
@@ -93,7 +94,9 @@ def test_the_sketch_is_small_enough_to_be_shown_in_place(shop):
     """Also with seven layers of a large project, with years of days and millions of rows."""
     lineage = lineage_of(shop.lake, [shop.predictions[DAYS[0]]])
     many = tuple(
-        replace(version, id=100_000 * number + version.id, table=f"{version.table}_{number}", partition=f"d{day}", rows=10_000_000)
+        replace(
+            version, id=100_000 * number + version.id, table=TableName(f"{version.table}_{number}"), partition=f"d{day}", rows=10_000_000
+        )
         for version in lineage.versions
         for number in range(40 if "/raw/" in version.table or "/tables/" in version.table or "/features/" in version.table else 1)
         for day in range(100)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_platform.core.intervals import DAY, Interval, day_start, shift_day
+from ml_platform.core.layers import TableName
 from ml_platform.lake.ledger.version import DATA, Version
 from ml_platform.pipeline.feature_tables.feature_events import TableHeads
 from ml_platform.tables.declared.table import AVAILABLE_AT, DailyPartitions
@@ -25,7 +26,7 @@ def workspace(tmp_path_factory):
 
 def version(number: int, key: str, latest: datetime | None) -> Version:
     times = {} if latest is None else {"times": {AVAILABLE_AT: [latest.isoformat(), latest.isoformat()]}}
-    return Version(number, 1, "flights/tables/arrivals", key, DATA, 1, 1, key, (), "", "", START, times)
+    return Version(number, 1, TableName("flights/tables/arrivals"), key, DATA, 1, 1, key, (), "", "", START, times)
 
 
 def one_by_one(workspace, table, versions, interval) -> list[Version]:

@@ -13,7 +13,7 @@ from ml_platform.commands.place import open_lake, parse_at, project_root, short_
 from ml_platform.components.instance.history import history_folder
 from ml_platform.core.errors import ConflictError, LakeError
 from ml_platform.core.figures import figure
-from ml_platform.core.names import parse_table
+from ml_platform.core.layers import TableName
 from ml_platform.lake.ledger.version import MAIN
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def diff(args: Namespace) -> Answer:
 
 def merge(args: Namespace) -> Answer:
     """Publish in the parent what a branch has made; conflicts are listed and nothing is merged."""
-    from ml_platform.pipeline.layers import is_mergeable
+    from ml_platform.core.layers import is_mergeable
 
     lake = open_lake(args.project)
     name, matches = _named(args, lake), table_filter(args.tables)
@@ -190,7 +190,7 @@ def _figure(value: Mapping[str, Any] | None) -> str | None:
 
 def _verdict_row(table: str, judged: Any) -> dict[str, Any]:
     return {
-        "problem": parse_table(table).name, "training date": judged.training_date, "version": judged.model_version,
+        "problem": TableName(table).name, "training date": judged.training_date, "version": judged.model_version,
         "verdict": judged.verdict, "better by": judged.difference, "lower bound": judged.lower, "why": judged.words[0],
     }  # fmt: skip
 

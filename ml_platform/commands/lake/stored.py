@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_platform.commands.answer import Answer, Sheet
 from ml_platform.commands.place import check_partition, find_table, open_lake, parse_at, project_root
-from ml_platform.core.names import parse_table
+from ml_platform.core.layers import TableName
 
 if TYPE_CHECKING:
     from ml_platform.lake.health.verify import Problem
@@ -184,7 +184,7 @@ def _diff_row(part: PartitionDiff) -> dict[str, Any]:
 
 def _key(project: str | None, table: str) -> tuple[str, ...]:
     """Return the declared key of a table's rows, by which a diff tells changed rows from new ones."""
-    of = parse_table(table)
+    of = TableName(table)
     if of.layer != "tables":
         return ()
     from ml_platform.components.opening import open_projects

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ml_platform.commands.place import UsageError, find_table
 from ml_platform.core.errors import LakeError, UnknownTableError
-from ml_platform.lineage.closure import layer_of
+from ml_platform.core.layers import TableName
 
 if TYPE_CHECKING:
     from ml_platform.lake.lake import Lake
@@ -30,12 +30,12 @@ def find_version(lake: Lake, text: str) -> Version:
     name, _, wanted = text.partition("@")
     table = _table(lake, name)
     if not wanted:
-        return _champion(lake, table) if layer_of(table) == "models" else _newest(lake, table)
+        return _champion(lake, table) if TableName(table).layer == "models" else _newest(lake, table)
     if wanted.isdecimal():
         known = lake.history(table)
         found = next((version for version in known if version.id == int(wanted)), None)
         if found is None:
-            what = "model version" if layer_of(table) == "models" else "version"
+            what = "model version" if TableName(table).layer == "models" else "version"
             raise LakeError(f"{table!r} has no {what} {wanted}. It has: {_some(known)}.")
         return found
     partition = lake.versions.heads(table).get(wanted)
@@ -49,7 +49,7 @@ def find_version(lake: Lake, text: str) -> Version:
 
 def _table(lake: Lake, name: str) -> str:
     if "/" not in name:
-        models = [table for table in lake.tables() if layer_of(table) == "models" and table.endswith(f"/{name}")]
+        models = [table for table in lake.tables() if table.layer == "models" and table.endswith(f"/{name}")]
         if len(models) == 1:
             return models[0]
     return find_table(lake, name)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_platform.commands.answer import Answer, Sheet
 from ml_platform.commands.place import open_lake, project_root, short_name
+from ml_platform.core.layers import TableName
 from ml_platform.lake.ledger.version import MAIN
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _past(root: Path, branch: str, opened: ExitStack) -> Seconds:
     homes = {branch: history_folder(root, branch)} if branch != MAIN else {}
     homes[MAIN] = history_home(root, MAIN)
     instances = [opened.enter_context(open_history(root, name)) for name, home in homes.items() if (home / "dagster.yaml").is_file()]
-    return lambda table, partitions: past_seconds(instances, dg.AssetKey(table.split("/")), partitions)
+    return lambda table, partitions: past_seconds(instances, dg.AssetKey(TableName(table).parts), partitions)
 
 
 def _row(one: Recomputed, seconds: Seconds) -> dict[str, Any]:

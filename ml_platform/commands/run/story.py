@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.intervals import DAY, day_start
+from ml_platform.core.layers import OBSERVED_LAYERS
 
 if TYPE_CHECKING:
     from ml_platform.components.runs.problem_run import Done, ProblemRun, Step
@@ -173,7 +174,7 @@ def _scores(run: ProblemRun) -> list[str]:
     else:
         standing = prediction_standing(run.workspace, run.workspace.project.problem(run.problem), last=run.last_day)
         lines += list(standing.waiting.values())[-1:]
-    for layer in ("outcomes", "monitoring"):
+    for layer in OBSERVED_LAYERS:
         made = _rows_of(run.done, layer).get(run.problem)
         if made and made["written"]:
             lines.append(f"{layer}: {counted(made['written'], 'day')}")

@@ -14,8 +14,7 @@ from ml_platform.commands.answer import Answer, Sheet, as_text
 from ml_platform.commands.lake.versions import find_version, judgements
 from ml_platform.commands.place import UsageError, landing_folder, open_lake
 from ml_platform.core.figures import figure
-from ml_platform.core.names import parse_table
-from ml_platform.lineage.closure import Lineage, TableUse, layer_of, lineage_of, table_uses
+from ml_platform.lineage.closure import Lineage, TableUse, lineage_of, table_uses
 
 if TYPE_CHECKING:
     from ml_platform.lake.lake import Lake
@@ -76,8 +75,8 @@ def _data(version: Version, lineage: Lineage) -> dict[str, Any]:
 
 
 def _about(version: Version) -> dict[str, Any]:
-    name = parse_table(version.table).name
-    is_model = layer_of(version.table) == "models"
+    name = version.table.name
+    is_model = version.table.layer == "models"
     about = {"model": f"{name}@{version.id}"} if is_model else {"version": f"{version.table}@{version.id}"}
     about |= {
         "table": version.table,
@@ -96,7 +95,7 @@ def _about(version: Version) -> dict[str, Any]:
 
 def _standing(lake: Lake, version: Version) -> dict[str, Any]:
     """Return whether a model scores now, by which of its two fitted models, and what was decided about it; nothing for other versions."""
-    if layer_of(version.table) != "models":
+    if version.table.layer != "models":
         return {}
     from ml_platform.pipeline.models.champion import name_of
     from ml_platform.registry.pointer import last_promotion

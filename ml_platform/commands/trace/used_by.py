@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ml_platform.commands.answer import Answer, Sheet
 from ml_platform.commands.place import check_partition, find_table, open_lake
 from ml_platform.core.errors import LakeError
-from ml_platform.lineage.closure import layer_of
+from ml_platform.core.layers import TableName
 from ml_platform.lineage.users import ModelUse, VersionUse, find_users
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _grouped(uses: Sequence[VersionUse]) -> list[dict[str, Any]]:
 def _table_row(table: str, found: Sequence[VersionUse]) -> dict[str, Any]:
     keys = sorted({use.partition for use in found if use.partition is not None})
     return {
-        "layer": layer_of(table),
+        "layer": TableName(table).layer,
         "table": table,
         "versions": len(found),
         "readable": sum(use.readable for use in found),

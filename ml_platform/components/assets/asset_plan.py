@@ -19,6 +19,7 @@ from ml_platform.components.events.version_events import BRANCH_METADATA, POINTE
 from ml_platform.components.steps.step import begin_step
 from ml_platform.components.steps.step_failure import step_failure
 from ml_platform.core.errors import MlPlatformError
+from ml_platform.core.layers import asset_group
 from ml_platform.core.machine_errors import describe_machine_error
 from ml_platform.core.masking import mask, mask_error
 from ml_platform.lake.ledger.version import MAIN
@@ -152,7 +153,7 @@ def _spec(plan: AssetPlan, partitions_def: dg.PartitionsDefinition | None) -> dg
         deps=[dg.AssetDep(d.key, partition_mapping=d.mapping) for d in plan.deps],
         description=description,
         metadata=metadata,
-        group_name=f"{plan.project.name}_{plan.layer}",
+        group_name=asset_group(plan.project.name, plan.layer),
         owners=list(plan.owners),
         tags={**plan.tags, "ml_platform/project": plan.project.name, "ml_platform/layer": plan.layer},
         kinds=set(plan.kinds),

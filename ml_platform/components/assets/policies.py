@@ -5,7 +5,7 @@ from datetime import timedelta
 import dagster as dg
 
 from ml_platform.components.settings import executor_name
-from ml_platform.core.names import DAILY_LAYERS
+from ml_platform.core.layers import DAILY_LAYERS
 
 DEFAULT_OWNER = "team:data-platform"
 

@@ -6,6 +6,7 @@ from ml_platform.components.events.publish import metadata_value
 from ml_platform.components.instance.branch_guard import check_history
 from ml_platform.components.steps.step_failure import step_failure
 from ml_platform.core.errors import MlPlatformError
+from ml_platform.core.layers import asset_group
 from ml_platform.lake.ledger.version import MAIN
 from ml_platform.lake.settings import branch_name
 from ml_platform.project.project import Project
@@ -42,7 +43,7 @@ def _about(project: Project) -> str:
 def _asset(project: Project) -> dg.AssetsDefinition:
     @dg.asset(
         key=[project.name, LAYER, "retention"],
-        group_name=f"{project.name}_{LAYER}",
+        group_name=asset_group(project.name, LAYER),
         description=_about(project),
         tags={"ml_platform/project": project.name, "ml_platform/layer": LAYER},
         required_resource_keys={"platform"},

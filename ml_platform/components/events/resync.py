@@ -8,6 +8,7 @@ import dagster as dg
 
 from ml_platform.components.dagster_internals import DATA_VERSION_TAG, newest_events
 from ml_platform.components.events.version_events import POINTER_METADATA, POINTER_VERSION, version_metadata, version_tags
+from ml_platform.core.layers import TableName
 
 if TYPE_CHECKING:
     from ml_platform.lake.lake import Lake
@@ -64,7 +65,7 @@ class Resync:
         """Report what the log lacks, or has with another data version; what others stand on comes first."""
         done = []
         for key in self._graph.toposorted_asset_keys:
-            table = "/".join(key.path)
+            table = TableName.of_parts(key.path)
             if table in self._tables and key in self._graph.materializable_asset_keys and (wanted is None or wanted(table)):
                 done.append(self._asset(key, table))
         return done

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from ml_platform.components.events.shown_table import ON_AN_ASSET, table_value
+from ml_platform.core.layers import TableName
 from ml_platform.lake.ledger.version import MAIN, Version
 
 if TYPE_CHECKING:
@@ -71,11 +72,11 @@ def version_tags(data_version: str, code_version: str | None, inputs: Mapping[dg
 
 def _inputs(version: Version, made_from: Iterable["InputTable"]) -> Any:
     """Return what a version was made from as a table; the name of its own project is left out: the page is narrow."""
-    project = version.table.partition("/")[0] + "/"
-    rows = [
-        {"table": one.table.removeprefix(project), "versions": one.versions, "partitions": _span(one), "commit": one.commit}
-        for one in made_from
-    ]
+
+    def name_of(table: TableName) -> str:
+        return table.short if table.project == version.table.project else table
+
+    rows = [{"table": name_of(one.table), "versions": one.versions, "partitions": _span(one), "commit": one.commit} for one in made_from]
     return table_value(rows, ON_AN_ASSET)
 
 

@@ -18,7 +18,7 @@ from ml_platform.components.runs.runs import Runs, by_stretch, days_of, own_tags
 from ml_platform.components.runs.time_left import Course
 from ml_platform.components.sensors.sensors import requests_of
 from ml_platform.core.intervals import shift_day
-from ml_platform.core.names import RECORDED_LAYERS, TABLE_LAYERS, TRAINED_LAYERS
+from ml_platform.core.layers import RECORDED_LAYERS, RETRAINED_LAYERS, TABLE_LAYERS, TRAINED_LAYERS, VIEW_LAYERS
 from ml_platform.pipeline.delivery.landing import scan
 from ml_platform.pipeline.models.champion import champion_history
 from ml_platform.pipeline.standing.needed import Needed, first_read_day, needed
@@ -117,10 +117,10 @@ class ProblemRun:
             found += [(f"features/{view.asset_names[entity]}", "those that the new rows reach") for view, entity in self._needed.features]
         if (
             self.train
-            and layers & {*TABLE_LAYERS, "features"}
+            and layers & {*TABLE_LAYERS, *VIEW_LAYERS}
             and not self.workspace.lake.partitions(self.workspace.table("models", self.problem))
         ):
-            names = ", ".join(f"{layer}/{self.problem}" for layer in (*TRAINED_LAYERS, "champion"))
+            names = ", ".join(f"{layer}/{self.problem}" for layer in RETRAINED_LAYERS)
             found.append((names, "the newest for which labels are known"))
         if layers - set(RECORDED_LAYERS):
             found.append((f"predictions/{self.problem}", "the newest that can be scored"))
@@ -153,7 +153,7 @@ class ProblemRun:
             if landed or not self.workspace.lake.partitions(self.workspace.table("features", view.asset_names[entity])):
                 self._course.expect([self._key_of("features", view.asset_names[entity])], landed)
         if self.train and (self.date or not self.workspace.lake.partitions(self.workspace.table("models", self.problem))):
-            self._course.expect([self._key(layer) for layer in (*TRAINED_LAYERS, "champion")], 1)
+            self._course.expect([self._key(layer) for layer in RETRAINED_LAYERS], 1)
         if landed:
             self._course.expect([self._key("predictions"), self._key("monitoring")], 2)
 
@@ -177,7 +177,7 @@ class ProblemRun:
                 whole = one.layer == "tables" and self._project.table(one.name).splits
                 groups.setdefault((whole, tuple(sorted(day for day in one.due if day is not None))), []).append(one)
         for (whole, days), found in groups.items():
-            keys = [dg.AssetKey(one.table.split("/")) for one in found]
+            keys = [dg.AssetKey(one.table.parts) for one in found]
             why = _told(why for one in found for why in one.due.values())
             if whole and days:
                 # The delivery is read once, however far its days lie apart; the days between that it does not change stay what they are.

@@ -10,13 +10,8 @@ import dagster as dg
 
 from ml_platform.components.runs.past_cost import past_seconds
 from ml_platform.components.steps.progress import listening
-from ml_platform.core.names import LAYERS
+from ml_platform.core.layers import LAYERS, flow_place
 
-# What an asset takes that has not been run before, in seconds: for itself, and for each of its days. The first steps correct it.
-_USUAL = {
-    "raw": (0.5, 0.015), "tables": (0.5, 0.02), "features": (1.0, 0.03), "training": (4.0, 0.0), "selected": (8.0, 0.0),
-    "models": (5.0, 0.0), "champion": (1.0, 0.0), "predictions": (4.0, 0.3), "outcomes": (1.0, 0.1), "monitoring": (6.0, 0.3),
-}  # fmt: skip
 _AROUND = 1.0
 # Shorter ones need no word of how long.
 _WORTH_TELLING = 4.0
@@ -56,8 +51,8 @@ class Course:
     def step(self, keys: Sequence[dg.AssetKey], days: int, what: str) -> Iterator[None]:
         """Say what is made now and about how long all takes that is left; learn from how long it took."""
         expected = _AROUND + sum(self._seconds(key, days) for key in keys)
-        reached = max(LAYERS.index(key.path[1]) for key in keys)
-        after = sum(seconds for layer, seconds in self.ahead.items() if LAYERS.index(layer) > reached)
+        reached = max(flow_place(key.path[1]) for key in keys)
+        after = sum(seconds for layer, seconds in self.ahead.items() if flow_place(layer) > reached)
         pace = self._taken / self._expected if self._expected else 1.0
         left = (expected + after) * pace
         self.say(f"{what}{f'; about {_length(left)} left in all' if left >= _WORTH_TELLING else ''}")
@@ -88,7 +83,8 @@ class Course:
 
     def _seconds(self, key: dg.AssetKey, days: int) -> float:
         known = past_seconds([self.instance], key, max(days, 1))
-        alone, each = _USUAL.get(key.path[1], (1.0, 0.02))
+        # What has never been run takes what its layer usually does; the first steps correct it.
+        alone, each = LAYERS[key.path[1]].seconds
         return alone + each * days if known is None else max(known, alone / 4)
 
     def _hear(self, text: str) -> None:

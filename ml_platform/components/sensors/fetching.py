@@ -10,7 +10,7 @@ import dagster as dg
 from ml_platform.components.instance.branch_guard import check_history
 from ml_platform.components.sensors.crashed import ask_again
 from ml_platform.components.sensors.following import being_made
-from ml_platform.core.names import TABLE_LAYERS
+from ml_platform.core.layers import TABLE_LAYERS
 from ml_platform.project.project import Project
 
 if TYPE_CHECKING:

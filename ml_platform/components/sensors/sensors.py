@@ -15,7 +15,7 @@ from ml_platform.components.sensors.fetching import fetching_sensor
 from ml_platform.components.sensors.following import being_made, newest_events, upstream_of
 from ml_platform.components.sensors.split_requests import LOOKED_AT, look_at_days, request_whole
 from ml_platform.components.steps.step import release_ended
-from ml_platform.core.names import PROBLEM_LAYERS, RETRAINED_LAYERS, TABLE_LAYERS
+from ml_platform.core.layers import ASSET_LAYERS, LAYERS, RETRAINED_LAYERS, TABLE_LAYERS, asset_group
 from ml_platform.lake.ledger.version import MAIN
 from ml_platform.lake.settings import branch_name
 from ml_platform.project.project import Project
@@ -49,18 +49,13 @@ def _default_status() -> dg.DefaultSensorStatus:
 
 
 def _selection(project: Project, layers: Iterable[str]) -> dg.AssetSelection:
-    return dg.AssetSelection.groups(*[f"{project.name}_{layer}" for layer in layers])
+    return dg.AssetSelection.groups(*[asset_group(project.name, layer) for layer in layers])
 
 
 def _layers(project: Project) -> list[str]:
-    stored = any(v.view.store for v in project.views.values())
-    derived = PROBLEM_LAYERS if project.problems else ()
-    return [
-        *(["raw"] if any(not t.is_derived for t in project.tables.values()) else []),
-        "tables",
-        *(["features"] if stored else []),
-        *derived,
-    ]
+    there = {"table": True, "view": any(v.view.store for v in project.views.values()), "problem": bool(project.problems)}
+    delivered = any(not t.is_derived for t in project.tables.values())
+    return [name for name in ASSET_LAYERS if there[LAYERS[name].declared_by] and (delivered or name != "raw")]
 
 
 def _landing_sensor(project: Project) -> dg.SensorDefinition:

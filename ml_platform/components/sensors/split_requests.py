@@ -9,7 +9,7 @@ import dagster as dg
 from ml_platform.components.assets.landed_runs import request_days
 from ml_platform.components.assets.mappings import daily
 from ml_platform.components.sensors.following import being_made
-from ml_platform.core.names import TABLE_LAYERS
+from ml_platform.core.layers import TABLE_LAYERS
 from ml_platform.project.project import Project
 from ml_platform.tables.declared.table import Table
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from ml_platform.core.errors import ConflictError, LakeError
 from ml_platform.core.intervals import from_micros, to_micros
+from ml_platform.core.layers import TableName
 from ml_platform.lake.ledger.commit_log import NewCommit, insert_commit, last_commit, next_commit
 from ml_platform.lake.ledger.ledger import Ledger
 from ml_platform.lake.ledger.ledger_tables import MAIN_ID, branches, inputs, merges, versions
@@ -38,7 +39,7 @@ class Branch:
 class Change:
     """One partition that a branch has published: its head there, what it started from, and the parent's head now."""
 
-    table: str
+    table: TableName
     partition: str | None
     head: Version
     base: Version | None

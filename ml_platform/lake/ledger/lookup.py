@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from ml_platform.core.intervals import from_micros
+from ml_platform.core.layers import TableName
 from ml_platform.lake.ledger.engines import WRITE_OPTION
 from ml_platform.lake.ledger.ledger_tables import (
     MAIN_ID,
@@ -223,7 +224,7 @@ def _version(row: Any, refs: tuple[FileRef, ...], schema_ipc: bytes, branch: str
     return Version(
         id=row.id,
         commit=row.commit_number,
-        table=row.table_name,
+        table=TableName(row.table_name),
         partition=row.partition_key or None,
         kind=row.kind,
         rows=row.rows,
@@ -240,7 +241,7 @@ def _version(row: Any, refs: tuple[FileRef, ...], schema_ipc: bytes, branch: str
     )
 
 
-def table_names(connection: sa.Connection, seen: Visible, kind: str | None = None) -> list[str]:
+def table_names(connection: sa.Connection, seen: Visible, kind: str | None = None) -> list[TableName]:
     """Return the names of all visible tables with a version of any kind, or of one kind."""
     query = sa.select(versions.c.table_name).where(seen.condition()).distinct().order_by(versions.c.table_name)
-    return list(connection.execute(query if kind is None else query.where(versions.c.kind == kind)).scalars())
+    return [TableName(name) for name in connection.execute(query if kind is None else query.where(versions.c.kind == kind)).scalars()]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from ml_platform.core.layers import TableName
 from ml_platform.lake.ledger.ledger_tables import inputs, versions
 from ml_platform.lake.ledger.lookup import chunks
 
@@ -16,7 +17,7 @@ from ml_platform.lake.ledger.lookup import chunks
 class InputTable:
     """What a version was made from, of one table: how many versions, their first and last partition, and the newest of their commits."""
 
-    table: str
+    table: TableName
     versions: int
     first: str | None
     last: str | None
@@ -34,7 +35,7 @@ def inputs_by_table(connection: sa.Connection, ids: Iterable[int]) -> dict[int, 
     found: dict[int, list[InputTable]] = {}
     for chunk in chunks(sorted(set(ids))):
         for version_id, table, count, first, last, commit in connection.execute(_BY_TABLE, {"ids": chunk}):
-            found.setdefault(version_id, []).append(InputTable(table, count, first or None, last or None, commit))
+            found.setdefault(version_id, []).append(InputTable(TableName(table), count, first or None, last or None, commit))
     return found
 
 
@@ -54,7 +55,7 @@ class InputContent(NamedTuple):
 
     version_id: int
     input_id: int
-    table: str
+    table: TableName
     partition: str | None
     data_hash: str
 
@@ -62,7 +63,7 @@ class InputContent(NamedTuple):
 def input_contents(connection: sa.Connection, ids: Iterable[int]) -> list[InputContent]:
     """Return what each of the versions was made from in one step, by version and input; nothing of these is loaded."""
     return [
-        InputContent(version_id, input_id, table, partition or None, data_hash)
+        InputContent(version_id, input_id, TableName(table), partition or None, data_hash)
         for chunk in chunks(sorted(set(ids)))
         for version_id, input_id, table, partition, data_hash in connection.execute(_CONTENTS, {"ids": chunk})
     ]

@@ -8,6 +8,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from ml_platform.core.layers import TableName
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -65,7 +67,7 @@ class Version:
 
     id: int
     commit: int
-    table: str
+    table: TableName
     partition: str | None
     kind: str
     rows: int

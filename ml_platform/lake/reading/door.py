@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ml_platform.core.errors import UnknownTableError, did_you_mean
+from ml_platform.core.layers import TableName
 from ml_platform.lake.ledger.scope import At
 from ml_platform.lake.ledger.version import DATA
 from ml_platform.sql.duck import quote_name
@@ -45,7 +46,7 @@ def open_views(con: duckdb.DuckDBPyConnection, lake: Lake, at: At = None, projec
     UnknownTableError
         If the lake has no table of that project.
     """
-    found = [tuple(table.split("/")) for table in lake.tables(DATA)]
+    found = [table.parts for table in lake.tables(DATA)]
     tables = [(parts[0], parts[1], parts[2]) for parts in found if len(parts) == 3]
     projects = sorted({parts[0] for parts in found})
     if project is not None and project not in projects:
@@ -56,7 +57,7 @@ def open_views(con: duckdb.DuckDBPyConnection, lake: Lake, at: At = None, projec
     for owner, layer, name in tables:
         if project not in (None, owner):
             continue
-        query = _query(con, lake, f"{owner}/{layer}/{name}", at)
+        query = _query(con, lake, TableName.of_parts((owner, layer, name)), at)
         if project is None:
             names.append(_create_view(con, f"{owner}_{layer}", name, query))
             query = f"FROM {quote_name(f'{owner}_{layer}')}.{quote_name(name)}"
@@ -66,8 +67,8 @@ def open_views(con: duckdb.DuckDBPyConnection, lake: Lake, at: At = None, projec
         schema, name = "_".join(parts[:-1]) or "main", parts[-1]
         if f"{schema}.{name}" in names:
             # Parts joined by an underscore may be those of another table.
-            schema, name = "main", "/".join(parts)
-        names.append(_create_view(con, schema, name, _query(con, lake, "/".join(parts), at)))
+            schema, name = "main", TableName.of_parts(parts)
+        names.append(_create_view(con, schema, name, _query(con, lake, TableName.of_parts(parts), at)))
     return names
 
 

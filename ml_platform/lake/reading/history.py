@@ -7,6 +7,7 @@ from types import EllipsisType
 import sqlalchemy as sa
 
 from ml_platform.core.intervals import from_micros
+from ml_platform.core.layers import TableName
 from ml_platform.lake.files.layout import check_partition, check_table
 from ml_platform.lake.ledger import ledger_tables as book
 from ml_platform.lake.ledger import lookup
@@ -16,7 +17,7 @@ from ml_platform.lake.opened import Opened
 
 
 @repeatable
-def table_names(lake: Opened, kind: str | None = None) -> list[str]:
+def table_names(lake: Opened, kind: str | None = None) -> list[TableName]:
     """Return the names of all tables that the branch holds or inherits (with versions of one kind), in order."""
     with lake.ledger.reading() as connection:
         return lookup.table_names(connection, lake.visible(connection), kind)

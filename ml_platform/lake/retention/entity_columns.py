@@ -9,6 +9,7 @@ from itertools import product
 
 import sqlalchemy as sa
 
+from ml_platform.core.layers import TableName
 from ml_platform.lake.ledger.ledger_tables import schemas, versions
 from ml_platform.lake.ledger.version import Version, arrow_schema
 from ml_platform.lake.schemas.evolution import former_names
@@ -84,4 +85,5 @@ def is_alike(name: str, other: str) -> bool:
 
 
 def _address(table: str) -> tuple[str, str]:
-    return table.partition("/")[0], table.rpartition("/")[2]
+    parts = TableName(table).parts
+    return parts[0], parts[-1]

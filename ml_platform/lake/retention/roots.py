@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from ml_platform.core.layers import TableName
 from ml_platform.lake.ledger.ledger_tables import MAIN_ID, branches, collected, commits, leases, merges, pins, tags, versions
 from ml_platform.lake.ledger.lookup import branch_names, chunks
 from ml_platform.lake.ledger.provenance import input_closure, inputs_of
@@ -86,7 +87,7 @@ def pinned_by(connection: sa.Connection, roots: Roots, ids: Iterable[int]) -> di
 
 def is_of_models(table: str) -> bool:
     """Tell whether a table's artifacts are models."""
-    return table.split("/")[1:2] == [MODELS]
+    return TableName(table).parts[1:2] == (MODELS,)
 
 
 def models_but(connection: sa.Connection, going: Container[int]) -> set[int]:

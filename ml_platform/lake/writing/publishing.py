@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from ml_platform.core.errors import LakeError
 from ml_platform.core.intervals import EPOCH, from_micros
+from ml_platform.core.layers import TableName
 from ml_platform.lake.files.layout import whole_files
 from ml_platform.lake.files.store import Store
 from ml_platform.lake.ledger.commit_log import NewCommit, insert_commit, last_commit, next_commit
@@ -205,7 +206,7 @@ def _new_versions(staged: Sequence[Staged], plan: _Plan, run_id: str, branch: st
         created[position] = Version(
             id=next_id + len(created),
             commit=number,
-            table=one.table,
+            table=TableName(one.table),
             partition=one.partition,
             kind=one.kind,
             rows=one.rows,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ml_platform.core.names import parse_table
 from ml_platform.lake.ledger.version import Version
 from ml_platform.monitoring.drift import RULE, ColumnDrift
 from ml_platform.monitoring.findings import decision_text, drift_figure, drift_rows
@@ -87,7 +86,7 @@ def metadata_of(workspace: Workspace, watched: Watched, newest: Found | None, pa
     if newest is None:
         return {}
     monitored, champion = newest.monitored, newest.champion
-    steps = has_steps(workspace.project.problem(parse_table(champion.version.table).name).problem)
+    steps = has_steps(workspace.project.problem(champion.version.table.name).problem)
     scores = watched.rows(newest.day, champion, plotted_columns(champion.columns, steps=steps))
     metadata: dict[str, Any] = {
         "decision": Markdown(

@@ -9,6 +9,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Literal
 
 from ml_platform.core.intervals import DAY, shift_day
+from ml_platform.core.layers import REPORTS
 from ml_platform.lake.ledger.version import Version
 from ml_platform.monitoring.decision import Decision, Policy, Record, decide
 from ml_platform.monitoring.incidents import Incident, follow
@@ -238,7 +239,7 @@ def _publish_report(
     from ml_platform.core.errors import EmptySampleError
     from ml_platform.pipeline.scoring.monitored import REPORT_FILE
 
-    table = workspace.table("reports", problem_name)
+    table = workspace.table(REPORTS, problem_name)
     heads = workspace.lake.versions.heads(table) if report == "auto" else {}
     shown = [day for day in heads if day is not None]
     days = [day for day in found if report == "always" or (report == "auto" and _is_news(found[day].monitored, shown, is_first=is_first))]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from ml_platform.core.intervals import day_interval, day_key, shift_day
-from ml_platform.core.names import TRAINED_LAYERS
+from ml_platform.core.layers import RETRAINED_LAYERS
 from ml_platform.pipeline.feature_tables.feature_events import heads_of, last_known_day
 from ml_platform.pipeline.models.champion import current_champion
 from ml_platform.pipeline.scoring.due_rows import PREDICTION_DAY, read_due, waiting_predictions, why_unscored
@@ -55,7 +55,7 @@ def problem_standings(workspace: Workspace, problem: CompiledProblem, *, now: da
     plan = plan_training(workspace, problem, last=last)
     date = plan.chosen.date
     found += [feature_standing(workspace, one, since=first_read_day(problem, one, date)) for one in stands_on.features]
-    found += [_trained(workspace, problem, layer, plan) for layer in (*TRAINED_LAYERS, "champion")]
+    found += [_trained(workspace, problem, layer, plan) for layer in RETRAINED_LAYERS]
     scores = (
         prediction_standing(workspace, problem, last=last),
         outcome_standing(workspace, problem),

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ml_platform.core.intervals import shift_day
-from ml_platform.core.names import parse_table
+from ml_platform.core.layers import TableName
 from ml_platform.lake.ledger.version import Version
 from ml_platform.pipeline.declared_code import declared_code_version
 from ml_platform.pipeline.delivery.landing import new_deliveries, scan
@@ -21,7 +21,7 @@ from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.declared.table import PythonSource, Table
 
 Key = str | None
-Content = tuple[str, Key, str]
+Content = tuple[TableName, Key, str]
 NEW, OTHER, FETCHED = "new", "what it was made from has changed", "to be fetched"
 DECLARED = "made by another declaration, or other code, than there is now"
 
@@ -33,7 +33,7 @@ class Standing:
     ``problem`` says why nothing could be found out about it, and ``left_out`` which days nobody asks for.
     """
 
-    table: str
+    table: TableName
     heads: Mapping[Key, Version]
     due: Mapping[Key, str] = field(default_factory=dict)
     stopped: Mapping[Key, str] = field(default_factory=dict)
@@ -44,12 +44,12 @@ class Standing:
     @property
     def layer(self) -> str:
         """Its layer, such as ``features``."""
-        return parse_table(self.table).layer
+        return self.table.layer
 
     @property
     def name(self) -> str:
         """Its name in the layer."""
-        return parse_table(self.table).name
+        return self.table.name
 
     @property
     def newest(self) -> str | None:

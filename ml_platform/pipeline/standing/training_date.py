@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ml_platform.core.durations import format_duration
 from ml_platform.core.intervals import DAY, day_key, day_start, floor_day, shift_day
-from ml_platform.core.names import layer_of
+from ml_platform.core.layers import TRAINED_LAYERS
 from ml_platform.lake.ledger.version import ARTIFACT, Version
 from ml_platform.pipeline.declared_code import declared_code_version
 from ml_platform.pipeline.models.champion import champion_history, current_champion
@@ -129,9 +129,9 @@ def _is_due_by_time(workspace: Workspace, problem: CompiledProblem, date: str, n
 def _is_declared_otherwise(workspace: Workspace, problem: CompiledProblem, model: Version) -> bool:
     """Tell whether a model, or the training set or selection of its date, was made by another declaration than today's."""
     made = [model]
-    for layer in ("training", "selected"):
+    for layer in (layer for layer in TRAINED_LAYERS if layer != model.table.layer):
         made += workspace.lake.versions.resolve(workspace.table(layer, problem.name), partitions=[model.partition])
-    return any(one.code_version != declared_code_version(workspace.project, layer_of(one.table), problem.name) for one in made)
+    return any(one.code_version != declared_code_version(workspace.project, one.table.layer, problem.name) for one in made)
 
 
 def _newest(workspace: Workspace, name: str) -> str | None:

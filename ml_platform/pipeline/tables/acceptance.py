@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.errors import MlPlatformError
-from ml_platform.core.names import ACCEPTED
+from ml_platform.core.layers import ACCEPTED
 from ml_platform.lake.ledger.version import REJECTED, Version
 from ml_platform.pipeline.outcome import Outcome
 from ml_platform.pipeline.tables.accepted import content_of, decisions_of

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ml_platform.core.hashing import content_hash
-from ml_platform.core.names import ACCEPTED
+from ml_platform.core.layers import ACCEPTED
 from ml_platform.lake.ledger.version import Version
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.declared.table import Table

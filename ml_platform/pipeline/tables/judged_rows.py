@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ml_platform.core.layers import QUARANTINE
 from ml_platform.lake.ledger.version import REJECTED, Staged, Version
 from ml_platform.lake.schemas.evolution import was
 from ml_platform.pipeline.tables.raw_rows import null_values_of
@@ -153,7 +154,7 @@ def _quarantined(
     stage: Callable[..., Staged],
 ) -> list[Staged]:
     """Stage the rejected rows of each partition; none, where the quarantine still holds rows of an earlier delivery."""
-    name = workspace.table("quarantine", table.name)
+    name = workspace.table(QUARANTINE, table.name)
     schema = _quarantine_schema(table)
     found = []
     for head in workspace.lake.versions.resolve(name, partitions=list(sources)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ml_platform.core.layers import QUARANTINE
 from ml_platform.lake.ledger.version import Version
 from ml_platform.pipeline.delivery.raw import NOTHING_LANDED
 from ml_platform.pipeline.tables.accepted import accepted_contents
@@ -158,4 +159,4 @@ def _without_times(table: Table, cut: Split) -> str | None:
 
 def _has_quarantine(workspace: Workspace, table: Table) -> bool:
     """Whether rows without a day stand in quarantine, which a delivery without any takes out."""
-    return any(v.rows for v in workspace.lake.versions.resolve(workspace.table("quarantine", table.name), partitions=[None]))
+    return any(v.rows for v in workspace.lake.versions.resolve(workspace.table(QUARANTINE, table.name), partitions=[None]))

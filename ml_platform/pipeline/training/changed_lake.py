@@ -10,7 +10,7 @@ from typing import Any, cast
 import polars as pl
 
 from ml_platform.core.errors import FeatureError
-from ml_platform.core.names import layer_of, parse_table
+from ml_platform.core.layers import TableName
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.ledger.version import Version
 from ml_platform.pipeline.workspace import Workspace
@@ -52,12 +52,12 @@ class FutureVersions:
 
     def resolve(self, table: str, **more: Any) -> list[Version]:
         """Return the lake's versions; none of a feature table."""
-        return [] if layer_of(table) == "features" else self.of.lake.versions.resolve(table, **more)
+        return [] if TableName(table).layer == "features" else self.of.lake.versions.resolve(table, **more)
 
     def read(self, versions: Sequence[Version], **more: Any) -> Any:
         """Return the rows of some versions of a table, changed."""
         found = list(versions)
-        of = parse_table(found[0].table if found else "")
+        of = TableName(found[0].table if found else "")
         name = of.name
         if of.layer != "tables" or name not in self.of.project.tables:
             return self.of.lake.versions.read(found, **more)

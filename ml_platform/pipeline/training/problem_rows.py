@@ -12,7 +12,6 @@ import polars as pl
 import pyarrow as pa
 
 from ml_platform.core.intervals import BEGINNING, DAY, Interval, before, day_start
-from ml_platform.core.names import layer_of, parse_table
 from ml_platform.features.declared.definition import FeatureDefinition
 from ml_platform.features.declared.inputs import leaves
 from ml_platform.features.engine.change_points import longest_reach
@@ -209,7 +208,7 @@ def versions_of(workspace: Workspace, versions: Iterable[Version], times: Interv
     kept = []
     for table, group in groupby(sorted(versions, key=lambda v: (v.table, v.id)), key=lambda v: v.table):
         found = tuple(group)
-        layer, name = layer_of(table), parse_table(table).name
+        layer, name = table.layer, table.name
         if times is None:
             kept += found
         elif layer == "tables":

@@ -10,7 +10,7 @@ import pytest
 
 from ml_platform.audit.branch_diff import diff_branch
 from ml_platform.core.errors import UnknownCommitError
-from ml_platform.core.names import parse_table
+from ml_platform.core.layers import TableName
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.reading.reading import Reading
 
@@ -33,7 +33,7 @@ def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_command_takes_a_name_of_any_number_of_parts(name: str, lake: Lake, run) -> None:
-    short = parse_table(name).short
+    short = TableName(name).short
     for given in dict.fromkeys([name, short]):
         code, out, err = run("diff", given, "1", "2", "--json")
         assert (code, err) == (0, "")
