@@ -24,6 +24,12 @@ WORDS = {
         "ML_PLATFORM_BRANCH": ("`main`", "The branch of the lake that is read and written."),
     },
     "How it runs": {
+        "ML_PLATFORM_NOW": (
+            "the machine's time",
+            "What time it is for the platform: `2013-12-01`, or `2013-12-01T06:30` (UTC). It decides which days are over, which labels are "
+            "known and what may be scored, not when something was published. To live through a past day by day, write the time to "
+            "`data/now` instead: it is read again whenever the time is asked for.",
+        ),
         "ML_PLATFORM_EXECUTOR": (
             "`in_process`",
             "`multiprocess` runs every step of a run in a process of its own: 2 to 5 CPU seconds more per step.",

@@ -11,7 +11,8 @@ from examples.flights import demo as story
 from examples.flights import feeds
 from ml_platform.commands.answer import Answer, Sheet, carry_out, leave
 from ml_platform.commands.arguments import Parser
-from ml_platform.commands.place import UsageError, landing_folder, parse_time, project_root
+from ml_platform.commands.place import UsageError, parse_time, project_root
+from ml_platform.components.settings import landing_root, project_clock
 from ml_platform.core.durations import parse_duration
 
 # What the demo starts with; December is left to be lived through.
@@ -46,11 +47,10 @@ def build_parser() -> Parser:
 
 
 def land(args: Namespace) -> Answer:
-    """Deliver the feeds up to a time, or for a length of time from the clock on."""
-    landing = landing_folder(None, None)
-    clock = feeds.landed_until(landing)
-    until = _until(args, clock)
-    report = feeds.land(landing, until, say=_say)
+    """Deliver the feeds up to a time, or for a length of time from what has landed on."""
+    root = project_root(None)
+    landing = landing_root(root)
+    report = feeds.land(landing, _until(args, feeds.landed_until(landing)), clock=project_clock(root), say=_say)
     data = {"landing": landing, "from": report.start, "until": report.until, "files": report.files, "rows": dict(report.rows)}
     if not report.files and report.until == report.start:
         return Answer(data, (f"Everything before {report.until:%Y-%m-%d %H:%M} UTC has landed already; nothing was changed.",))
@@ -60,13 +60,13 @@ def land(args: Namespace) -> Answer:
     return Answer(data, (line,), (Sheet(f"Landed in {landing}", rows),))
 
 
-def _until(args: Namespace, clock: datetime | None) -> datetime:
+def _until(args: Namespace, landed: datetime | None) -> datetime:
     if args.until is not None:
         return parse_time(args.until)
     step = parse_duration(args.next or "1d", what="The length of --next")
     if not step:
         raise UsageError("--next needs a length of time above zero, such as 1d or 1h.")
-    return FIRST_DELIVERY if clock is None else clock + step
+    return FIRST_DELIVERY if landed is None else landed + step
 
 
 def demo(args: Namespace) -> Answer:

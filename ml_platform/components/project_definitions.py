@@ -2,7 +2,6 @@
 
 import logging
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import dagster as dg
 from ml_platform.components.assets.policies import with_freshness
 from ml_platform.components.dagster_internals import components_below
 from ml_platform.components.resources.resource import resources_at
+from ml_platform.components.settings import project_clock
 from ml_platform.components.words.invalid_declarations import InvalidDeclarationsError
 from ml_platform.core.errors import DeclarationError, Faults, MlPlatformError
 from ml_platform.core.names import check_name
@@ -122,7 +122,7 @@ def _compile_one(name: str, tree: dg.ComponentTree, declared: "list[Declared]") 
         compiled = compile_project(name, folder, of("table"), of("feature view"), of("problem"), rules, broken=broken)
     if faults.found:
         raise _pointed(faults, declared)
-    for doubt in doubts(compiled, datetime.now(UTC).date()):
+    for doubt in doubts(compiled, project_clock(Path(tree.project_root)).now().date()):
         _tell(doubt)
     return replace(compiled, home=Path(tree.project_root))
 

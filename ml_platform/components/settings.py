@@ -4,13 +4,13 @@ import os
 import re
 from pathlib import Path
 
+from ml_platform.core.clock import ProjectClock
 from ml_platform.core.errors import DeclarationError
 from ml_platform.core.masking import mask
 
 LANDING = "ML_PLATFORM_LANDING"
 LANDING_LINKS = "ML_PLATFORM_LANDING_LINKS"
 EXECUTOR = "ML_PLATFORM_EXECUTOR"
-CLOCK_FILE = ".clock"
 
 
 def landing_root(project_root: Path) -> Path:
@@ -41,6 +41,11 @@ def landing_links(project_root: Path) -> tuple[Path, ...]:
     lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
     given = [*lines, *os.environ.get(LANDING_LINKS, "").split(os.pathsep)]
     return tuple(project_root / Path(line.strip()).expanduser() for line in given if line.strip() and not line.strip().startswith("#"))
+
+
+def project_clock(project_root: Path) -> ProjectClock:
+    """Return the clock of a project, which is set by ``ML_PLATFORM_NOW`` or in ``data/now`` below it; the machine's where neither is."""
+    return ProjectClock(project_root / "data" / "now", former=landing_root(project_root) / ".clock")
 
 
 def allow_link(project_root: Path, folder: Path) -> None:

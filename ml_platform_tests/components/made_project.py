@@ -17,7 +17,7 @@ from dagster.components.core.component_tree import ComponentTree
 import ml_platform
 from ml_platform.components.opening import Session
 from ml_platform.components.runs.in_process import execute_assets
-from ml_platform.components.settings import CLOCK_FILE
+from ml_platform.components.settings import project_clock
 from ml_platform.core.intervals import day_start
 from ml_platform.pipeline.delivery.raw import materialize_raw
 from ml_platform.pipeline.tables.table import materialize_table
@@ -76,9 +76,7 @@ class MadeProject:
 
     def set_clock(self, day: str) -> None:
         """Let the platform's time be the start of a day."""
-        path = self.root / "data" / "landing" / CLOCK_FILE
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(day_start(day).isoformat())
+        project_clock(self.root).move(day_start(day))
 
 
 def make_project(folder: Path, name: str) -> MadeProject:

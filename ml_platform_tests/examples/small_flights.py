@@ -19,6 +19,7 @@ from examples.flights.feeds import land
 from examples.flights.nycflights import Feed, Year, read_year
 from ml_platform.components.opening import Session, open_project
 from ml_platform.components.runs.driver import Driver
+from ml_platform.components.settings import project_clock
 
 REPOSITORY = Path(__file__).parents[2]
 PACKAGE = "small_flights_platform"
@@ -119,4 +120,4 @@ def state_file(root: Path) -> Path:
 
 def land_until(root: Path, until: datetime) -> None:
     """Land everything that was reported before a time."""
-    land(root / "data" / "landing", until, year=small_year())
+    land(root / "data" / "landing", until, year=small_year(), clock=project_clock(root))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from examples.flights import feeds
 from examples.flights.feeds import land, landed_until
 from examples.flights.nycflights import Feed, Year, read_year
-from ml_platform.core.clock import LandedClock
+from ml_platform.core.clock import ProjectClock
 from ml_platform.core.errors import SourceError
 from ml_platform_tests.effort import examples
 
@@ -76,7 +76,7 @@ def test_first_landing_is_one_file_per_feed_and_day(tmp_path, year):
     assert [p.name for p in sorted((tmp_path / "weather").iterdir())] == [f"2013-01-0{d}.jsonl" for d in range(1, 4)]
     assert report.files == 4 + 3 + 3 + 3 + 3
     assert report.rows["arrivals"] == read_feed(tmp_path, "arrivals").height
-    assert LandedClock(tmp_path / ".clock").now() == utc(2013, 1, 4) == landed_until(tmp_path)
+    assert landed_until(tmp_path) == utc(2013, 1, 4)
 
 
 # Times from the edges: an exact report time (strictly before), midnights, the hour of publication, and one minute past each.
@@ -156,6 +156,23 @@ def test_files_carry_the_time_of_their_delivery(tmp_path, year):
     assert delivered("arrivals/2013-01-02.parquet") == utc(2013, 1, 3)
     assert delivered("schedule/2013-01-02.csv") == utc(2013, 1, 1, 12)
     assert delivered("planes.csv") < utc(2012, 12, 31, 12)
+
+
+def test_the_platforms_time_is_that_of_the_deliveries_whatever_was_noted_and_where(tmp_path, year):
+    clock = ProjectClock(tmp_path / "now", former=tmp_path / "landing" / ".clock")
+    landing, until = tmp_path / "landing", utc(2013, 1, 3)
+    land(landing, until, year=year, clock=clock)
+    assert clock.set_time() == (until, str(clock.file))
+    # As a kill between the two notes leaves it, and as the first versions noted it.
+    clock.file.unlink()
+    assert land(landing, until, year=year, clock=clock).files == 0
+    assert clock.now() == until
+    clock.file.unlink()
+    (landing / feeds.LANDED_FILE).rename(clock.former)
+    assert landed_until(landing) == until
+    assert land(landing, until, year=year, clock=clock).files == 0
+    assert clock.set_time() == (until, str(clock.file)) == (landed_until(landing), str(clock.file))
+    assert not clock.former.exists()
 
 
 class KilledError(Exception):

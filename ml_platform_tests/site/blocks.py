@@ -12,7 +12,7 @@ _BLOCK = re.compile(r"^( *)```(\w*)(?: title=\"([^\"]*)\")?[^\n]*\n(.*?)^\1```$"
 
 # Commands that no test runs as they stand, each with the reason. What they name is checked all the same, where it is ours.
 NOT_RUN = {
-    r"make (demo|land|dev|test|check|docs)\b": "minutes, or a server; what they start is tested by itself",
+    r"make (demo|dev|test|check|docs)\b": "minutes, or a server; what they start is tested by itself",
     r"pip install|python -m venv|source |git clone": "installs from a package index; the wheel is installed by test_wheel.py",
     r"dagster dev|dg dev|ml-platform branch dev|.* make dev": "a server that runs until it is stopped; test_webserver.py drives one",
     r"ml-platform lake move-ledger|aws s3 sync|export ": "needs servers; test_served_guides.py starts them and follows the page",

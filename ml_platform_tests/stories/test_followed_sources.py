@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 
 from ml_platform.components.runs.in_process import execute_assets
-from ml_platform.components.settings import CLOCK_FILE
+from ml_platform.components.settings import project_clock
 from ml_platform.monitoring.decision import Decision
 from ml_platform_tests.components.landed_shop import DAYS, LandedShop, key, landed_shop, orders
 
@@ -39,7 +39,7 @@ class Ticks:
     def requests(self, now: datetime | None = None) -> list[dg.RunRequest]:
         """Return what a tick asks for."""
         if now is not None:
-            (self.root / "data" / "landing" / CLOCK_FILE).write_text(now.isoformat())
+            project_clock(self.root).move(now)
         resources = {"platform": (self.definitions.resources or {})["platform"]}
         with dg.build_sensor_context(self.instance, cursor=self.cursor, definitions=self.definitions, resources=resources) as context:
             result = self.definitions.resolve_sensor_def(self.name).evaluate_tick(context)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.commands.answer import Answer, Sheet
 from ml_platform.commands.place import project_root
+from ml_platform.components.settings import project_clock
 
 if TYPE_CHECKING:
     from ml_platform.pipeline.standing.tables import Standing
@@ -32,7 +34,7 @@ def status(args: Namespace) -> Answer:
         workspace: Workspace = Platform(root=str(root)).workspace(projects[project])
         standings, plan = problem_standings(workspace, projects[project].problem(problem), now=datetime.now(UTC))
         rows = [_row(one) for one in standings]
-        lines = _lines(workspace, problem, standings, plan)
+        lines = [*_set_time(root), *_lines(workspace, problem, standings, plan)]
         sheets.append(Sheet(f"{project}/{problem}", rows, "\n".join(lines)))
         data.append({"project": project, "problem": problem, "assets": [_plain(one) for one in standings], "summary": lines})
     return Answer(data[0] if len(data) == 1 else data, sheets=tuple(sheets))
@@ -71,6 +73,12 @@ def _newest(reasons: Mapping[str | None, str]) -> str:
     """Return the reason that holds for the newest partition, with its day if others have other ones."""
     key = max(reasons, key=lambda partition: partition or "")
     return reasons[key] if key is None or key in reasons[key] else f"{key}: {reasons[key]}"
+
+
+def _set_time(root: Path) -> list[str]:
+    """Return what time it is, if that is not the machine's."""
+    found = project_clock(root).set_time()
+    return [f"Time: {found.time:%Y-%m-%d %H:%M} UTC, set by {found.by.removeprefix(f'{root}/')}."] if found is not None else []
 
 
 def _lines(workspace: Workspace, problem: str, standings: list[Standing], plan: TrainingPlan) -> list[str]:

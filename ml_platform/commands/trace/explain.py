@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ml_platform.commands.answer import Answer, Sheet, as_text
 from ml_platform.commands.lake.versions import find_version, judgements
-from ml_platform.commands.place import UsageError, landing_folder, open_lake
+from ml_platform.commands.place import UsageError, open_lake, project_root
+from ml_platform.components.settings import landing_root
 from ml_platform.core.figures import figure
 from ml_platform.lineage.closure import Lineage, TableUse, lineage_of, table_uses
 
@@ -190,7 +191,7 @@ def _write(path: Path, text: str, otherwise: str) -> None:
 def _events(args: Namespace, lake: Lake, lineage: Lineage) -> list[dict[str, Any]]:
     from ml_platform.lineage.openlineage import Names, run_events
 
-    return run_events(lake, lineage, Names(args.namespace, lake.exports.root, landing_folder(None, args.project).resolve()))
+    return run_events(lake, lineage, Names(args.namespace, lake.exports.root, landing_root(project_root(args.project)).resolve()))
 
 
 def _lines(events: list[dict[str, Any]]) -> str:

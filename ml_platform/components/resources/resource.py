@@ -13,13 +13,13 @@ from pydantic import Field, PrivateAttr
 from ml_platform.components import settings
 from ml_platform.components.resources.engine import Engine
 from ml_platform.components.resources.handwritten import publish_rows
-from ml_platform.core.clock import LandedClock
 
 
 class Platform(dg.ConfigurableResource):
     """Opens the lake, the landing zone and the clock of the project below ``root``.
 
-    ``ML_PLATFORM_LAKE``, ``ML_PLATFORM_LEDGER``, ``ML_PLATFORM_BRANCH`` and ``ML_PLATFORM_LANDING`` are read when a run opens them.
+    ``ML_PLATFORM_LAKE``, ``ML_PLATFORM_LEDGER``, ``ML_PLATFORM_BRANCH`` and ``ML_PLATFORM_LANDING`` are read when a run opens them,
+    ``ML_PLATFORM_NOW`` whenever it asks for the time.
     """
 
     root: str = Field(description="The folder of the dg project.")
@@ -44,7 +44,7 @@ class Platform(dg.ConfigurableResource):
         return Workspace(
             project=project,
             lake=lake.for_run(run_id) if run_id else lake,
-            clock=LandedClock(landing / settings.CLOCK_FILE),
+            clock=settings.project_clock(root),
             landing=landing,
             landing_links=settings.landing_links(root),
             run_id=run_id,

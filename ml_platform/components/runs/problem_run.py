@@ -139,7 +139,7 @@ class ProblemRun:
     @property
     def last_day(self) -> str | None:
         """The last day that a training date or a day of scores can be: Dagster has no partition of a later one."""
-        last = last_partition_day(self._project, datetime.now(UTC))
+        last = last_partition_day(self.workspace, datetime.now(UTC))
         return last if self.until is None or last is None else min(last, shift_day(self.until, 1))
 
     def _expect(self) -> None:

@@ -29,7 +29,7 @@ from ml_platform.pipeline.standing.tables import (
 from ml_platform.pipeline.standing.training_date import TrainingPlan, plan_training
 from ml_platform.pipeline.training.problem_rows import label_times, versions_of
 from ml_platform.pipeline.workspace import Workspace
-from ml_platform.project.project import CompiledProblem, Project
+from ml_platform.project.project import CompiledProblem
 
 # So far back the newest day with rows is looked for where no day since the training has any, in days.
 _LOOKED_BACK = 62
@@ -51,7 +51,7 @@ def problem_standings(workspace: Workspace, problem: CompiledProblem, *, now: da
     delivered = [name for name in stands_on.tables if not workspace.project.table(name).is_derived]
     found = raw_standings(workspace, delivered)
     found += [table_standing(workspace, name) for name in stands_on.tables]
-    last = last_partition_day(workspace.project, now)
+    last = last_partition_day(workspace, now)
     plan = plan_training(workspace, problem, last=last)
     date = plan.chosen.date
     found += [feature_standing(workspace, one, since=first_read_day(problem, one, date)) for one in stands_on.features]
@@ -64,12 +64,12 @@ def problem_standings(workspace: Workspace, problem: CompiledProblem, *, now: da
     return [*found, *scores], plan
 
 
-def last_partition_day(project: Project, now: datetime) -> str | None:
-    """Return the last day of which Dagster has a partition: the last one that is over, or the last before the declared end."""
-    days = project.partitions
+def last_partition_day(workspace: Workspace, now: datetime) -> str | None:
+    """Return the last declared day that is over, by the platform's time and by the machine's (``now``), without which Dagster has none."""
+    days = workspace.project.partitions
     if days is None:
         return None
-    over = shift_day(day_key(now), -1)
+    over = shift_day(day_key(min(now, workspace.clock.now())), -1)
     return over if days.end is None else min(over, shift_day(days.end.isoformat(), -1))
 
 

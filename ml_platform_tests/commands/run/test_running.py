@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -19,6 +19,7 @@ from ml_platform.cli import main
 from ml_platform.commands.new_project import new_project
 from ml_platform.core.errors import DeclarationError, UnknownNameError
 from ml_platform.pipeline.feature_tables.feature_table import materialize_features
+from ml_platform.pipeline.standing.problem import last_partition_day
 from ml_platform_tests.components.made_project import MadeProject, copied, make_project
 
 pytestmark = pytest.mark.slow
@@ -94,7 +95,7 @@ def cli(project: MadeProject, *words: str) -> tuple[int, str]:
 
     written = StringIO()
     with redirect_stdout(written), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ml_platform.cli._leave", lambda code: None)
+        patch.setattr("ml_platform.commands.answer.leave", lambda code: None)
         code = main([*words, "--project", str(project.root)])
     return code, written.getvalue()
 
@@ -243,6 +244,21 @@ def test_status_says_of_an_empty_project_what_comes_next(tmp_path):
     assert code == 0
     assert "Next: ml-platform run buys_again" in told
     assert "to be made: 1 day" in told
+
+
+def test_a_time_that_is_set_is_what_commands_go_by(ran, monkeypatch, capsys):
+    shop = ran[0]
+    assert not any(line.startswith("Time: ") for line in json.loads(cli(shop, "status", "--json")[1])["summary"])
+    monkeypatch.setenv("ML_PLATFORM_NOW", "2024-02-10T12:00")
+    standing = json.loads(cli(shop, "status", "--json")[1])
+    assert standing["summary"][0] == "Time: 2024-02-10 12:00 UTC, set by ML_PLATFORM_NOW."
+    # As on that day, whatever has landed since.
+    outcomes = next(one for one in standing["assets"] if one["asset"] == "outcomes/buys_again")
+    assert outcomes["waiting"]["2024-02-19"].endswith("are mature from 2024-02-21 00:00 on; it is 2024-02-10 12:00.")
+    assert last_partition_day(ml_platform.open_project(shop.root).workspace, datetime.now(UTC)) == "2024-02-09"
+    monkeypatch.setenv("ML_PLATFORM_NOW", "the tenth")
+    assert cli(shop, "status")[0] == 2
+    assert "ML_PLATFORM_NOW sets the platform's time to 'the tenth'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
-from ml_platform.core.clock import FixedClock, LandedClock
+from ml_platform.core.clock import FixedClock, ProjectClock
 from ml_platform.core.intervals import shift_day
 from ml_platform.features.declared.view import FeatureColumn, FeatureView
 from ml_platform.pipeline.tables.declared_availability import arrivals, check_declared, lateness
@@ -126,7 +126,7 @@ def test_with_the_machines_clock_a_row_came_no_sooner_than_its_commit(tmp_path):
     version = made.lake.versions.resolve("shop/tables/orders")[0]
     assert arrivals(made.workspace, PROMPT, version) == {f"orders/{DAYS[0]}.csv": noon(DAYS[0])}
     raw = made.lake.versions.resolve("shop/raw/orders")[0]
-    live = replace(made.workspace, clock=LandedClock(tmp_path / "nobody replays a past"))
+    live = replace(made.workspace, clock=ProjectClock(tmp_path / "now", former=tmp_path / ".clock"))
     found = arrivals(live, PROMPT, version)
     assert found is None, f"committed at {raw.created}, long after its day: a history"
 
