@@ -246,7 +246,9 @@ def _add_lineage(commands: argparse._SubParsersAction) -> None:
     )
     explain.add_argument("--files", action="store_true", help="name every landing file with its size and digest")
     explain.add_argument("--picture", metavar="FILE.svg", help="draw it there")
-    explain.add_argument("--openlineage", metavar="FILE|-", help="write OpenLineage events there, one JSON value per line")
+    explain.add_argument(
+        "--openlineage", metavar="FILE|-|URL", help="write OpenLineage events there, one JSON value per line, or send them to a service"
+    )
     explain.add_argument("--namespace", default="ml_platform", help="of jobs and datasets in these events (default: %(default)s)")
     used_by = _add(commands, "used-by", "trace.used_by:used_by", "which models, predictions and other versions were made from a partition")
     used_by.add_argument("table", metavar="TABLE", help="arrivals, or layer/name: raw/arrivals, features/delays__origin")

@@ -8,6 +8,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.commands.answer import Answer, Sheet, as_text
@@ -18,6 +19,8 @@ from ml_platform.core.figures import figure
 from ml_platform.lineage.closure import Lineage, TableUse, lineage_of, table_uses
 
 if TYPE_CHECKING:
+    from openlineage.client import event_v2
+
     from ml_platform.lake.lake import Lake
     from ml_platform.lake.ledger.version import Version
 
@@ -160,7 +163,7 @@ def _how_far(lineage: Lineage, args: Namespace) -> str:
 
 
 def _events_on_standard_output(args: Namespace, lake: Lake, lineage: Lineage) -> Answer:
-    events = _events(args, lake, lineage)
+    events = _openlineage().as_values(_events(args, lake, lineage))
     if not args.json:
         # Not through the console: it would read meaning into the text.
         sys.stdout.write(_lines(events))
@@ -168,10 +171,12 @@ def _events_on_standard_output(args: Namespace, lake: Lake, lineage: Lineage) ->
 
 
 def _write_events(args: Namespace, lake: Lake, lineage: Lineage) -> str:
-    path = Path(args.openlineage)
-    events = _events(args, lake, lineage)
-    _write(path, _lines(events), "Name another file, or - for standard output.")
-    return f"wrote {path}: {len(events)} OpenLineage events, one JSON value per line"
+    place, events = args.openlineage, _events(args, lake, lineage)
+    if place.startswith(("http://", "https://")):
+        _openlineage().send(events, place)
+        return f"sent {len(events)} OpenLineage events to {place}"
+    _write(Path(place), _lines(_openlineage().as_values(events)), "Name another file, or - for standard output.")
+    return f"wrote {place}: {len(events)} OpenLineage events, one JSON value per line"
 
 
 def _write_picture(path: Path, lineage: Lineage) -> str:
@@ -188,10 +193,19 @@ def _write(path: Path, text: str, otherwise: str) -> None:
         raise UsageError(f"{path} cannot be written: {error.strerror}. {otherwise}") from None
 
 
-def _events(args: Namespace, lake: Lake, lineage: Lineage) -> list[dict[str, Any]]:
-    from ml_platform.lineage.openlineage import Names, run_events
+def _events(args: Namespace, lake: Lake, lineage: Lineage) -> list[event_v2.RunEvent]:
+    names = _openlineage().Names(args.namespace, lake.exports.root, landing_root(project_root(args.project)).resolve())
+    return _openlineage().run_events(lake, lineage, names)
 
-    return run_events(lake, lineage, Names(args.namespace, lake.exports.root, landing_root(project_root(args.project)).resolve()))
+
+def _openlineage() -> ModuleType:
+    try:
+        from ml_platform.lineage import openlineage
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").partition(".")[0] != "openlineage":
+            raise
+        raise UsageError("OpenLineage events need the package openlineage-python: pip install 'ml-platform[openlineage]'") from None
+    return openlineage
 
 
 def _lines(events: list[dict[str, Any]]) -> str:

@@ -1,6 +1,42 @@
 import json
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import pytest
+
+from ml_platform import lineage
+from ml_platform.lineage import openlineage
 from ml_platform_tests.lineage.made_lake import DAYS, FEATURES
+
+
+class Collector(HTTPServer):
+    """A service that collects events."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), _Post)
+        self.url, self.events, self.keys, self.status = f"http://127.0.0.1:{self.server_port}", [], set(), 201
+
+
+class _Post(BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.server.events.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.server.keys.add(self.headers["Authorization"])
+        self.send_response(self.server.status)
+        self.end_headers()
+
+    def log_message(self, *said):
+        pass
+
+
+@pytest.fixture
+def collector():
+    with Collector() as server:
+        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        serving.start()
+        yield server
+        server.shutdown()
+        serving.join()
 
 
 def test_a_model_is_explained_table_by_table(shop, run):
@@ -49,6 +85,34 @@ def test_events_go_to_a_file_or_to_standard_output(shop, run, tmp_path):
     assert landed["name"] == f"{tmp_path}/data/landing/orders/2024-01-01.csv"
     named = json.loads(run("explain", "churn", "--openlineage", "-", "--namespace", "ours")[1].splitlines()[0])
     assert named["job"]["namespace"] == "ours"
+
+
+def test_events_are_sent_to_a_service(shop, run, collector, monkeypatch):
+    monkeypatch.setenv("OPENLINEAGE__TRANSPORT__AUTH", '{"type": "api_key", "apiKey": "of the service"}')
+    code, out, _ = run("explain", "churn", "--openlineage", collector.url)
+    assert code == 0
+    assert f"sent {len(collector.events)} OpenLineage events to {collector.url}" in out
+    assert collector.keys == {"Bearer of the service"}
+    assert collector.events == json.loads(run("explain", "churn", "--openlineage", "-", "--json")[1])
+
+
+def test_a_service_that_refuses_events_is_one_message(shop, run, collector, monkeypatch):
+    monkeypatch.setattr(openlineage, "_TRIES", 0)
+    collector.status = 422
+    code, _, err = run("explain", "churn", "--openlineage", collector.url)
+    assert code != 0
+    assert f"{collector.url} took 0 of" in err
+    assert "Look whether it is the address of a service that collects them" in " ".join(err.split())
+    monkeypatch.setenv("OPENLINEAGE_DISABLED", "true")
+    assert "OPENLINEAGE_DISABLED is set, so nothing was sent" in run("explain", "churn", "--openlineage", collector.url)[2]
+
+
+def test_without_the_client_the_extra_is_named(shop, run, monkeypatch):
+    monkeypatch.delitem(sys.modules, "ml_platform.lineage.openlineage")
+    monkeypatch.delattr(lineage, "openlineage")
+    monkeypatch.setitem(sys.modules, "openlineage.client", None)
+    code, _, err = run("explain", "churn", "--openlineage", "-")
+    assert (code, "pip install 'ml-platform[openlineage]'" in " ".join(err.split())) == (2, True)
 
 
 def test_a_file_that_cannot_be_written_is_one_message(shop, run):
