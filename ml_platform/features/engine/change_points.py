@@ -32,14 +32,14 @@ from ml_platform.features.timeline.event_columns import EventColumns, check_colu
 BITMAP_LIMIT = 2**27
 
 
-def change_points(events: pl.DataFrame, definitions: Sequence[FeatureDefinition], interval: Interval) -> pl.DataFrame:
+def change_points(events: pl.DataFrame | EventColumns, definitions: Sequence[FeatureDefinition], interval: Interval) -> pl.DataFrame:
     """Compute the history of the feature vectors of one entity.
 
     Parameters
     ----------
-    events : DataFrame
+    events : DataFrame or EventColumns
         As for :func:`~ml_platform.features.engine.engine.compute`; all rows that are available from ``interval.start`` minus the longest
-        window and one refresh until ``interval.end``.
+        window and one refresh until ``interval.end``. Columns that are handed over are converted once for all who are given them.
     definitions : sequence of FeatureDefinition
         Window features of one entity of one view.
     interval : Interval
@@ -52,8 +52,8 @@ def change_points(events: pl.DataFrame, definitions: Sequence[FeatureDefinition]
         entity and ``valid_from`` in the interval at which its vector can change, in that order.
     """
     entity = _only_entity(definitions)
-    columns = EventColumns(events)
-    keys, event_codes, _, _ = entity_codes(events, events, entity)
+    columns = events if isinstance(events, EventColumns) else EventColumns(events)
+    keys, event_codes, _, _ = entity_codes(columns.frame, columns.frame, entity)
     codes, times = _candidates(columns, event_codes, definitions, interval)
     known = np.ones(codes.size, dtype=bool)
     answers = answer_coded(columns, definitions, event_codes, codes, times, known, stored=True)

@@ -14,6 +14,7 @@ from ml_platform.features.at_scale.buckets import compute_in_buckets, estimated_
 from ml_platform.features.at_scale.change_point_buckets import change_points_in_buckets, estimated_points_bytes
 from ml_platform.features.at_scale.memory import BYTES_PER_EVENT, INPUT_COPIES, TEXT_BYTES, row_bytes
 from ml_platform.features.at_scale.split import EventSource, Part, SpineSource, write_parts
+from ml_platform.features.declared.compiled_view import CompiledView
 from ml_platform.features.declared.definition import CUTOFF, FeatureDefinition
 from ml_platform.features.engine.change_points import change_points
 from ml_platform.features.engine.engine import compute
@@ -24,6 +25,7 @@ from ml_platform.features.timeline.event_rows import stored_columns
 from ml_platform.lake.ledger.version import Version
 from ml_platform.lake.reading.reading import Reading
 from ml_platform.pipeline.feature_tables.feature_events import TableHeads, read_events, read_rows
+from ml_platform.pipeline.feature_tables.view_rows import view_columns
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.declared.table import Table
 from ml_platform.tables.declared.types import available_at_names, contract_columns
@@ -66,12 +68,17 @@ def window_values(
 
 
 def window_history(
-    workspace: Workspace, table: Table, versions: Sequence[Version], definitions: Sequence[FeatureDefinition], interval: Interval
+    workspace: Workspace,
+    view: CompiledView,
+    table: Table,
+    versions: Sequence[Version],
+    definitions: Sequence[FeatureDefinition],
+    interval: Interval,
 ) -> pl.DataFrame:
     """Return the change points of one entity's window features in an interval: in one pass or by a job, as of :func:`window_values`."""
     needed = estimated_points_bytes(_rows(versions), _guessed(stored_columns(definitions)), definitions)
     if workspace.engine.in_one_pass(needed):
-        return change_points(read_events(workspace, table, versions, definitions), definitions, interval)
+        return change_points(view_columns(workspace, view, table, versions, definitions), definitions, interval)
     events = event_source(workspace, table, versions, definitions)
     with workspace.engine.job(8 * (len(definitions) + len(events.schema)), workspace.say) as job:
         return change_points_in_buckets(events, definitions, interval, job)

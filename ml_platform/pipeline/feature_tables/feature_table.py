@@ -194,7 +194,7 @@ def _compute(task: Task, interval: Interval) -> pl.DataFrame:
     reach = Interval(before(interval.start, task.reach), interval.end)
     if not task.view.view.is_handmade:
         head = task.heads[0]
-        return window_history(workspace, head.table, head.within(reach), definitions, interval)
+        return window_history(workspace, task.view, head.table, head.within(reach), definitions, interval)
     refreshes = refreshes_within(interval, task.view.view.refresh)
     return handmade_history(workspace, task.heads, definitions, refreshes, entity_schema(workspace, definitions[0]))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ from ml_platform.pipeline.feature_tables.feature_events import TableHeads, heads
 from ml_platform.pipeline.feature_tables.feature_jobs import handmade_history, history_fits, window_values
 from ml_platform.pipeline.feature_tables.feature_table import DEFINITIONS, MADE_FROM, REACH, entity_schema, partition_interval
 from ml_platform.pipeline.feature_tables.given_spine import utc_cutoffs
-from ml_platform.pipeline.feature_tables.looked_up import read_answers
+from ml_platform.pipeline.feature_tables.looked_up import read_answers, read_newest
 from ml_platform.pipeline.feature_tables.nested_values import nested_values
 from ml_platform.pipeline.layer_code import ENGINE, layer_code
 from ml_platform.pipeline.tables.coverage import Reached
@@ -145,7 +145,10 @@ def _view_values(commit: _Commit, spine: pl.DataFrame, definitions: list[Feature
         # A history is looked up in one piece: one that is too large for that is computed again, which can be cut.
         if stored and history_fits(commit.workspace, stored, len(group)):
             names = [*group[0].entity, VALID_FROM, *(d.stored_name for d in group)]
-            found.append(read_at(commit.workspace.lake.versions.read(stored, columns=names).pl(), spine, group))
+            whole = commit.workspace.lake.versions.read(stored, columns=names)
+            # All in the types of the newest, whichever of them are read.
+            history = read_newest(lambda some, whole=whole: replace(whole, versions=tuple(some)).pl(), stored, spine, group[0].entity)
+            found.append(read_at(history, spine, group))
             used += stored
         else:
             rest += group

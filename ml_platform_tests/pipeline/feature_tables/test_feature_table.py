@@ -13,7 +13,9 @@ from ml_platform.core.intervals import day_start
 from ml_platform.features.declared.definition import definition_hash
 from ml_platform.features.declared.view import FeatureColumn, FeatureView
 from ml_platform.lake.lake import Lake
+from ml_platform.lake.reading.reading import Reading
 from ml_platform.pipeline.declared_code import declared_code_version
+from ml_platform.pipeline.feature_tables import view_rows
 from ml_platform.pipeline.feature_tables.feature_table import DEFINITIONS, materialize_features
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.compile import compile_project
@@ -250,3 +252,32 @@ def test_a_row_that_leaves_its_window_at_midnight_changes_the_day_that_begins_th
     again = materialize_features(workspace, "spent", ("customer",), DAYS[:5]).partitions[-1].version
     assert (alone.id, alone.properties["reach_seconds"]) == (again.id, 172800.000001)
     assert [v.partition for v in lake.lineage.inputs(alone.id)] == [DAYS[1], DAYS[3], DAYS[4]]
+
+
+def test_a_view_reads_its_rows_once_for_all_of_its_entities(tmp_path, monkeypatch):
+    views = (replace(DELAYS, entities=(("origin",), ("dest",), ("origin", "dest"))),)
+    made = like.world(tmp_path, project_=like.project(tmp_path, views=views), landed=8)
+    read: list[str] = []
+    pl_of = Reading.pl
+    monkeypatch.setattr(Reading, "pl", lambda reading: (read.append(reading.table), pl_of(reading))[1])
+    for entity in views[0].entities:
+        materialize_features(made.workspace, "delays", entity, DAYS)
+    assert read == ["flights/tables/arrivals"]
+    together = {e: made.workspace.lake.versions.heads(f"flights/features/delays__{'_'.join(e)}") for e in views[0].entities}
+    # Each alone, from rows that were read for it only, holds the same.
+    monkeypatch.setattr(view_rows, "MOST_BYTES", 0)
+    for entity in views[0].entities:
+        alone = like.world(tmp_path / "_".join(entity), project_=like.project(tmp_path, views=views), landed=8)
+        materialize_features(alone.workspace, "delays", entity, DAYS)
+        heads = alone.workspace.lake.versions.heads(f"flights/features/delays__{'_'.join(entity)}")
+        assert {day: v.data_hash for day, v in heads.items()} == {day: v.data_hash for day, v in together[entity].items()}
+
+
+def test_rows_that_were_erased_are_not_kept_for_the_next_entity(tmp_path):
+    views = (replace(DELAYS, entities=(("origin",), ("dest",))),)
+    made = like.world(tmp_path, project_=like.project(tmp_path, views=views), landed=8)
+    lake = made.workspace.lake
+    materialize_features(made.workspace, "delays", ("origin",), DAYS)
+    lake.retention.forget(table="flights/tables/arrivals", where="dest = 'BOS'", reason="they asked us to")
+    materialize_features(made.workspace, "delays", ("dest",), DAYS)
+    assert set(lake.read("flights/features/delays__dest").pl()["dest"]) == {"ATL", "LAX", "ORD"}
