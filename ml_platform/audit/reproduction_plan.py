@@ -14,7 +14,7 @@ from ml_platform.core.layers import REPEATABLE_LAYERS
 from ml_platform.features.declared.definition import definition_hash
 from ml_platform.lake.ledger.version import ARTIFACT, Version
 from ml_platform.models.fit import SEED
-from ml_platform.models.trainers.lightgbm import THREADS
+from ml_platform.models.trainers.built_in.lightgbm import THREADS
 from ml_platform.pipeline.declared_code import declared_code_version
 from ml_platform.pipeline.models.candidates import CANDIDATES, Candidates, candidates_of, read_candidates
 from ml_platform.pipeline.models.champion import current_champion

@@ -49,6 +49,10 @@ class UnknownNameError(DeclarationError):
     """A declaration names something that does not exist."""
 
 
+class ExtensionError(MlPlatformError):
+    """What extends the platform, in an installed package or in a project, cannot be used."""
+
+
 class DurationError(DeclarationError):
     """A length of time that cannot be read, most often one without a unit."""
 

@@ -10,7 +10,7 @@ from ml_platform.core.errors import EmptySampleError
 from ml_platform.models.contender import Role, contender
 from ml_platform.models.figures.compare import Comparison, compare
 from ml_platform.models.figures.evaluation import Evaluation, evaluate
-from ml_platform.models.trainers.constant import KIND as CONSTANT
+from ml_platform.models.trainers.built_in.constant import KIND as CONSTANT
 from ml_platform.models.trainers.trained import Trained
 from ml_platform.models.trainers.training import baseline_of, train
 from ml_platform.training.steps import STARTS, STEP

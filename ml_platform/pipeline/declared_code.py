@@ -17,6 +17,7 @@ from ml_platform.core.intervals import DAY
 from ml_platform.features.declared.column_definition import column_definition
 from ml_platform.features.declared.compiled_view import CompiledView
 from ml_platform.features.declared.definition import FeatureDefinition, definition_hash
+from ml_platform.models.trainers.known_trainers import TRAINERS
 from ml_platform.pipeline.layer_code import layer_code
 from ml_platform.project.project import CompiledProblem, Project
 from ml_platform.tables.declared.contract import Column
@@ -132,7 +133,9 @@ def selected_code_version(problem: CompiledProblem) -> str:
 
 def model_code_version(problem: CompiledProblem) -> str:
     """Return the hash of what makes a model of a training set and a selection."""
-    return content_hash((layer_code("models"), problem.problem.model, problem.problem.quantiles))
+    model = problem.problem.model
+    code = [TRAINERS.code(kind) for kind in (model.trainer, model.baseline)]
+    return content_hash((layer_code("models"), model, problem.problem.quantiles, *(code if any(code) else ())))
 
 
 def _stored(project: Project, feature_table: str) -> tuple[CompiledView, tuple[str, ...]] | None:

@@ -30,8 +30,8 @@ def check_trainers(problem: Problem, label_type: str) -> None:
     model = problem.model
     # The linear baseline of numbers is named like that of classes.
     for role, kind in (("trainer", model.trainer), ("baseline", baseline_of(model.baseline, task) if task else model.baseline)):
-        if task is not None and kind in TRAINERS and task not in TRAINERS[kind].tasks:
-            able = [name for name, trainer in TRAINERS.items() if task in trainer.tasks]
+        if task is not None and task not in TRAINERS.get(kind).tasks:
+            able = [name for name in TRAINERS.built_in() if task in TRAINERS.get(name).tasks]
             asks = "binary" if task == "classification" else task
             raise DeclarationError(f"{problem.where}: model.{role} {kind!r} cannot learn task: {asks}. These can: {', '.join(able)}.")
 
@@ -53,14 +53,9 @@ def check_lengths(problem: Problem) -> None:
             f"{problem.where}: training.look_back ({format_duration(training.look_back)}) leaves nothing to train on: validate, test "
             f"and the label's horizon take {format_duration(needed)} of it. Write look_back: {format_duration(4 * needed)} or so."
         )
-    if problem.model.trainer not in TRAINERS:
-        raise UnknownNameError(
-            f"{problem.where}: trainer {problem.model.trainer!r} is not known. {did_you_mean(problem.model.trainer, TRAINERS)}"
-        )
-    if problem.model.baseline not in TRAINERS:
-        raise UnknownNameError(
-            f"{problem.where}: baseline {problem.model.baseline!r} is not known. {did_you_mean(problem.model.baseline, TRAINERS)}"
-        )
+    for role, kind in (("trainer", problem.model.trainer), ("baseline", problem.model.baseline)):
+        if kind not in TRAINERS:
+            raise UnknownNameError(f"{problem.where}: {role} {kind!r} is not known. {did_you_mean(kind, TRAINERS.names())}")
     if problem.monitor.persistence < 1:
         raise DeclarationError(f"{problem.where}: monitor.persistence must be 1 or more.")
 

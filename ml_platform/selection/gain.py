@@ -31,7 +31,7 @@ class GainSelector:
         import lightgbm
         import numpy as np
 
-        from ml_platform.models.trainers.lightgbm import dataset, with_threads
+        from ml_platform.models.trainers.built_in.lightgbm import dataset, with_threads
 
         fitted, held_out = _in_time(sample.thin(self.max_rows, seed))
         binned = dataset(fitted.matrix, fitted.labels, fitted.features, settings_for(sample.target, seed))

@@ -89,7 +89,7 @@ def _scores(train: Sample, validate: Sample, seed: int, seeds: int) -> list[np.n
     import lightgbm
     import numpy as np
 
-    from ml_platform.models.trainers.lightgbm import dataset, threads_for, with_threads
+    from ml_platform.models.trainers.built_in.lightgbm import dataset, threads_for, with_threads
 
     settings = settings_for(train.target, seed)
     binned = dataset(train.matrix, train.labels, train.features, settings)

@@ -10,6 +10,6 @@ if TYPE_CHECKING:
 
 def settings_for(target: Target, seed: int) -> dict[str, Any]:
     """Return LightGBM's settings of a small model; another seed draws other rows and features for each tree."""
-    from ml_platform.models.trainers.lightgbm import DEFAULTS, FIXED, objectives
+    from ml_platform.models.trainers.built_in.lightgbm import DEFAULTS, FIXED, objectives
 
     return {**DEFAULTS, **FIXED, "learning_rate": 0.15, **objectives(target)[0], "seed": seed}

@@ -262,8 +262,8 @@ def test_other_code_is_seen_by_all_and_only_where_it_computes(monkeypatch: pytes
         ("features.kernels.sums", "\nADDED = 1\n", {"features", "training"}),
         ("features.kernels.sums", "\n# Said otherwise.\n", set()),
         ("tables.delivered.read_files", "\nADDED = 1\n", {"raw"}),
-        ("models.trainers.lightgbm", "\nADDED = 1\n", {"selected", "models"}),
-        ("models.trainers.ridge", "\nADDED = 1\n", {"models"}),
+        ("models.trainers.built_in.lightgbm", "\nADDED = 1\n", {"selected", "models"}),
+        ("models.trainers.built_in.ridge", "\nADDED = 1\n", {"models"}),
         ("lake.reading.history", "\nADDED = 1\n", set()),
     ):
         monkeypatch.setattr(source_code, "_source", lambda name, m=module, c=change: read(name) + (c if name == m else ""))

@@ -7,8 +7,8 @@ from sklearn.metrics import roc_auc_score
 
 from ml_platform.core.errors import EmptySampleError
 from ml_platform.models.fit import fit
+from ml_platform.testing.rows import features_of, split_of, training_set
 from ml_platform.training.problem import Model
-from ml_platform_tests.models.made_rows import features_of, split_of, training_set
 
 ROWS = training_set()
 FEATURES = features_of(ROWS)

@@ -9,7 +9,7 @@ import pytest
 from ml_platform.core.errors import ModelError
 from ml_platform.models.model_file import GOLDEN_ROWS, check_golden, read_model_files, write_model_files
 from ml_platform.models.trainers.training import train
-from ml_platform_tests.models.made_rows import features_of, split_of, training_set
+from ml_platform.testing.rows import features_of, split_of, training_set
 
 ROWS = training_set().with_columns(
     since=pl.duration(seconds=pl.col("strong").abs() * 3600),

@@ -6,7 +6,7 @@ import polars as pl
 
 from ml_platform.models.trainers.encoding import learn_features
 from ml_platform.selection.sample import Sample, draw_sample
-from ml_platform_tests.models.made_rows import features_of, split_of, training_set
+from ml_platform.testing.rows import features_of, split_of, training_set
 
 
 def sample_of(frame: pl.DataFrame, split: str = "train", rows: int = 100_000, seed: int = 0) -> Sample:

@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 
 from ml_platform.core.errors import EmptySampleError
-from ml_platform_tests.models.made_rows import days_of, split_of, training_set
+from ml_platform.testing.rows import days_of, split_of, training_set
 from ml_platform_tests.selection.samples import names_of, sample_of
 
 FRAME = training_set()

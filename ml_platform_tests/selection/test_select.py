@@ -9,8 +9,8 @@ import pytest
 from ml_platform.core.errors import EmptySampleError
 from ml_platform.selection.select import Budget, select_features
 from ml_platform.selection.selected import SelectionResult
+from ml_platform.testing.rows import SIGNAL, features_of, split_of, training_set
 from ml_platform.training.problem import Selection
-from ml_platform_tests.models.made_rows import SIGNAL, features_of, split_of, training_set
 
 SETTINGS = Selection(sizes=(2, 5, 8))
 QUICK = Budget(train_rows=2_000, validate_rows=1_000, bootstrap_rows=800, bootstraps=3)

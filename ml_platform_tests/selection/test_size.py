@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ml_platform.selection.size import SizePoint, choose_size, size_curve
-from ml_platform_tests.models.made_rows import training_set
+from ml_platform.testing.rows import training_set
 from ml_platform_tests.selection.samples import names_of, sample_of
 
 ORDER = ("strong", "middling", "place", "weak", "copy", "noise_0", "noise_1")

@@ -9,11 +9,10 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from unittest import mock
 
 from ml_platform.cli import main
 from ml_platform.core.intervals import shift_day
-from ml_platform.models.trainers.known_trainers import TRAINERS
+from ml_platform.testing import isolated_registries
 from ml_platform_tests.components.shop import write_project
 
 REPOSITORY = Path(__file__).parents[2]
@@ -42,7 +41,7 @@ def importable(root: Path) -> Iterator[None]:
     sys.path.insert(0, str(root))
     importlib.invalidate_caches()
     try:
-        with contextlib.chdir(root), mock.patch.dict(TRAINERS):
+        with contextlib.chdir(root), isolated_registries():
             yield
     finally:
         sys.path.remove(str(root))

@@ -165,12 +165,12 @@ class ModelModel(dg.Model, dg.Resolvable):
     """How models are made."""
 
     trainer: Annotated[
-        str, Field(description=f"What trains the model: {', '.join(TRAINERS)}. Default: lightgbm.", examples=["lightgbm"])
+        str, Field(description=f"What trains the model: {', '.join(TRAINERS.built_in())}. Default: lightgbm.", examples=["lightgbm"])
     ] = "lightgbm"
     baseline: Annotated[
         str,
         Field(
-            description=f"What trains the simple model that it has to beat: {', '.join(TRAINERS)}. Default: logistic.",
+            description=f"What trains the simple model that it has to beat: {', '.join(TRAINERS.built_in())}. Default: logistic.",
             examples=["constant"],
         ),
     ] = "logistic"

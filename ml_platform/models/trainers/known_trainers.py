@@ -1,47 +1,86 @@
-"""Which trainers there are: one list for declarations, for training and for loading. Nothing is imported before it is used."""
+"""What a trainer is, and which there are: one registry for declarations, for training and for loading."""
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from ml_platform.core.registry import Registry
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from ml_platform.models.trainers.trained import Trained
     from ml_platform.training.labels import Task
+    from ml_platform.training.target import Target
 
 
-@dataclass(frozen=True)
-class Trainer:
-    """A trainer: the module with its function ``train``, the class (``module:Class``) that reads its files, and the tasks it can learn."""
-
-    module: str
-    trained: str
-    tasks: tuple[Task, ...] = ("classification", "multiclass", "regression", "quantiles")
+class Trainer(Protocol):
+    """Makes models of one kind from training sets, and reads them back from their files."""
 
     @property
-    def train(self) -> Callable[..., Trained]:
-        """The function that trains; see :func:`ml_platform.models.trainers.training.train`."""
-        return importlib.import_module(self.module).train
+    def name(self) -> str:
+        """What declarations call it; its models say so as their ``kind``."""
+        ...
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """What it can learn: some of ``classification``, ``multiclass``, ``regression`` and ``quantiles``."""
+        ...
+
+    def train(
+        self,
+        frame: pl.DataFrame,
+        features: Sequence[str],
+        label: str,
+        *,
+        validate: pl.DataFrame | None,
+        params: Mapping[str, object],
+        seed: int,
+        target: Target,
+    ) -> Trained:
+        """Train a model.
+
+        Parameters
+        ----------
+        frame : polars.DataFrame
+            Training rows with the features and the label, at least one; the same rows in the same order must give the same bits.
+        features : sequence of str
+            The columns to learn from, in the order in which the model keeps them.
+        label : str
+            The column to predict; ``target.codes`` makes numbers of it.
+        validate : polars.DataFrame or None
+            Later rows, on which early stopping may look; the model is fitted on both in the end.
+        params : mapping
+            The trainer's own parameters, as declared. One that it does not know must be refused.
+        seed : int
+            Of everything that is drawn.
+        target : Target
+            What is asked for, with the classes or quantiles where there are several.
+
+        Raises
+        ------
+        ModelError
+            If a parameter or a feature cannot be used.
+        """
+        ...
 
     def load(self, files: Mapping[str, bytes]) -> Trained:
-        """Return the model that some files hold."""
-        module, _, name = self.trained.partition(":")
-        return getattr(importlib.import_module(module), name).from_files(files)
+        """Return the model that the files of ``Trained.to_files`` hold.
+
+        Raises
+        ------
+        ModelError
+            If a file is missing or damaged.
+        """
+        ...
 
 
-_LINEAR = "ml_platform.models.trainers.linear:LinearTrained"
-_CLASSES: tuple[Task, ...] = ("classification", "multiclass")
-_NUMBERS: tuple[Task, ...] = ("regression", "quantiles")
-TRAINERS: dict[str, Trainer] = {
-    "lightgbm": Trainer("ml_platform.models.trainers.lightgbm", "ml_platform.models.trainers.lightgbm:LightGBMTrained"),
-    "logistic": Trainer("ml_platform.models.trainers.logistic", _LINEAR, _CLASSES),
-    "ridge": Trainer("ml_platform.models.trainers.ridge", _LINEAR, _NUMBERS),
-    "constant": Trainer("ml_platform.models.trainers.constant", "ml_platform.models.trainers.constant:ConstantTrained"),
-}
+TRAINERS: Registry[Trainer] = Registry(
+    "trainer", "ml_platform.trainers", Trainer, built_in="ml_platform.models.trainers.built_in", attribute="TRAINER"
+)
 
 
 def baseline_of(kind: str, task: Task) -> str:
     """Return the baseline that fits the task: of numbers, ``logistic`` means its linear counterpart ``ridge``."""
-    return "ridge" if kind == "logistic" and task in _NUMBERS else kind
+    return "ridge" if kind == "logistic" and task in ("regression", "quantiles") else kind

@@ -63,10 +63,11 @@ def train(
     EmptySampleError
         If there are no training rows, or a label is missing.
     ModelError
-        If the trainer, a parameter or a feature cannot be used, or all labels are equal.
+        If a parameter or a feature cannot be used, or all labels are equal.
+    UnknownNameError
+        If there is no such trainer.
     """
-    if kind not in TRAINERS:
-        raise ModelError(f"There is no trainer {kind!r}. {did_you_mean(kind, TRAINERS)}")
+    trainer = TRAINERS.get(kind)
     if frame.height == 0:
         raise EmptySampleError("There are no training rows. Land more days, or look back further.")
     validate = validate if validate is not None and validate.height > 0 else None
@@ -74,7 +75,7 @@ def train(
     if target.task in ("classification", "multiclass") and frame[label].n_unique() < 2:
         value = frame[label][0] if target.classes else f"{frame[label][0]:g}"
         raise ModelError(f"All {frame.height} training rows have the label {value}: nothing to tell apart. Look back further.")
-    return TRAINERS[kind].train(frame, features, label, validate=validate, params=params or {}, seed=seed, target=target)
+    return trainer.train(frame, features, label, validate=validate, params=params or {}, seed=seed, target=target)
 
 
 def load_trained(files: Mapping[str, bytes]) -> Trained:
@@ -91,6 +92,7 @@ def load_trained(files: Mapping[str, bytes]) -> Trained:
         If a file is missing or damaged, or its trainer is not known here.
     """
     kind = str(read_header(files).get("kind"))
-    if kind not in TRAINERS:
-        raise ModelError(f"The model was made by a trainer {kind!r} that this version does not have. {did_you_mean(kind, TRAINERS)}")
-    return TRAINERS[kind].load(files)
+    trainer = TRAINERS.find(kind)
+    if trainer is None:
+        raise ModelError(f"The model was made by a trainer {kind!r} that is not installed here. {did_you_mean(kind, TRAINERS.names())}")
+    return trainer.load(files)

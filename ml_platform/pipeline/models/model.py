@@ -19,7 +19,7 @@ from ml_platform.models.card import write_card
 from ml_platform.models.contender import Role
 from ml_platform.models.fit import SEED, Fitted, fit
 from ml_platform.models.model_file import CARD_FILES, CARD_PAGE, REFERENCE, ModelFile, card_files, read_model_files, write_model_files
-from ml_platform.models.trainers.lightgbm import THREADS
+from ml_platform.models.trainers.built_in.lightgbm import THREADS
 from ml_platform.pipeline.declared_code import model_code_version
 from ml_platform.pipeline.layer_code import ENGINE
 from ml_platform.pipeline.lineage_report import lineage_metadata

@@ -1,6 +1,5 @@
 """One contract for all trainers."""
 
-import functools
 import hashlib
 import json
 import os
@@ -12,126 +11,27 @@ import polars as pl
 import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from ml_platform.core.errors import EmptySampleError, ModelError
+from ml_platform.core.errors import EmptySampleError, ModelError, UnknownNameError
 from ml_platform.models.figures.ranking import auc
-from ml_platform.models.trainers import lightgbm
+from ml_platform.models.trainers.built_in import lightgbm
 from ml_platform.models.trainers.encoding import to_matrix
+from ml_platform.models.trainers.known_trainers import TRAINERS, baseline_of
 from ml_platform.models.trainers.linear import LinearTrained
 from ml_platform.models.trainers.trained import Trained
-from ml_platform.models.trainers.training import TRAINERS, baseline_of, load_trained, train
-from ml_platform.training.target import Target
-from ml_platform_tests.models.made_rows import features_of, split_of, training_set
+from ml_platform.models.trainers.training import train
+from ml_platform.testing.rows import features_of, rows_for, split_of
+from ml_platform.testing.trainers import TrainerContract, trained_once
 
-CLASSES = training_set()
-NUMBERS = training_set(regression=True)
-# Three classes, the last of them rare.
-TEXTS = NUMBERS.with_columns(
-    _label=pl.when(pl.col("_label") > 3).then(pl.lit("much")).when(pl.col("_label") > 0).then(pl.lit("some")).otherwise(pl.lit("none"))
-)
-CASES = [
-    pytest.param(kind, rows, task, id=f"{kind}-{task}")
-    for kind, rows, task in [
-        ("lightgbm", CLASSES, "classification"),
-        ("lightgbm", NUMBERS, "regression"),
-        ("logistic", CLASSES, "classification"),
-        ("ridge", NUMBERS, "regression"),
-        ("constant", CLASSES, "classification"),
-        ("constant", NUMBERS, "regression"),
-        ("lightgbm", TEXTS, "multiclass"),
-        ("logistic", TEXTS, "multiclass"),
-        ("constant", TEXTS, "multiclass"),
-        ("lightgbm", NUMBERS, "quantiles"),
-        ("ridge", NUMBERS, "quantiles"),
-        ("constant", NUMBERS, "quantiles"),
-    ]
-]
-ASKED = {"quantiles": Target("quantiles", quantiles=(0.1, 0.5, 0.9))}
-ROWS = {"classification": CLASSES, "multiclass": TEXTS}
-
-
-@functools.cache
-def once(kind: str, task: str) -> Trained:
-    return trained_on(kind, ROWS.get(task, NUMBERS), task=ASKED.get(task))
+CLASSES, NUMBERS, TEXTS = map(rows_for, ("classification", "regression", "multiclass"))
+once = trained_once
 
 
 def trained_on(kind: str, rows: pl.DataFrame, **more) -> Trained:
     return train(kind, split_of(rows, "train"), features_of(rows), "_label", validate=split_of(rows, "validate"), **more)
 
 
-def test_every_trainer_is_in_the_contract():
-    assert {case.values[0] for case in CASES} == set(TRAINERS)
-
-
-@pytest.mark.parametrize(("kind", "rows", "task"), CASES)
-class TestContract:
-    def test_scores_are_finite_and_probabilities_where_classes_are_predicted(self, kind, rows, task):
-        trained = once(kind, task)
-        scores = trained.predict(rows)
-        assert (trained.kind, trained.task) == (kind, task)
-        assert scores.shape == ((rows.height, 3) if task in ("multiclass", "quantiles") else (rows.height,))
-        assert scores.dtype == np.float64
-        assert np.isfinite(scores).all()
-        if task in ("classification", "multiclass"):
-            assert ((scores >= 0) & (scores <= 1)).all()
-        if task == "multiclass":
-            assert trained.target.classes == ("much", "none", "some")
-            np.testing.assert_allclose(scores.sum(axis=1), 1)
-        if task == "quantiles":
-            assert (np.diff(scores, axis=1) >= 0).all()
-
-    def test_files_give_the_same_scores_to_the_last_bit(self, kind, rows, task):
-        trained = once(kind, task)
-        files = trained.to_files()
-        loaded = load_trained(files)
-        np.testing.assert_array_equal(loaded.predict(rows), trained.predict(rows))
-        assert (loaded.kind, loaded.task, loaded.features) == (kind, task, trained.features)
-        assert loaded.to_files() == files
-        assert json.loads(files["model.json"])["kind"] == kind
-
-    def test_the_same_rows_and_seed_give_the_same_bytes(self, kind, rows, task):
-        assert trained_on(kind, rows, task=ASKED.get(task)).to_files() == once(kind, task).to_files()
-
-    def test_columns_are_found_by_name(self, kind, rows, task):
-        trained = once(kind, task)
-        np.testing.assert_array_equal(trained.predict(rows.select(reversed(rows.columns))), trained.predict(rows))
-
-    def test_a_missing_feature_is_refused(self, kind, rows, task):
-        trained = once(kind, task)
-        if not trained.features:
-            pytest.skip("the constant reads no feature")
-        with pytest.raises(ModelError, match="not in the rows to score: strong"):
-            trained.predict(rows.drop("strong"))
-
-    def test_unseen_categories_and_missing_values_are_scored(self, kind, rows, task):
-        trained = once(kind, task)
-        strange = rows.head(5).with_columns(place=pl.lit("XXX"), strong=pl.lit(None, pl.Float64))
-        assert np.isfinite(trained.predict(strange)).all()
-
-    def test_no_rows_have_no_scores(self, kind, rows, task):
-        assert once(kind, task).predict(rows.head(0)).shape == ((0, 3) if task in ("multiclass", "quantiles") else (0,))
-
-    def test_importance_is_a_share_per_feature(self, kind, rows, task):
-        trained = once(kind, task)
-        shares = trained.importance()
-        assert set(shares) == {feature.name for feature in trained.features}
-        assert not shares or sum(shares.values()) == pytest.approx(1)
-
-    def test_an_unknown_parameter_is_named(self, kind, rows, task):
-        with pytest.raises(ModelError, match=f"The trainer '{kind}' has no parameter 'learning_rat'"):
-            trained_on(kind, rows, params={"learning_rat": 0.1}, task=ASKED.get(task))
-
-    def test_a_model_without_its_header_is_refused(self, kind, rows, task):
-        files = once(kind, task).to_files()
-        del files["model.json"]
-        with pytest.raises(ModelError, match=r"'model.json' is missing"):
-            load_trained(files)
-
-    def test_a_header_that_was_changed_is_refused(self, kind, rows, task):
-        trained = once(kind, task)
-        header = json.loads(trained.to_files()["model.json"])
-        header["features"] = header["features"][1:] or [{"name": "x", "dtype": "Int64", "categories": None}]
-        with pytest.raises(ModelError, match="are not those that the model was trained with"):
-            load_trained({**trained.to_files(), "model.json": json.dumps(header).encode()})
+class TestBuiltIn(TrainerContract):
+    names = TRAINERS.built_in()
 
 
 def test_the_model_finds_what_is_there():
@@ -218,7 +118,7 @@ def test_another_process_trains_the_same_bytes():
     code = (
         "import hashlib, sys\n"
         "from ml_platform.models.trainers.training import train\n"
-        "from ml_platform_tests.models.made_rows import features_of, split_of, training_set\n"
+        "from ml_platform.testing.rows import features_of, split_of, training_set\n"
         "rows = training_set()\n"
         "for kind in ('lightgbm', 'logistic'):\n"
         "    files = train(kind, split_of(rows, 'train'), features_of(rows), '_label', validate=split_of(rows, 'validate')).to_files()\n"
@@ -234,7 +134,7 @@ def test_another_process_trains_the_same_bytes():
 
 
 def test_an_unknown_trainer_is_named_with_what_exists():
-    with pytest.raises(ModelError, match=r"no trainer 'lightgmb'.*Did you mean 'lightgbm'"):
+    with pytest.raises(UnknownNameError, match=r"no trainer 'lightgmb'.*Did you mean 'lightgbm'"):
         trained_on("lightgmb", CLASSES)
 
 

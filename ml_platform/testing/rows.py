@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import numpy as np
 import polars as pl
@@ -36,6 +37,18 @@ def training_set(rows_per_day: int = 40, seed: int = 0, *, regression: bool = Fa
             **{f"noise_{n}": rng.normal(size=rows) for n in range(noise)},
         }
     ).with_columns(pl.col("_cutoff").cast(pl.Datetime("us", "UTC")))
+
+
+@cache
+def rows_for(task: str) -> pl.DataFrame:
+    """Return a training set whose label is of a task: 0 and 1, numbers, or one of three classes of which ``much`` is rare."""
+    if task == "classification":
+        return training_set()
+    numbers = training_set(regression=True)
+    if task != "multiclass":
+        return numbers
+    much, some = pl.when(pl.col("_label") > 3).then(pl.lit("much")), pl.col("_label") > 0
+    return numbers.with_columns(_label=much.when(some).then(pl.lit("some")).otherwise(pl.lit("none")))
 
 
 def features_of(frame: pl.DataFrame) -> list[str]:

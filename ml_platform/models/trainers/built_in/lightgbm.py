@@ -108,38 +108,6 @@ class LightGBMTrained:
         return trained
 
 
-def train(
-    frame: pl.DataFrame,
-    features: Sequence[str],
-    label: str,
-    *,
-    validate: pl.DataFrame | None,
-    params: Mapping[str, object],
-    seed: int,
-    target: Target,
-) -> LightGBMTrained:
-    """Fit boosted trees.
-
-    Parameters, Returns and Raises are those of ``trainers.train``; ``params`` are LightGBM's own over ``DEFAULTS``,
-    and ``max_trees`` (600) and ``patience`` (50 trees without gain on the validation rows).
-    """
-    check_params(KIND, params, (*_known_params(), *_OWN), fixed=_SET_HERE)
-    given = {**DEFAULTS, **{k: v for k, v in params.items() if k not in _OWN}, **FIXED, "seed": seed}
-    most = int(params.get("max_trees", MAX_TREES))  # type: ignore[call-overload]
-    patience = int(params.get("patience", PATIENCE))  # type: ignore[call-overload]
-    rows = all_rows(frame, validate)
-    columns = learn_features(rows, features)
-    boosters = []
-    for objective in objectives(target):
-        settings = {**given, **objective}
-        if validate is None or validate.height == 0:
-            trees = min(most, TREES_UNSEEN)
-        else:
-            trees = _best_trees(frame, features, label, validate, settings, most, patience, target)
-        boosters.append(fit_trees(to_matrix(rows, columns), target.codes(rows[label]), columns, settings, trees))
-    return LightGBMTrained(target, columns, tuple(boosters))
-
-
 def objectives(target: Target) -> list[dict[str, Any]]:
     """Return LightGBM's settings of what a target asks for: of quantiles one after the other, else one."""
     if target.task == "quantiles":
@@ -227,3 +195,49 @@ def _known_params() -> set[str]:
 
     aliases = _ConfigAliases._get_all_param_aliases()
     return {name for main, others in aliases.items() for name in (main, *others)}
+
+
+class LightGBMTrainer:
+    """Gradient-boosted trees."""
+
+    name = KIND
+    tasks: tuple[Task, ...] = ("classification", "multiclass", "regression", "quantiles")
+
+    def train(
+        self,
+        frame: pl.DataFrame,
+        features: Sequence[str],
+        label: str,
+        *,
+        validate: pl.DataFrame | None,
+        params: Mapping[str, object],
+        seed: int,
+        target: Target,
+    ) -> LightGBMTrained:
+        """Fit boosted trees.
+
+        Parameters, Returns and Raises are those of ``Trainer.train``; ``params`` are LightGBM's own over ``DEFAULTS``,
+        and ``max_trees`` (600) and ``patience`` (50 trees without gain on the validation rows).
+        """
+        check_params(KIND, params, (*_known_params(), *_OWN), fixed=_SET_HERE)
+        given = {**DEFAULTS, **{k: v for k, v in params.items() if k not in _OWN}, **FIXED, "seed": seed}
+        most = int(params.get("max_trees", MAX_TREES))  # type: ignore[call-overload]
+        patience = int(params.get("patience", PATIENCE))  # type: ignore[call-overload]
+        rows = all_rows(frame, validate)
+        columns = learn_features(rows, features)
+        boosters = []
+        for objective in objectives(target):
+            settings = {**given, **objective}
+            if validate is None or validate.height == 0:
+                trees = min(most, TREES_UNSEEN)
+            else:
+                trees = _best_trees(frame, features, label, validate, settings, most, patience, target)
+            boosters.append(fit_trees(to_matrix(rows, columns), target.codes(rows[label]), columns, settings, trees))
+        return LightGBMTrained(target, columns, tuple(boosters))
+
+    def load(self, files: Mapping[str, bytes]) -> LightGBMTrained:
+        """Return the model that some files hold."""
+        return LightGBMTrained.from_files(files)
+
+
+TRAINER = LightGBMTrainer()

@@ -62,26 +62,40 @@ class ConstantTrained:
             raise ModelError(f"The constant cannot be loaded: model.json lacks or spoils {error}. Train it again.") from error
 
 
-def train(
-    frame: pl.DataFrame,
-    features: Sequence[str],
-    label: str,
-    *,
-    validate: pl.DataFrame | None,
-    params: Mapping[str, object],
-    seed: int,
-    target: Target,
-) -> ConstantTrained:
-    """Take the mean label of all rows, the share of each class, or the quantiles; the rest is as in ``trainers.train``."""
-    del features, seed
-    check_params(KIND, params, ())
-    import numpy as np
+class ConstantTrainer:
+    """The mean label, the share of each class, or the quantiles."""
 
-    labels = target.codes(all_rows(frame, validate)[label])
-    if target.task == "multiclass":
-        shares = np.bincount(labels.astype(np.int64), minlength=len(target.classes)) / labels.size
-        return ConstantTrained(target, tuple(map(float, shares)))
-    if target.task == "quantiles":
-        return ConstantTrained(target, tuple(map(float, np.quantile(labels, target.quantiles))))
-    # Summed by numpy in one order: Polars splits a mean over its threads.
-    return ConstantTrained(target, (float(labels.mean()),))
+    name = KIND
+    tasks: tuple[Task, ...] = ("classification", "multiclass", "regression", "quantiles")
+
+    def train(
+        self,
+        frame: pl.DataFrame,
+        features: Sequence[str],
+        label: str,
+        *,
+        validate: pl.DataFrame | None,
+        params: Mapping[str, object],
+        seed: int,
+        target: Target,
+    ) -> ConstantTrained:
+        """Take the mean label of all rows, the share of each class, or the quantiles; the rest is as in ``Trainer.train``."""
+        del features, seed
+        check_params(KIND, params, ())
+        import numpy as np
+
+        labels = target.codes(all_rows(frame, validate)[label])
+        if target.task == "multiclass":
+            shares = np.bincount(labels.astype(np.int64), minlength=len(target.classes)) / labels.size
+            return ConstantTrained(target, tuple(map(float, shares)))
+        if target.task == "quantiles":
+            return ConstantTrained(target, tuple(map(float, np.quantile(labels, target.quantiles))))
+        # Summed by numpy in one order: Polars splits a mean over its threads.
+        return ConstantTrained(target, (float(labels.mean()),))
+
+    def load(self, files: Mapping[str, bytes]) -> ConstantTrained:
+        """Return the model that some files hold."""
+        return ConstantTrained.from_files(files)
+
+
+TRAINER = ConstantTrainer()
