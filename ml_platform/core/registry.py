@@ -47,9 +47,9 @@ class Registry(Generic[Thing]):
     protocol : type
         What each has to have, checked when it is registered.
     built_in : str
-        The package whose modules hold the platform's own.
+        The package whose modules hold the platform's own: each one thing, of the module's name.
     attribute : str
-        What those modules call theirs: one thing, or a tuple of several.
+        What those modules call theirs.
     """
 
     _all: ClassVar[list[Registry]] = []
@@ -57,7 +57,7 @@ class Registry(Generic[Thing]):
     def __init__(self, kind: str, group: str, protocol: type, *, built_in: str, attribute: str) -> None:
         self.kind, self.group = kind, group
         self._protocol, self._package, self._attribute = protocol, built_in, attribute
-        self._own: dict[str, Thing] | None = None
+        self._own: tuple[str, ...] | None = None
         self._registered: dict[str, Thing] = {}
         self._offered: dict[str, list[EntryPoint]] | None = None
         self._all.append(self)
@@ -71,7 +71,7 @@ class Registry(Generic[Thing]):
             If another one has that name already, or it lacks what one of its kind must have.
         """
         self._check(thing, thing.name if hasattr(thing, "name") else "")
-        there = self._registered.get(thing.name, self._built_in.get(thing.name))
+        there = self._registered.get(thing.name) or self._of_platform(thing.name)
         # A module that is loaded again registers what it did before.
         if there is not None and _place(there) != _place(thing):
             raise ExtensionError(self._twice(thing.name, self._origin(thing.name), _place(thing)))
@@ -95,43 +95,40 @@ class Registry(Generic[Thing]):
 
     def find(self, name: str) -> Thing | None:
         """Return the thing of that name; None if there is none. Raises ``ExtensionError`` as ``get`` does."""
-        found = self._registered.get(name) or self._built_in.get(name)
+        found = self._registered.get(name) or self._of_platform(name)
         return found or (self._load(name) if name in self._entry_points else None)
 
     def __contains__(self, name: str) -> bool:
         """Return whether there is one of that name, without importing it."""
-        return name in self._registered or name in self._built_in or name in self._entry_points
+        return name in self._registered or name in self.built_in() or name in self._entry_points
 
     def names(self) -> list[str]:
         """Return the names of all, those of installed packages among them, without importing these."""
-        return sorted({*self._built_in, *self._registered, *self._entry_points})
+        return sorted({*self.built_in(), *self._registered, *self._entry_points})
 
     def built_in(self) -> tuple[str, ...]:
-        """Return the names of the platform's own."""
-        return tuple(self._built_in)
+        """Return the names of the platform's own, without importing them."""
+        if self._own is None:
+            places = importlib.import_module(self._package).__path__
+            self._own = tuple(module.name for module in iter_modules(places))
+        return self._own
 
     def code(self, name: str) -> str:
         """Return a hash of the code of a thing from elsewhere: its module's source, and the version of the package that offers it.
 
         It is part of the code version of whatever the thing makes. Of the platform's own it is empty: their code is followed by itself.
         """
-        thing = self.get(name)
-        if name in self._built_in and name not in self._registered:
+        if name in self.built_in():
             return ""
+        thing = self.get(name)
         file = getattr(sys.modules.get(_place(thing).partition(":")[0]), "__file__", None)
         source = normalised(Path(file).read_text(encoding="utf-8")) if file and file.endswith(".py") else ""
         offered = [] if name in self._registered else self._entry_points.get(name, [])
         versions = [str(point.dist.version) for point in offered if point.dist]
         return hashlib.sha256("\n".join([_place(thing), source, *versions]).encode()).hexdigest()[:16]
 
-    @property
-    def _built_in(self) -> dict[str, Thing]:
-        if self._own is None:
-            places = getattr(importlib.import_module(self._package), "__path__", ())
-            modules = [importlib.import_module(f"{self._package}.{module.name}") for module in iter_modules(places)]
-            held = [getattr(module, self._attribute, ()) for module in modules]
-            self._own = {thing.name: thing for things in held for thing in (things if isinstance(things, tuple) else (things,))}
-        return self._own
+    def _of_platform(self, name: str) -> Thing | None:
+        return getattr(importlib.import_module(f"{self._package}.{name}"), self._attribute) if name in self.built_in() else None
 
     @property
     def _entry_points(self) -> dict[str, list[EntryPoint]]:
@@ -139,7 +136,7 @@ class Registry(Generic[Thing]):
             self._offered = {}
             # One that stands twice on the path, as a package that is installed and edited does, is one.
             for point in sorted(dict.fromkeys(entry_points(group=self.group)), key=_offer):
-                if point.name in self._built_in:
+                if point.name in self.built_in():
                     _LOG.warning("%s The one of the platform is used.", self._twice(point.name, "ml_platform", _offer(point)))
                 else:
                     self._offered.setdefault(point.name, []).append(point)
@@ -171,7 +168,7 @@ class Registry(Generic[Thing]):
             raise ExtensionError(f"The {self.kind} {name!r}{by} calls itself {thing.name!r}. Give both the same name.")  # type: ignore[attr-defined]
 
     def _origin(self, name: str) -> str:
-        return "ml_platform" if name in self._built_in else _place(self._registered[name])
+        return "ml_platform" if name in self.built_in() else _place(self._registered[name])
 
     def _twice(self, name: str, *origins: str) -> str:
         return f"Two {self.kind}s are called {name!r}: of {' and of '.join(dict.fromkeys(origins))}. Rename one of them."

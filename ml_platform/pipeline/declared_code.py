@@ -20,6 +20,7 @@ from ml_platform.features.declared.definition import FeatureDefinition, definiti
 from ml_platform.models.trainers.known_trainers import TRAINERS
 from ml_platform.pipeline.layer_code import layer_code
 from ml_platform.project.project import CompiledProblem, Project
+from ml_platform.selection.selector import SELECTORS
 from ml_platform.tables.declared.contract import Column
 from ml_platform.tables.declared.python_file import source_hash
 from ml_platform.tables.declared.table import AssetSource, DerivedPythonSource, FileSource, PythonSource, SqlSource, Table
@@ -128,7 +129,9 @@ def training_code_version(project: Project, problem: CompiledProblem) -> str:
 
 def selected_code_version(problem: CompiledProblem) -> str:
     """Return the hash of what decides a choice of features; how often one is made does not."""
-    return content_hash((layer_code("selected"), replace(problem.problem.selection, every=None)))
+    selection = problem.problem.selection
+    code = [SELECTORS.code(name) for name in selection.selectors]
+    return content_hash((layer_code("selected"), replace(selection, every=None), *(code if any(code) else ())))
 
 
 def model_code_version(problem: CompiledProblem) -> str:

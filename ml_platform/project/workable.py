@@ -11,6 +11,7 @@ from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_
 from ml_platform.core.intervals import DAY
 from ml_platform.models.trainers.known_trainers import TRAINERS, baseline_of
 from ml_platform.registry.promotion import MIN_DAYS, MIN_DAYS_FIRST, MIN_SPAN_DAYS
+from ml_platform.selection.selector import SELECTORS
 from ml_platform.sql.binding import bind_expression
 from ml_platform.sql.duck import quote_name, sql_name
 from ml_platform.tables.declared.table import Table
@@ -56,6 +57,12 @@ def check_lengths(problem: Problem) -> None:
     for role, kind in (("trainer", problem.model.trainer), ("baseline", problem.model.baseline)):
         if kind not in TRAINERS:
             raise UnknownNameError(f"{problem.where}: {role} {kind!r} is not known. {did_you_mean(kind, TRAINERS.names())}")
+    selectors = problem.selection.selectors
+    if not selectors or len(set(selectors)) < len(selectors):
+        raise DeclarationError(f"{problem.where}: selection.selectors must name one or more selectors, each once.")
+    for name in selectors:
+        if name not in SELECTORS:
+            raise UnknownNameError(f"{problem.where}: selector {name!r} is not known. {did_you_mean(name, SELECTORS.names())}")
     if problem.monitor.persistence < 1:
         raise DeclarationError(f"{problem.where}: monitor.persistence must be 1 or more.")
 

@@ -7,18 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ml_platform.selection.fusion import fuse, order_by
-from ml_platform.selection.gain import GainSelector
-from ml_platform.selection.l1 import L1Selector
 
 if TYPE_CHECKING:
     import numpy as np
 
     from ml_platform.selection.sample import Sample
     from ml_platform.selection.selector import Selector
-
-SELECTORS: tuple[Selector, ...] = (L1Selector(), GainSelector())
-# For the bootstraps of the stability report: the same selectors, on smaller questions.
-QUICK_SELECTORS: tuple[Selector, ...] = (L1Selector(path=(0.1, 0.03)), GainSelector(trees=30, seeds=1))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,6 @@
-"""The selection of a problem's features: filters, two selectors fused, a size that validation chooses, and how stable that is."""
+"""The selection of a problem's features: filters, selectors whose rankings are fused, a size that validation
+chooses, and how stable that is.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,10 @@ from ml_platform.selection.clusters import Membership, cluster_features
 from ml_platform.selection.filters import null_shares, unusable
 from ml_platform.selection.fusion import to_ranks
 from ml_platform.selection.probes import features_before_noise, is_probe, plant_probes
-from ml_platform.selection.ranking import QUICK_SELECTORS, SELECTORS, Ranking, rank_features
+from ml_platform.selection.ranking import Ranking, rank_features
 from ml_platform.selection.sample import Sample, draw_sample
 from ml_platform.selection.selected import FeatureRow, SelectionResult
+from ml_platform.selection.selector import SELECTORS, Selector
 from ml_platform.selection.size import SizePoint, choose_size, size_curve
 from ml_platform.selection.stability import BOOTSTRAPS, Stability, measure_stability
 from ml_platform.training.target import learn_target
@@ -57,7 +60,7 @@ def select_features(
     features : sequence of str
         The candidates.
     selection : Selection
-        Method, sizes to try and tolerance.
+        Method, selectors, sizes to try and tolerance.
     label : str
         The label's column; rows without one are left out.
     seed : int
@@ -89,28 +92,30 @@ def select_features(
     left_out = tuple(_left_out(name, shares[name], reasons[name]) for name in features if name in reasons)
     if selection.method == "all" or not usable:
         kept = tuple(_kept(name, shares[name]) for name in usable)
-        return SelectionResult((*kept, *left_out), train_rows=train.height)
+        return SelectionResult((*kept, *left_out), selectors=selection.selectors, train_rows=train.height)
 
     columns = learn_features(train, usable)
     rows = draw_sample(train, columns, target, label=label, rows=budget.train_rows, seed=seed)
     judged = draw_sample(validate, columns, target, label=label, rows=budget.validate_rows, seed=seed)
-    ranking = rank_features(plant_probes(rows, seed), SELECTORS, seed)
+    selectors = [SELECTORS.get(name) for name in selection.selectors]
+    ranking = rank_features(plant_probes(rows, seed), selectors, seed)
     order = [position for position in ranking.order if not is_probe(ranking.names[position])]
     curve = size_curve(rows, judged, order, (*selection.sizes, len(order)), seed=seed)
     size = choose_size(curve, selection.tolerance)
-    stability = _stability(rows, size, seed, budget)
+    stability = _stability(rows, selectors, size, seed, budget)
     clusters = cluster_features(rows, order, seed=seed)
     before_noise = features_before_noise(ranking.ordered_names)
-    found = _Found(ranking, order, size, curve, stability, clusters, before_noise)
+    found = _Found(selectors, ranking, order, size, curve, stability, clusters, before_noise)
     ranked = tuple(found.row(place, position, shares) for place, position in enumerate(order, start=1))
-    return SelectionResult((*ranked, *left_out), tuple(curve), stability, before_noise, rows.rows, judged.rows)
+    return SelectionResult((*ranked, *left_out), selection.selectors, tuple(curve), stability, before_noise, rows.rows, judged.rows)
 
 
-def _stability(sample: Sample, size: int, seed: int, budget: Budget) -> Stability:
-    """Measure the stability of the ``size`` best features, with the quick selectors."""
+def _stability(sample: Sample, selectors: Sequence[Selector], size: int, seed: int, budget: Budget) -> Stability:
+    """Measure the stability of the ``size`` best features, with selectors for smaller questions."""
+    quick = [selector.quick() for selector in selectors]
 
     def choose(rows: Sample, seed: int) -> set[str]:
-        return set(rank_features(rows, QUICK_SELECTORS, seed).ordered_names[:size])
+        return set(rank_features(rows, quick, seed).ordered_names[:size])
 
     return measure_stability(sample, choose, seed=seed, rows=budget.bootstrap_rows, bootstraps=budget.bootstraps)
 
@@ -119,6 +124,7 @@ def _stability(sample: Sample, size: int, seed: int, budget: Budget) -> Stabilit
 class _Found:
     """All that is known when the rows are written."""
 
+    selectors: Sequence[Selector]
     ranking: Ranking
     order: list[int]
     size: int
@@ -134,8 +140,7 @@ class _Found:
             feature=name,
             chosen=place <= self.size,
             rank=place,
-            score_l1=float(self.ranking.scores["l1"][position]),
-            score_gain=float(self.ranking.scores["gain"][position]),
+            scores={one.name: float(self.ranking.scores[one.name][position]) for one in self.selectors},
             fused=float(self.ranking.fused[position]),
             cluster=self.clusters[name].leader,
             frequency=self.stability.frequency[name],
@@ -158,8 +163,7 @@ class _Found:
         return "; ".join(words)
 
     def _titled(self) -> list[tuple[str, np.ndarray]]:
-        titles = {"l1": "L1 regression", "gain": "LightGBM gain"}
-        return [(titles.get(name, name), scores) for name, scores in self.ranking.scores.items()]
+        return [(one.title, self.ranking.scores[one.name]) for one in self.selectors]
 
 
 def _place(rank: float) -> str:
@@ -167,8 +171,8 @@ def _place(rank: float) -> str:
 
 
 def _left_out(name: str, null_share: float, reason: str) -> FeatureRow:
-    return FeatureRow(name, False, None, None, None, None, None, None, null_share, reason)
+    return FeatureRow(name, False, None, {}, None, None, None, null_share, reason)
 
 
 def _kept(name: str, null_share: float) -> FeatureRow:
-    return FeatureRow(name, True, None, None, None, None, None, None, null_share, "kept: the problem keeps every feature (selection: all)")
+    return FeatureRow(name, True, None, {}, None, None, None, null_share, "kept: the problem keeps every feature (selection: all)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,15 +17,14 @@ if TYPE_CHECKING:
 class FeatureRow:
     """What is known about one feature after the selection.
 
-    ``rank`` (1 is best), the scores, ``cluster`` (the best-ranked feature that it is a near-copy of) and ``frequency`` (share of the
-    bootstraps that chose it) are None where a feature was left out before, or nothing had to be chosen.
+    ``rank`` (1 is best), the ``scores`` by selector, ``cluster`` (the best-ranked feature that it is a near-copy of) and ``frequency``
+    (share of the bootstraps that chose it) are None, or empty, where a feature was left out before, or nothing had to be chosen.
     """
 
     feature: str
     chosen: bool
     rank: int | None
-    score_l1: float | None
-    score_gain: float | None
+    scores: Mapping[str, float]
     fused: float | None
     cluster: str | None
     frequency: float | None
@@ -34,9 +34,10 @@ class FeatureRow:
 
 @dataclass(frozen=True)
 class SelectionResult:
-    """The outcome of a selection; ``rows`` are by rank, the ones left out last."""
+    """The outcome of a selection by some ``selectors``; ``rows`` are by rank, the ones left out last."""
 
     rows: tuple[FeatureRow, ...]
+    selectors: tuple[str, ...] = ()
     curve: tuple[SizePoint, ...] = ()
     stability: Stability | None = None
     before_noise: int | None = None
@@ -49,14 +50,16 @@ class SelectionResult:
         return tuple(row.feature for row in self.rows if row.chosen)
 
     def to_frame(self) -> pl.DataFrame:
-        """Return one row per feature: the columns of ``FeatureRow``."""
+        """Return one row per feature: the columns of ``FeatureRow``, with a ``score_<name>`` for each selector."""
         import polars as pl
 
+        scores = {f"score_{name}": name for name in self.selectors}
         schema = {
-            "feature": pl.String, "chosen": pl.Boolean, "rank": pl.Int32, "score_l1": pl.Float64, "score_gain": pl.Float64,
-            "fused": pl.Float64, "cluster": pl.String, "frequency": pl.Float64, "null_share": pl.Float64, "reason": pl.String,
+            "feature": pl.String, "chosen": pl.Boolean, "rank": pl.Int32, **dict.fromkeys(scores, pl.Float64), "fused": pl.Float64,
+            "cluster": pl.String, "frequency": pl.Float64, "null_share": pl.Float64, "reason": pl.String,
         }  # fmt: skip
-        return pl.DataFrame([tuple(getattr(row, name) for name in schema) for row in self.rows], schema=schema, orient="row")
+        rows = [tuple(row.scores.get(scores[n]) if n in scores else getattr(row, n) for n in schema) for row in self.rows]
+        return pl.DataFrame(rows, schema=schema, orient="row")
 
     def to_mapping(self) -> dict[str, Any]:
         """Return everything but the rows as plain values for JSON."""

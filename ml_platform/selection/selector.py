@@ -1,8 +1,10 @@
-"""What every selector is: a way to score the features of a sample."""
+"""What a selector is, a way to score the features of a sample; and which there are."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
+
+from ml_platform.core.registry import Registry
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,7 +17,17 @@ class Selector(Protocol):
 
     @property
     def name(self) -> str:
-        """A short name, as in ``score_<name>``."""
+        """What declarations call it, and the column ``score_<name>``."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """What it is called in a sentence, such as ``L1 regression``."""
+        ...
+
+    @property
+    def library(self) -> str:
+        """The library that it computes with, which Dagster shows as an icon."""
         ...
 
     def score(self, sample: Sample, seed: int) -> np.ndarray:
@@ -35,3 +47,12 @@ class Selector(Protocol):
             samples, are not on one scale.
         """
         ...
+
+    def quick(self) -> Selector:
+        """Return the same selector for smaller questions: the bootstraps of the stability report ask many. It may return itself."""
+        ...
+
+
+SELECTORS: Registry[Selector] = Registry(
+    "selector", "ml_platform.selectors", Selector, built_in="ml_platform.selection.selectors", attribute="SELECTOR"
+)

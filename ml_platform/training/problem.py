@@ -87,7 +87,9 @@ class Training:
 
 @dataclass(frozen=True)
 class Selection:
-    """How features are chosen: ``auto`` fuses L1 and gain; ``all`` keeps every one; ``sizes`` is the curve that validation judges.
+    """How features are chosen: ``auto`` fuses the rankings of the ``selectors``; ``all`` keeps every one.
+
+    ``sizes`` is the curve that validation judges.
 
     A choice that is younger than ``every`` serves later training dates too; None chooses for each training date.
     """
@@ -96,6 +98,7 @@ class Selection:
     sizes: tuple[int, ...] = (8, 15, 30, 60)
     tolerance: float = 0.02
     every: timedelta | None = None
+    selectors: tuple[str, ...] = field(default=("l1", "gain"), metadata={LATER: True})
 
 
 @dataclass(frozen=True)

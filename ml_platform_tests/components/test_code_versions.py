@@ -119,6 +119,7 @@ SELECTION: dict[str, tuple[Any, str | None]] = {
     "sizes": ((3, 4), "selected"),
     "tolerance": (0.5, "selected"),
     "every": (timedelta(days=30), None),
+    "selectors": (("gain",), "selected"),
 }
 MODEL: dict[str, tuple[Any, str | None]] = {
     "trainer": ("logistic", "models"),
@@ -264,6 +265,7 @@ def test_other_code_is_seen_by_all_and_only_where_it_computes(monkeypatch: pytes
         ("tables.delivered.read_files", "\nADDED = 1\n", {"raw"}),
         ("models.trainers.built_in.lightgbm", "\nADDED = 1\n", {"selected", "models"}),
         ("models.trainers.built_in.ridge", "\nADDED = 1\n", {"models"}),
+        ("selection.selectors.l1", "\nADDED = 1\n", {"selected"}),
         ("lake.reading.history", "\nADDED = 1\n", set()),
     ):
         monkeypatch.setattr(source_code, "_source", lambda name, m=module, c=change: read(name) + (c if name == m else ""))

@@ -1,7 +1,7 @@
 import numpy as np
 
 from ml_platform.selection.probes import features_before_noise, is_probe, plant_probes
-from ml_platform_tests.selection.samples import names_of, train_sample
+from ml_platform.testing.selectors import names_of, train_sample
 
 
 def test_probes_are_real_columns_in_another_order():

@@ -4,7 +4,7 @@ import pytest
 
 from ml_platform.core.errors import EmptySampleError
 from ml_platform.testing.rows import days_of, split_of, training_set
-from ml_platform_tests.selection.samples import names_of, sample_of
+from ml_platform.testing.selectors import names_of, sample_of
 
 FRAME = training_set()
 

@@ -153,6 +153,15 @@ def test_the_result_is_a_table_and_plain_values():
     assert plain["bootstraps"] == 3
 
 
+def test_other_selectors_rank_as_they_are_named():
+    result = select(selection=Selection(sizes=(2,), selectors=("gain",)))
+    frame = result.to_frame()
+    assert [name for name in frame.columns if name.startswith("score")] == ["score_gain"]
+    assert frame["score_gain"].drop_nulls().is_sorted(descending=True)
+    assert " by LightGBM gain" in result.rows[0].reason
+    assert "L1" not in result.rows[0].reason
+
+
 def test_rows_of_one_class_cannot_be_chosen_from():
     with pytest.raises(EmptySampleError, match="needs rows of both classes"):
         select(FRAME.filter((pl.col("_split") != "validate") | (pl.col("_label") == 1)))

@@ -3,7 +3,7 @@ import pytest
 
 from ml_platform.selection.size import SizePoint, choose_size, size_curve
 from ml_platform.testing.rows import training_set
-from ml_platform_tests.selection.samples import names_of, sample_of
+from ml_platform.testing.selectors import names_of, sample_of
 
 ORDER = ("strong", "middling", "place", "weak", "copy", "noise_0", "noise_1")
 

@@ -9,7 +9,7 @@ from scipy import stats
 from ml_platform.core.errors import EmptySampleError
 from ml_platform.selection.sample import Sample
 from ml_platform.selection.stability import Stability, measure_stability, phi, phi_interval, week_bootstraps
-from ml_platform_tests.selection.samples import train_sample
+from ml_platform.testing.selectors import train_sample
 
 
 def kuncheva(chosen: np.ndarray) -> float:

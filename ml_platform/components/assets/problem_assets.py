@@ -15,6 +15,7 @@ from ml_platform.core.durations import format_duration
 from ml_platform.pipeline.declared_code import declared_code_version
 from ml_platform.pipeline.standing.needed import searched_tables, stored_tables
 from ml_platform.project.project import CompiledProblem, Project
+from ml_platform.selection.selector import SELECTORS
 from ml_platform.tables.declared.table import Table
 
 # A cutoff may lie a little before or after the times that its row's file is declared to hold; the pipeline cuts at exact times.
@@ -118,12 +119,13 @@ def _selected(project: Project, problem: CompiledProblem) -> AssetPlan:
 
         return materialize_selected(workspace, problem.name, keys)
 
+    chosen = problem.problem.selection
     return _plan(
         project, problem, "selected", run,
         description="The features that the model of this training date uses: each with scores, rank, stability and the reason in words. "
         "Chosen on the training rows, sized on the validation rows; the test rows are not looked at.",
         partitions=project.partitions, deps=(Dep(_key(project, "training", problem)),), checks={},
-        kinds=("polars",) if problem.problem.selection.method == "all" else ("lightgbm", "scikitlearn"),
+        kinds=("polars",) if chosen.method == "all" else tuple(sorted({SELECTORS.get(name).library for name in chosen.selectors})),
         code_version=declared_code_version(project, "selected", problem.name), pool=TRAINING_POOL,
     )  # fmt: skip
 

@@ -192,7 +192,7 @@ class Problem(Declared):
             raise DeclarationError(f"{where}: selection all chooses nothing, so it cannot choose every {given.every}. Leave `every` out.")
         every = None if given.every is None else self.length(given.every, "selection.every")
         sizes = {} if self.sizes is None else {"sizes": tuple(self.sizes)}
-        return core.Selection(method, every=every, **sizes)  # type: ignore[arg-type]
+        return core.Selection(method, every=every, selectors=tuple(given.selectors), **sizes)  # type: ignore[arg-type]
 
     def _spine(self, where: str) -> core.Spine:
         given = self.spine

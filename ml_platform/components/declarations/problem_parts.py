@@ -6,6 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from ml_platform.models.trainers.known_trainers import TRAINERS
+from ml_platform.selection.selector import SELECTORS
 from ml_platform.training import problem as core
 
 
@@ -185,9 +186,7 @@ class SelectionModel(dg.Model, dg.Resolvable):
 
     method: Annotated[
         str,
-        Field(
-            description="`auto` chooses by two rankings and takes the best size (default); `all` takes every feature.", examples=["auto"]
-        ),
+        Field(description="`auto` chooses by rankings and takes the best size (default); `all` takes every feature.", examples=["auto"]),
     ] = "auto"
     every: Annotated[
         str | None,
@@ -196,3 +195,11 @@ class SelectionModel(dg.Model, dg.Resolvable):
             examples=["28d"],
         ),
     ] = None
+    selectors: Annotated[
+        list[str],
+        Field(
+            description=f"What ranks the features: {', '.join(SELECTORS.built_in())}, or of installed packages; several are fused. "
+            f"Default: {', '.join(core.Selection().selectors)}.",
+            examples=[["l1", "gain"]],
+        ),
+    ] = list(core.Selection().selectors)

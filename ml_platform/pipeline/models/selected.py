@@ -33,7 +33,7 @@ def materialize_selected(workspace: Workspace, problem_name: str, partitions: Se
     Returns
     -------
     Outcome
-        Table ``selected/<problem>``: one row per candidate (feature, chosen, rank, score_l1, score_gain, fused, cluster, frequency,
+        Table ``selected/<problem>``: one row per candidate (feature, chosen, rank, a score of each selector, fused, cluster, frequency,
         null_share, reason); the size curve, the stability and where noise begins as properties. Where the declaration allows it, a date
         keeps the choice of an earlier one (`keep_selection`), and says so. A date without a training set, or with one that nothing can be
         learnt from, is stopped with the reason.

@@ -158,6 +158,13 @@ WRONG = [
     ("a look-back too short", ("look_back: 40d", "look_back: 20d"), r"defs\.yaml:\d+.*look_back.*leaves nothing"),
     ("an unknown selection", ("  training: {every", "  selection: {method: some}\n  training: {every"), r"selection 'some'.*all, auto"),
     ("a selection of all at times", ("  training: {every", "  selection: {method: all, every: 7d}\n  training: {every"), "Leave .every"),
+    (
+        "an unknown selector",
+        ("  training: {every", "  selection: {selectors: [l1, gian]}\n  training: {every"),
+        r"selector 'gian'.*mean 'gain'",
+    ),
+    ("a selector twice", ("  training: {every", "  selection: {selectors: [l1, l1]}\n  training: {every"), "each once"),
+    ("no selector", ("  training: {every", "  selection: {selectors: []}\n  training: {every"), "one or more selectors"),
     ("an age without unit", ("  training: {every", "  selection: {every: 28 days}\n  training: {every"), r"selection\.every.*unit"),
     ("an unknown feature", ("features: [spending]", "features: [spendings]"), r"'spendings'.*Did you mean 'spending'"),
     (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ml_platform.selection.small_trees import settings_for
@@ -25,6 +25,8 @@ class GainSelector:
     seeds: int = 2
     max_rows: int = 30_000
     name: str = "gain"
+    title: str = "LightGBM gain"
+    library: str = "lightgbm"
 
     def score(self, sample: Sample, seed: int) -> np.ndarray:
         """Score the features (see ``Selector.score``)."""
@@ -50,6 +52,13 @@ class GainSelector:
             gain = booster.feature_importance("gain", iteration=max(1, booster.best_iteration)).astype(np.float64)
             total += gain / max(gain.sum(), 1e-300)
         return total / self.seeds
+
+    def quick(self) -> GainSelector:
+        """Return one with fewer trees of one seed."""
+        return replace(self, trees=30, seeds=1)
+
+
+SELECTOR = GainSelector()
 
 
 def _in_time(sample: Sample) -> tuple[Sample, Sample]:

@@ -32,6 +32,8 @@ class L1Selector:
     path: tuple[float, ...] = PATH
     max_rows: int = MAX_ROWS
     name: str = "l1"
+    title: str = "L1 regression"
+    library: str = "scikitlearn"
 
     def score(self, sample: Sample, seed: int) -> np.ndarray:
         """Score the features (see ``Selector.score``)."""
@@ -53,6 +55,13 @@ class L1Selector:
             fraction = np.where(entered & (scores == 0), 0.999 * largest / max(largest.max(), 1e-300), 0.0)
             scores += np.where(entered, 1.0, 0.0) + fraction
         return scores
+
+    def quick(self) -> L1Selector:
+        """Return one with two penalties."""
+        return replace(self, path=(0.1, 0.03))
+
+
+SELECTOR = L1Selector()
 
 
 def _fit_paths(columns: np.ndarray, sample: Sample, path: tuple[float, ...], seed: int) -> list[np.ndarray]:
