@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from ml_platform.core.errors import ExtensionError, UnknownNameError, did_you_mean
 from ml_platform.core.source_code import normalised
@@ -47,17 +47,20 @@ class Registry(Generic[Thing]):
     protocol : type
         What each has to have, checked when it is registered.
     built_in : str
-        The package whose modules hold the platform's own: each one thing, of the module's name.
+        The package whose modules hold the platform's own: each one thing, of the module's name, or with ``several`` some.
     attribute : str
         What those modules call theirs.
+    several : bool
+        Whether that is a tuple of things; then all modules are imported where names are asked for.
     """
 
     _all: ClassVar[list[Registry]] = []
 
-    def __init__(self, kind: str, group: str, protocol: type, *, built_in: str, attribute: str) -> None:
+    def __init__(self, kind: str, group: str, protocol: type, *, built_in: str, attribute: str, several: bool = False) -> None:
         self.kind, self.group = kind, group
         self._protocol, self._package, self._attribute = protocol, built_in, attribute
-        self._own: tuple[str, ...] | None = None
+        self._several = several
+        self._own: dict[str, Thing | None] | None = None
         self._registered: dict[str, Thing] = {}
         self._offered: dict[str, list[EntryPoint]] | None = None
         self._all.append(self)
@@ -107,11 +110,8 @@ class Registry(Generic[Thing]):
         return sorted({*self.built_in(), *self._registered, *self._entry_points})
 
     def built_in(self) -> tuple[str, ...]:
-        """Return the names of the platform's own, without importing them."""
-        if self._own is None:
-            places = importlib.import_module(self._package).__path__
-            self._own = tuple(module.name for module in iter_modules(places))
-        return self._own
+        """Return the names of the platform's own."""
+        return tuple(self._of_package())
 
     def code(self, name: str) -> str:
         """Return a hash of the code of a thing from elsewhere: its module's source, and the version of the package that offers it.
@@ -127,8 +127,18 @@ class Registry(Generic[Thing]):
         versions = [str(point.dist.version) for point in offered if point.dist]
         return hashlib.sha256("\n".join([_place(thing), source, *versions]).encode()).hexdigest()[:16]
 
+    def _of_package(self) -> dict[str, Thing | None]:
+        """Return the platform's own by name; None for one whose module has not been imported yet."""
+        if self._own is None:
+            modules = [module.name for module in iter_modules(importlib.import_module(self._package).__path__)]
+            self._own = {one.name: one for name in modules for one in self._held(name)} if self._several else dict.fromkeys(modules)
+        return self._own
+
     def _of_platform(self, name: str) -> Thing | None:
-        return getattr(importlib.import_module(f"{self._package}.{name}"), self._attribute) if name in self.built_in() else None
+        return (self._of_package()[name] or self._held(name)) if name in self._of_package() else None
+
+    def _held(self, module: str) -> Any:
+        return getattr(importlib.import_module(f"{self._package}.{module}"), self._attribute)
 
     @property
     def _entry_points(self) -> dict[str, list[EntryPoint]]:

@@ -10,25 +10,10 @@ from ml_platform.core.environment import flatten_environment
 from ml_platform.core.figures import figure
 from ml_platform.models.contender import Role
 from ml_platform.models.figures.evaluation import Evaluation
+from ml_platform.models.figures.metric import title_of
 
 # Of more classes a table is not read.
 SHOWN_CLASSES = 12
-NAMES = {
-    "auc": "AUC",
-    "gini": "Gini",
-    "log_loss": "log-loss",
-    "brier": "Brier score",
-    "ece": "calibration error",
-    "rmse": "RMSE",
-    "mae": "MAE",
-    "r2": "R²",
-    "accuracy": "accuracy",
-    "macro_f1": "F1, mean of the classes",
-    "macro_auc": "AUC, mean of the classes",
-    "pinball": "pinball loss",
-    "coverage": "within the interval",
-    "width": "width of the interval",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -132,7 +117,7 @@ def metric_rows(evaluations: Mapping[str, Evaluation], write: Callable[[float], 
     first = next(iter(evaluations.values()))
     rows = []
     for metric in first.metrics:
-        row: dict[str, Any] = {"metric": NAMES.get(metric, metric)}
+        row: dict[str, Any] = {"metric": title_of(metric)}
         for role, evaluation in evaluations.items():
             found = evaluation.metrics.get(metric)
             row[role] = "" if found is None else write(found.value)

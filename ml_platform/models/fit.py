@@ -120,10 +120,12 @@ def fit(
     trained = trained_by(model.trainer, model.params)
     baseline = baseline_of(model.baseline, task)
     companions = {"baseline": trained_by(baseline), "constant": trained_by(CONSTANT)}
-    return measured(trained, companions, test, label=label)
+    return measured(trained, companions, test, label=label, metrics=model.metrics)
 
 
-def measured(trained: Trained, companions: Mapping[str, Trained], frame: pl.DataFrame, *, label: str = "_label") -> Fitted:
+def measured(
+    trained: Trained, companions: Mapping[str, Trained], frame: pl.DataFrame, *, label: str = "_label", metrics: Sequence[str] = ()
+) -> Fitted:
     """Judge a model, its baseline and its constant on the test rows of a training set; the other rows are not looked at.
 
     Parameters
@@ -134,6 +136,8 @@ def measured(trained: Trained, companions: Mapping[str, Trained], frame: pl.Data
         The training set, or its test rows.
     label : str
         The label's column.
+    metrics : sequence of str
+        Which figures are taken; all of the platform's own that fit if none is named.
     """
     import polars as pl
 
@@ -148,15 +152,20 @@ def measured(trained: Trained, companions: Mapping[str, Trained], frame: pl.Data
     return Fitted(
         trained,
         companions,
-        evaluate(labels, scores, days, target),
-        {role: evaluate(labels, values, days, target) for role, values in others.items()},
+        evaluate(labels, scores, days, target, metrics),
+        {role: evaluate(labels, values, days, target, metrics) for role, values in others.items()},
         {role: compare(labels, scores, values, days, target) if enough else None for role, values in others.items()},
-        _by_step(test, labels, (scores, others["baseline"]), days, target),
+        _by_step(test, labels, (scores, others["baseline"]), days, target, metrics),
     )
 
 
 def _by_step(
-    test: pl.DataFrame, labels: np.ndarray, scores: tuple[np.ndarray, np.ndarray], days: np.ndarray, target: Target
+    test: pl.DataFrame,
+    labels: np.ndarray,
+    scores: tuple[np.ndarray, np.ndarray],
+    days: np.ndarray,
+    target: Target,
+    metrics: Sequence[str],
 ) -> dict[int, tuple[Evaluation, Evaluation]]:
     """Judge each step of a forecast in steps; one of which all rows have one class cannot be judged."""
     import numpy as np
@@ -167,5 +176,5 @@ def _by_step(
     for step in test[STEP].unique().sort():
         rows = np.flatnonzero(test[STEP].to_numpy() == step)
         if target.task != "classification" or np.unique(labels[rows]).size > 1:
-            found[int(step)] = tuple(evaluate(labels[rows], one[rows], days[rows], target) for one in scores)
+            found[int(step)] = tuple(evaluate(labels[rows], one[rows], days[rows], target, metrics) for one in scores)
     return found  # type: ignore[return-value]

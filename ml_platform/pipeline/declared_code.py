@@ -17,6 +17,7 @@ from ml_platform.core.intervals import DAY
 from ml_platform.features.declared.column_definition import column_definition
 from ml_platform.features.declared.compiled_view import CompiledView
 from ml_platform.features.declared.definition import FeatureDefinition, definition_hash
+from ml_platform.models.figures.metric import METRICS
 from ml_platform.models.trainers.known_trainers import TRAINERS
 from ml_platform.pipeline.layer_code import layer_code
 from ml_platform.project.project import CompiledProblem, Project
@@ -137,7 +138,7 @@ def selected_code_version(problem: CompiledProblem) -> str:
 def model_code_version(problem: CompiledProblem) -> str:
     """Return the hash of what makes a model of a training set and a selection."""
     model = problem.problem.model
-    code = [TRAINERS.code(kind) for kind in (model.trainer, model.baseline)]
+    code = [*map(TRAINERS.code, (model.trainer, model.baseline)), *map(METRICS.code, model.metrics)]
     return content_hash((layer_code("models"), model, problem.problem.quantiles, *(code if any(code) else ())))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ml_platform.core.durations import format_duration
 from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
 from ml_platform.core.intervals import DAY
+from ml_platform.models.figures.metric import METRICS
 from ml_platform.models.trainers.known_trainers import TRAINERS, baseline_of
 from ml_platform.registry.promotion import MIN_DAYS, MIN_DAYS_FIRST, MIN_SPAN_DAYS
 from ml_platform.selection.selector import SELECTORS
@@ -29,12 +30,24 @@ def check_trainers(problem: Problem, label_type: str) -> None:
     asked = "classification" if problem.task == "binary" or label_type == "BOOLEAN" else problem.task
     task: Task | None = "multiclass" if label_type == "VARCHAR" else asked
     model = problem.model
+    check_metrics(problem, task)
     # The linear baseline of numbers is named like that of classes.
     for role, kind in (("trainer", model.trainer), ("baseline", baseline_of(model.baseline, task) if task else model.baseline)):
         if task is not None and task not in TRAINERS.get(kind).tasks:
             able = [name for name in TRAINERS.built_in() if task in TRAINERS.get(name).tasks]
             asks = "binary" if task == "classification" else task
             raise DeclarationError(f"{problem.where}: model.{role} {kind!r} cannot learn task: {asks}. These can: {', '.join(able)}.")
+
+
+def check_metrics(problem: Problem, task: Task | None) -> None:
+    """Refuse metrics that there are not, or that cannot judge what is asked for, where that is known from the declaration."""
+    for name in problem.model.metrics:
+        if name not in METRICS:
+            raise UnknownNameError(f"{problem.where}: metric {name!r} is not known. {did_you_mean(name, METRICS.names())}")
+        tasks = METRICS.get(name).tasks
+        if task is not None and task not in tasks:
+            able = [one for one in METRICS.built_in() if task in METRICS.get(one).tasks]
+            raise DeclarationError(f"{problem.where}: the metric {name!r} is of {' and '.join(tasks)}. Of {task} are: {', '.join(able)}.")
 
 
 def check_lengths(problem: Problem) -> None:

@@ -103,11 +103,12 @@ class Selection:
 
 @dataclass(frozen=True)
 class Model:
-    """The trainer of the champion's kind, and the baseline that it has to beat."""
+    """The trainer of the champion's kind, the baseline that it has to beat, and the ``metrics`` of both (none: all that fit)."""
 
     trainer: str = "lightgbm"
     baseline: str = "logistic"
     params: Mapping[str, object] = field(default_factory=dict)
+    metrics: tuple[str, ...] = field(default=(), metadata={LATER: True})
 
 
 @dataclass(frozen=True)

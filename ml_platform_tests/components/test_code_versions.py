@@ -124,6 +124,7 @@ SELECTION: dict[str, tuple[Any, str | None]] = {
 MODEL: dict[str, tuple[Any, str | None]] = {
     "trainer": ("logistic", "models"),
     "baseline": ("constant", "models"),
+    "metrics": (("auc",), "models"),
     "params": ({"num_leaves": 7}, "models"),
 }
 # `latest` has a time-to-live.

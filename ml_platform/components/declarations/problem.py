@@ -97,6 +97,13 @@ class Problem(Declared):
             examples=[{"trainer": "lightgbm", "baseline": "logistic"}],
         ),
     ] = ModelModel()
+    metrics: Annotated[
+        list[str],
+        Field(
+            description="The figures that models are shown with, also those of installed packages. Default: all that fit the task.",
+            examples=[["auc", "log_loss", "brier"]],
+        ),
+    ] = []
     monitor: Annotated[
         MonitorModel,
         Field(description="What is watched while a model scores, and when to retrain.", examples=[{"window": "7d", "persistence": 2}]),
@@ -152,7 +159,7 @@ class Problem(Declared):
                 length(self.training.validate_, "training.validate"), length(self.training.test, "training.test"), self.training.max_rows,
             ),
             selection=self._selection(where),
-            model=core.Model(self.model_.trainer, self.model_.baseline, dict(self.model_.params)),
+            model=core.Model(self.model_.trainer, self.model_.baseline, dict(self.model_.params), tuple(self.metrics)),
             monitor=core.Monitor(
                 length(self.monitor.window, "monitor.window"), self.monitor.persistence,
                 core.Retrain(

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ml_platform.models.figures.clustered import Estimate, estimate, estimate_mean
 from ml_platform.models.figures.ranking import auc_influence
 
 if TYPE_CHECKING:
@@ -46,35 +45,6 @@ def class_log_losses(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
     given = scores[np.arange(labels.size), labels.astype(np.int64)]
     return -np.log(np.clip(np.where(labels >= 0, given, 0.0), FLOOR, 1.0))
-
-
-def class_metrics(labels: np.ndarray, scores: np.ndarray, days: np.ndarray) -> dict[str, Estimate]:
-    """Return ``log_loss``, ``accuracy``, ``macro_f1`` and ``macro_auc`` (each class against the rest, averaged).
-
-    Parameters
-    ----------
-    labels, scores : ndarray
-        As for ``class_log_losses``.
-    days : ndarray of int, shape (rows,)
-        The clusters of the intervals.
-    """
-    import numpy as np
-    from sklearn.metrics import f1_score
-
-    taken = scores.argmax(axis=1)
-    classes = range(scores.shape[1])
-    # The stubs take the documented numbers for texts.
-    f1 = f1_score(labels, taken, labels=list(classes), average="macro", zero_division=0.0)  # type: ignore[arg-type]
-    found = {
-        "log_loss": estimate_mean(class_log_losses(labels, scores), days),
-        "accuracy": estimate_mean((taken == labels).astype(np.float64), days),
-        "macro_f1": Estimate(float(f1)),
-    }
-    ranked = [auc_influence((labels == k).astype(np.float64), scores[:, k]) for k in classes if _is_told(labels == k)]
-    if ranked:
-        area = float(np.mean([one for one, _ in ranked]))
-        found["macro_auc"] = estimate(area, np.mean([influence for _, influence in ranked], axis=0), days)
-    return found
 
 
 def figures_by_class(labels: np.ndarray, scores: np.ndarray, names: Sequence[str]) -> tuple[ClassFigures, ...]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.errors import EmptySampleError
-from ml_platform.models.figures.calibration import CalibrationBin, calibration_table, expected_calibration_error
-from ml_platform.models.figures.class_figures import ClassFigures, class_metrics, confusion, figures_by_class
-from ml_platform.models.figures.clustered import Estimate, estimate, estimate_mean
-from ml_platform.models.figures.quantile_figures import quantile_metrics
-from ml_platform.models.figures.ranking import auc_influence, roc_points
+from ml_platform.models.figures.calibration import CalibrationBin, calibration_table
+from ml_platform.models.figures.class_figures import ClassFigures, confusion, figures_by_class
+from ml_platform.models.figures.clustered import Estimate
+from ml_platform.models.figures.metric import measure_all
+from ml_platform.models.figures.ranking import roc_points
 from ml_platform.training.target import Target, as_target
 
 if TYPE_CHECKING:
@@ -27,9 +27,8 @@ _EPSILON = 2.0**-52
 class Evaluation:
     """The figures of one model on one set of rows.
 
-    ``metrics`` of a classifier: ``auc``, ``gini``, ``log_loss``, ``brier``, ``ece``; of a regression: ``rmse``, ``mae``, ``r2``; of
-    several classes: ``log_loss``, ``accuracy``, ``macro_f1``, ``macro_auc``, ``ece``; of quantiles: ``pinball``, ``mae``, ``coverage``,
-    ``width`` and the share below each. ``roc`` is of two classes only. Of several classes ``mean_label`` and ``mean_score`` are the share
+    ``metrics`` are by name (see ``figures/metrics``). ``roc`` is of two classes only.
+    Of several classes ``mean_label`` and ``mean_score`` are the share
     of rows that were taken for the right one and the mean probability that it was said to have; ``calibration`` is of these two;
     ``classes`` has figures of each, and ``confusion`` how many rows of each (of those not learnt in a last row) were taken for which.
     """
@@ -65,7 +64,7 @@ class Evaluation:
         }
 
 
-def evaluate(labels: np.ndarray, scores: np.ndarray, days: np.ndarray, task: Task | Target) -> Evaluation:
+def evaluate(labels: np.ndarray, scores: np.ndarray, days: np.ndarray, task: Task | Target, metrics: Sequence[str] = ()) -> Evaluation:
     """Judge scores against what happened.
 
     Parameters
@@ -78,6 +77,8 @@ def evaluate(labels: np.ndarray, scores: np.ndarray, days: np.ndarray, task: Tas
         The day of each row's cutoff: the clusters of the intervals.
     task : str or Target
         What is answered.
+    metrics : sequence of str
+        Which figures are taken; all of the platform's own that fit if none is named.
 
     Returns
     -------
@@ -95,31 +96,29 @@ def evaluate(labels: np.ndarray, scores: np.ndarray, days: np.ndarray, task: Tas
         raise EmptySampleError("There are no rows to judge the model on. Its test window holds no labelled rows yet.")
     target, clusters = as_target(task), int(np.unique(days).size)
     if target.task == "multiclass":
-        return _of_classes(labels, scores, days, target, clusters)
+        return _of_classes(labels, scores, days, target, clusters, metrics)
     answer = scores[:, target.middle] if target.task == "quantiles" else scores
-    table = calibration_table(labels, answer)
     roc: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
     if target.task == "classification":
-        metrics = {**_class_metrics(labels, scores, days), "ece": Estimate(expected_calibration_error(table))}
         false, found = roc_points(labels, scores)
         roc = (tuple(map(float, false)), tuple(map(float, found)))
-    elif target.task == "quantiles":
-        metrics = quantile_metrics(labels, scores, days, target.quantiles)
-    else:
-        metrics = _value_metrics(labels, scores, days)
-    return Evaluation(target.task, labels.size, clusters, float(labels.mean()), float(answer.mean()), metrics, table, roc)
+    return Evaluation(
+        target.task, labels.size, clusters, float(labels.mean()), float(answer.mean()),
+        measure_all(labels, scores, days, target, metrics), calibration_table(labels, answer), roc,
+    )  # fmt: skip
 
 
-def _of_classes(labels: np.ndarray, scores: np.ndarray, days: np.ndarray, target: Target, clusters: int) -> Evaluation:
+def _of_classes(
+    labels: np.ndarray, scores: np.ndarray, days: np.ndarray, target: Target, clusters: int, metrics: Sequence[str]
+) -> Evaluation:
     """Judge the probabilities of several classes."""
     import numpy as np
 
     likeliest = scores.max(axis=1)
     right = (scores.argmax(axis=1) == labels).astype(np.float64)
-    table = calibration_table(right, likeliest)
-    metrics = {**class_metrics(labels, scores, days), "ece": Estimate(expected_calibration_error(table))}
     return Evaluation(
-        target.task, labels.size, clusters, float(right.mean()), float(likeliest.mean()), metrics, table, ((), ()),
+        target.task, labels.size, clusters, float(right.mean()), float(likeliest.mean()),
+        measure_all(labels, scores, days, target, metrics), calibration_table(right, likeliest), ((), ()),
         figures_by_class(labels, scores, target.classes), confusion(labels, scores, target.classes),
     )  # fmt: skip
 
@@ -130,29 +129,3 @@ def log_losses(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
     bounded = np.clip(scores, _EPSILON, 1 - _EPSILON)
     return -np.where(labels == 1, np.log(bounded), np.log1p(-bounded))
-
-
-def _class_metrics(labels: np.ndarray, scores: np.ndarray, days: np.ndarray) -> dict[str, Estimate]:
-    area, influence = auc_influence(labels, scores)
-    return {
-        "auc": estimate(area, influence, days),
-        "gini": estimate(2 * area - 1, 2 * influence, days),
-        "log_loss": estimate_mean(log_losses(labels, scores), days),
-        "brier": estimate_mean((scores - labels) ** 2, days),
-    }
-
-
-def _value_metrics(labels: np.ndarray, scores: np.ndarray, days: np.ndarray) -> dict[str, Estimate]:
-    squared = (scores - labels) ** 2
-    mean_squared = float(squared.mean())
-    rmse = mean_squared**0.5
-    spread = (labels - labels.mean()) ** 2
-    variance = float(spread.mean())
-    # The delta method: a root moves by half its square's move over itself, a ratio by that of its parts.
-    of_rmse = (squared - mean_squared) / squared.size / (2 * rmse) if rmse > 0 else squared * 0.0
-    metrics = {"rmse": estimate(rmse, of_rmse, days), "mae": estimate_mean(abs(scores - labels), days)}
-    if variance > 0:
-        explained = 1 - mean_squared / variance
-        of_explained = -(squared - (1 - explained) * spread) / (variance * squared.size)
-        metrics["r2"] = estimate(explained, of_explained, days)
-    return metrics

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ml_platform.core.figures import figure
-from ml_platform.models.card import NAMES, class_rows, confusion_rows, metric_rows
+from ml_platform.models.card import class_rows, confusion_rows, metric_rows
 from ml_platform.models.figures.evaluation import Evaluation
+from ml_platform.models.figures.metric import title_of
 from ml_platform.models.fit import Fitted
 from ml_platform.pipeline.outcome import CheckOutcome, Markdown, Plot, Rows
 
@@ -18,10 +19,10 @@ SHOWN_FEATURES = 30
 def numbers_of(fitted: Fitted) -> dict[str, float | int | str]:
     """Return what is plotted over training dates: the test figures, and the first of them of the baseline."""
     figures: dict[str, float | int | str] = dict(fitted.evaluation.numbers)
-    first = next(iter(figures))
+    beside = fitted.against["baseline"].numbers
     return {
         **figures,
-        f"baseline_{first}": fitted.against["baseline"].numbers[first],
+        **{f"baseline_{name}": beside[name] for name in list(figures)[:1] if name in beside},
         "features": len(fitted.trained.features),
         "test_rows": fitted.evaluation.rows,
         "contends": fitted.contender,
@@ -89,10 +90,9 @@ def _narrow(row: Mapping[str, Any]) -> dict[str, Any]:
 def _step_row(fitted: Fitted, step: int) -> dict[str, Any]:
     """Return the figures of one step of a forecast: the first two of the model, the first of the baseline."""
     model, baseline = fitted.steps[step]
-    first, *more = list(model.numbers)[:2]
-    row = {"step": step, "rows": model.rows, NAMES.get(first, first): model.numbers[first]}
-    row |= {NAMES.get(name, name): model.numbers[name] for name in more}
-    return row | {f"{NAMES.get(first, first)} of the baseline": baseline.numbers.get(first)}
+    shown = list(model.numbers)[:2]
+    row = {"step": step, "rows": model.rows} | {title_of(name): model.numbers[name] for name in shown}
+    return row | {f"{title_of(name)} of the baseline": baseline.numbers.get(name) for name in shown[:1]}
 
 
 def _others(fitted: Fitted) -> dict[str, Evaluation]:
@@ -103,7 +103,10 @@ def _others(fitted: Fitted) -> dict[str, Evaluation]:
 
 def _roc_curve(name: str, evaluation: Evaluation) -> dict[str, Any]:
     false, found = evaluation.roc
-    return {"name": name, "false_positive_rate": list(false), "true_positive_rate": list(found), "auc": evaluation.numbers["auc"]}
+    # Where the problem does not name it among its metrics: the area below the points that are drawn.
+    steps = zip(false, false[1:], found, found[1:], strict=False)
+    area = evaluation.numbers.get("auc", sum((right - left) * (low + high) / 2 for left, right, low, high in steps))
+    return {"name": name, "false_positive_rate": list(false), "true_positive_rate": list(found), "auc": area}
 
 
 def _calibration_figure(evaluation: Evaluation) -> dict[str, Any]:

@@ -163,6 +163,8 @@ WRONG = [
         ("  training: {every", "  selection: {selectors: [l1, gian]}\n  training: {every"),
         r"selector 'gian'.*mean 'gain'",
     ),
+    ("an unknown metric", ("  training: {every", "  metrics: [auk]\n  training: {every"), r"metric 'auk'.*Did you mean 'auc'"),
+    ("a metric of numbers", ("  training: {every", "  metrics: [rmse]\n  training: {every"), r"'rmse' is of regression.*auc, gini"),
     ("a selector twice", ("  training: {every", "  selection: {selectors: [l1, l1]}\n  training: {every"), "each once"),
     ("no selector", ("  training: {every", "  selection: {selectors: []}\n  training: {every"), "one or more selectors"),
     ("an age without unit", ("  training: {every", "  selection: {every: 28 days}\n  training: {every"), r"selection\.every.*unit"),

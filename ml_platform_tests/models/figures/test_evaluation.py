@@ -6,7 +6,9 @@ from sklearn import metrics
 
 from ml_platform.core.errors import EmptySampleError
 from ml_platform.models.figures.evaluation import evaluate, log_losses
+from ml_platform.models.figures.metric import METRICS
 from ml_platform.models.trainers.task import Task
+from ml_platform.testing.metrics import MetricContract
 
 
 def drawn(task: Task) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -90,3 +92,12 @@ def test_the_mapping_is_json():
 def test_no_rows_cannot_be_judged():
     with pytest.raises(EmptySampleError, match="no rows to judge the model on"):
         evaluate(np.array([]), np.array([]), np.array([]), "classification")
+
+
+def test_the_figures_that_are_named_are_taken_in_that_order():
+    labels, scores, days = drawn("classification")
+    assert list(evaluate(labels, scores, days, "classification", ("brier", "auc")).metrics) == ["brier", "auc"]
+
+
+class TestBuiltIn(MetricContract):
+    names = METRICS.built_in()
