@@ -1,4 +1,4 @@
-"""What a trainer of your own is made of: its place in the list, and the parts of a model that the platform's own trainers use.
+"""What extensions of your own are made of: the registries that they are found in, what each kind has to have, and parts that ours use.
 
 The names are loaded when they are first used.
 """
@@ -10,41 +10,60 @@ from typing import TYPE_CHECKING
 from ml_platform.core.lazy_names import lazy_names
 
 if TYPE_CHECKING:
+    from ml_platform.models.figures.clustered import Estimate, estimate, estimate_mean
+    from ml_platform.models.figures.metric import METRICS, Metric
     from ml_platform.models.trainers.encoding import ModelFeature, learn_features, to_matrix
     from ml_platform.models.trainers.known_trainers import TRAINERS, Trainer
     from ml_platform.models.trainers.linear import LinearTrained
     from ml_platform.models.trainers.linear_design import LinearDesign
     from ml_platform.models.trainers.parameters import check_params
     from ml_platform.models.trainers.trained import Trained, all_rows, read_header, to_shares, write_header
+    from ml_platform.selection.sample import Sample
+    from ml_platform.selection.selector import SELECTORS, Selector
     from ml_platform.training.target import Target
 
-_TRAINERS = "ml_platform.models.trainers"
 _HOMES = {
-    "LinearDesign": f"{_TRAINERS}.linear_design",
-    "LinearTrained": f"{_TRAINERS}.linear",
-    "ModelFeature": f"{_TRAINERS}.encoding",
-    "TRAINERS": f"{_TRAINERS}.known_trainers",
+    "METRICS": "ml_platform.models.figures.metric",
+    "SELECTORS": "ml_platform.selection.selector",
+    "TRAINERS": "ml_platform.models.trainers.known_trainers",
+    "Estimate": "ml_platform.models.figures.clustered",
+    "LinearDesign": "ml_platform.models.trainers.linear_design",
+    "LinearTrained": "ml_platform.models.trainers.linear",
+    "Metric": "ml_platform.models.figures.metric",
+    "ModelFeature": "ml_platform.models.trainers.encoding",
+    "Sample": "ml_platform.selection.sample",
+    "Selector": "ml_platform.selection.selector",
     "Target": "ml_platform.training.target",
-    "Trained": f"{_TRAINERS}.trained",
-    "Trainer": f"{_TRAINERS}.known_trainers",
-    "all_rows": f"{_TRAINERS}.trained",
-    "check_params": f"{_TRAINERS}.parameters",
-    "learn_features": f"{_TRAINERS}.encoding",
-    "read_header": f"{_TRAINERS}.trained",
-    "to_matrix": f"{_TRAINERS}.encoding",
-    "to_shares": f"{_TRAINERS}.trained",
-    "write_header": f"{_TRAINERS}.trained",
+    "Trained": "ml_platform.models.trainers.trained",
+    "Trainer": "ml_platform.models.trainers.known_trainers",
+    "all_rows": "ml_platform.models.trainers.trained",
+    "check_params": "ml_platform.models.trainers.parameters",
+    "estimate": "ml_platform.models.figures.clustered",
+    "estimate_mean": "ml_platform.models.figures.clustered",
+    "learn_features": "ml_platform.models.trainers.encoding",
+    "read_header": "ml_platform.models.trainers.trained",
+    "to_matrix": "ml_platform.models.trainers.encoding",
+    "to_shares": "ml_platform.models.trainers.trained",
+    "write_header": "ml_platform.models.trainers.trained",
 }
 __all__ = [
+    "METRICS",
+    "SELECTORS",
     "TRAINERS",
+    "Estimate",
     "LinearDesign",
     "LinearTrained",
+    "Metric",
     "ModelFeature",
+    "Sample",
+    "Selector",
     "Target",
     "Trained",
     "Trainer",
     "all_rows",
     "check_params",
+    "estimate",
+    "estimate_mean",
     "learn_features",
     "read_header",
     "to_matrix",

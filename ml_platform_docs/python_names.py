@@ -19,7 +19,8 @@ from ml_platform_docs.markdown import code, fence, page, prose, table
 PUBLIC = {
     "ml_platform": "Declarations, projects, and what an asset of your own is given.",
     "ml_platform.lake": "The lake: versioned tables on plain files.",
-    "ml_platform.extensions": "What a trainer of your own is made of ([how to](../how_to/own_trainer.md)).",
+    "ml_platform.extensions": "What extensions of your own are made of ([how to](../how_to/index.md)).",
+    "ml_platform.testing": "The contracts that extensions must keep, for your tests. Needs pytest.",
     "ml_platform.errors": "What the platform raises on purpose.",
     "ml_platform.instance": "What `dagster.yaml` names; `ml-platform init` writes it.",
 }
@@ -32,6 +33,7 @@ _HELD = {
         "ml_platform.components.opening:OpenView",
         "ml_platform.components.opened_champion:OpenChampion",
     ],
+    "ml_platform.extensions": ["ml_platform.core.registry:Registry"],
     "ml_platform.lake": [
         "ml_platform.lake.reading.lake_versions:LakeVersions",
         "ml_platform.lake.reading.lake_lineage:LakeLineage",
@@ -51,10 +53,18 @@ _MEMBERS = {
     "LinearTrained": ("predict",),
     "ModelFeature": ("is_text",),
     "Target": ("codes", "middle", "columns"),
-    "Trainer": (),
+    "Registry": ("register", "get", "names"),
+    "Sample": ("target", "rows", "take_rows", "take_features", "thin"),
+    "TrainerContract": (),
+    "SelectorContract": (),
+    "MetricContract": (),
     "Lake": ("tables", "partitions", "read", "history", "diff", "tag", "on", "close"),
 }
-_VALUES = {"TRAINERS": "The trainers by the name that declarations use: a dict of `str` to `Trainer`. Add yours to it."}
+_VALUES = {
+    "TRAINERS": "The trainers by the name that declarations use: a `Registry` of `Trainer`.",
+    "SELECTORS": "The selectors by the name that declarations use: a `Registry` of `Selector`.",
+    "METRICS": "The metrics by the name that declarations use: a `Registry` of `Metric`.",
+}
 _WIDTH = 88
 _STARS = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
 _DECLARATIONS = {"Table": "table.md", "FeatureView": "feature_view.md", "Problem": "problem.md", "Retention": "retention.md"}

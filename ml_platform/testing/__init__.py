@@ -1,34 +1,34 @@
 """What those who extend the platform test with: the contract that everything of a kind must keep, and registries that forget.
 
 The contracts are classes for pytest: a subclass in your tests that names your thing runs all of it. Only they need pytest.
+The names are loaded when they are first used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ml_platform.core.registry import Registry
+from ml_platform.core.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from ml_platform.core.registry import Thing
+    from ml_platform.testing.metrics import MetricContract
+    from ml_platform.testing.registries import isolated_registries, registered
+    from ml_platform.testing.selectors import SelectorContract
+    from ml_platform.testing.trainers import TrainerContract
 
-__all__ = ["isolated_registries", "registered"]
-
-isolated_registries = Registry.isolated
-
-
-@contextmanager
-def registered(registry: Registry[Thing], thing: Thing) -> Iterator[Thing]:
-    """Register something for as long as a test needs it.
-
-    Parameters
-    ----------
-    registry : Registry
-        Such as ``TRAINERS``.
-    thing : object
-        What is to be found there under its name; it is forgotten at the end.
-    """
-    with Registry.isolated():
-        yield registry.register(thing)
+_HOMES = {
+    "MetricContract": "ml_platform.testing.metrics",
+    "SelectorContract": "ml_platform.testing.selectors",
+    "TrainerContract": "ml_platform.testing.trainers",
+    "isolated_registries": "ml_platform.testing.registries",
+    "registered": "ml_platform.testing.registries",
+}
+__all__ = [
+    "MetricContract",
+    "SelectorContract",
+    "TrainerContract",
+    "isolated_registries",
+    "registered",
+]
+if not TYPE_CHECKING:  # which would take any name for one that is there
+    __getattr__, __dir__ = lazy_names(__name__, _HOMES)

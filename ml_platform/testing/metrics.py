@@ -32,6 +32,7 @@ class MetricContract:
 
     Examples
     --------
+    >>> from ml_platform.testing import MetricContract
     >>> class TestLift(MetricContract):
     ...     names = ("lift",)
     """

@@ -44,6 +44,7 @@ class SelectorContract:
 
     Examples
     --------
+    >>> from ml_platform.testing import SelectorContract
     >>> class TestCorrelation(SelectorContract):
     ...     names = ("correlation",)
     """

@@ -43,6 +43,7 @@ class TrainerContract:
 
     Examples
     --------
+    >>> from ml_platform.testing import TrainerContract
     >>> class TestElastic(TrainerContract):
     ...     names = ("elastic",)
     """
