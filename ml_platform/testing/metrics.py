@@ -28,14 +28,7 @@ def judged_rows(task: Task) -> tuple[np.ndarray, np.ndarray, np.ndarray, Target]
 
 
 class MetricContract:
-    """What every metric keeps, for each task that it can judge. Subclass it as ``TestMine`` with the names of yours.
-
-    Examples
-    --------
-    >>> from ml_platform.testing import MetricContract
-    >>> class TestLift(MetricContract):
-    ...     names = ("lift",)
-    """
+    """What every metric keeps, for each task that it can judge. Subclass it, with the ``names`` of yours."""
 
     names: ClassVar[tuple[str, ...]] = ()
 

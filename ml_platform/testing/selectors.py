@@ -40,14 +40,7 @@ def names_of(sample: Sample) -> list[str]:
 
 
 class SelectorContract:
-    """What every selector keeps, at its full and its quick speed. Subclass it as ``TestMine`` with the names of yours.
-
-    Examples
-    --------
-    >>> from ml_platform.testing import SelectorContract
-    >>> class TestCorrelation(SelectorContract):
-    ...     names = ("correlation",)
-    """
+    """What every selector keeps, at its full and its quick speed. Subclass it, with the ``names`` of yours."""
 
     names: ClassVar[tuple[str, ...]] = ()
 

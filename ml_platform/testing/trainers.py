@@ -39,14 +39,7 @@ def trained_once(kind: str, task: Task) -> Trained:
 
 
 class TrainerContract:
-    """What every trainer keeps, for each task that it can learn. Subclass it as ``TestMine`` with the names of yours.
-
-    Examples
-    --------
-    >>> from ml_platform.testing import TrainerContract
-    >>> class TestElastic(TrainerContract):
-    ...     names = ("elastic",)
-    """
+    """What every trainer keeps, for each task that it can learn. Subclass it, with the ``names`` of yours."""
 
     names: ClassVar[tuple[str, ...]] = ()
 
