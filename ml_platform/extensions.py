@@ -18,14 +18,17 @@ if TYPE_CHECKING:
     from ml_platform.models.trainers.linear_design import LinearDesign
     from ml_platform.models.trainers.parameters import check_params
     from ml_platform.models.trainers.trained import Trained, all_rows, read_header, to_shares, write_header
+    from ml_platform.monitoring.drift_measure import MEASURES, DriftMeasure, Sides, Size
     from ml_platform.selection.sample import Sample
     from ml_platform.selection.selector import SELECTORS, Selector
     from ml_platform.training.target import Target
 
 _HOMES = {
+    "MEASURES": "ml_platform.monitoring.drift_measure",
     "METRICS": "ml_platform.models.figures.metric",
     "SELECTORS": "ml_platform.selection.selector",
     "TRAINERS": "ml_platform.models.trainers.known_trainers",
+    "DriftMeasure": "ml_platform.monitoring.drift_measure",
     "Estimate": "ml_platform.models.figures.clustered",
     "LinearDesign": "ml_platform.models.trainers.linear_design",
     "LinearTrained": "ml_platform.models.trainers.linear",
@@ -33,6 +36,8 @@ _HOMES = {
     "ModelFeature": "ml_platform.models.trainers.encoding",
     "Sample": "ml_platform.selection.sample",
     "Selector": "ml_platform.selection.selector",
+    "Sides": "ml_platform.monitoring.drift_measure",
+    "Size": "ml_platform.monitoring.drift_measure",
     "Target": "ml_platform.training.target",
     "Trained": "ml_platform.models.trainers.trained",
     "Trainer": "ml_platform.models.trainers.known_trainers",
@@ -47,9 +52,11 @@ _HOMES = {
     "write_header": "ml_platform.models.trainers.trained",
 }
 __all__ = [
+    "MEASURES",
     "METRICS",
     "SELECTORS",
     "TRAINERS",
+    "DriftMeasure",
     "Estimate",
     "LinearDesign",
     "LinearTrained",
@@ -57,6 +64,8 @@ __all__ = [
     "ModelFeature",
     "Sample",
     "Selector",
+    "Sides",
+    "Size",
     "Target",
     "Trained",
     "Trainer",

@@ -6,35 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-import numpy as np
-
 from ml_platform.core.errors import MlPlatformError
 from ml_platform.monitoring import distances
-from ml_platform.monitoring.profile import ColumnProfile, Profile
+from ml_platform.monitoring.drift_measure import Sides, measures_of
+from ml_platform.monitoring.profile import Profile
 from ml_platform.monitoring.significance import chi_square, ks_p_value, two_shares_p_value
+from ml_platform.training.problem import Drift
 
-SMALLEST_DISTANCE_SCALE = 1e-3
-
-
-@dataclass(frozen=True)
-class DriftRule:
-    """What counts as drift.
-
-    ``alpha`` is shared by all tests of all columns (Bonferroni). The effects: W1 over the reference's standard deviation for numbers;
-    Jensen-Shannon distance less its null expectation, or total variation, for categories; the change of the missing share.
-    ``less_chance`` subtracts from W1 and from total variation, too, what chance alone gives for so many rows: the strict form,
-    which is what a decision stands on.
-    """
-
-    alpha: float = 0.01
-    numeric_effect: float = 0.1
-    jensen_shannon_effect: float = 0.1
-    total_variation_effect: float = 0.05
-    missing_effect: float = 0.02
-    less_chance: bool = False
-
-
-RULE = DriftRule()
+RULE = Drift()
 
 
 class Effect(NamedTuple):
@@ -76,7 +55,7 @@ class ColumnDrift:
 
 
 def compare(
-    reference: Profile, current: Profile, *, importance: Mapping[str, float] | None = None, rule: DriftRule = RULE
+    reference: Profile, current: Profile, *, importance: Mapping[str, float] | None = None, rule: Drift = RULE
 ) -> tuple[ColumnDrift, ...]:
     """Judge every column of a window against the reference.
 
@@ -86,8 +65,8 @@ def compare(
         Over the same layout, which is the reference's.
     importance : mapping of str to float, optional
         The model's importance of its features, in any unit, 0 or more; becomes a share of their sum.
-    rule : DriftRule
-        What counts as drift.
+    rule : Drift
+        What counts as drift, as the problem declares it.
 
     Returns
     -------
@@ -119,23 +98,22 @@ def strictly_drifted(verdicts: Sequence[ColumnDrift]) -> dict[str, float]:
     return {v.column: v.importance for v in verdicts if v.strict and v.importance is not None}
 
 
-def _judge(name: str, reference: Profile, current: Profile, rule: DriftRule, level: float, importance: float | None) -> ColumnDrift:
+def _judge(name: str, reference: Profile, current: Profile, rule: Drift, level: float, importance: float | None) -> ColumnDrift:
     before, now = reference.columns[name], current.columns[name]
     numeric = name in reference.layout.edges
-    statistic, p_value, effects, stability = 0.0, 1.0, _no_effects(numeric, rule), 0.0
+    sides = Sides(before, now, reference.layout.edges.get(name, ()), reference.mean(name) if numeric and before.present else 0.0)
+    statistic, p_value, effects, stability = 0.0, 1.0, _effects(sides, numeric, rule), 0.0
     if before.present and now.present:
         if numeric:
             statistic = distances.ks_statistic(before.counts, now.counts)
             p_value = ks_p_value(statistic, before.present, now.present)
-            effects = _numeric_effects(before, now, reference, name, rule)
         else:
             statistic, p_value = chi_square(before.counts, now.counts)
-            effects = _category_effects(before, now, rule)
         stability = distances.population_stability(before.counts, now.counts)
     missing_p = two_shares_p_value(before.missing, before.rows, now.missing, now.rows)
     missing_gap = abs(now.missing_share - before.missing_share)
-    missing = missing_p < level and missing_gap >= rule.missing_effect
-    moved = p_value < level and any(e.value - (e.chance if rule.less_chance else 0.0) >= e.limit for e in effects)
+    missing = missing_p < level and missing_gap >= rule.missing
+    moved = p_value < level and any(e.value >= e.limit for e in effects)
     strict = p_value < level and any(e.value - e.chance >= e.limit for e in effects)
     shown = max(effects, key=lambda e: e.value / e.limit)
     return ColumnDrift(
@@ -160,33 +138,14 @@ def _judge(name: str, reference: Profile, current: Profile, rule: DriftRule, lev
     )
 
 
-def _no_effects(numeric: bool, rule: DriftRule) -> list[Effect]:
-    return [Effect("W1/sd", 0.0, rule.numeric_effect, 0.0)] if numeric else [Effect("TV", 0.0, rule.total_variation_effect, 0.0)]
-
-
-def _numeric_effects(before: ColumnProfile, now: ColumnProfile, reference: Profile, name: str, rule: DriftRule) -> list[Effect]:
-    edges = reference.layout.edges[name]
-    moved = distances.wasserstein(
-        before.counts, now.counts, edges,
-        below=(before.below / before.present, now.below / now.present),
-        above=(before.above / before.present, now.above / now.present),
-    )  # fmt: skip
-    # A column that was constant has no spread to measure by: a thousandth of its size stands in.
-    scale = before.deviation or max(abs(reference.mean(name)), 1.0) * SMALLEST_DISTANCE_SCALE
-    chance = distances.wasserstein_by_chance(before.counts + now.counts, edges, before.present, now.present)
-    return [Effect("W1/sd", moved / scale, rule.numeric_effect, chance / scale)]
-
-
-def _category_effects(before: ColumnProfile, now: ColumnProfile, rule: DriftRule) -> list[Effect]:
-    held = int(np.count_nonzero(before.counts + now.counts))
-    apart = distances.jensen_shannon_distance(before.counts, now.counts)
-    apart_by_chance = distances.jensen_shannon_by_chance(held, before.present, now.present)
-    variation = distances.total_variation(before.counts, now.counts)
-    variation_by_chance = distances.total_variation_by_chance(before.counts, now.counts)
-    return [
-        Effect("JS", max(apart - apart_by_chance, 0.0), rule.jensen_shannon_effect, 0.0),
-        Effect("TV", variation, rule.total_variation_effect, variation_by_chance),
-    ]
+def _effects(sides: Sides, numeric: bool, rule: Drift) -> list[Effect]:
+    """Measure a change; where one side has no value there is none, of the size that matters to the last measure."""
+    judges = measures_of("numeric" if numeric else "category", rule)
+    if not (sides.reference.present and sides.current.present):
+        measure, limit = judges[-1]
+        return [Effect(measure.title, 0.0, limit, 0.0)]
+    sizes = [(measure.title, measure.measure(sides), limit) for measure, limit in judges]
+    return [Effect(title, size.value, limit, size.chance) for title, size, limit in sizes]
 
 
 def _words(name: str, reference: Profile, current: Profile, shown: Effect, p_value: float, level: float, moved: bool, missing: bool) -> str:

@@ -19,13 +19,14 @@ from ml_platform.features.declared.compiled_view import CompiledView
 from ml_platform.features.declared.definition import FeatureDefinition, definition_hash
 from ml_platform.models.figures.metric import METRICS
 from ml_platform.models.trainers.known_trainers import TRAINERS
+from ml_platform.monitoring.drift_measure import MEASURES
 from ml_platform.pipeline.layer_code import layer_code
 from ml_platform.project.project import CompiledProblem, Project
 from ml_platform.selection.selector import SELECTORS
 from ml_platform.tables.declared.contract import Column
 from ml_platform.tables.declared.python_file import source_hash
 from ml_platform.tables.declared.table import AssetSource, DerivedPythonSource, FileSource, PythonSource, SqlSource, Table
-from ml_platform.training.problem import Training
+from ml_platform.training.problem import Drift, Training
 
 
 def declared_code_version(project: Project, layer: str, name: str) -> str | None:
@@ -140,6 +141,14 @@ def model_code_version(problem: CompiledProblem) -> str:
     model = problem.problem.model
     code = [*map(TRAINERS.code, (model.trainer, model.baseline)), *map(METRICS.code, model.metrics)]
     return content_hash((layer_code("models"), model, problem.problem.quantiles, *(code if any(code) else ())))
+
+
+def monitoring_code_version(problem: CompiledProblem) -> str:
+    """Return the hash of what judges a day; its record says so, and stays as it is when the rule changes."""
+    drift = problem.problem.monitor.drift
+    if drift == Drift():
+        return layer_code("monitoring")
+    return content_hash((layer_code("monitoring"), drift, [MEASURES.code(name) for name, _ in drift.measures]))
 
 
 def _stored(project: Project, feature_table: str) -> tuple[CompiledView, tuple[str, ...]] | None:

@@ -11,6 +11,7 @@ from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_
 from ml_platform.core.intervals import DAY
 from ml_platform.models.figures.metric import METRICS
 from ml_platform.models.trainers.known_trainers import TRAINERS, baseline_of
+from ml_platform.monitoring.drift_measure import MEASURES
 from ml_platform.registry.promotion import MIN_DAYS, MIN_DAYS_FIRST, MIN_SPAN_DAYS
 from ml_platform.selection.selector import SELECTORS
 from ml_platform.sql.binding import bind_expression
@@ -50,6 +51,19 @@ def check_metrics(problem: Problem, task: Task | None) -> None:
             raise DeclarationError(f"{problem.where}: the metric {name!r} is of {' and '.join(tasks)}. Of {task} are: {', '.join(able)}.")
 
 
+def check_drift(problem: Problem) -> None:
+    """Refuse a rule of drift that names measures that there are not, or that could never or always alarm."""
+    drift, where = problem.monitor.drift, f"{problem.where}: monitor.drift"
+    for name, limit in drift.measures:
+        if name not in MEASURES:
+            raise UnknownNameError(f"{where}.measures: {name!r} is not known. {did_you_mean(name, MEASURES.names())}")
+        if not limit > 0:
+            raise DeclarationError(f"{where}.measures: {name} is {limit:g}; write the size from which a change matters, above 0.")
+    for name, share in (("alpha", drift.alpha), ("missing", drift.missing)):
+        if not 0 < share < 1:
+            raise DeclarationError(f"{where}.{name} is {share:g}; it is a share between 0 and 1, such as 0.01.")
+
+
 def check_lengths(problem: Problem) -> None:
     """Refuse lengths that leave no rows, and trainers that there are not."""
     training, label = problem.training, problem.label
@@ -76,6 +90,7 @@ def check_lengths(problem: Problem) -> None:
     for name in selectors:
         if name not in SELECTORS:
             raise UnknownNameError(f"{problem.where}: selector {name!r} is not known. {did_you_mean(name, SELECTORS.names())}")
+    check_drift(problem)
     if problem.monitor.persistence < 1:
         raise DeclarationError(f"{problem.where}: monitor.persistence must be 1 or more.")
 

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 from ml_platform.core.lazy_names import lazy_names
 
 if TYPE_CHECKING:
+    from ml_platform.testing.drift_measures import DriftMeasureContract
     from ml_platform.testing.metrics import MetricContract
     from ml_platform.testing.registries import isolated_registries, registered
     from ml_platform.testing.selectors import SelectorContract
     from ml_platform.testing.trainers import TrainerContract
 
 _HOMES = {
+    "DriftMeasureContract": "ml_platform.testing.drift_measures",
     "MetricContract": "ml_platform.testing.metrics",
     "SelectorContract": "ml_platform.testing.selectors",
     "TrainerContract": "ml_platform.testing.trainers",
@@ -24,6 +26,7 @@ _HOMES = {
     "registered": "ml_platform.testing.registries",
 }
 __all__ = [
+    "DriftMeasureContract",
     "MetricContract",
     "SelectorContract",
     "TrainerContract",

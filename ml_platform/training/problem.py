@@ -120,12 +120,26 @@ class Retrain:
 
 
 @dataclass(frozen=True)
+class Drift:
+    """What counts as drift: a change beyond chance, and of a size that matters.
+
+    ``alpha`` is shared by the tests of all columns (Bonferroni). ``missing`` is the change of the missing share that matters, ``measures``
+    are sizes of change by name, each with the size that matters; a kind of column for which none is named is judged by the usual ones.
+    """
+
+    alpha: float = 0.01
+    missing: float = 0.02
+    measures: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
 class Monitor:
     """What is watched: drift over ``window`` against the model's training rows, in ``persistence`` windows running."""
 
     window: timedelta = timedelta(days=7)
     persistence: int = 2
     retrain: Retrain = field(default_factory=Retrain)
+    drift: Drift = field(default=Drift(), metadata={LATER: True})
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,11 @@ import pytest
 
 from ml_platform.core.errors import MlPlatformError
 from ml_platform.monitoring.drift import compare, shares_of, strictly_drifted
+from ml_platform.monitoring.drift_measure import MEASURES, Size
 from ml_platform.monitoring.profile import layout_of, profile_of, profiles_by
 from ml_platform.sql.duck import session
+from ml_platform.testing import DriftMeasureContract, registered
+from ml_platform.training.problem import Drift
 
 REFERENCE, WINDOW = 6_000, 900
 WORDS = np.array([f"w{i}" for i in range(300)])
@@ -148,3 +151,31 @@ def test_profiles_over_different_bins_are_not_compared(reference):
         other = con.from_arrow(pl.DataFrame({"x": [1.0]}).to_arrow())
         with pytest.raises(MlPlatformError, match="different bins"):
             compare(reference[1], profile_of(other, layout_of(other)))
+
+
+def test_the_measures_that_are_named_judge_and_the_others_stay_usual(reference):
+    frame = rows(np.random.default_rng(5), WINDOW).with_columns(pl.col("normal") + 3)
+    named = {v.column: v for v in compare(reference[1], profiled(reference, frame), rule=Drift(measures=(("far", 0.5),)))}
+    usual = judged(reference, frame)
+    assert (named["normal"].measure, named["normal"].limit, named["normal"].effect) == ("far", 0.5, 2.0)
+    assert named["normal"].drifted
+    assert [named[name] for name in ("code", "rare", "flag")] == [usual[name] for name in ("code", "rare", "flag")]
+    loose = compare(reference[1], profiled(reference, frame), rule=Drift(measures=(("psi", 50.0),)))
+    assert [v.column for v in loose if v.drifted] == []
+
+
+class Far:
+    name, title, kinds, limit = "far", "far", ("numeric",), 0.1
+
+    def measure(self, sides):
+        return Size(2.0)
+
+
+@pytest.fixture(autouse=True)
+def _far():
+    with registered(MEASURES, Far()):
+        yield
+
+
+class TestBuiltIn(DriftMeasureContract):
+    names = MEASURES.built_in()

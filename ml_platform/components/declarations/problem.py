@@ -166,6 +166,7 @@ class Problem(Declared):
                     length(retrain.cool_down, "monitor.retrain.cool_down"),
                     length(retrain.at_least_every, "monitor.retrain.at_least_every"),
                 ),
+                core.Drift(self.monitor.drift.alpha, self.monitor.drift.missing, tuple(self.monitor.drift.measures.items())),
             ),
             promote_margin=self.promote_margin,
             population_allow=self._population_allow(where),

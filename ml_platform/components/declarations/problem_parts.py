@@ -123,6 +123,26 @@ class RetrainModel(dg.Model, dg.Resolvable):
     ] = "28d"
 
 
+class DriftModel(dg.Model, dg.Resolvable):
+    """What counts as drift: a change beyond chance, and of a size that matters."""
+
+    alpha: Annotated[
+        float, Field(description="The chance of a false alarm in a window, shared by all columns. Default: 0.01.", examples=[0.01])
+    ] = 0.01
+    missing: Annotated[
+        float, Field(description="The change in the share of missing values that matters. Default: 0.02.", examples=[0.02])
+    ] = 0.02
+    measures: Annotated[
+        dict[str, float],
+        Field(
+            description="Sizes of change by name, each with the size that matters. Columns of a kind (numbers, categories) for which none "
+            "is named are judged by the usual ones. Default: wasserstein 0.1 for numbers, jensen_shannon 0.1 and total_variation 0.05 for "
+            "categories.",
+            examples=[{"psi": 0.2}],
+        ),
+    ] = {}
+
+
 class MonitorModel(dg.Model, dg.Resolvable):
     """What is watched while a model scores."""
 
@@ -136,6 +156,7 @@ class MonitorModel(dg.Model, dg.Resolvable):
     retrain: Annotated[
         RetrainModel, Field(description="Bounds of retraining.", examples=[{"cool_down": "7d", "at_least_every": "28d"}])
     ] = RetrainModel()
+    drift: Annotated[DriftModel, Field(description="What counts as drift.", examples=[{"measures": {"psi": 0.2}}])] = DriftModel()
 
 
 class PopulationModel(dg.Model, dg.Resolvable):

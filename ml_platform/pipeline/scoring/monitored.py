@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ml_platform.lake.ledger.version import Version
-from ml_platform.monitoring.drift import RULE, ColumnDrift
+from ml_platform.monitoring.drift import ColumnDrift
 from ml_platform.monitoring.findings import decision_text, drift_figure, drift_rows
 from ml_platform.monitoring.monitored_day import MonitoredDay
 from ml_platform.monitoring.score_figures import plotted_columns
@@ -86,13 +86,13 @@ def metadata_of(workspace: Workspace, watched: Watched, newest: Found | None, pa
     if newest is None:
         return {}
     monitored, champion = newest.monitored, newest.champion
-    steps = has_steps(workspace.project.problem(champion.version.table.name).problem)
-    scores = watched.rows(newest.day, champion, plotted_columns(champion.columns, steps=steps))
+    problem = workspace.project.problem(champion.version.table.name).problem
+    scores = watched.rows(newest.day, champion, plotted_columns(champion.columns, steps=has_steps(problem)))
     metadata: dict[str, Any] = {
         "decision": Markdown(
             decision_text(monitored.record.decision, monitored.incident, monitored.performance) if monitored.record.decision else ""
         ),
-        "drift": Plot("drift", drift_figure(newest.verdicts, RULE.missing_effect)),
+        "drift": Plot("drift", drift_figure(newest.verdicts, problem.monitor.drift.missing)),
         "scores": score_plot(champion.target, champion.reference, scores, "this window"),
         "champion_version": champion.version.id,
         "scored_by": name_of(champion.version, champion.role),

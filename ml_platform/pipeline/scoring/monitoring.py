@@ -14,7 +14,7 @@ from ml_platform.lake.ledger.version import Version
 from ml_platform.monitoring.decision import Decision, Policy, Record, decide
 from ml_platform.monitoring.incidents import Incident, follow
 from ml_platform.monitoring.monitored_day import MonitoredDay
-from ml_platform.pipeline.layer_code import layer_code
+from ml_platform.pipeline.declared_code import monitoring_code_version
 from ml_platform.pipeline.outcome import Outcome, PartitionOutcome
 from ml_platform.pipeline.scoring.hindsight import has_unseen
 from ml_platform.pipeline.workspace import Workspace
@@ -73,7 +73,7 @@ def materialize_monitoring(workspace: Workspace, problem_name: str, partitions: 
             workspace.say(f"{problem_name}: {day} is compared with the training rows of model version {champion.version.id}")
             found[day] = monitor_day(workspace, problem, watched, champion, day, past, trained)
             past[day] = found[day].monitored
-    staged = [_stage(workspace, problem_name, one) for one in found.values()]
+    staged = [_stage(workspace, problem, one) for one in found.values()]
     commit = None
     if staged:
         # Strict: a decision that another run has recorded for one of these days meanwhile must not be replaced.
@@ -174,7 +174,7 @@ def monitor_day(
     from ml_platform.pipeline.scoring.monitored import Found
 
     current = watched.profile(day, champion)
-    verdicts = compare(champion.profile, current, importance=champion.importance)
+    verdicts = compare(champion.profile, current, importance=champion.importance, rule=problem.problem.monitor.drift)
     performance = watched.performance(day, champion)
     before = [past[d] for d in sorted(past) if d < day]
     tested = next((m for m in reversed(before) if m.record.error), None)
@@ -207,13 +207,13 @@ def _decide(
     return decision, follow(previous, decision.alarms, problem=name, day=records[-1].day)
 
 
-def _stage(workspace: Workspace, problem_name: str, found: Found) -> Staged:
+def _stage(workspace: Workspace, problem: CompiledProblem, found: Found) -> Staged:
     return workspace.lake.writing.stage(
-        workspace.table("monitoring", problem_name),
+        workspace.table("monitoring", problem.name),
         found.day,
         _table(found.verdicts),
         inputs=found.inputs,
-        code_version=layer_code("monitoring"),
+        code_version=monitoring_code_version(problem),
         properties=found.monitored.to_properties(),
     )
 

@@ -36,6 +36,7 @@ PAID_LATER = DECLARATIONS.replace(
     "  available_at:\n    ordered_at: [order_id, customer, country, ordered_at]\n    ordered_at + interval 1 day: [amount]\n",
 ).replace('end: "2024-03-01"}', 'end: "2024-03-01", after: 2}')
 
+MEASURES = "  monitor: {drift: {measures: "
 WRONG = [
     (
         "features of a table without days",
@@ -165,6 +166,17 @@ WRONG = [
     ),
     ("an unknown metric", ("  training: {every", "  metrics: [auk]\n  training: {every"), r"metric 'auk'.*Did you mean 'auc'"),
     ("a metric of numbers", ("  training: {every", "  metrics: [rmse]\n  training: {every"), r"'rmse' is of regression.*auc, gini"),
+    (
+        "an unknown measure",
+        ("  training: {every", f"{MEASURES}{{psy: 0.2}}}}}}\n  training: {{every"),
+        r"measures: 'psy'.*mean 'psi'",
+    ),
+    (
+        "a size of nothing",
+        ("  training: {every", f"{MEASURES}{{psi: 0}}}}}}\n  training: {{every"),
+        r"psi is 0; write the size",
+    ),
+    ("a share of 5", ("  training: {every", "  monitor: {drift: {alpha: 5}}\n  training: {every"), r"drift\.alpha is 5; it is a share"),
     ("a selector twice", ("  training: {every", "  selection: {selectors: [l1, l1]}\n  training: {every"), "each once"),
     ("no selector", ("  training: {every", "  selection: {selectors: []}\n  training: {every"), "one or more selectors"),
     ("an age without unit", ("  training: {every", "  selection: {every: 28 days}\n  training: {every"), r"selection\.every.*unit"),
