@@ -35,7 +35,8 @@ from ml_platform.features.nested.search import entity_set
 from ml_platform.features.nested.translate import Translator
 from ml_platform.features.nested.tree import Tree
 from ml_platform.tables.declared.contract import Column, Contract
-from ml_platform.tables.declared.table import Availability, FileSource, Table
+from ml_platform.tables.declared.sources.files import FileSource
+from ml_platform.tables.declared.table import Availability, Table
 
 WINDOWS = (timedelta(days=1), timedelta(days=28))
 TYPES = {"carrier": "string", "origin": "string", "dest": "string", "tailnum": "string", "flight_id": "string", "faa": "string"}

@@ -39,7 +39,8 @@ from ml_platform.features.engine.engine import compute
 from ml_platform.features.timeline.entities import entity_codes
 from ml_platform.sql.duck import connect
 from ml_platform.tables.declared.contract import Column, Contract
-from ml_platform.tables.declared.table import Availability, FileSource, Table
+from ml_platform.tables.declared.sources.files import FileSource
+from ml_platform.tables.declared.table import Availability, Table
 
 ENTITIES = (("origin",), ("dest",), ("carrier",), ("origin", "dest"), ("carrier", "flight"))
 WINDOWS = (timedelta(hours=3), timedelta(days=1), timedelta(days=28))

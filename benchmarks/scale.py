@@ -37,7 +37,8 @@ from ml_platform.features.declared.view import FeatureColumn, FeatureView
 from ml_platform.features.declared.window_spec import WindowSpec
 from ml_platform.features.timeline.event_rows import stored_columns, to_events
 from ml_platform.tables.declared.contract import Column, Contract
-from ml_platform.tables.declared.table import Availability, FileSource, Table
+from ml_platform.tables.declared.sources.files import FileSource
+from ml_platform.tables.declared.table import Availability, Table
 from ml_platform.tables.declared.types import contract_columns
 
 FEATURES = 50

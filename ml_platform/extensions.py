@@ -21,13 +21,16 @@ if TYPE_CHECKING:
     from ml_platform.monitoring.drift_measure import MEASURES, DriftMeasure, Sides, Size
     from ml_platform.selection.sample import Sample
     from ml_platform.selection.selector import SELECTORS, Selector
+    from ml_platform.tables.declared.source import SOURCES, Delivery, Source
     from ml_platform.training.target import Target
 
 _HOMES = {
     "MEASURES": "ml_platform.monitoring.drift_measure",
     "METRICS": "ml_platform.models.figures.metric",
     "SELECTORS": "ml_platform.selection.selector",
+    "SOURCES": "ml_platform.tables.declared.source",
     "TRAINERS": "ml_platform.models.trainers.known_trainers",
+    "Delivery": "ml_platform.tables.declared.source",
     "DriftMeasure": "ml_platform.monitoring.drift_measure",
     "Estimate": "ml_platform.models.figures.clustered",
     "LinearDesign": "ml_platform.models.trainers.linear_design",
@@ -38,6 +41,7 @@ _HOMES = {
     "Selector": "ml_platform.selection.selector",
     "Sides": "ml_platform.monitoring.drift_measure",
     "Size": "ml_platform.monitoring.drift_measure",
+    "Source": "ml_platform.tables.declared.source",
     "Target": "ml_platform.training.target",
     "Trained": "ml_platform.models.trainers.trained",
     "Trainer": "ml_platform.models.trainers.known_trainers",
@@ -55,7 +59,9 @@ __all__ = [
     "MEASURES",
     "METRICS",
     "SELECTORS",
+    "SOURCES",
     "TRAINERS",
+    "Delivery",
     "DriftMeasure",
     "Estimate",
     "LinearDesign",
@@ -66,6 +72,7 @@ __all__ = [
     "Selector",
     "Sides",
     "Size",
+    "Source",
     "Target",
     "Trained",
     "Trainer",

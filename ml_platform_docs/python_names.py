@@ -58,11 +58,13 @@ _MEMBERS = {
     "TrainerContract": (),
     "SelectorContract": (),
     "MetricContract": (),
+    "SourceContract": ("source", "deliver", "fail"),
     "DriftMeasureContract": (),
     "Lake": ("tables", "partitions", "read", "history", "diff", "tag", "on", "close"),
 }
 _VALUES = {
     "TRAINERS": "The trainers by the name that declarations use: a `Registry` of `Trainer`.",
+    "SOURCES": "The kinds of source by the name that declarations use: a `Registry` of classes below `Source`.",
     "SELECTORS": "The selectors by the name that declarations use: a `Registry` of `Selector`.",
     "MEASURES": "The drift measures by the name that declarations use: a `Registry` of `DriftMeasure`.",
     "METRICS": "The metrics by the name that declarations use: a `Registry` of `Metric`.",

@@ -22,7 +22,8 @@ from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.compile import compile_project
 from ml_platform.project.project import Project
 from ml_platform.tables.declared.contract import Column, Contract
-from ml_platform.tables.declared.table import Availability, DailyPartitions, FileSource, Table
+from ml_platform.tables.declared.sources.files import FileSource
+from ml_platform.tables.declared.table import Availability, DailyPartitions, Table
 from ml_platform.tables.declared.types import stored_schema
 from ml_platform.training.problem import Label, Problem, RowsSpine, Training
 

@@ -205,9 +205,8 @@ def _unread_delivery(workspace: Workspace, table: Table, partitions: Sequence[st
     from ml_platform.core.errors import SourceError
     from ml_platform.pipeline.delivery.deliveries import deliveries_of, with_times
     from ml_platform.pipeline.delivery.raw import NOT_READ_YET, joined_rows
-    from ml_platform.tables.declared.table import PythonSource
 
-    if not partitions or isinstance(table.source, PythonSource):
+    if not partitions or not table.source.is_watched:
         return {}
     open_partition = deliveries_of(workspace, table, partitions)
     why: dict[str | None, PartitionOutcome] = {}

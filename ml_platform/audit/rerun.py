@@ -23,7 +23,6 @@ from ml_platform.pipeline.tables.table import materialize_table
 from ml_platform.pipeline.training.training_set import ANSWERS_UNTIL
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import Project
-from ml_platform.tables.declared.table import AssetSource, FileSource
 
 Made = Mapping[str | None, Version | str]
 
@@ -129,7 +128,7 @@ class Rerun:
     def _landed(self, step: Step) -> Made:
         """Read raw partitions again whose files all lie in the landing zone as they were; of the others the kept rows are read."""
         table = self.plan.project.table(step.name)
-        if not isinstance(table.source, FileSource | AssetSource) or table.splits:
+        if not table.source.is_watched or table.splits:
             # Of a source that is delivered whole, earlier deliveries are not there any more.
             return {}
         workspace = replace(self.workspace, project=self.plan.project)

@@ -52,14 +52,18 @@ class Registry(Generic[Thing]):
         What those modules call theirs.
     several : bool
         Whether that is a tuple of things; then all modules are imported where names are asked for.
+    classes : bool
+        Whether the things are classes; else one that is offered as a class is made by calling it.
     """
 
     _all: ClassVar[list[Registry]] = []
 
-    def __init__(self, kind: str, group: str, protocol: type, *, built_in: str, attribute: str, several: bool = False) -> None:
+    def __init__(
+        self, kind: str, group: str, protocol: type, *, built_in: str, attribute: str, several: bool = False, classes: bool = False
+    ) -> None:
         self.kind, self.group = kind, group
         self._protocol, self._package, self._attribute = protocol, built_in, attribute
-        self._several = several
+        self._several, self._classes = several, classes
         self._own: dict[str, Thing | None] | None = None
         self._registered: dict[str, Thing] = {}
         self._offered: dict[str, list[EntryPoint]] | None = None
@@ -158,7 +162,7 @@ class Registry(Generic[Thing]):
             raise ExtensionError(self._twice(name, *map(_offer, points)))
         try:
             loaded = points[0].load()
-            thing = loaded() if isinstance(loaded, type) else loaded
+            thing = loaded() if isinstance(loaded, type) and not self._classes else loaded
         except Exception as error:
             raise ExtensionError(
                 f"The {self.kind} {name!r} of {_offer(points[0])} cannot be loaded: {type(error).__name__}: {error}. "

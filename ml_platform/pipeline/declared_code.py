@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from ml_platform.core.hashing import content_hash
 from ml_platform.core.intervals import DAY
@@ -24,8 +23,8 @@ from ml_platform.pipeline.layer_code import layer_code
 from ml_platform.project.project import CompiledProblem, Project
 from ml_platform.selection.selector import SELECTORS
 from ml_platform.tables.declared.contract import Column
-from ml_platform.tables.declared.python_file import source_hash
-from ml_platform.tables.declared.table import AssetSource, DerivedPythonSource, FileSource, PythonSource, SqlSource, Table
+from ml_platform.tables.declared.source import SOURCES
+from ml_platform.tables.declared.table import Table
 from ml_platform.training.problem import Drift, Training
 
 
@@ -69,22 +68,14 @@ def declared_definitions(project: Project, feature_table: str) -> tuple[FeatureD
 
 def raw_code_version(table: Table, root: Path) -> str:
     """Return the hash of what turns deliveries into raw rows: the source and its code, not the contract."""
-    source: dict[str, Any] = {}
-    if isinstance(table.source, FileSource):
-        source = {"pattern": table.source.pattern, "format": table.source.format}
-        # What is left out reads as it always did, so it is no part of the code version.
-        source |= {"encoding": table.source.encoding} if table.source.encoding else {}
-        source |= {"names": table.source.names} if table.source.names else {}
-    elif isinstance(table.source, AssetSource):
-        source = {"pattern": table.source.pattern}
-    elif isinstance(table.source, PythonSource):
-        source = {"function": table.source.function, "code": source_hash(root, table.source.file)}
+    source = {} if table.is_derived else table.source.code(root)
     if table.splits:
         source["whole"] = True
     said = [name for name in table.contract.column_names if f"{name}=" in source.get("pattern", "")]
     if said:
         source["path_values"] = said
-    return content_hash((layer_code("raw"), source))
+    kind = SOURCES.code(table.source.name) if table.source.name in SOURCES else ""
+    return content_hash((layer_code("raw"), source, *([kind] if kind else [])))
 
 
 def table_code_version(table: Table, root: Path) -> str:
@@ -103,7 +94,7 @@ def table_code_version(table: Table, root: Path) -> str:
         "rules": [[r.name, r.sql, r.severity] for r in contract.rules],
         "references": contract.references,
         "bounds": [contract.max_rejected, contract.min_rows, contract.extra_columns, contract.max_shrink],
-        "null_values": table.source.null_values if isinstance(table.source, FileSource) else None,
+        "null_values": table.source.null_values,
         "times": _times(table),
         "code": _derivation(table, root),
     })  # fmt: skip
@@ -206,12 +197,7 @@ def _times(table: Table) -> list[object]:
 
 
 def _derivation(table: Table, root: Path) -> dict[str, str]:
-    source = table.source
-    if isinstance(source, SqlSource):
-        return {"sql": source.sql, "reads": _reads(source.reads)}
-    if isinstance(source, DerivedPythonSource):
-        return {"python": source_hash(root, source.file), "function": source.function, "reads": _reads(source.reads)}
-    return {}
+    return {**table.source.code(root), "reads": _reads(table.reads)} if table.is_derived else {}
 
 
 def _reads(reads: Mapping[str, timedelta]) -> str:

@@ -23,11 +23,9 @@ from ml_platform.project.compile_retention import DeclaredRetention, compile_ret
 from ml_platform.project.doubts import check_table_times
 from ml_platform.project.project import CompiledProblem, Project
 from ml_platform.sql.binding import bind_expression
-from ml_platform.tables.declared.pattern import Pattern
 from ml_platform.tables.declared.rules import check_contract
-from ml_platform.tables.declared.table import AssetSource, DerivedPythonSource, FileSource, SqlSource, Table
+from ml_platform.tables.declared.table import Table
 from ml_platform.tables.declared.types import contract_columns
-from ml_platform.tables.delivered.read_files import FORMATS
 from ml_platform.tables.derived import check_derived
 from ml_platform.tables.judged.days_of_rows import with_bounds
 from ml_platform.training.problem import Problem
@@ -147,9 +145,7 @@ class _Known:
 def _names_in(declaration: Table | FeatureView | Problem) -> set[str]:
     """Return the tables and views that a declaration names."""
     if isinstance(declaration, Table):
-        source = declaration.source
-        reads = source.reads if isinstance(source, SqlSource | DerivedPythonSource) else ()
-        return {*(reference.table for reference in declaration.contract.references), *reads}
+        return {*(reference.table for reference in declaration.contract.references), *declaration.reads}
     if isinstance(declaration, FeatureView):
         return {*declaration.reads, *(name.partition(".")[0] for name in declaration.inputs), declaration.source or ""}
     found = {declaration.spine.table, declaration.label.table, *(name.partition(".")[0] for name in declaration.features)}
@@ -208,23 +204,21 @@ def _check_references(table: Table, tables: Mapping[str, Table]) -> None:
                     f"{table.where}: reference {reference.name!r} of its contract names column {column!r}. "
                     f"{did_you_mean(column, contract.column_names)}"
                 )
-    source = table.source
-    if isinstance(source, SqlSource | DerivedPythonSource):
-        for read in source.reads:
+    if table.is_derived:
+        for read in table.reads:
             if read not in tables or read == table.name:
                 raise UnknownNameError(f"{table.where}: reads names table {read!r}. {did_you_mean(read, set(tables) - {table.name})}")
-        if not source.reads:
+        if not table.reads:
             raise DeclarationError(
                 f"{table.where}: a derived table needs `reads`: the tables that it reads, and how far back, e.g. {{arrivals: 0d}}."
             )
 
 
 def _check_partitions(table: Table) -> None:
-    source, days = table.source, table.partitions
+    days = table.partitions
     if days is not None and days.end is not None and days.end <= days.start:
         raise DeclarationError(f"{table.where}: partitions.end {days.end} must come after partitions.start {days.start}.")
-    if isinstance(source, FileSource | AssetSource):
-        Pattern.parse(source.pattern, table.where, daily=None if table.splits else days is not None)
+    table.source.check(table.where, daily=days is not None)
     if days is None and (table.lost_days or table.missing_days != "stop"):
         raise DeclarationError(f"{table.where}: missing_days and lost_days speak of a table's days, but {table.name!r} has no partitions.")
     if table.longest_silence is not None and (table.missing_days != "are_empty" or table.longest_silence < DAY):
@@ -239,8 +233,6 @@ def _check_partitions(table: Table) -> None:
     outside = [day for day in sorted(table.lost_days) if days is not None and not days.start <= day < (days.end or date.max)]
     if outside:
         raise DeclarationError(f"{table.where}: lost_days names {outside[0]}, which lies outside of the table's partitions.")
-    if isinstance(source, FileSource) and source.format not in (None, *FORMATS):
-        raise DeclarationError(f"{table.where}: {source.format!r} is not a format of files. {did_you_mean(str(source.format), FORMATS)}")
     if days is not None and days.start > date(9000, 1, 1):
         raise DeclarationError(f"{table.where}: partitions.start {days.start} lies beyond every calendar.")
 
@@ -287,8 +279,7 @@ def _check_no_cycle(tables: Mapping[str, Table]) -> None:
             raise DeclarationError(f"{tables[name].where}: derived tables read each other in a circle: {' -> '.join([*path, name])}.")
         if name in done:
             return
-        source = tables[name].source
-        for read in source.reads if isinstance(source, SqlSource | DerivedPythonSource) else ():
+        for read in tables[name].reads:
             visit(read, (*path, name))
         done.add(name)
 

@@ -15,7 +15,8 @@ from ml_platform.project.workable import days_of
 from ml_platform.registry.promotion import MIN_DAYS, MIN_SPAN_DAYS
 from ml_platform.sql.binding import bind_expression
 from ml_platform.sql.duck import quote_name
-from ml_platform.tables.declared.table import Availability, FileSource, Table
+from ml_platform.tables.declared.sources.files import FileSource
+from ml_platform.tables.declared.table import Availability, Table
 from ml_platform.tables.declared.types import available_at_names, contract_columns
 from ml_platform.training.cutoff_reach import times_apart
 from ml_platform.training.problem import GridSpine, Problem, RowsSpine
@@ -58,7 +59,7 @@ def check_table_times(table: Table) -> None:
         With what to write.
     """
     days = table.partitions
-    if days is None or not isinstance(table.source, FileSource) or "{day}" not in table.source.pattern:
+    if days is None or not (isinstance(table.source, FileSource) and "{day}" in table.source.pattern):
         return
     for group in table.availability:
         apart = None if table.event_time is None else times_apart(group.sql, quote_name(table.event_time), _read_types(table, group))

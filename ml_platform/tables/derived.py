@@ -27,7 +27,9 @@ from ml_platform.sql.binding import BoundQuery, bind_query
 from ml_platform.sql.duck import quote_name
 from ml_platform.sql.tree import parse_select, write_select
 from ml_platform.tables.declared.python_file import check_function
-from ml_platform.tables.declared.table import DerivedPythonSource, SqlSource, Table
+from ml_platform.tables.declared.sources.functions import DerivedPythonSource
+from ml_platform.tables.declared.sources.sql import SqlSource
+from ml_platform.tables.declared.table import Table
 from ml_platform.tables.declared.types import available_at_names, contract_columns
 from ml_platform.tables.judged.casts import cast_column
 
@@ -68,10 +70,13 @@ def check_derived(table: Table, tables: Mapping[str, Table], folder: Path) -> No
     DeclarationError, UnknownNameError
         As of :func:`plan_derived` and :func:`ml_platform.tables.declared.python_file.check_function`.
     """
-    if isinstance(table.source, SqlSource):
-        plan_derived(table, tables)
-    elif isinstance(table.source, DerivedPythonSource):
+    if plan_of(table, tables) is None and isinstance(table.source, DerivedPythonSource):
         check_function(folder, table.source.file, table.source.function, table.where or f"table {table.name!r}")
+
+
+def plan_of(table: Table, tables: Mapping[str, Table]) -> DerivedPlan | None:
+    """Return how the SQL of a derived table runs (see ``plan_derived``); None of one that is made by a function."""
+    return plan_derived(table, tables) if isinstance(table.source, SqlSource) else None
 
 
 def plan_derived(table: Table, tables: Mapping[str, Table]) -> DerivedPlan:
@@ -152,7 +157,7 @@ def _with_availability(
     aliases, all_inner = scan
     daily = [a for a, name in aliases.items() if name in read and read[name].partitions is not None]
     one_daily = len(daily) == 1 and (all_inner or next(iter(aliases)) == daily[0])
-    one_daily = one_daily and not (isinstance(table.source, SqlSource) and table.source.reads[aliases[daily[0]]])
+    one_daily = one_daily and not table.reads[aliases[daily[0]]]
     whole_range = table.partitions is None or one_daily
     for part in node["select_list"]:
         if part.get("class") == "STAR":

@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from ml_platform.testing.metrics import MetricContract
     from ml_platform.testing.registries import isolated_registries, registered
     from ml_platform.testing.selectors import SelectorContract
+    from ml_platform.testing.sources import SourceContract
     from ml_platform.testing.trainers import TrainerContract
 
 _HOMES = {
     "DriftMeasureContract": "ml_platform.testing.drift_measures",
     "MetricContract": "ml_platform.testing.metrics",
     "SelectorContract": "ml_platform.testing.selectors",
+    "SourceContract": "ml_platform.testing.sources",
     "TrainerContract": "ml_platform.testing.trainers",
     "isolated_registries": "ml_platform.testing.registries",
     "registered": "ml_platform.testing.registries",
@@ -29,6 +31,7 @@ __all__ = [
     "DriftMeasureContract",
     "MetricContract",
     "SelectorContract",
+    "SourceContract",
     "TrainerContract",
     "isolated_registries",
     "registered",

@@ -14,7 +14,8 @@ from ml_platform.pipeline.models.champion import materialize_champion
 from ml_platform.pipeline.tables.table import materialize_table
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.declared.contract import Column, Contract, RowRule
-from ml_platform.tables.declared.table import FileSource, SqlSource
+from ml_platform.tables.declared.sources.files import FileSource
+from ml_platform.tables.declared.sources.sql import SqlSource
 from ml_platform_tests.flights_like import DAY, DELAYS, project
 from ml_platform_tests.pipeline.delivered import DAYS, ORDERS, Shop
 from ml_platform_tests.pipeline.modelled_world import DECLARED as PROBLEM_DECLARED

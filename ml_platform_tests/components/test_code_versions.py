@@ -19,7 +19,8 @@ from ml_platform.pipeline.declared_code import declared_code_version
 from ml_platform.pipeline.layer_code import layer_code
 from ml_platform.project.project import Project
 from ml_platform.tables.declared.contract import Column, Reference, RowRule
-from ml_platform.tables.declared.table import Availability, DailyPartitions, FileSource, Table
+from ml_platform.tables.declared.sources.files import FileSource
+from ml_platform.tables.declared.table import Availability, DailyPartitions, Table
 from ml_platform.training.problem import Monitor, Problem, RowsSpine
 from ml_platform_tests import flights_like as like
 

@@ -10,7 +10,8 @@ from ml_platform.features.declared.definition import FeatureDefinition
 from ml_platform.features.declared.view import FeatureColumn, FeatureView
 from ml_platform.features.declared.window_spec import WindowSpec
 from ml_platform.tables.declared.contract import Column, Contract
-from ml_platform.tables.declared.table import Availability, FileSource, Table
+from ml_platform.tables.declared.sources.files import FileSource
+from ml_platform.tables.declared.table import Availability, Table
 
 COLUMNS = (
     Column("flight_id", "string", nullable=False),

@@ -18,7 +18,8 @@ from ml_platform.pipeline.tables.table import materialize_table
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import Project
 from ml_platform.tables.declared.contract import Column, Contract, RowRule
-from ml_platform.tables.declared.table import Availability, DailyPartitions, FileSource, Table
+from ml_platform.tables.declared.sources.files import FileSource
+from ml_platform.tables.declared.table import Availability, DailyPartitions, Table
 
 DAYS = ("2013-01-05", "2013-01-06", "2013-01-07")
 HEADER = "order_id,customer,amount,ordered_at,paid_at"

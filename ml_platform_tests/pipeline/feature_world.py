@@ -11,7 +11,8 @@ from ml_platform.core.intervals import day_start
 from ml_platform.features.declared.view import FeatureColumn, FeatureView
 from ml_platform.lake.lake import Lake
 from ml_platform.tables.declared.contract import Column, Contract
-from ml_platform.tables.declared.table import FileSource, Table
+from ml_platform.tables.declared.sources.files import FileSource
+from ml_platform.tables.declared.table import Table
 from ml_platform.tables.declared.types import stored_schema
 from ml_platform_tests import flights_like as like
 

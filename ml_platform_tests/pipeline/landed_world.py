@@ -24,7 +24,8 @@ from ml_platform.pipeline.training.training_set import materialize_training
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import Project
 from ml_platform.tables.declared.contract import Column, Contract, Reference
-from ml_platform.tables.declared.table import FileSource, Table
+from ml_platform.tables.declared.sources.files import FileSource
+from ml_platform.tables.declared.table import Table
 from ml_platform.training.problem import Model, Selection
 from ml_platform_tests import flights_like as like
 from ml_platform_tests.once import made_once

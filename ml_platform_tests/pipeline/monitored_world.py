@@ -19,7 +19,8 @@ from ml_platform.lake.ledger.version import Version
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem, Project
 from ml_platform.tables.declared.contract import Column, Contract
-from ml_platform.tables.declared.table import FileSource, Table
+from ml_platform.tables.declared.sources.files import FileSource
+from ml_platform.tables.declared.table import Table
 from ml_platform.training.problem import Label, Problem, RowsSpine
 
 PROBLEM = "late"

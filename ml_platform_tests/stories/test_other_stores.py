@@ -22,7 +22,8 @@ from ml_platform.features.engine.engine import compute
 from ml_platform.features.engine.expressions import evaluate_expression
 from ml_platform.features.own_views.handmade import compute_handmade, hand_over
 from ml_platform.tables.declared.contract import Column, Contract
-from ml_platform.tables.declared.table import Availability, FileSource, Table
+from ml_platform.tables.declared.sources.files import FileSource
+from ml_platform.tables.declared.table import Availability, Table
 
 DOCS = Path(__file__).parents[2] / "docs" / "how_to" / "other_stores.md"
 EXAMPLES: dict[str, str] = dict(re.findall(r"```yaml\n# like: (\w+)\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL))

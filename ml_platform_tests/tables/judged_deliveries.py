@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from ml_platform.sql.duck import session
 from ml_platform.tables.declared.contract import Contract
-from ml_platform.tables.declared.table import DailyPartitions, FileSource, Table
+from ml_platform.tables.declared.sources.files import FileSource
+from ml_platform.tables.declared.table import DailyPartitions, Table
 from ml_platform.tables.judged.check import Judgement, judge, rejected_sql
 from ml_platform.tables.judged.redelivery import accepted_sql
 

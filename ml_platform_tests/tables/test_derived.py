@@ -4,7 +4,10 @@ import pytest
 
 from ml_platform.core.errors import DeclarationError, UnknownNameError
 from ml_platform.tables.declared.contract import Column, Contract
-from ml_platform.tables.declared.table import Availability, DailyPartitions, DerivedPythonSource, FileSource, SqlSource, Table
+from ml_platform.tables.declared.sources.files import FileSource
+from ml_platform.tables.declared.sources.functions import DerivedPythonSource
+from ml_platform.tables.declared.sources.sql import SqlSource
+from ml_platform.tables.declared.table import Availability, DailyPartitions, Table
 from ml_platform.tables.derived import check_derived, plan_derived
 
 DAYS = DailyPartitions(date(2013, 1, 1))

@@ -8,12 +8,10 @@ from ml_platform.components.assets.asset_plan import AssetPlan, Dep, asset_of
 from ml_platform.components.assets.automation import follows_its_day, follows_landed_days
 from ml_platform.components.assets.mappings import days_up, window
 from ml_platform.components.assets.ready import Ready, Waits
-from ml_platform.core.errors import DeclarationError
 from ml_platform.pipeline.declared_code import declared_code_version
 from ml_platform.project.project import Project
 from ml_platform.tables.declared.contract import Contract
-from ml_platform.tables.declared.table import AssetSource, FileSource, PythonSource, Table
-from ml_platform.tables.delivered.read_files import file_format
+from ml_platform.tables.declared.table import Table
 
 CONTRACT_CHECKS = {
     "contract": "Every row keeps the contract or is in quarantine with the rules it broke; a partition with too many, or "
@@ -114,14 +112,13 @@ def _raw_plan(project: Project, table: Table) -> AssetPlan:
         return landed_days(workspace, table, keys)
 
     source = table.source
-    told = f"from `{source.pattern}`" if isinstance(source, FileSource | AssetSource) else "from a function"
-    deps = (Dep(dg.AssetKey(list(source.key))),) if isinstance(source, AssetSource) else ()
+    deps = (Dep(dg.AssetKey(list(source.upstream))),) if source.upstream else ()
     return AssetPlan(
         project=project,
         layer="raw",
         name=table.name,
         run=run,
-        description=f"What was delivered for **{table.name}**, {told}: every row with its file, position and delivery "
+        description=f"What was delivered for **{table.name}**, {source.words}: every row with its file, position and delivery "
         f"time. Nothing is judged "
         f"here but whether it can be read.{_SPLIT if table.splits else ''}\n\n{table.description}",
         partitions=table.raw_partitions,
@@ -130,23 +127,12 @@ def _raw_plan(project: Project, table: Table) -> AssetPlan:
         judge=judge,
         owners=table.owners,
         tags=table.tags,
-        kinds=(_kind(source), "parquet"),
+        kinds=(source.icon, "parquet"),
         # A delivery of many days changes few of them: the days that it leaves as they were are not out of date.
         pointer=table.splits,
         landed=None if table.splits else landed,
         code_version=declared_code_version(project, "raw", table.name),
     )
-
-
-def _kind(source: object) -> str:
-    if isinstance(source, PythonSource):
-        return "python"
-    if not isinstance(source, FileSource | AssetSource):
-        return "file"
-    try:
-        return file_format(source.pattern, source.format if isinstance(source, FileSource) else None).replace("jsonl", "json")
-    except DeclarationError:
-        return "file"
 
 
 def _table_plan(project: Project, table: Table) -> AssetPlan:

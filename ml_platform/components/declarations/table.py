@@ -13,12 +13,16 @@ from ml_platform.components.project_definitions import definitions_of
 from ml_platform.components.words.declared import Declared
 from ml_platform.components.words.scaffolds import TableScaffolder
 from ml_platform.components.words.source_lines import SourceLines, shown_path
-from ml_platform.core.errors import DeclarationError, did_you_mean
+from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
 from ml_platform.sql.binding import read_sql
 from ml_platform.tables.declared import table as core
 from ml_platform.tables.declared.contract import Contract
 from ml_platform.tables.declared.parse import parse_contract
 from ml_platform.tables.declared.python_file import takes_arguments
+from ml_platform.tables.declared.source import SOURCES, Source
+from ml_platform.tables.declared.sources.files import AssetSource, FileSource
+from ml_platform.tables.declared.sources.functions import DerivedPythonSource, PythonSource
+from ml_platform.tables.declared.sources.sql import SqlSource
 from ml_platform.tables.declared.yaml_text import read_yaml
 
 _MISSING_DAYS = get_args(core.MissingDays)
@@ -198,37 +202,42 @@ class Table(Declared):
                     f"{where}: key names column {column!r}, which {place} does not have. {did_you_mean(column, map(str, columns))}"
                 )
 
-    def _source(self, where: str) -> core.Source:
+    def _source(self, where: str) -> Source:
         given = self.source
-        kinds = [k for k in ("files", "asset", "python", "sql") if getattr(given, k) is not None]
+        kinds = [k for k in ("files", "asset", "python", "sql", "kind") if getattr(given, k) is not None]
         if len(kinds) != 1:
             raise DeclarationError(
-                f"{where}: the source needs exactly one of files, asset, python and sql; it has {', '.join(kinds) or 'none'}."
+                f"{where}: the source needs exactly one of files, asset, python, sql and kind; it has {', '.join(kinds) or 'none'}."
             )
         reads = {t: self.length(d, f"source.reads.{t}") for t, d in (given.reads or {}).items()}
         if given.files is not None:
             nulls = {} if given.null_values is None else {"null_values": tuple(given.null_values)}
             encoding, names = how_to_read(given, where)
-            return core.FileSource(given.files, given.format, **nulls, encoding=encoding, names=names)
+            return FileSource(given.files, given.format, **nulls, encoding=encoding, names=names)
         check_for_files(given, kinds[0], where)
+        if given.kind is not None:
+            if given.kind not in SOURCES:
+                raise UnknownNameError(f"{where}: source kind {given.kind!r} is not known. {did_you_mean(given.kind, SOURCES.names())}")
+            return SOURCES.get(given.kind).declare(given.options or {}, where=where, folder=self.folder)
         if given.asset is not None:
             if not given.path:
                 raise DeclarationError(f"{where}: a source `asset` needs `path`: the pattern of the files that the asset writes.")
-            return core.AssetSource(tuple(given.asset.split("/")), given.path)
+            return AssetSource(tuple(given.asset.split("/")), given.path)
         if given.sql is not None:
-            return core.SqlSource(read_sql(given.sql, self.folder, where=f"{where}, source.sql"), reads)
+            return SqlSource(read_sql(given.sql, self.folder, where=f"{where}, source.sql"), reads)
         file, function = split_python(given.python or "", where)
         path = self.beside(file)
         if reads:
-            return core.DerivedPythonSource(path, function, reads)
-        return core.PythonSource(path, function, takes_day=takes_arguments(self.folder / file, function))
+            return DerivedPythonSource(path, function, reads)
+        return PythonSource(path, function, takes_day=takes_arguments(self.folder / file, function))
 
     def _every(self, where: str) -> timedelta | None:
         if self.source.every is None:
             return None
-        if self.source.python is None or self.source.reads:
+        if (self.source.python is None and self.source.kind is None) or self.source.reads:
             raise DeclarationError(
-                f"{where}: `every` says how often a `python` source is called; files and assets are followed, and derived tables as well. "
+                f"{where}: `every` says how often a `python` source, or one of another `kind`, is called; "
+                "files and assets are followed, and derived tables as well. "
                 "Leave it out."
             )
         every = self.length(self.source.every, "source.every")

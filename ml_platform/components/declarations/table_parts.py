@@ -1,18 +1,18 @@
 """The parts of a table that have words of their own."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import dagster as dg
 from pydantic import Field
 
 from ml_platform.core.errors import DeclarationError
+from ml_platform.tables.declared.file_formats import FORMATS, file_format
 from ml_platform.tables.declared.parse import check_column_name
 from ml_platform.tables.delivered.encodings import check_encoding
-from ml_platform.tables.delivered.read_files import FORMATS, file_format
 
 
 class SourceModel(dg.Model, dg.Resolvable):
-    """Where the rows come from: exactly one of ``files``, ``asset``, ``python`` and ``sql``."""
+    """Where the rows come from: exactly one of ``files``, ``asset``, ``python``, ``sql`` and ``kind``."""
 
     files: Annotated[
         str | None,
@@ -68,10 +68,17 @@ class SourceModel(dg.Model, dg.Resolvable):
             examples=["feed.py:orders"],
         ),
     ] = None
+    kind: Annotated[
+        str | None, Field(description="A source that the project or an installed package adds, by its name.", examples=["rates"])
+    ] = None
+    options: Annotated[
+        dict[str, Any] | None,
+        Field(description="With `kind`: its options, by its own names.", examples=[{"currency": "EUR"}]),
+    ] = None
     every: Annotated[
         str | None,
         Field(
-            description="With `python`: how often the function is called (d days, h hours, m minutes). Default: only when it is launched.",
+            description="With `python` or `kind`: how often it is called (d days, h hours, m minutes). Default: only when it is launched.",
             examples=["1h"],
         ),
     ] = None

@@ -5,14 +5,13 @@ from collections.abc import Collection, Iterable
 import dagster as dg
 
 from ml_platform.project.project import Project
-from ml_platform.tables.declared.table import AssetSource
 
 _BUSY = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
 
 def upstream_of(project: Project) -> dict[str, dg.AssetKey]:
     """Return the tables that are read from the files of another asset, with the key of that asset."""
-    return {t.name: dg.AssetKey(list(t.source.key)) for t in project.tables.values() if isinstance(t.source, AssetSource)}
+    return {t.name: dg.AssetKey(list(t.source.upstream)) for t in project.tables.values() if t.source.upstream}
 
 
 def newest_events(instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey]) -> dict[str, int]:

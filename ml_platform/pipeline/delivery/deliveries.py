@@ -3,41 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.errors import SourceError
 from ml_platform.core.intervals import from_micros
-from ml_platform.core.masking import mask
 from ml_platform.lake.ledger.version import Version
 from ml_platform.pipeline.workspace import Workspace
+from ml_platform.tables.declared.contract import Contract
+from ml_platform.tables.declared.file_formats import file_format
+from ml_platform.tables.declared.landing_zone import LandingZone
 from ml_platform.tables.declared.pattern import Found, Pattern
-from ml_platform.tables.declared.python_file import load_function
-from ml_platform.tables.declared.table import AssetSource, FileSource, PythonSource, Table
+from ml_platform.tables.declared.source import Delivery, Place
+from ml_platform.tables.declared.table import Table
 from ml_platform.tables.delivered.frames import to_arrow
 from ml_platform.tables.delivered.limits import Limits
-from ml_platform.tables.delivered.read_files import file_format, parse_delivery
+from ml_platform.tables.delivered.read_files import parse_delivery
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-# What a Python function gave back carries types, as Parquet does.
-ARROW = "arrow"
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """One delivery: its name (a file's is relative to the landing zone), size in bytes, digest, time, and how it becomes rows."""
-
-    name: str
-    size: int
-    sha256: str
-    time: datetime
-    rows: Callable[[], pa.Table] = field(compare=False)
 
 
 def deliveries_of(workspace: Workspace, table: Table, partitions: Sequence[str | None]) -> Callable[[str | None], list[Delivery]]:
@@ -45,20 +32,9 @@ def deliveries_of(workspace: Workspace, table: Table, partitions: Sequence[str |
 
     The function is safe to call from several threads and raises ``SourceError`` for what cannot be opened.
     """
-    source = table.source
-    if isinstance(source, PythonSource):
-        return _fetcher(workspace, table, source)
-    if not isinstance(source, FileSource | AssetSource):
+    if table.is_derived:
         raise SourceError(f"Table {table.name!r} is derived from other tables, so it has no raw partitions: materialize the table itself.")
-    files = Pattern(source.pattern).find(workspace.zone, set(partitions))
-    return lambda partition: [_opened(file, table) for file in files.get(partition, [])]
-
-
-def delivered_format(table: Table, file: str) -> str:
-    """Return the format in which a delivery of the table is read: ``csv``, ``parquet``, ``jsonl`` or ``arrow``."""
-    if isinstance(table.source, PythonSource):
-        return ARROW
-    return file_format(file, table.source.format if isinstance(table.source, FileSource) else None)
+    return table.source.open(place_of(workspace, table), partitions)
 
 
 def with_times(deliveries: Sequence[Delivery], previous: Version | None) -> list[tuple[Delivery, datetime]]:
@@ -85,58 +61,57 @@ def recorded_files(version: Version | None) -> dict[str, Mapping[str, Any]]:
     return {} if version is None else {f["name"]: f for f in version.properties["files"]}
 
 
-def _opened(file: Found, table: Table) -> Delivery:
-    name = file.name
-    if file.refused is not None:
-        raise SourceError(file.refused)
-    try:
-        state = file.path.stat()
-        Limits.from_environment().check_delivered(name, state.st_size)
-        data = file.path.read_bytes()
-        changed = state.st_mtime_ns // 1000
-    except OSError as error:
-        raise SourceError(f"{name} cannot be opened: {error.strerror or error}.") from None
-    source = table.source if isinstance(table.source, FileSource) else FileSource("")
-
-    def rows() -> pa.Table:
-        return _with_path_values(parse_delivery(data, name, source.format, encoding=source.encoding, names=source.names), table, name)
-
-    return Delivery(name, len(data), hashlib.sha256(data).hexdigest(), from_micros(changed), rows)
+def place_of(workspace: Workspace, table: Table) -> Place:
+    """Return what a table's source is given to look around and to read."""
+    where = table.where or f"table {table.name!r}"
+    return Reading(workspace.project.root, where, workspace.zone, workspace.clock.now().astimezone(UTC), workspace.say, table.contract)
 
 
-def _with_path_values(rows: pa.Table, table: Table, name: str) -> pa.Table:
-    """Return the rows of a file with the declared columns that only its folders' names say (``shop=Berlin/``)."""
-    import pyarrow as pa
+@dataclass(frozen=True)
+class Reading:
+    """A project's folders and time; files are opened for the ``contract`` of a table."""
 
-    source = table.source
-    values = Pattern(source.pattern).path_values(name) if isinstance(source, FileSource | AssetSource) else {}
-    for column, value in values.items():
-        if table.contract.column(column) is not None and column not in rows.column_names:
-            rows = rows.append_column(column, pa.repeat(pa.scalar(value, pa.string()), rows.num_rows))
-    return rows
+    root: Path
+    where: str
+    zone: LandingZone
+    now: datetime
+    say: Callable[[str], None]
+    contract: Contract
 
-
-def _fetcher(workspace: Workspace, table: Table, source: PythonSource) -> Callable[[str | None], list[Delivery]]:
-    function = load_function(workspace.project.root, source.file, source.function, table.where or f"table {table.name!r}")
-    now = workspace.clock.now().astimezone(UTC)
-    name = f"{Path(source.file).name}:{source.function}"
-
-    def fetch(partition: str | None) -> list[Delivery]:
-        called = f"{name}({partition!r})" if source.takes_day else f"{name}()"
+    def file(
+        self, found: Found, pattern: str, *, format: str | None = None, encoding: str | None = None, names: Sequence[str] = ()
+    ) -> Delivery:
+        """Open a file (see ``Place.file``)."""
+        name = found.name
+        if found.refused is not None:
+            raise SourceError(found.refused)
         try:
-            rows = function(partition) if source.takes_day else function()
-        except Exception as error:
-            # What clients of databases and services put into their errors holds passwords and tokens.
-            workspace.say(mask(f"{called} failed:\n{traceback.format_exc()}"))
-            told = mask(f"{type(error).__name__}: {error}").rstrip(".")
-            raise SourceError(f"{called} failed with {told}. Correct the function, or run it again later.") from None
-        if rows is None:
-            return []
-        arrow = to_arrow(rows, called)
-        data = _ipc(arrow)
-        return [Delivery(name, len(data), hashlib.sha256(data).hexdigest(), now, lambda: arrow)]
+            state = found.path.stat()
+            Limits.from_environment().check_delivered(name, state.st_size)
+            data = found.path.read_bytes()
+            changed = state.st_mtime_ns // 1000
+        except OSError as error:
+            raise SourceError(f"{name} cannot be opened: {error.strerror or error}.") from None
 
-    return fetch
+        def rows() -> pa.Table:
+            return self._with_path_values(parse_delivery(data, name, format, encoding=encoding, names=tuple(names)), pattern, name)
+
+        return Delivery(name, len(data), hashlib.sha256(data).hexdigest(), from_micros(changed), rows, file_format(name, format))
+
+    def rows(self, name: str, rows: Any, *, called: str = "") -> Delivery:
+        """Return rows as a delivery (see ``Place.rows``)."""
+        arrow = to_arrow(rows, called or name)
+        data = _ipc(arrow)
+        return Delivery(name, len(data), hashlib.sha256(data).hexdigest(), self.now, lambda: arrow)
+
+    def _with_path_values(self, rows: pa.Table, pattern: str, name: str) -> pa.Table:
+        """Return the rows of a file with the declared columns that only its folders' names say (``shop=Berlin/``)."""
+        import pyarrow as pa
+
+        for column, value in Pattern(pattern).path_values(name).items():
+            if self.contract.column(column) is not None and column not in rows.column_names:
+                rows = rows.append_column(column, pa.repeat(pa.scalar(value, pa.string()), rows.num_rows))
+        return rows
 
 
 def _ipc(rows: pa.Table) -> memoryview:

@@ -7,10 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ml_platform.core.errors import SourceError
+from ml_platform.pipeline.delivery.deliveries import place_of
 from ml_platform.pipeline.delivery.taken_in import Comparison, Delivery
 from ml_platform.pipeline.workspace import Workspace
-from ml_platform.tables.declared.pattern import Found, Pattern
-from ml_platform.tables.declared.table import AssetSource, FileSource, Table
+from ml_platform.tables.declared.pattern import Found
+from ml_platform.tables.declared.table import Table
 
 # The key of what has no partitions in signatures and cursors, where None cannot be a key.
 NO_PARTITION = ""
@@ -35,10 +36,10 @@ def scan(workspace: Workspace, problems: dict[str, str] | None = None, leave_out
     """
     found = {}
     for table in workspace.project.tables.values():
-        if not isinstance(table.source, FileSource | AssetSource) or table.name in leave_out:
+        if not table.source.is_watched or table.name in leave_out:
             continue
         try:
-            found[table.name] = _deliveries(workspace, table.source.pattern)
+            found[table.name] = _deliveries(workspace, table)
         except SourceError as error:
             if problems is None:
                 raise
@@ -49,9 +50,9 @@ def scan(workspace: Workspace, problems: dict[str, str] | None = None, leave_out
 def landed_days(workspace: Workspace, table: Table, days: Sequence[str | None]) -> list[str | None]:
     """Return those of some days of which files lie there; all of a table that is not delivered in files."""
     source = table.source
-    if not isinstance(source, FileSource | AssetSource):
+    if not source.is_watched:
         return list(days)
-    there = Pattern(source.pattern).find(workspace.zone, set(days))
+    there = source.landed(place_of(workspace, table), days)
     return [day for day in days if day in there]
 
 
@@ -104,9 +105,9 @@ def new_deliveries(
     return NewDeliveries(changed, remembered, later)
 
 
-def _deliveries(workspace: Workspace, pattern: str) -> dict[str, Delivery]:
+def _deliveries(workspace: Workspace, table: Table) -> dict[str, Delivery]:
     found: dict[str, Delivery] = {}
-    for day, files in Pattern(pattern).find(workspace.zone).items():
+    for day, files in table.source.landed(place_of(workspace, table)).items():
         states = [state for file in files if (state := _state(file)) is not None]
         if states:
             found[day or NO_PARTITION] = Delivery(tuple(states))

@@ -14,11 +14,12 @@ from ml_platform.core.intervals import DAY, day_start
 from ml_platform.core.names import ORIGIN
 from ml_platform.lake.ledger.version import Staged, Version
 from ml_platform.pipeline.declared_code import raw_code_version
-from ml_platform.pipeline.delivery.deliveries import ARROW, Delivery, delivered_format, deliveries_of, recorded_files, with_times
+from ml_platform.pipeline.delivery.deliveries import deliveries_of, recorded_files, with_times
 from ml_platform.pipeline.delivery.row_history import WITHDRAWN_AT, add_delivery, first_delivery
 from ml_platform.pipeline.delivery.unreadable import read_deliveries, told_unread, unread_files
 from ml_platform.pipeline.outcome import CheckOutcome, Outcome, PartitionOutcome, told_reasons
 from ml_platform.pipeline.workspace import Workspace
+from ml_platform.tables.declared.source import ARROW, Delivery
 from ml_platform.tables.declared.table import Table
 from ml_platform.tables.judged.structure import kind_of
 
@@ -141,7 +142,7 @@ def _raw_partition(
         partition,
         joined,
         code_version=code_version,
-        properties=_properties(table, timed, rows, head, unread),
+        properties=_properties(timed, rows, head, unread),
     )
     return _Raw(partition, staged=staged)
 
@@ -196,7 +197,7 @@ def _joined(tables: Sequence[pa.Table]) -> pa.Table:
 
 
 def _properties(
-    table: Table, timed: Sequence[tuple[Delivery, datetime]], rows: Sequence[pa.Table], head: Version | None, unread: Mapping[str, Any]
+    timed: Sequence[tuple[Delivery, datetime]], rows: Sequence[pa.Table], head: Version | None, unread: Mapping[str, Any]
 ) -> dict[str, Any]:
     schemas: list[dict[str, str]] = []
     files = []
@@ -209,7 +210,7 @@ def _properties(
             "rows": part.num_rows, "schema": schemas.index(schema),
         })  # fmt: skip
     return {
-        "format": delivered_format(table, timed[0][0].name),
+        "format": timed[0][0].format,
         "files": [*files, *unread.values()],
         "schemas": schemas,
         "replaced": _replaced(timed, head),

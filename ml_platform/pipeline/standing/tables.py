@@ -18,7 +18,7 @@ from ml_platform.pipeline.feature_tables.feature_events import last_known_day, m
 from ml_platform.pipeline.feature_tables.feature_table import MADE_FROM, feature_task, partition_interval, waiting_features
 from ml_platform.pipeline.standing.needed import FeatureTable
 from ml_platform.pipeline.workspace import Workspace
-from ml_platform.tables.declared.table import PythonSource, Table
+from ml_platform.tables.declared.table import Table
 
 Key = str | None
 Content = tuple[TableName, Key, str]
@@ -94,7 +94,7 @@ def _raw(workspace: Workspace, table: Table, changed: Iterable[str], problem: st
     lake_table = workspace.table("raw", table.name)
     heads = workspace.lake.versions.heads(lake_table)
     due: dict[Key, str] = {key or None: NEW for key in sorted(changed)}
-    if isinstance(table.source, PythonSource):
+    if not table.source.is_watched:
         from ml_platform.pipeline.delivery.fetching import days_to_fetch
 
         due = {key or None: FETCHED for key in days_to_fetch(workspace, table, workspace.clock.now())}

@@ -23,10 +23,11 @@ from ml_platform.pipeline.workspace import Workspace
 from ml_platform.sql.declared_sql import declared_sql
 from ml_platform.sql.duck import connect, quote_name
 from ml_platform.tables.declared.python_file import load_function
-from ml_platform.tables.declared.table import DerivedPythonSource, SqlSource, Table
+from ml_platform.tables.declared.sources.functions import DerivedPythonSource
+from ml_platform.tables.declared.table import Table
 from ml_platform.tables.declared.types import available_at_names, stored_schema
 from ml_platform.tables.delivered.frames import to_arrow
-from ml_platform.tables.derived import AVAILABLE_AT, PARTITION, DerivedPlan, plan_derived
+from ml_platform.tables.derived import AVAILABLE_AT, PARTITION, DerivedPlan, plan_of
 from ml_platform.tables.judged.structure import structure_problems
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ _NO_DELIVERY = datetime(1970, 1, 1, tzinfo=UTC)
 
 def judge_derived(workspace: Workspace, table: Table, keys: Sequence[str | None], verdicts: Verdicts) -> None:
     """Compute partitions of a derived table and judge them; what cannot be computed is stopped, each partition alone."""
-    plan = plan_derived(table, workspace.project.tables) if isinstance(table.source, SqlSource) else None
+    plan = plan_of(table, workspace.project.tables)
     inputs = Inputs.of(workspace, table, keys, plan)
     ready = []
     for key in keys:
@@ -81,7 +82,7 @@ def compute_derived(workspace: Workspace, table: Table, keys: Sequence[str | Non
     if not keys:
         return []
     inputs = Inputs.of_table(workspace, table, keys)
-    plan = plan_derived(table, workspace.project.tables) if isinstance(table.source, SqlSource) else None
+    plan = plan_of(table, workspace.project.tables)
     verdicts = Verdicts()
     if plan is not None:
         return _computed_by_sql(table, plan, inputs, keys, verdicts)
@@ -104,14 +105,11 @@ class Inputs:
     @classmethod
     def of(cls, workspace: Workspace, table: Table, keys: Sequence[str | None], plan: DerivedPlan | None) -> Inputs:
         """Resolve what ``table`` reads to make the partitions ``keys``."""
-        source = table.source
-        if not isinstance(source, SqlSource | DerivedPythonSource):
-            raise DeclarationError(f"{table.where}: table {table.name!r} is not derived from other tables.")
-        names = plan.tables if plan else tuple(source.reads)
+        names = plan.tables if plan else tuple(table.reads)
         days_back: dict[str, int | None] = {}
         for name in names:
             daily = workspace.project.table(name).partitions is not None and table.partitions is not None
-            days_back[name] = -(-source.reads[name] // DAY) if daily else None
+            days_back[name] = -(-table.reads[name] // DAY) if daily else None
         heads: dict[str, Mapping[str | None, Version]] = {}
         for name in names:
             back = days_back[name]
@@ -124,7 +122,7 @@ class Inputs:
     @classmethod
     def of_table(cls, workspace: Workspace, table: Table, keys: Sequence[str | None]) -> Inputs:
         """Resolve what ``table`` reads, by SQL or by its function, to make the partitions ``keys``."""
-        plan = plan_derived(table, workspace.project.tables) if isinstance(table.source, SqlSource) else None
+        plan = plan_of(table, workspace.project.tables)
         return cls.of(workspace, table, keys, plan)
 
     def missing(self, key: str | None) -> str | None:

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from ml_platform.core.durations import format_duration
 from ml_platform.core.intervals import DAY, to_micros
 from ml_platform.lake.ledger.version import Version
+from ml_platform.pipeline.delivery.deliveries import place_of
 from ml_platform.pipeline.workspace import Workspace
-from ml_platform.tables.declared.pattern import Pattern
-from ml_platform.tables.declared.table import AssetSource, FileSource, Table
+from ml_platform.tables.declared.table import Table
 
 if TYPE_CHECKING:
     from ml_platform.pipeline.tables.split_table import Spoken
@@ -222,7 +222,7 @@ class Presence:
     @cached_property
     def _landed(self) -> frozenset[str | None]:
         source = self.table.source
-        return frozenset(Pattern(source.pattern).find(self.workspace.zone)) if isinstance(source, FileSource | AssetSource) else frozenset()
+        return frozenset(source.landed(place_of(self.workspace, self.table))) if source.is_watched else frozenset()
 
     @cached_property
     def _below(self) -> Mapping[str, Presence]:

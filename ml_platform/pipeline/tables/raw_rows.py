@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from ml_platform.core.names import ORIGIN
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.ledger.version import Version
-from ml_platform.tables.declared.table import FileSource, Table
+from ml_platform.tables.declared.sources.files import NULL_VALUES
+from ml_platform.tables.declared.table import Table
 from ml_platform.tables.judged.structure import kind_of, structure_problems
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ class RawGroup:
 
 def null_values_of(table: Table) -> tuple[str, ...]:
     """Return the text that means NULL in the table's files."""
-    return table.source.null_values if isinstance(table.source, FileSource) else FileSource("").null_values
+    declared = table.source.null_values
+    return NULL_VALUES if declared is None else declared
 
 
 def is_text(version: Version) -> bool:

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Literal
 
-from ml_platform.core.hashing import LATER
 from ml_platform.lake.retention.rules import Retention
 from ml_platform.tables.declared.contract import Contract
-from ml_platform.tables.declared.pattern import Pattern
+from ml_platform.tables.declared.source import Source
 
 Publish = Literal["last", "strict"]
 MissingDays = Literal["stop", "are_empty", "allowed"]
@@ -18,61 +17,6 @@ MissingDays = Literal["stop", "are_empty", "allowed"]
 AVAILABLE_AT = "_available_at"
 # What a delivered partition may lose where nothing is declared.
 MAX_SHRINK = 0.1
-
-
-@dataclass(frozen=True)
-class FileSource:
-    """Files of a landing zone: ``pattern`` is relative to it and may hold ``{day}`` (YYYY-MM-DD) and ``*``.
-
-    ``format`` is ``csv``, ``parquet`` or ``jsonl``; None reads it from the file's ending. ``encoding`` is how text is written, None for
-    UTF-8; ``names`` are those of the columns of a CSV without a line of names.
-    """
-
-    pattern: str
-    format: str | None = None
-    null_values: tuple[str, ...] = ("", "NA")
-    encoding: str | None = field(default=None, metadata={LATER: True})
-    names: tuple[str, ...] = field(default=(), metadata={LATER: True})
-
-
-@dataclass(frozen=True)
-class AssetSource:
-    """The output of another Dagster asset: its key, and the path (may hold ``{day}``) that it writes."""
-
-    key: tuple[str, ...]
-    pattern: str
-
-
-@dataclass(frozen=True)
-class PythonSource:
-    """A function ``fetch(day: str | None) -> Arrow, Polars or pandas table`` in a file beside the declaration.
-
-    ``takes_day`` is false for one without parameters: a call gives the rows of all days.
-    """
-
-    file: str
-    function: str
-    takes_day: bool = True
-
-
-@dataclass(frozen=True)
-class SqlSource:
-    """A derived table: one SELECT over the project's tables; ``reads`` maps each to how many days back it is read."""
-
-    sql: str
-    reads: Mapping[str, timedelta] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class DerivedPythonSource:
-    """A derived table: ``function(tables: dict[str, polars.DataFrame]) -> polars.DataFrame`` over the project's tables."""
-
-    file: str
-    function: str
-    reads: Mapping[str, timedelta] = field(default_factory=dict)
-
-
-Source = FileSource | AssetSource | PythonSource | SqlSource | DerivedPythonSource
 
 
 @dataclass(frozen=True)
@@ -140,15 +84,12 @@ class Table:
     @property
     def is_derived(self) -> bool:
         """Whether the rows come from other tables of the project."""
-        return isinstance(self.source, SqlSource | DerivedPythonSource)
+        return self.source.is_derived
 
     @property
     def splits(self) -> bool:
         """Whether a delivery holds many days, so that each row finds its day by its event time."""
-        if self.partitions is None or self.is_derived:
-            return False
-        source = self.source
-        return not source.takes_day if isinstance(source, PythonSource) else not Pattern(source.pattern).has_day  # pyright: ignore[reportAttributeAccessIssue]
+        return self.partitions is not None and not self.is_derived and self.source.holds_days
 
     @property
     def raw_partitions(self) -> DailyPartitions | None:
@@ -164,7 +105,7 @@ class Table:
     @property
     def reads(self) -> Mapping[str, timedelta]:
         """The tables that a derived table reads, and how far back; empty for one that is delivered."""
-        return self.source.reads if isinstance(self.source, SqlSource | DerivedPythonSource) else {}
+        return self.source.reads
 
     def available_at_column(self, column: str) -> str | None:
         """Return the stored column that says from when ``column`` is known; None where nothing declares it.

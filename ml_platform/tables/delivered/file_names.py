@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ml_platform.core.errors import DeclarationError
+from ml_platform.tables.declared.file_formats import file_format
 from ml_platform.tables.declared.pattern import DAY, Pattern, is_set_aside
-from ml_platform.tables.delivered.read_files import file_format
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # Days that no pattern reads: 20240131, and 31-01-2024 or 01_31_2024.

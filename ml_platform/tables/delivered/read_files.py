@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ml_platform.core.errors import DeclarationError, SourceError, did_you_mean
+from ml_platform.core.errors import SourceError
 from ml_platform.core.names import ORIGIN
+from ml_platform.tables.declared.file_formats import file_format
 from ml_platform.tables.delivered.encodings import to_utf8
 from ml_platform.tables.delivered.frames import plain_types
 from ml_platform.tables.delivered.limits import UNREADABLE, Limits
@@ -21,40 +22,11 @@ from ml_platform.tables.delivered.read_parquet import read_parquet
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FORMATS = ("csv", "parquet", "jsonl")
-_ENDINGS = {
-    "csv": "csv",
-    "txt": "csv",
-    "tsv": "csv",
-    "parquet": "parquet",
-    "pq": "parquet",
-    "jsonl": "jsonl",
-    "ndjson": "jsonl",
-    "json": "jsonl",
-}
 # What Arrow quotes of a file: a row of it, or the bytes it began with. Errors are read by more people than the rows.
 _QUOTED = re.compile(r"(?<=columns, got \d): .*|(?<=columns, got \d\d): .*|(?<=columns, got \d\d\d): .*|(?<=[Nn]ot a gzipped file) \(.*\)")
 _DELIMITERS = ",;\t|"
 # Below this a file is parsed on one thread: starting threads costs more than a day's file of a thousand rows.
 _SMALL_BYTES = 4 << 20
-
-
-def file_format(name: str, declared: str | None = None) -> str:
-    """Return ``csv``, ``parquet`` or ``jsonl``: as declared, or by the ending of the file's name (``.gz`` is looked through).
-
-    Raises
-    ------
-    DeclarationError
-        If neither says so.
-    """
-    if declared is not None:
-        if declared not in FORMATS:
-            raise DeclarationError(f"{declared!r} is not a format of files. {did_you_mean(declared, FORMATS)}")
-        return declared
-    ending = name.lower().removesuffix(".gz").rpartition(".")[2]
-    if ending not in _ENDINGS:
-        raise DeclarationError(f"The format of {name!r} cannot be told from its ending: declare 'format:' as one of {', '.join(FORMATS)}.")
-    return _ENDINGS[ending]
 
 
 def read_delivery(

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ml_platform.core.errors import SourceError
+from ml_platform.tables.declared.file_formats import file_format
 from ml_platform.tables.delivered.encodings import guess_encoding, to_utf8, told_letters
 from ml_platform.tables.delivered.limits import UNREADABLE, Limits
-from ml_platform.tables.delivered.read_files import file_format, first_values
+from ml_platform.tables.delivered.read_files import first_values
 
 _IS_VALUE = re.compile(r"[+-]?\d+([.,]\d+)?|\d{4}-\d{2}-\d{2}.*|")
 # What may head a column all the same: a year, or nothing (an index without a name).

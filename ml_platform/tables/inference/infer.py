@@ -13,7 +13,7 @@ from ml_platform.core.errors import SourceError
 from ml_platform.sql.duck import quote_name, session
 from ml_platform.tables.declared.contract import Column
 from ml_platform.tables.declared.pattern import Pattern
-from ml_platform.tables.declared.table import FileSource
+from ml_platform.tables.declared.sources.files import NULL_VALUES
 from ml_platform.tables.declared.types import type_of
 from ml_platform.tables.delivered.file_names import guess_pattern, has_other_days, table_name, without_days
 from ml_platform.tables.inference.keys import guess_key
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-_NULL_VALUES = FileSource("").null_values
+_NULL_VALUES = NULL_VALUES
 # Of a table with more rows these first ones are looked at; only the days that it spans are read off all of them.
 _MOST_ROWS = 1_000_000
 # A set is guessed only from enough rows, and few values that each come often.

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml_platform.core.errors import DeclarationError, SourceError
+from ml_platform.tables.declared.file_formats import file_format
 from ml_platform.tables.declared.parse import check_column_name
 from ml_platform.tables.declared.pattern import Pattern
-from ml_platform.tables.delivered.read_files import file_format, read_delivery
+from ml_platform.tables.delivered.read_files import read_delivery
 from ml_platform.tables.inference.first_line import Reading, is_values, reading_of
 from ml_platform.tables.inference.words import is_counted_off, plain_name
 

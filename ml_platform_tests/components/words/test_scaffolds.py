@@ -11,7 +11,7 @@ from dagster.components.component_scaffolding import scaffold_object
 import ml_platform
 from ml_platform.components.words.declared_files import component_types
 from ml_platform.core.errors import UnknownNameError
-from ml_platform.tables.declared.table import FileSource
+from ml_platform.tables.declared.sources.files import FileSource
 from ml_platform_tests.components.declarations.mistakes import Shop, make_shop
 
 ORDERS = "order_id,customer,amount,ordered_at\n{day}1,ann,10.5,2024-01-0{day}T10:00:00Z\n{day}2,bob,3,2024-01-0{day}T11:00:00Z\n"

@@ -15,7 +15,8 @@ from ml_platform.features.declared.inputs import leaves, request_columns
 from ml_platform.features.declared.view import FeatureColumn, FeatureView
 from ml_platform.features.engine.expressions import evaluate_expression
 from ml_platform.tables.declared.contract import Column, Contract
-from ml_platform.tables.declared.table import FileSource, Table
+from ml_platform.tables.declared.sources.files import FileSource
+from ml_platform.tables.declared.table import Table
 from ml_platform_tests.effort import examples
 from ml_platform_tests.features.declared_views import TABLES, a_view
 

@@ -18,7 +18,8 @@ from ml_platform.features.nested.search import discovered
 from ml_platform.features.nested.translate import slug
 from ml_platform.features.nested.tree import from_code
 from ml_platform.tables.declared.contract import Column, Contract
-from ml_platform.tables.declared.table import Availability, FileSource, Table
+from ml_platform.tables.declared.sources.files import FileSource
+from ml_platform.tables.declared.table import Availability, Table
 from ml_platform_tests.features.nested import worlds as w
 
 DAYS = ("2013-02-13", "2013-02-14")

@@ -20,7 +20,8 @@ from ml_platform.features.nested.schema import compile_schema
 from ml_platform.features.nested.search import discovered
 from ml_platform.features.nested.tree import Aggregate, from_code, walk
 from ml_platform.tables.declared.contract import Column, Contract, Reference
-from ml_platform.tables.declared.table import Availability, FileSource, Table
+from ml_platform.tables.declared.sources.files import FileSource
+from ml_platform.tables.declared.table import Availability, Table
 from ml_platform_tests.features.nested import worlds as w
 
 HOUR = w.HOUR

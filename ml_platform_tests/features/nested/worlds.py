@@ -21,7 +21,8 @@ from ml_platform.features.nested.search import entity_set
 from ml_platform.features.nested.translate import Translator
 from ml_platform.features.nested.tree import Tree, from_code, to_code
 from ml_platform.tables.declared.contract import Column, Contract
-from ml_platform.tables.declared.table import Availability, FileSource, Table
+from ml_platform.tables.declared.sources.files import FileSource
+from ml_platform.tables.declared.table import Availability, Table
 
 START = datetime(2024, 2, 28, 22, tzinfo=UTC)
 HOUR = timedelta(hours=1)

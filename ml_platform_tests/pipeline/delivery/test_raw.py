@@ -12,7 +12,9 @@ import pytest
 
 from ml_platform.core.errors import SourceError
 from ml_platform.pipeline.delivery.landing import new_deliveries, scan
-from ml_platform.tables.declared.table import AssetSource, FileSource, PythonSource, SqlSource
+from ml_platform.tables.declared.sources.files import AssetSource, FileSource
+from ml_platform.tables.declared.sources.functions import PythonSource
+from ml_platform.tables.declared.sources.sql import SqlSource
 from ml_platform_tests.pipeline.delivered import CUSTOMERS, DAYS, ORDERS, Shop, check, csv, noon, order, orders, stops
 
 FIRST = DAYS[0]

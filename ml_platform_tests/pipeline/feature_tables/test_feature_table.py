@@ -20,7 +20,8 @@ from ml_platform.pipeline.feature_tables.feature_table import DEFINITIONS, mater
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.compile import compile_project
 from ml_platform.tables.declared.contract import Column, Contract
-from ml_platform.tables.declared.table import Availability, DailyPartitions, FileSource, Table
+from ml_platform.tables.declared.sources.files import FileSource
+from ml_platform.tables.declared.table import Availability, DailyPartitions, Table
 from ml_platform.tables.declared.types import stored_schema
 from ml_platform_tests import flights_like as like
 from ml_platform_tests.flights_like import DAY, HOUR, deliver

@@ -16,7 +16,8 @@ from ml_platform.pipeline.feature_tables.feature_table import materialize_featur
 from ml_platform.pipeline.feature_tables.feature_values import features_at
 from ml_platform.project.asked_features import resolve_features
 from ml_platform.tables.declared.contract import Column, Contract
-from ml_platform.tables.declared.table import Availability, DailyPartitions, FileSource, Table
+from ml_platform.tables.declared.sources.files import FileSource
+from ml_platform.tables.declared.table import Availability, DailyPartitions, Table
 from ml_platform.tables.declared.types import stored_schema
 from ml_platform_tests import flights_like as like
 

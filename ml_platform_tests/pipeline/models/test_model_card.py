@@ -3,7 +3,7 @@ from datetime import timedelta
 
 from ml_platform.features.declared.definition import FeatureDefinition
 from ml_platform.pipeline.models.model_card import timeless_tables
-from ml_platform.tables.declared.table import FileSource
+from ml_platform.tables.declared.sources.files import FileSource
 from ml_platform_tests.flights_like import ARRIVALS, SCHEDULE, project
 from ml_platform_tests.pipeline.modelled_world import modelled
 

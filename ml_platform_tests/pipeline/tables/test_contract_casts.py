@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ml_platform.tables.declared.contract import Column, Contract
-from ml_platform.tables.declared.table import FileSource
+from ml_platform.tables.declared.sources.files import FileSource
 from ml_platform_tests.pipeline.delivered import DAYS, ORDERS, Shop, noon, rules
 
 CONTRACT = Contract(

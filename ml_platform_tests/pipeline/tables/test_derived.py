@@ -4,7 +4,9 @@ from datetime import date, timedelta
 import pytest
 
 from ml_platform.tables.declared.contract import Column, Contract
-from ml_platform.tables.declared.table import DailyPartitions, DerivedPythonSource, SqlSource, Table
+from ml_platform.tables.declared.sources.functions import DerivedPythonSource
+from ml_platform.tables.declared.sources.sql import SqlSource
+from ml_platform.tables.declared.table import DailyPartitions, Table
 from ml_platform_tests.pipeline.delivered import CUSTOMERS, DAYS, ORDERS, Shop, check, csv, noon, order, orders, rules, stops
 
 DAILY = DailyPartitions(date(2013, 1, 1), first=-3)

@@ -18,7 +18,8 @@ from ml_platform.pipeline.tables.table import materialize_table
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import Project
 from ml_platform.tables.declared.contract import Column, Contract
-from ml_platform.tables.declared.table import Availability, DailyPartitions, FileSource, Table
+from ml_platform.tables.declared.sources.files import FileSource
+from ml_platform.tables.declared.table import Availability, DailyPartitions, Table
 from ml_platform.tables.judged.days_of_rows import with_bounds
 
 START = datetime(2024, 1, 1, tzinfo=UTC)

@@ -12,7 +12,8 @@ from ml_platform.core.errors import ConflictError
 from ml_platform.pipeline.delivery.raw import materialize_raw
 from ml_platform.pipeline.tables.table import materialize_table
 from ml_platform.tables.declared.contract import Column, Contract
-from ml_platform.tables.declared.table import DailyPartitions, SqlSource
+from ml_platform.tables.declared.sources.sql import SqlSource
+from ml_platform.tables.declared.table import DailyPartitions
 from ml_platform_tests.pipeline.delivered import DAYS, ORDERS, Shop, csv, noon, orders
 
 STRICT = replace(ORDERS, publish="strict")

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from ml_platform.core.hashing import content_hash
 from ml_platform.pipeline.declared_code import table_code_version as code_version_of
 from ml_platform.tables.declared.contract import Column, Contract, Reference, RowRule
-from ml_platform.tables.declared.table import Availability, DailyPartitions, FileSource
+from ml_platform.tables.declared.sources.files import FileSource
+from ml_platform.tables.declared.table import Availability, DailyPartitions
 from ml_platform.tables.declared.types import stored_schema
 from ml_platform_tests.effort import examples
 from ml_platform_tests.pipeline.delivered import (

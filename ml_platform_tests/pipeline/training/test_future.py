@@ -23,7 +23,8 @@ from ml_platform.pipeline.training.future import check_future, moments, moved_fe
 from ml_platform.pipeline.training.training_set import materialize_training
 from ml_platform.project.asked_features import resolve_features
 from ml_platform.tables.declared.contract import Column, Contract
-from ml_platform.tables.declared.table import Availability, DailyPartitions, FileSource, Table
+from ml_platform.tables.declared.sources.files import FileSource
+from ml_platform.tables.declared.table import Availability, DailyPartitions, Table
 from ml_platform.tables.declared.types import stored_schema
 from ml_platform_tests import flights_like as like
 from ml_platform_tests.effort import examples

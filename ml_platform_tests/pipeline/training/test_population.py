@@ -15,7 +15,10 @@ from ml_platform.pipeline.training.future import moved_tables
 from ml_platform.pipeline.training.population import derived_below, late_rejections
 from ml_platform.pipeline.training.training_set import materialize_training
 from ml_platform.tables.declared.contract import Column, Contract, RowRule
-from ml_platform.tables.declared.table import Availability, DailyPartitions, DerivedPythonSource, FileSource, SqlSource, Table
+from ml_platform.tables.declared.sources.files import FileSource
+from ml_platform.tables.declared.sources.functions import DerivedPythonSource
+from ml_platform.tables.declared.sources.sql import SqlSource
+from ml_platform.tables.declared.table import Availability, DailyPartitions, Table
 from ml_platform.tables.declared.types import stored_schema
 from ml_platform.training.problem import RowsSpine
 from ml_platform_tests import flights_like as like

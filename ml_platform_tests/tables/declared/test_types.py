@@ -8,7 +8,9 @@ import pytest
 from ml_platform.core.errors import DeclarationError
 from ml_platform.sql.duck import session
 from ml_platform.tables.declared.contract import Column, Contract
-from ml_platform.tables.declared.table import Availability, FileSource, SqlSource, Table
+from ml_platform.tables.declared.sources.files import FileSource
+from ml_platform.tables.declared.sources.sql import SqlSource
+from ml_platform.tables.declared.table import Availability, Table
 from ml_platform.tables.declared.types import (
     arrow_type,
     check_literal,

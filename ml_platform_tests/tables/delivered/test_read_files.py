@@ -6,7 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from ml_platform.core.errors import DeclarationError, SourceError
-from ml_platform.tables.delivered.read_files import file_format, parse_delivery, read_delivery
+from ml_platform.tables.declared.file_formats import file_format
+from ml_platform.tables.delivered.read_files import parse_delivery, read_delivery
 
 
 def csv(text, **options):
