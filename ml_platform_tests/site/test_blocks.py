@@ -6,19 +6,25 @@ import ast
 import importlib
 import re
 import shlex
+import sys
+import tomllib
+from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 
 import ml_platform
+from ml_platform import extensions
 from ml_platform.cli import build_parser
 from ml_platform.core.errors import DeclarationError
+from ml_platform.core.registry import Registry
 from ml_platform.tables.declared.parse import parse_contract
+from ml_platform.testing import isolated_registries
 from ml_platform_docs.declarations import fields_of
 from ml_platform_tests.site.blocks import Block, all_blocks, blocks_of, pages
 
-LANGUAGES = {"sh", "python", "yaml", "text", "sql", "json"}
+LANGUAGES = {"sh", "python", "yaml", "text", "sql", "json", "toml"}
 PARSER = build_parser()
 DECLARED = re.compile(r"ml_platform\.(Table|FeatureView|Problem|Retention)")
 
@@ -32,6 +38,17 @@ def _commands(page: str) -> list[str]:
 
 def test_every_block_says_its_language() -> None:
     assert [str(b) for page in pages() for b in blocks_of(page) if b.language not in LANGUAGES] == []
+
+
+def test_entry_points_are_of_groups_that_are_looked_for() -> None:
+    """Each kind of extension has a page of its own, which offers one under the group that its registry looks for."""
+    groups = {value.group for name, value in _registries()}
+    shown = {group for block in all_blocks("toml") for group in tomllib.loads(block.text)["project"]["entry-points"]}
+    assert shown == groups
+
+
+def _registries() -> list[tuple[str, Registry]]:
+    return [(name, value) for name in extensions.__all__ if isinstance(value := getattr(extensions, name), Registry)]
 
 
 def test_commands_stand_in_blocks_that_are_run() -> None:
@@ -62,6 +79,17 @@ def _is_known(words: list[str]) -> bool:
 
 @pytest.mark.parametrize("block", all_blocks("yaml"), ids=str)
 def test_yaml_is_what_a_declaration_may_say(block: Block) -> None:
+    with isolated_registries():
+        # What the page adds to the platform is there where it is declared.
+        for added in blocks_of(block.page):
+            if added.language == "python" and ".register(" in added.text:
+                module = ModuleType("shop_platform_added")
+                sys.modules[module.__name__] = module
+                exec(compile(added.text, str(added), "exec", dont_inherit=True), vars(module))  # noqa: S102 - our own page
+        _check_declared(block)
+
+
+def _check_declared(block: Block) -> None:
     for part in filter(None, yaml.safe_load_all(block.text)):
         if "type" in part:
             kind = DECLARED.fullmatch(part["type"])

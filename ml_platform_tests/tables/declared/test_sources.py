@@ -176,6 +176,6 @@ def test_a_wrong_declaration_says_what_there_is(source: str, said: str, tmp_path
 
 
 def test_every_kind_has_a_name_of_its_own() -> None:
-    assert set(SOURCES.built_in()) == {"files", "asset", "python", "python over tables", "sql"}
+    assert set(SOURCES.built_in()) == {"files", "asset", "python", "sql"}
     with pytest.raises(DeclarationError, match=r"no option 'patern'.*Did you mean 'pattern'"):
         FileSource.declare({"patern": "x"}, where="defs.yaml:1", folder=Path())

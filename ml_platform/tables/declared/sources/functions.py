@@ -65,7 +65,7 @@ class PythonSource(Source):
 class DerivedPythonSource(Source):
     """A derived table: ``function(tables: dict[str, polars.DataFrame]) -> polars.DataFrame`` over the project's tables."""
 
-    name: ClassVar[str] = "python over tables"
+    name: ClassVar[str] = "python"
     is_derived: ClassVar[bool] = True
     file: str
     function: str
@@ -76,4 +76,4 @@ class DerivedPythonSource(Source):
         return {"python": source_hash(root, self.file), "function": self.function}
 
 
-SOURCES = (PythonSource, DerivedPythonSource)
+SOURCES = (PythonSource,)
