@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ml_platform.core.lazy_names import lazy_names
 
 if TYPE_CHECKING:
+    from ml_platform.lake.files.store import STORES, Scheme, Store
     from ml_platform.models.figures.clustered import Estimate, estimate, estimate_mean
     from ml_platform.models.figures.metric import METRICS, Metric
     from ml_platform.models.trainers.encoding import ModelFeature, learn_features, to_matrix
@@ -29,6 +30,7 @@ _HOMES = {
     "METRICS": "ml_platform.models.figures.metric",
     "SELECTORS": "ml_platform.selection.selector",
     "SOURCES": "ml_platform.tables.declared.source",
+    "STORES": "ml_platform.lake.files.store",
     "TRAINERS": "ml_platform.models.trainers.known_trainers",
     "Delivery": "ml_platform.tables.declared.source",
     "DriftMeasure": "ml_platform.monitoring.drift_measure",
@@ -38,10 +40,12 @@ _HOMES = {
     "Metric": "ml_platform.models.figures.metric",
     "ModelFeature": "ml_platform.models.trainers.encoding",
     "Sample": "ml_platform.selection.sample",
+    "Scheme": "ml_platform.lake.files.store",
     "Selector": "ml_platform.selection.selector",
     "Sides": "ml_platform.monitoring.drift_measure",
     "Size": "ml_platform.monitoring.drift_measure",
     "Source": "ml_platform.tables.declared.source",
+    "Store": "ml_platform.lake.files.store",
     "Target": "ml_platform.training.target",
     "Trained": "ml_platform.models.trainers.trained",
     "Trainer": "ml_platform.models.trainers.known_trainers",
@@ -60,6 +64,7 @@ __all__ = [
     "METRICS",
     "SELECTORS",
     "SOURCES",
+    "STORES",
     "TRAINERS",
     "Delivery",
     "DriftMeasure",
@@ -69,10 +74,12 @@ __all__ = [
     "Metric",
     "ModelFeature",
     "Sample",
+    "Scheme",
     "Selector",
     "Sides",
     "Size",
     "Source",
+    "Store",
     "Target",
     "Trained",
     "Trainer",

@@ -58,6 +58,7 @@ _MEMBERS = {
     "TrainerContract": (),
     "SelectorContract": (),
     "MetricContract": (),
+    "StoreContract": (),
     "SourceContract": ("source", "deliver", "fail"),
     "DriftMeasureContract": (),
     "Lake": ("tables", "partitions", "read", "history", "diff", "tag", "on", "close"),
@@ -65,6 +66,7 @@ _MEMBERS = {
 _VALUES = {
     "TRAINERS": "The trainers by the name that declarations use: a `Registry` of `Trainer`.",
     "SOURCES": "The kinds of source by the name that declarations use: a `Registry` of classes below `Source`.",
+    "STORES": "The kinds of store by the scheme of their URLs: a `Registry` of `Scheme`.",
     "SELECTORS": "The selectors by the name that declarations use: a `Registry` of `Selector`.",
     "MEASURES": "The drift measures by the name that declarations use: a `Registry` of `DriftMeasure`.",
     "METRICS": "The metrics by the name that declarations use: a `Registry` of `Metric`.",

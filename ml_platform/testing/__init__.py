@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ml_platform.testing.registries import isolated_registries, registered
     from ml_platform.testing.selectors import SelectorContract
     from ml_platform.testing.sources import SourceContract
+    from ml_platform.testing.stores import StoreContract
     from ml_platform.testing.trainers import TrainerContract
 
 _HOMES = {
@@ -23,6 +24,7 @@ _HOMES = {
     "MetricContract": "ml_platform.testing.metrics",
     "SelectorContract": "ml_platform.testing.selectors",
     "SourceContract": "ml_platform.testing.sources",
+    "StoreContract": "ml_platform.testing.stores",
     "TrainerContract": "ml_platform.testing.trainers",
     "isolated_registries": "ml_platform.testing.registries",
     "registered": "ml_platform.testing.registries",
@@ -32,6 +34,7 @@ __all__ = [
     "MetricContract",
     "SelectorContract",
     "SourceContract",
+    "StoreContract",
     "TrainerContract",
     "isolated_registries",
     "registered",

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import unquote, urlsplit
 
 from ml_platform.core.errors import LakeError
+from ml_platform.core.registry import Registry
 from ml_platform.lake.files.stored_file import StoredFile
 
 if TYPE_CHECKING:
@@ -113,57 +113,50 @@ class Store(Protocol):
         ...
 
 
+class Scheme(Protocol):
+    """A kind of store: what stands before ``://`` in the root of a lake, and how such a root is opened."""
+
+    @property
+    def name(self) -> str:
+        """The scheme, such as ``s3``."""
+        ...
+
+    def open(self, url: str) -> Store:
+        """Return the store at a URL of this scheme. Nothing is created or connected to.
+
+        Raises
+        ------
+        LakeError
+            If the URL cannot be the root of a lake: with what to write. A URL never carries keys, those come from the environment.
+        """
+        ...
+
+
+STORES: Registry[Scheme] = Registry("store", "ml_platform.stores", Scheme, built_in="ml_platform.lake.files.schemes", attribute="STORE")
+
+
 def open_store(root: str | Path) -> Store:
-    """Return the store at ``root``: a path, ``file:///path`` or ``s3://bucket/prefix``. Nothing is created or opened.
+    """Return the store at ``root``: a path, ``file:///path``, ``s3://bucket/prefix``, or a URL of a scheme that a package adds.
+
+    Nothing is created or opened.
 
     Raises
     ------
     LakeError
         If the root is empty, of another scheme, a file, or no name that a folder can have.
     """
-    from ml_platform.lake.files.local_store import LocalStore
-
     text = str(root)
     if not text or "\0" in text:
         raise LakeError(f"{text!r} cannot be the root of a lake: name a folder, or s3://bucket/prefix.")
     scheme = _SCHEME.match(text)
     if isinstance(root, Path) or scheme is None:
-        return LocalStore(_folder(Path(text)))
-    if scheme[1] == "file":
-        return LocalStore(_folder(Path(unquote(urlsplit(text).path))))
-    if scheme[1] == "s3":
-        from ml_platform.lake.files.object_store import ObjectStore
-
-        return ObjectStore(check_bucket_url(text))
-    raise LakeError(f"{text!r} cannot be the root of a lake: {scheme[1]}:// is not known. Name a folder, or s3://bucket/prefix.")
-
-
-def check_bucket_url(url: str) -> str:
-    """Return an ``s3://`` URL without a slash at its end.
-
-    Raises
-    ------
-    LakeError
-        If it is anything but a bucket and a plain prefix; a URL never carries keys, those come from the environment.
-    """
-    url = url.rstrip("/")
-    if "@" in url:
-        # The text is not repeated: what stands before the sign may be a secret.
-        raise LakeError("The s3:// root of a lake holds an '@': keys never stand in it. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.")
-    if not _BUCKET_URL.fullmatch(url) or "/." in url:
+        return STORES.get("file").open(Path(text).expanduser().absolute().as_uri())
+    if scheme[1] not in STORES:
+        known = ", ".join(f"{name}://" for name in STORES.names())
         raise LakeError(
-            f"{url!r} cannot be the root of a lake: write s3://bucket or s3://bucket/prefix, with letters, digits and '_ . -' in the "
-            "prefix. The endpoint and the region come from AWS_ENDPOINT_URL and AWS_REGION."
+            f"{text!r} cannot be the root of a lake: {scheme[1]}:// is not known (known: {known}). Name a folder, or s3://bucket/prefix."
         )
-    return url
-
-
-def _folder(path: Path) -> Path:
-    folder = path.expanduser().resolve()
-    if folder.exists() and not folder.is_dir():
-        raise LakeError(f"{folder} is a file and cannot be the root of a lake: name a folder, or one that does not exist yet.")
-    return folder
+    return STORES.get(scheme[1]).open(text)
 
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
-_BUCKET_URL = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_.-]+)*")
