@@ -162,7 +162,7 @@ class Registry(Generic[Thing]):
             raise ExtensionError(self._twice(name, *map(_offer, points)))
         try:
             loaded = points[0].load()
-            thing = loaded() if isinstance(loaded, type) and not self._classes else loaded
+            thing: Any = loaded() if isinstance(loaded, type) and not self._classes else loaded
         except Exception as error:
             raise ExtensionError(
                 f"The {self.kind} {name!r} of {_offer(points[0])} cannot be loaded: {type(error).__name__}: {error}. "

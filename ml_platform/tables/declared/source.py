@@ -44,11 +44,20 @@ class Place(Protocol):
     error, and ``say`` writes to the log.
     """
 
-    root: Path
-    where: str
-    zone: LandingZone
-    now: datetime
-    say: Callable[[str], None]
+    @property
+    def root(self) -> Path: ...  # noqa: D102
+
+    @property
+    def where(self) -> str: ...  # noqa: D102
+
+    @property
+    def zone(self) -> LandingZone: ...  # noqa: D102
+
+    @property
+    def now(self) -> datetime: ...  # noqa: D102
+
+    @property
+    def say(self) -> Callable[[str], None]: ...  # noqa: D102
 
     def file(
         self, found: Found, pattern: str, *, format: str | None = None, encoding: str | None = None, names: Sequence[str] = ()
