@@ -9,9 +9,10 @@ from io import StringIO
 import pytest
 
 from ml_platform.cli import main
+from ml_platform_tests.commands.start import corpus
 from ml_platform_tests.commands.start.corpus import FOLDERS
 
-# One of each shape of files, kind of time and kind of question; each takes some CPU seconds.
+# One of each shape of files, kind of time and kind of question, with less history than where it is only drafted.
 ASKED = {
     "one_csv": "customer_comes_back",
     "days_with_gaps": "customer_comes_back",
@@ -36,6 +37,7 @@ def test_what_is_drafted_trains_and_scores(tmp_path, monkeypatch):
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.chdir(home)
+    monkeypatch.setattr(corpus, "DAYS", 70)
     monkeypatch.setattr(sys, "path", [str(home), *sys.path])
     for name in ASKED:
         (tmp_path / name).mkdir()

@@ -13,6 +13,8 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 START = date(2024, 1, 1)
+# On how many days shops have sold: fewer are enough where more than the drafting is tried.
+DAYS = 120
 FOLDERS: dict[str, Callable[[Path], None]] = {}
 MISSING: dict[str, str] = {}
 
@@ -33,11 +35,11 @@ def missing(sentence: str) -> Callable[[Callable[[Path], None]], Callable[[Path]
     return put
 
 
-def purchases(days: int = 120, customers: int = 24, seed: int = 1) -> Iterator[tuple[int, str, float, datetime]]:
+def purchases(days: int | None = None, customers: int = 24, seed: int = 1) -> Iterator[tuple[int, str, float, datetime]]:
     """Yield (number, customer, amount, time): every third customer comes every other day, the others now and then."""
     draw = random.Random(seed)
     number = 0
-    for n in range(days):
+    for n in range(days or DAYS):
         for customer in range(customers):
             if draw.random() < (0.5 if customer % 3 == 0 else 0.05):
                 number += 1
