@@ -8,14 +8,21 @@ import os
 import shlex
 import subprocess
 import sys
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
+from ml_platform.cli import main
 from ml_platform.lake.lake import Lake
 from ml_platform_tests.site.blocks import REPOSITORY, blocks_of, reason_not_run
+from ml_platform_tests.site.built_shop import importable
 
 PAGE = "docs/ten_minutes.md"
+# What of the environment leads a command elsewhere.
+_PLACES = ("ML_PLATFORM_", "DAGSTER_HOME")
 # Fewer customers over fewer days than the page makes: enough for a champion.
 SMALLER = ("DAYS, CUSTOMERS = 180, 150", "DAYS, CUSTOMERS = 120, 90")
 
@@ -32,7 +39,9 @@ def test_the_call_from_python_names_the_file_and_columns_that_the_page_makes() -
 
 
 @pytest.mark.slow
-def test_ten_minutes_lead_from_a_csv_to_scores(tmp_path: Path) -> None:
+def test_ten_minutes_lead_from_a_csv_to_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(_PLACES)]:
+        monkeypatch.delenv(name)
     (maker,) = [block for block in blocks_of(PAGE) if block.title]
     assert SMALLER[0] in maker.text
     (tmp_path / maker.title).write_text(maker.text.replace(*SMALLER))
@@ -40,7 +49,9 @@ def test_ten_minutes_lead_from_a_csv_to_scores(tmp_path: Path) -> None:
     told = {}
     for block in blocks_of(PAGE):
         if block.language == "sh":
-            told |= {command: _follow(command, tmp_path) for command in block.commands if not reason_not_run(command)}
+            for command in (command for command in block.commands if not reason_not_run(command)):
+                # Up to the scores every command is a process of its own; those that look at them load nothing that was not loaded then.
+                told[command] = _follow(command, tmp_path) if len(told) < 3 else _called(command, tmp_path)
     assert list(told)[:3] == ["ml-platform init purchases.csv --name shop", "dg check defs", "ml-platform run customer_comes_back"]
     assert "customer_comes_back" in told["ml-platform init purchases.csv --name shop"], "the page names a problem that is drafted"
     lake = Lake.open(tmp_path / "data" / "lake")
@@ -71,9 +82,18 @@ def test_the_readme_is_short() -> None:
 
 def _follow(command: str, folder: Path) -> str:
     """Run a command as a reader would and return what it wrote."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ML_PLATFORM_", "DAGSTER_HOME"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_PLACES)}
     places = os.pathsep.join([str(folder), str(REPOSITORY), kept.get("PYTHONPATH", "")])
     environment = kept | {"PATH": f"{Path(sys.executable).parent}:{kept['PATH']}", "PYTHONPATH": places, "PYTHONWARNINGS": "ignore"}
     done = subprocess.run(shlex.split(command), cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=900)
     assert done.returncode == 0, f"{command}: {done.stderr[-3000:]}"
     return done.stdout
+
+
+def _called(command: str, folder: Path) -> str:
+    """Run a command of ours in this process and return what it wrote."""
+    name, *words = shlex.split(command)
+    assert name == "ml-platform"
+    with importable(folder), mock.patch("ml_platform.commands.answer.leave"), redirect_stdout(StringIO()) as written:
+        assert main(words) == 0, command
+    return written.getvalue()

@@ -88,7 +88,7 @@ def _run(command: str, capsys: pytest.CaptureFixture[str], *, served: bool = Fal
     if words[0] == "ml-platform":
         expected = next((code for begin, code in ANSWERS.items() if command.startswith(begin)), 0)
         # What `run` does at its end, the first hour does in processes of their own.
-        with mock.patch("ml_platform.cli._leave"):
+        with mock.patch("ml_platform.commands.answer.leave"):
             answer = main(words[1:])
         told = capsys.readouterr()
         assert answer == expected, f"{command}: {told.err}"
