@@ -10,10 +10,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import chdir, contextmanager, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -44,14 +43,16 @@ def _place(folder: Path) -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if k != "DAGSTER_HOME"} | {"PYTHONPATH": str(REPOSITORY)}
 
 
-DEMO = ("demo", "--first-until", FIRST, "--built-until", BUILT, "--lived-until", LIVED)
+def _command(*more: str) -> list[str]:
+    until = ("--first-until", FIRST, "--built-until", BUILT, "--lived-until", LIVED)
+    return [sys.executable, "-W", "ignore", "-m", "examples.flights", "demo", *until, *more]
 
 
-def _run(folder: Path) -> dict:
-    """Run a demo in this process, which has loaded what a process of its own would load first."""
-    with chdir(folder), redirect_stdout(StringIO()) as written:
-        assert flights([*DEMO, "--json"]) == 0
-    return json.loads(written.getvalue())
+def _run(folder: Path, environment: dict[str, str]) -> dict:
+    with _started(folder, environment, "--json") as process:
+        written, said = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, said[-4000:]
+    return json.loads(written)
 
 
 def _content(lake: Lake, *layers: str, at: int | None = None) -> dict[tuple[str, str | None], str]:
@@ -72,9 +73,8 @@ def _started(folder: Path, environment: dict[str, str], *more: str) -> Iterator[
     """
     shutil.copytree(REPOSITORY / "examples", folder / "examples", dirs_exist_ok=True)
     with subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "examples.flights", *DEMO, *more],
-        cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-    ) as process:  # fmt: skip
+        _command(*more), cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
         try:
             yield process
         finally:
@@ -93,6 +93,7 @@ class Built:
     """A demo that nothing disturbed, and what a kill in each of `KILLED_IN` would have left of it."""
 
     folder: Path
+    environment: dict[str, str]
     said: dict[str, Any]
     left: dict[str, Path]
 
@@ -114,7 +115,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """Run a demo. A second into each of two stages it stands still while its folder is copied: what a kill at that moment leaves."""
     root = tmp_path_factory.mktemp("demo")
     folder, left = root / "flights", {}
-    with _started(folder, _place(folder), "--json") as process:
+    environment = _place(folder)
+    with _started(folder, environment, "--json") as process:
         for stage in KILLED_IN:
             _reach(process, stage)
             time.sleep(1)
@@ -124,7 +126,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Built:
             process.send_signal(signal.SIGCONT)
         written, said = process.communicate(timeout=SECONDS)
         assert process.returncode == 0, said[-4000:]
-    return Built(folder, json.loads(written), left)
+    return Built(folder, environment, json.loads(written), left)
 
 
 @pytest.fixture
@@ -168,7 +170,7 @@ def test_a_value_in_the_training_set_is_what_serving_would_have_answered(session
 @pytest.mark.slow
 def test_a_second_demo_changes_nothing(demo: Built, session: Session) -> None:
     before = session.lake.versions.newest_commit()
-    again = _run(demo.folder)
+    again = _run(demo.folder, demo.environment)
     assert session.lake.versions.newest_commit() == before
     assert again["built"] == demo.said["built"]
     assert again["runs"] == 0
@@ -209,10 +211,11 @@ def test_a_first_part_that_was_killed_is_carried_on_to_the_same_content(demo: Bu
 def test_a_demo_that_is_killed_and_run_again_ends_as_an_undisturbed_one(demo: Built) -> None:
     """What tells when it was made is left out: the rest is bit for bit the same."""
     folder = demo.left[LAST_TRAINING]
-    with _started(folder, _place(folder)) as process:
+    environment = _place(folder)
+    with _started(folder, environment) as process:
         _reach(process, "Live until")
         time.sleep(1)
-    _run(folder)
+    _run(folder, environment)
     disturbed, undisturbed = Lake.open(folder / "data" / "lake"), demo.lake
     layers = {table.split("/")[1] for table in undisturbed.tables()} - {"models", "champion", "predictions", "monitoring", "reports"}
     assert _content(disturbed, *layers) == _content(undisturbed, *layers)
