@@ -10,10 +10,10 @@ import pytest
 
 from ml_platform.components.runs.in_process import QUIET, execute_assets
 from ml_platform.components.steps.step import release_ended
-from ml_platform_tests.components import intruded
 from ml_platform_tests.components.instances import local_instance
-from ml_platform_tests.components.intruded import OTHER, OWN, ROOT, SEEN, definitions, lake_at
 from ml_platform_tests.components.landed_shop import DAYS, failure, key, landed_shop, on_branch
+from ml_platform_tests.components.steps import intruded
+from ml_platform_tests.components.steps.intruded import OTHER, OWN, ROOT, SEEN, definitions, lake_at
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import polars as pl
 from ml_platform.components.resources.resource import LakeDuckDB, Platform
 from ml_platform.lake.lake import Lake
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 ROOT = "INTRUDED_ROOT"
 OTHER, OWN, SEEN = "shop/tables/other", "shop/tables/own", "shop/features/seen"
 INTRUDER = """
