@@ -9,6 +9,8 @@ from typing import Any, NoReturn
 from ml_platform.core.errors import did_you_mean, nearest
 
 _EVERYWHERE = "[--json] [--project NAME|DIR] "
+# How every command names a state of the lake.
+STATE = "a commit's number, a tag, or when something was published (the machine's clock, UTC: no day of the data)"
 
 
 class Parser(argparse.ArgumentParser):
@@ -38,6 +40,20 @@ class Parser(argparse.ArgumentParser):
     def shown_usage(self) -> str:
         """Return how the command is written, without the options that every command has."""
         return " ".join(self.format_usage().split()).removeprefix("usage: ").replace("[-h] ", "").replace(_EVERYWHERE, "")
+
+
+def add_command(commands: argparse._SubParsersAction, name: str, does: str, summary: str) -> argparse.ArgumentParser:
+    """Add a command that the function ``does`` (``module:function`` below ``commands/``) carries out, and return it for its arguments."""
+    command = commands.add_parser(name, help=summary, description=summary)
+    command.set_defaults(command=does)
+    command.add_argument("--json", action="store_true", help="write one JSON value instead of text")
+    command.add_argument("--project", metavar="NAME|DIR", help="the project, or a folder in it (default: where you stand)")
+    return command
+
+
+def add_group(commands: argparse._SubParsersAction, name: str, summary: str) -> argparse._SubParsersAction:
+    """Add a command of commands, and return what takes them."""
+    return commands.add_parser(name, help=summary, description=summary).add_subparsers(metavar="COMMAND", required=True)
 
 
 def count(text: str) -> int:
