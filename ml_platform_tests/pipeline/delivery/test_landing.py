@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 
 from ml_platform.core.errors import SourceError
-from ml_platform.pipeline.delivery import landing, taken_in
+from ml_platform.pipeline.delivery import taken_in
 from ml_platform.pipeline.delivery.landing import landed_days, new_deliveries, scan
-from ml_platform.tables.declared.table import PythonSource
+from ml_platform.tables.declared.pattern import Pattern
+from ml_platform.tables.declared.sources.functions import PythonSource
 from ml_platform_tests.pipeline.delivered import DAYS, ORDERS, Shop, csv, noon, order, orders
 
 FETCHED = replace(ORDERS, name="fetched", source=PythonSource("fetch.py", "fetch", takes_day=True))
@@ -32,14 +33,14 @@ def test_a_scan_tells_what_lies_there_by_table_and_partition(shop):
 
 
 def test_a_table_whose_files_cannot_be_looked_for_costs_no_other_table(shop, monkeypatch):
-    find = landing.Pattern.find
+    find = Pattern.find
 
     def refuse(pattern, *asked):
         if "customers" in str(pattern):
             raise SourceError("customers: two folders are called alike")
         return find(pattern, *asked)
 
-    monkeypatch.setattr(landing.Pattern, "find", refuse)
+    monkeypatch.setattr(Pattern, "find", refuse)
     with pytest.raises(SourceError, match="two folders are called alike"):
         scan(shop.workspace)
     problems: dict[str, str] = {}
