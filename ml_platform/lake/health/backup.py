@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ml_platform.core.errors import IntegrityError, LakeError
-from ml_platform.lake.files.belonging import adopt, check_own, find_owner
-from ml_platform.lake.files.layout import DATA_FOLDER, LEDGER_FILE, file_time
-from ml_platform.lake.files.local_store import LocalStore
+from ml_platform.lake.files.belonging import adopt, check_own
+from ml_platform.lake.files.layout import LEDGER_FILE
 from ml_platform.lake.files.store import open_store
+from ml_platform.lake.health.copy_target import check_empty, check_same_lake, to_read
 from ml_platform.lake.health.verify import Problem, verify
 from ml_platform.lake.ledger.ledger import Ledger
 from ml_platform.lake.opened import Opened
@@ -121,7 +121,7 @@ def back_up(lake: Opened, to: str | Path, *, link: bool = False) -> Backup:
     if target == lake.root.resolve() or target.is_relative_to(lake.root.resolve()):
         raise LakeError(f"{target} lies in the lake that is to be backed up. Name a folder elsewhere, best on another disk.")
     check_own(lake.ledger, lake.store)
-    _check_same_lake(lake.root, ledger, target)
+    check_same_lake(lake.root, ledger, target)
     return _copy(lake.root, ledger, target, link=link)
 
 
@@ -154,7 +154,7 @@ def restore(backup: str | Path, to: str | Path) -> tuple[Backup, list[Problem]]:
         raise LakeError(f"{source} holds no backup: there is no {LEDGER_FILE}. Name the folder that `lake backup` wrote to.")
     if (target / LEDGER_FILE).exists():
         raise LakeError(f"There is a lake at {target} already. Move it away first, or restore to another folder; nothing was changed.")
-    _check_empty(source, source / LEDGER_FILE, target)
+    check_empty(source, source / LEDGER_FILE, target)
     done = _copy(source, source / LEDGER_FILE, target, link=False)
     store, ledger = open_store(target), Ledger(target / LEDGER_FILE)
     # The same lake in another place, with a ledger of its own: neither may delete what the other has published since.
@@ -194,7 +194,7 @@ def _copy(source: Path, ledger: Path, target: Path, *, link: bool) -> Backup:
 
 def _copy_ledger(source: Path, target: Path) -> tuple[int, Sequence[_File]]:
     """Copy the ledger as of one moment, without keeping anybody from writing; return its newest commit and the files it names."""
-    with closing(sqlite3.connect(_to_read(source), uri=True)) as here, closing(sqlite3.connect(target)) as there:
+    with closing(sqlite3.connect(to_read(source), uri=True)) as here, closing(sqlite3.connect(target)) as there:
         here.backup(there)
         # The copy is one file, not three: nobody writes to it.
         there.execute("PRAGMA journal_mode = DELETE")
@@ -207,7 +207,7 @@ def _copy_ledger(source: Path, target: Path) -> tuple[int, Sequence[_File]]:
 
 def _prune(target: Path, kept: Sequence[_File]) -> list[int]:
     """Delete what may hold somebody who was forgotten; return the sizes. After the ledger: no file goes that the backup before needs."""
-    with closing(sqlite3.connect(_to_read(target / LEDGER_FILE), uri=True)) as ledger:
+    with closing(sqlite3.connect(to_read(target / LEDGER_FILE), uri=True)) as ledger:
         if not ledger.execute("SELECT count(*) FROM sqlite_master WHERE name = 'redactions'").fetchone()[0]:
             return []
         redacted = {row[0] for row in ledger.execute(_REDACTED_FILES)} - {file.path for file in kept}
@@ -245,11 +245,6 @@ def _bring(source: Path, target: Path, file: _File, *, link: bool) -> bool:
     return True
 
 
-def _to_read(ledger: Path) -> str:
-    """Return the address by which SQLite reads a file, whatever its name holds."""
-    return f"{ledger.absolute().as_uri()}?mode=ro"
-
-
 def _copy_file(here: Path, there: Path) -> str:
     """Copy a file, wait until the disk has it, and return the digest of what was read."""
     digest = hashlib.sha256()
@@ -269,37 +264,3 @@ def _put_in_place(ledger: Path, place: Path) -> None:
     for left in (f"{place}-wal", f"{place}-shm"):
         Path(left).unlink(missing_ok=True)
     os.replace(ledger, place)
-
-
-def _check_empty(source: Path, own: Path, target: Path) -> None:
-    """Refuse to copy into the folder of a lake whose ledger is elsewhere; a copy that was interrupted may be taken up again."""
-    owner = find_owner(LocalStore(target)) if target.is_dir() else None
-    if owner is not None:
-        raise LakeError(f"There is a lake at {target} already, whose ledger is {owner.place}. Name another folder; nothing was changed.")
-    there = {file.path for file in LocalStore(target).list(DATA_FOLDER) if file_time(file.path) is not None}
-    if not there:
-        return
-    with closing(sqlite3.connect(_to_read(own), uri=True)) as ledger:
-        strange = there - {path for (path,) in ledger.execute("SELECT path FROM files")}
-        if strange and ledger.execute("SELECT count(*) FROM sqlite_master WHERE name = 'replaced_files'").fetchone()[0]:
-            strange -= {path for (path,) in ledger.execute("SELECT path FROM replaced_files")}
-    if strange:
-        raise LakeError(
-            f"{target} holds {len(strange)} files that {source} does not have, such as {min(strange)}: they are of a lake whose ledger is "
-            "elsewhere. Name another folder; nothing was changed."
-        )
-
-
-def _check_same_lake(root: Path, own: Path, target: Path) -> None:
-    """Refuse a folder with another lake: one that does not begin with the same commit, or knows commits that this one does not have."""
-    if not (target / LEDGER_FILE).is_file():
-        _check_empty(root, own, target)
-        return
-    with closing(sqlite3.connect(_to_read(target / LEDGER_FILE), uri=True)) as there:
-        newest = there.execute("SELECT number, hash FROM commits ORDER BY number DESC LIMIT 1").fetchone()
-    if newest is None:
-        return
-    with closing(sqlite3.connect(_to_read(own), uri=True)) as here:
-        same = here.execute("SELECT hash FROM commits WHERE number = ?", (newest[0],)).fetchone()
-    if same is None or same[0] != newest[1]:
-        raise LakeError(f"{target} holds a lake with a history of its own (commit {newest[0]} is not one of {root}). Name another folder.")
