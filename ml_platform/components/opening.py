@@ -7,14 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import dagster as dg
-from dagster.components.core.component_tree import ComponentTreeException
-from pydantic import ValidationError
-
-from ml_platform.components.code_location import make_importable
-from ml_platform.components.project_definitions import projects_of
+from ml_platform.components.opened_projects import dg_root, open_projects
 from ml_platform.components.resources.resource import Platform
-from ml_platform.core.errors import DeclarationError, FeatureError, UnknownNameError, did_you_mean
+from ml_platform.core.errors import FeatureError, UnknownNameError, did_you_mean
 from ml_platform.project.project import Project
 
 if TYPE_CHECKING:
@@ -22,11 +17,9 @@ if TYPE_CHECKING:
 
     from ml_platform.audit.reproduce import Reproduction
     from ml_platform.components.opened_champion import OpenChampion
-    from ml_platform.components.words.declared import Declared
     from ml_platform.lake.lake import Lake
     from ml_platform.lake.ledger.scope import At
     from ml_platform.lake.reading.reading import Reading
-    from ml_platform.lake.retention.rules import Rule
     from ml_platform.pipeline.workspace import Workspace
 
 CUTOFF = "_cutoff"
@@ -253,7 +246,7 @@ def open_project(path_or_name: str | Path | None = None, *, branch: str | None =
     """
     is_folder = path_or_name is not None and Path(path_or_name).is_dir()
     start = Path(path_or_name).resolve() if is_folder else Path.cwd()  # type: ignore[arg-type]
-    root = _dg_root(start)
+    root = dg_root(start)
     projects = open_projects(root)
     if path_or_name is not None and not is_folder:
         name = str(path_or_name)
@@ -265,46 +258,3 @@ def open_project(path_or_name: str | Path | None = None, *, branch: str | None =
     else:
         raise UnknownNameError(f"Say which project: {', '.join(sorted(projects)) or 'none is declared there'}.")
     return Session(project, Platform(root=str(root)).workspace(project, branch=branch))
-
-
-def open_projects(root: Path) -> dict[str, Project]:
-    """Return every project that is declared in the dg project at ``root``, compiled, by name."""
-    return {name: project for name, (project, _) in _declared_below(root).items()}
-
-
-def open_rules(path: str | Path | None = None) -> tuple[Rule, ...]:
-    """Return the retention rules of every project that is declared in the dg project around a folder (or where you stand)."""
-    root = _dg_root(Path(path).resolve() if path is not None else Path.cwd())
-    projects = _declared_below(root)
-    return tuple(rule for name in sorted(projects) for rule in projects[name][0].retention)
-
-
-def _declared_below(root: Path) -> dict[str, tuple[Project, list[Declared]]]:
-    """Return the projects of a dg project; what Dagster cannot read is said in one message, as what we cannot is."""
-    import yaml
-    from dagster import DagsterError
-
-    from ml_platform.components.words.declared_files import check_files
-
-    make_importable(root)
-    try:
-        tree = dg.ComponentTree.for_project(root)
-        check_files(Path(tree.defs_module_path))
-        return projects_of(tree)
-    except (yaml.YAMLError, DagsterError, ValidationError, ComponentTreeException) as problem:
-        if isinstance(problem, DeclarationError):
-            raise
-        cause = problem.__cause__ if isinstance(problem, ComponentTreeException) else None
-        raise DeclarationError(f"The declarations of {root.name}/ cannot be read: {cause or problem}") from problem
-
-
-def _dg_root(start: Path) -> Path:
-    for folder in (start, *start.parents):
-        if (folder / "dg.toml").is_file():
-            return folder
-        settings = folder / "pyproject.toml"
-        if settings.is_file() and "[tool.dg" in settings.read_text(encoding="utf-8"):
-            return folder
-    raise DeclarationError(
-        f"No dg project found in {start.name}/ or above it. Go into one, give its folder, or make one with: ml-platform init DIR"
-    )

@@ -153,7 +153,7 @@ def _named(args: Namespace, lake: Lake) -> str:
 
 
 def _projects(args: Namespace) -> Mapping[str, Project]:
-    from ml_platform.components.opening import open_projects
+    from ml_platform.components.opened_projects import open_projects
 
     return open_projects(project_root(args.project))
 

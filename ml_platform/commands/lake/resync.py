@@ -39,7 +39,7 @@ def resync(args: Namespace) -> Answer:
 
 def _declared_code(root: Path) -> CodeVersion:
     """Return what says how the code of a table is called today."""
-    from ml_platform.components.opening import open_projects
+    from ml_platform.components.opened_projects import open_projects
     from ml_platform.components.resources.resource import Platform
     from ml_platform.pipeline.declared_code import declared_code_version
 

@@ -84,7 +84,7 @@ def _rules(args: Namespace) -> Sequence[Rule]:
 
     if args.superseded_for or args.versions:
         return [Rule(args.tables, _length(args.superseded_for, "--superseded-for"), args.versions)]
-    from ml_platform.components.opening import open_rules
+    from ml_platform.components.opened_projects import open_rules
 
     rules = open_rules(project_root(args.project))
     if not rules:

@@ -187,7 +187,7 @@ def _key(project: str | None, table: str) -> tuple[str, ...]:
     of = TableName(table)
     if of.layer != "tables":
         return ()
-    from ml_platform.components.opening import open_projects
+    from ml_platform.components.opened_projects import open_projects
     from ml_platform.pipeline.row_key import row_key
 
     declared = open_projects(project_root(project)).get(of.project)

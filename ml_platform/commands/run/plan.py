@@ -27,7 +27,7 @@ _KEPT_MODELS = (
 def plan(args: Namespace) -> Answer:
     """Compare the declarations with what the lake holds; nothing is run and nothing is written."""
     from ml_platform.audit.change_plan import plan_changes
-    from ml_platform.components.opening import open_projects
+    from ml_platform.components.opened_projects import open_projects
     from ml_platform.components.resources.resource import Platform
 
     root, lake = project_root(args.project), open_lake(args.project)

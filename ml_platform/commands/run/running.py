@@ -76,7 +76,7 @@ def opened_runs(root: Path, say: Callable[[str], None], *, locked: bool = True) 
 
     from ml_platform.components.code_location import load_definitions
     from ml_platform.components.instance.history import open_history
-    from ml_platform.components.opening import open_projects
+    from ml_platform.components.opened_projects import open_projects
     from ml_platform.components.runs.alone import alone
     from ml_platform.components.runs.problem_run import ProblemRun
     from ml_platform.components.runs.runs import Runs

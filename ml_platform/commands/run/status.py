@@ -23,7 +23,7 @@ _SAID = 160
 def status(args: Namespace) -> Answer:
     """Tell per asset what is there, what is to be made, what was stopped and what waits, and why; nothing is run and no row is read."""
     from ml_platform.commands.run.running import problems_of
-    from ml_platform.components.opening import open_projects
+    from ml_platform.components.opened_projects import open_projects
     from ml_platform.components.resources.resource import Platform
     from ml_platform.pipeline.standing.problem import problem_standings
 

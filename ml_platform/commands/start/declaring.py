@@ -13,7 +13,7 @@ from ml_platform.core.errors import UnknownNameError
 
 def check(args: Namespace) -> Answer:
     """Check all declarations of a dg project; what is wrong with any of them is told, each with its file and line."""
-    from ml_platform.components.opening import open_projects
+    from ml_platform.components.opened_projects import open_projects
 
     found = open_projects(project_root(args.project))
     rows = [

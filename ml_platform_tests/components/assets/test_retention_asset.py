@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from ml_platform.components.instance.branch_guard import check_history
-from ml_platform.components.opening import open_rules
+from ml_platform.components.opened_projects import open_rules
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.ledger import commit_log
 from ml_platform.lake.retention import collecting
