@@ -29,12 +29,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     args = build_parser().parse_args(arguments)
     from ml_platform.commands.answer import carry_out, leave
+    from ml_platform.commands.log import shown_log
 
     module, function = args.command.split(":")
-    code = carry_out(
-        lambda: getattr(importlib.import_module(f"ml_platform.commands.{module}"), function)(args),
-        as_json=args.json,
-    )
+    with shown_log(verbose=args.verbose):
+        code = carry_out(
+            lambda: getattr(importlib.import_module(f"ml_platform.commands.{module}"), function)(args),
+            as_json=args.json,
+        )
     if args.command in _RUN_IN_PROCESS and code in (0, 1):
         leave(code)
     return code

@@ -49,7 +49,7 @@ def _is_everywhere(action: argparse.Action) -> bool:
 def _section(parser: argparse.ArgumentParser) -> str:
     rows = [_row(action) for action in parser._actions if not _is_everywhere(action)]
     usage = " ".join(parser.format_usage().removeprefix("usage: ").split())
-    for word in ("[-h] ", "[--json] ", "[--project NAME|DIR] ", "[--verbose] "):
+    for word in ("[-h] ", "[--json] ", "[--project NAME|DIR] ", "[-v] "):
         usage = usage.replace(word, "")
     usage = usage.replace("[--json]", "").replace("[--project NAME|DIR]", "").replace("[-h]", "")
     parts = [f"## {_name(parser)}", f"{(parser.description or '').capitalize()}.", fence(usage, "text")]

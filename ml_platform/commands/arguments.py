@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from ml_platform.core.errors import did_you_mean, nearest
 
-_EVERYWHERE = "[--json] [--project NAME|DIR] "
+_EVERYWHERE = "[--json] [-v] [--project NAME|DIR] "
 # How every command names a state of the lake.
 STATE = "a commit's number, a tag, or when something was published (the machine's clock, UTC: no day of the data)"
 
@@ -47,6 +47,7 @@ def add_command(commands: argparse._SubParsersAction, name: str, does: str, summ
     command = commands.add_parser(name, help=summary, description=summary)
     command.set_defaults(command=does)
     command.add_argument("--json", action="store_true", help="write one JSON value instead of text")
+    command.add_argument("-v", "--verbose", action="store_true", help="say on standard error what is decided, tried again and waited for")
     command.add_argument("--project", metavar="NAME|DIR", help="the project, or a folder in it (default: where you stand)")
     return command
 

@@ -68,6 +68,8 @@ compute_logs:
   module: ml_platform.instance   # logs as usual; and reports and model cards open from the UI
   class: LakePages
   config: {base_dir: data/.dagster/compute_logs}
+# What a step decides, tries again, waits for or falls back on stands in the log of its run; WARNING for the exceptional alone.
+python_logs: {managed_python_loggers: [ml_platform], python_log_level: INFO}
 # So many runs at a time; steps of one pool wait for each other, also across runs.
 concurrency:
   runs: {max_concurrent_runs: 2}

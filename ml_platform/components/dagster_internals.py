@@ -5,11 +5,14 @@ What stands beside them works without: a tag has the value that it always had, a
 """
 
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+
+_LOG = logging.getLogger(__name__)
 
 MISSING: list[str] = []
 
@@ -20,6 +23,7 @@ def _found(module: str, name: str, instead: Any = None) -> Any:
         return getattr(import_module(module), name)
     except (ImportError, AttributeError):
         MISSING.append(f"{module}.{name}")
+        _LOG.warning("This Dagster has no %s.%s; what stands on it works without it, or says what is lost", module, name)
         return instead
 
 

@@ -1,4 +1,4 @@
-"""What a piece of the package computes with: a hash of its modules' source, whatever is said in comments and docstrings.
+"""What a piece of the package computes with: a hash of its modules' source, whatever is said in comments, docstrings and logs.
 
 With it a stored content is told from one that today's code would make. Nobody has to remember to raise a number.
 """
@@ -27,6 +27,9 @@ _IMPORT = re.compile(rf"^[ \t]*from {PACKAGE}\.([\w.]+) import (\([^)]*\)|[^\n#]
 # What a module is called in texts, such as where a model's class is found; and modules that are imported by name when they are needed.
 _PLACE = re.compile(rf"{PACKAGE}(?:\.\w+)*\.(\w+)")
 _NAMED = re.compile(rf"[\"']{PACKAGE}\.([\w.]+)")
+
+# What is logged changes no content. Of a call over several lines the rest counts as code, which does no harm.
+_LOGGED = re.compile(r"\s*(_LOG\b|import logging$)")
 
 
 @cache
@@ -83,9 +86,9 @@ def normalised(source: str) -> str:
 
 
 def placeless(source: str) -> str:
-    """Return source that says no longer in which rooms the package's modules stand: a module that moves computes what it did."""
+    """Return source that says no longer in which rooms the package's modules stand, nor what is logged: neither changes a result."""
     lines = _PLACE.sub(r"\1", _IMPORT.sub("", source)).splitlines()
-    return "\n".join(line for line in lines if line.strip())
+    return "\n".join(line for line in lines if line.strip() and not _LOGGED.match(line))
 
 
 def _is_below(module: str, packages: Sequence[str]) -> bool:

@@ -44,6 +44,13 @@ def test_words_about_code_are_no_code() -> None:
         assert normalised(SOURCE.replace(before, after)) != normalised(SOURCE)
 
 
+def test_what_is_logged_is_no_code() -> None:
+    logged = SOURCE.replace("LIMIT = 3", "import logging\n\n_LOG = logging.getLogger(__name__)\n\nLIMIT = 3")
+    logged = logged.replace("    return", '    _LOG.info("%s is doubled", x)\n    return')
+    assert placeless(normalised(logged)) == placeless(normalised(SOURCE))
+    assert placeless(normalised(logged.replace("_LOG.info", "audit_LOG.info"))) != placeless(normalised(SOURCE))
+
+
 @pytest.mark.slow
 def test_every_module_of_the_package_means_the_same_without_its_words() -> None:
     """Docstrings are found by how they stand, without parsing: this finds a module in which that is not enough."""

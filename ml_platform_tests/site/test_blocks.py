@@ -100,7 +100,7 @@ def _check_declared(block: Block) -> None:
         else:
             # A piece of a declaration, or of Dagster's own settings.
             kinds = (getattr(ml_platform, kind) for kind in ("Table", "FeatureView", "Problem", "Retention"))
-            assert set(part) <= {"ops", "compute_logs"} | {name for kind in kinds for name, _ in fields_of(kind)}, str(block)
+            assert set(part) <= {"ops", "compute_logs", "python_logs"} | {name for kind in kinds for name, _ in fields_of(kind)}, str(block)
 
 
 def _check_fields(model: Any, given: dict[str, Any], where: str) -> None:

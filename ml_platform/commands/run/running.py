@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.commands.answer import Answer, Sheet
+from ml_platform.commands.log import kept_stderr
 from ml_platform.commands.place import UsageError, parse_time, project_root
 from ml_platform.core.errors import UnknownNameError, did_you_mean
 from ml_platform.core.intervals import day_key
@@ -186,12 +187,5 @@ def say(text: str) -> None:
 @contextmanager
 def said_at_once() -> Iterator[Callable[[str], None]]:
     """Yield what writes lines of progress as `say` does, also while Dagster keeps what a step prints in a file until the step has ended."""
-    try:
-        own = os.dup(sys.stderr.fileno())
-    except (AttributeError, OSError, ValueError):
-        # A notebook, or a test, puts something else in the place of standard error, which no file takes the place of.
-        yield say
-        return
-    sys.stderr.flush()
-    with open(own, "w", encoding=sys.stderr.encoding, errors="replace", buffering=1) as stream:
+    with kept_stderr() as stream:
         yield lambda text: print(f"==> {text}", file=stream, flush=True)

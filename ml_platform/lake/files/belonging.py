@@ -8,6 +8,7 @@ published into the folder; a ledger that does not have it is an older copy.
 from __future__ import annotations
 
 import json
+import logging
 import re
 import time
 from contextlib import suppress
@@ -25,6 +26,8 @@ from ml_platform.lake.ledger.identity import Identity, new_id, read_identity, wr
 from ml_platform.lake.ledger.ledger import Ledger
 from ml_platform.lake.ledger.ledger_tables import collected, commits, versions
 from ml_platform.lake.ledger.lookup import load_versions
+
+_LOG = logging.getLogger(__name__)
 
 FOLDER = "identity"
 HEAD = f"{FOLDER}/head.json"
@@ -65,6 +68,7 @@ def find_owner(store: Store) -> Owner | None:
             # It was never finished: whoever wrote it was killed.
         if not numbers:
             return None
+        _LOG.info("The note of whom the folder %s belongs to is being written; waiting for it", store.url)
         time.sleep(_PAUSE)
     return None
 

@@ -5,6 +5,7 @@ Small tables in a transactional database: SQLite in WAL mode by default, Postgre
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -24,6 +25,8 @@ from ml_platform.lake.ledger.identity import Identity, new_identity, read_identi
 from ml_platform.lake.ledger.ledger_tables import FORMAT, identity, lake_format, metadata
 from ml_platform.lake.ledger.migrations import migrate
 from ml_platform.lake.ledger.repeating import CutWhileReadingError
+
+_LOG = logging.getLogger(__name__)
 
 # Seconds between tries to begin a transaction: a server that is started again takes some.
 _WAITS = (0, 0.5, 1, 2, 4)
@@ -142,6 +145,7 @@ class Ledger:
                 except OperationalError as problem:
                     if wait is None or not engines.is_cut(problem):
                         raise
+                    _LOG.warning("The ledger %s does not answer; asked again in %s s. %s", self.place, wait, problem.orig)
                 else:
                     yield connection
                     return

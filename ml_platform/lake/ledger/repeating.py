@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from ml_platform.core.errors import LedgerUnavailableError
+
+_LOG = logging.getLogger(__name__)
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -29,7 +32,8 @@ def repeatable(question: Callable[_P, _T]) -> Callable[_P, _T]:
         named = {name: list(value) if isinstance(value, Iterator) else value for name, value in options.items()}
         try:
             return question(*held, **named)  # pyright: ignore[reportCallIssue]
-        except CutWhileReadingError:
+        except CutWhileReadingError as cut:
+            _LOG.warning("The question %r is asked once more, from the beginning. %s", question.__name__, cut)
             return question(*held, **named)  # pyright: ignore[reportCallIssue]
 
     return asked

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -23,6 +24,8 @@ from ml_platform.lake.ledger.lookup import Content, chunks, load_versions, newes
 from ml_platform.lake.ledger.scope import Scope, Visible, whole_branch
 from ml_platform.lake.ledger.version import REJECTED, Commit, FileRef, Staged, Version
 from ml_platform.lake.writing.conflicts import check_kept, check_unmoved
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,16 @@ def publish(
                 commit = insert_commit(connection, plan.last, about, list(created.values()), made_from)
     answers = tuple(created[i] if i in created else plan.repeated[i] for i in range(len(staged)))
     _remove_unused(ledger, store, staged, answers)
+    _log(staged, commit, len(created), scope.branch)
     return replace(commit or _commit_of(plan.last), versions=answers, created=len(created))
+
+
+def _log(staged: Sequence[Staged], commit: Commit | None, created: int, branch: str) -> None:
+    tables = ", ".join(sorted({one.table for one in staged}))
+    if commit is None:
+        _LOG.info("%s: nothing new; %s has what was made", tables, branch)
+    else:
+        _LOG.info("%s: commit %s on %s; %s new, %s as they were", tables, commit.number, branch, created, len(staged) - created)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -32,6 +33,8 @@ from ml_platform.pipeline.workspace import Workspace
 
 if TYPE_CHECKING:
     pass
+
+_LOG = logging.getLogger(__name__)
 
 _MICROSECOND = timedelta(microseconds=1)
 # So many days are asked for by name; a spine of many years, of which most have no partition, is not.
@@ -152,6 +155,7 @@ def _view_values(commit: _Commit, spine: pl.DataFrame, definitions: list[Feature
             used += stored
         else:
             rest += group
+    _LOG.info("Features of %s: %s of %s are read from feature tables", definitions[0].view, len(definitions) - len(rest), len(definitions))
     if rest:
         values, versions = _computed(commit, spine, rest, heads, cutoffs)
         found, used = [*found, values], [*used, *versions]

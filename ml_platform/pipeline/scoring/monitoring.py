@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from ml_platform.monitoring.drift import ColumnDrift
     from ml_platform.pipeline.scoring.monitored import Found
     from ml_platform.pipeline.scoring.watched import Champion, Watched
+
+_LOG = logging.getLogger(__name__)
 
 Report = Literal["auto", "always", "never"]
 
@@ -73,6 +76,7 @@ def materialize_monitoring(workspace: Workspace, problem_name: str, partitions: 
             workspace.say(f"{problem_name}: {day} is compared with the training rows of model version {champion.version.id}")
             found[day] = monitor_day(workspace, problem, watched, champion, day, past, trained)
             past[day] = found[day].monitored
+            _LOG.info("%s: decided on %s: %s", problem_name, day, past[day].to_properties()["decision"])
     staged = [_stage(workspace, problem, one) for one in found.values()]
     commit = None
     if staged:
