@@ -63,12 +63,15 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_declaring(commands: argparse._SubParsersAction) -> None:
     init = add_command(
-        commands, "init", "start.starting:init", "look at CSV, Parquet or JSON lines files and write a project that loads and can be asked"
+        commands,
+        "init",
+        "start.starting:init",
+        "write a project for your CSV, Parquet or JSON lines files: tables, and questions that they can answer",
     )
     init.add_argument("folder", metavar="PATH", help="the folder of data files, or one file")
     init.add_argument("--name", help="name of the project to declare (default: the folder's name)")
     init.add_argument("--into", metavar="DIR", help="where to write (default: the defs folder of the dg project around you)")
-    add_command(commands, "check", "start.declaring:check", "check all declarations, as `dg check defs` does, also where a file is no YAML")
+    add_command(commands, "check", "start.declaring:check", "check all declarations, and say file and line of what is wrong")
     contract = add_group(commands, "contract", "contracts of tables")
     infer = add_command(contract, "infer", "start.declaring:infer", "guess the contract of a table from its files and write it as YAML")
     infer.add_argument("files", nargs="+", metavar="FILE")
@@ -80,30 +83,35 @@ def _add_declaring(commands: argparse._SubParsersAction) -> None:
 
 def _add_running(commands: argparse._SubParsersAction) -> None:
     run = add_command(
-        commands, "run", "run.running:run", "from landed files to scores: make what a problem lacks, in order, and tell what came of it"
+        commands, "run", "run.running:run", "bring problems up to date: take in new files, compute features, train if it is due, and score"
     )
     run.add_argument("problem", metavar="PROBLEM", nargs="?", help="such as late_arrival (default: every problem of the project)")
     run.add_argument(
         "--date", metavar="DAY", help="the training date (default: the newest day for which labels are known, when one is due)"
     )
     run.add_argument("--until", metavar="DAY", help="look at no later day")
-    run.add_argument("--no-train", action="store_true", help="train nothing: take in, compute features, and score by the champion there is")
+    run.add_argument(
+        "--no-train", action="store_true", help="do not train: take in files, compute features, and score with the present champion"
+    )
     run.add_argument("--dry-run", action="store_true", help="say what would be made now and why, and run nothing")
     status = add_command(
-        commands, "status", "run.status:status", "one screen: what is fresh, stopped, waiting and decided, and what comes next"
+        commands,
+        "status",
+        "run.status:status",
+        "show how everything stands: what is fresh, stopped or waiting, what was decided, and what comes next",
     )
     status.add_argument("problem", metavar="PROBLEM", nargs="?", help="such as late_arrival (default: every problem of the project)")
 
 
 def _add_branches(commands: argparse._SubParsersAction) -> None:
-    branch = add_group(
-        commands, "branch", "branches of the lake: environments that read their parent without a copy and write to themselves"
-    )
+    branch = add_group(commands, "branch", "branches of the lake: try a change without copying data and without touching main")
     create = add_command(branch, "create", "branches.branch:create", "make a branch; nothing is copied")
-    add_command(branch, "list", "branches.branch:list_all", "all branches, what each has changed, and what it takes on the disk")
-    diff = add_command(branch, "diff", "branches.branch:diff", "what a branch would change in its parent: rows, features, models, bytes")
+    add_command(branch, "list", "branches.branch:list_all", "list the branches, what each has changed, and its bytes on disk")
+    diff = add_command(
+        branch, "diff", "branches.branch:diff", "show what a branch would change in its parent: rows, features, models, bytes"
+    )
     merge = add_command(
-        branch, "merge", "branches.branch:merge", "publish in the parent what a branch has made; what was decided or scored stays on it"
+        branch, "merge", "branches.branch:merge", "publish a branch's tables in its parent; its decisions and scores stay on the branch"
     )
     drop = add_command(branch, "drop", "branches.branch:drop", "delete a branch and its Dagster history")
     run = add_command(branch, "run", "branches.branch_run:run", "materialize assets on a branch, in this process and without a UI")
@@ -113,7 +121,7 @@ def _add_branches(commands: argparse._SubParsersAction) -> None:
     dev.add_argument("name", metavar="BRANCH", nargs="?", help="such as dev/new-windows (default: ML_PLATFORM_BRANCH, or main)")
     dev.add_argument("--port", type=int, default=3000, help="of the UI on this machine (default: %(default)s)")
     run.add_argument(
-        "--select", nargs="+", required=True, metavar="ASSET", help="layer/name, 'features/*', or a selection as Dagster has it"
+        "--select", nargs="+", required=True, metavar="ASSET", help="layer/name, 'features/*', or Dagster's own selection syntax"
     )
     when = run.add_mutually_exclusive_group()
     when.add_argument("--partition", metavar="DAY", help="one day, YYYY-MM-DD")
@@ -126,11 +134,15 @@ def _add_branches(commands: argparse._SubParsersAction) -> None:
 
 
 def _add_plan(commands: argparse._SubParsersAction) -> None:
-    add_command(commands, "plan", "run.plan:plan", "what changed declarations would recompute, how long and how large; nothing is run")
+    add_command(
+        commands, "plan", "run.plan:plan", "show what your changed declarations would recompute, with time and bytes; nothing is run"
+    )
 
 
 def _add_lineage(commands: argparse._SubParsersAction) -> None:
-    explain = add_command(commands, "explain", "trace.explain:explain", "what a model, a day of predictions or any version was made from")
+    explain = add_command(
+        commands, "explain", "trace.explain:explain", "show what a model, a day of predictions or any other version was made from"
+    )
     explain.add_argument(
         "version",
         metavar="NAME[@VERSION|@PARTITION]",
@@ -143,13 +155,13 @@ def _add_lineage(commands: argparse._SubParsersAction) -> None:
     )
     explain.add_argument("--namespace", default="ml_platform", help="of jobs and datasets in these events (default: %(default)s)")
     used_by = add_command(
-        commands, "used-by", "trace.used_by:used_by", "which models, predictions and other versions were made from a partition"
+        commands, "used-by", "trace.used_by:used_by", "show which models, predictions and other versions were made from a partition"
     )
     used_by.add_argument("table", metavar="TABLE", help="arrivals, or layer/name: raw/arrivals, features/delays__origin")
     used_by.add_argument("partition", nargs="?", metavar="PARTITION", help="YYYY-MM-DD, in all of its versions (default: all)")
     used_by.add_argument("--version", type=int, metavar="ID", help="only this version")
-    approve = add_command(commands, "approve", "run.judging:approve", "let a model score that promotion held, such as for too few days")
-    reject = add_command(commands, "reject", "run.judging:reject", "put a model aside that promotion held")
+    approve = add_command(commands, "approve", "run.judging:approve", "make a held model the champion: one that too few rows could judge")
+    reject = add_command(commands, "reject", "run.judging:reject", "turn down a held model")
     for command in (approve, reject):
         command.add_argument("model", metavar="MODEL@VERSION", help="late_arrival@812; see ml-platform history models/late_arrival")
         command.add_argument("--by", required=True, metavar="NAME", help="who decides; it stands in the history for good")
@@ -159,14 +171,14 @@ def _add_lineage(commands: argparse._SubParsersAction) -> None:
         commands,
         "accept-delivery",
         "run.accepting:accept_delivery",
-        "publish a delivery that was stopped because rows would go (max_shrink)",
+        "publish a delivery that was stopped because it has too few of the rows that were there (max_shrink)",
     )
     accept.add_argument("table", metavar="TABLE", help="orders")
     accept.add_argument("partition", nargs="?", metavar="PARTITION", help="YYYY-MM-DD; none for a table without partitions")
     accept.add_argument("--by", required=True, metavar="NAME", help="who decides; it stands in the history for good")
     accept.add_argument("--reason", required=True, metavar="TEXT", help="why; it stands in the history for good")
     why = add_command(
-        commands, "why", "trace.lineage:why", "why a feature has its value: the rows that were counted, and those not yet known"
+        commands, "why", "trace.lineage:why", "show why a feature has its value: the rows that were counted, and those not yet known"
     )
     why.add_argument("problem", metavar="PROBLEM")
     why.add_argument("--row", required=True, metavar="KEY", help="key of the spine row; parts joined by a comma")

@@ -10,7 +10,7 @@ from ml_platform.core.errors import did_you_mean, nearest
 
 _EVERYWHERE = "[--json] [-v] [--project NAME|DIR] "
 # How every command names a state of the lake.
-STATE = "a commit's number, a tag, or when something was published (the machine's clock, UTC: no day of the data)"
+STATE = "a commit number, a tag, or a time of publishing (UTC, by the machine's clock; not a day of the data)"
 
 
 class Parser(argparse.ArgumentParser):

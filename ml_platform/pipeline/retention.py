@@ -46,7 +46,7 @@ def summary(report: RetentionReport) -> str:
 
 def report_metadata(workspace: Workspace, report: RetentionReport) -> Mapping[str, Any]:
     """Return numbers that can be plotted over time, and tables of what went, what waits, and what is held by whom."""
-    rules = [{"tables": rule.tables, "may go when": rule.retention.words} for rule in workspace.project.retention]
+    rules = [{"tables": rule.tables, "may be deleted when": rule.retention.words} for rule in workspace.project.retention]
     told = {"summary": Markdown(summary(report)), "rules": Rows(tuple(rules))}
     told |= {name: Rows(tuple(rows)) for name, rows in lines_by_kind(report).items() if rows}
     return {

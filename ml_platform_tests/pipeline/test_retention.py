@@ -65,8 +65,8 @@ def test_the_report_says_what_went_what_waits_and_what_is_held(tmp_path):
     report = shop.lake.retention.collect(shop.project.retention, now=now + timedelta(days=7))
     told = report_metadata(shop.workspace, report)
     assert told["rules"] == Rows((
-        {"tables": "shop/raw/*", "may go when": "superseded for 5d or longer and not among the newest 2 of its partition"},
-        {"tables": "shop/*", "may go when": "never"},
+        {"tables": "shop/raw/*", "may be deleted when": "superseded for 5d or longer and not among the newest 2 of its partition"},
+        {"tables": "shop/*", "may be deleted when": "never"},
     ))  # fmt: skip
     rows = lines_by_kind(report)
     assert told["collected"] == Rows(tuple(rows["collected"]))

@@ -126,7 +126,7 @@ def merge(args: Namespace) -> Answer:
 
 
 def drop(args: Namespace) -> Answer:
-    """Let go of a branch and of its Dagster history; its versions stay in the lake's history until retention collects them."""
+    """Delete a branch and its Dagster history; its versions stay in the lake's history until retention collects them."""
     lake = open_lake(args.project)
     size = sum(one.bytes for one in lake.on(_named(args, lake)).branches.own_files().values())
     lake.branches.drop(args.name)
@@ -220,7 +220,7 @@ def _forget_history(args: Namespace) -> bool:
 
 
 def _release_pins(lake: Lake, branch: str) -> None:
-    """Let go of what models were made from that were promoted on the branch only: nobody can score by them any more."""
+    """Release what models were made from that were promoted on the branch only: nobody can score by them any more."""
     for owner, held in lake.retention.pins().items():
         version = owner.rpartition("@")[2]
         # Owners of other pins may end in a number as well: only a model's own pin holds the model.

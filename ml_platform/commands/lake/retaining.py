@@ -1,4 +1,4 @@
-"""``ml-platform lake gc | forget``: what may go by rule, and the one exception to "never changed"."""
+"""``ml-platform lake gc | forget``: what is deleted by rule, and the one exception to "never changed"."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SHOWN = 20
 
 
 def collect(args: Namespace) -> Answer:
-    """Let go of versions that a rule does not keep and nothing holds; in two phases, with a grace between them."""
+    """Delete versions that a rule does not keep and nothing holds; in two phases, with a grace between them."""
     from ml_platform.lake.retention.collecting import GRACE
 
     rules = _rules(args)
@@ -90,7 +90,7 @@ def _rules(args: Namespace) -> Sequence[Rule]:
     if not rules:
         raise UsageError(
             "Nothing here declares a retention, and without a rule everything is kept for ever. Declare one (type: ml_platform.Retention), "
-            "or say what may go: --superseded-for 30d, --versions 2, or both."
+            "or say what may be deleted: --superseded-for 30d, --versions 2, or both."
         )
     if args.tables != "*":
         raise UsageError(

@@ -26,6 +26,6 @@ def list_all(args: Namespace) -> Answer:
 
 
 def drop(args: Namespace) -> Answer:
-    """Let go of a tag."""
+    """Delete a tag."""
     open_lake(args.project).tags.drop(args.name)
     return Answer({"dropped": args.name}, (f"Tag {args.name} is dropped; retention may collect what only it held.",))

@@ -106,7 +106,7 @@ class Problem(Declared):
     ] = []
     monitor: Annotated[
         MonitorModel,
-        Field(description="What is watched while a model scores, and when to retrain.", examples=[{"window": "7d", "persistence": 2}]),
+        Field(description="What is monitored while a model scores, and when to retrain.", examples=[{"window": "7d", "persistence": 2}]),
     ] = MonitorModel()
     population: Annotated[
         PopulationModel | None,

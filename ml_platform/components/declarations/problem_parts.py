@@ -144,7 +144,7 @@ class DriftModel(dg.Model, dg.Resolvable):
 
 
 class MonitorModel(dg.Model, dg.Resolvable):
-    """What is watched while a model scores."""
+    """What is monitored while a model scores."""
 
     window: Annotated[
         str,

@@ -50,7 +50,7 @@ def begin_step(context: dg.AssetExecutionContext, platform: Opener, project: Any
 
 
 def release_ended(instance: dg.DagsterInstance, lake: "Lake", asking: str = "") -> list[str]:
-    """Let go of the commits of runs that have ended, and return these runs; those of other instances are not known here and stay.
+    """Release the commits that ended runs were reading, and return these runs; those of other instances are not known here and stay.
 
     Called by every step, by every tick of the landing sensor and by those who drive runs themselves: a commit is held as long as its run
     goes on and a moment longer, whether or not a daemon is there to notice the end.

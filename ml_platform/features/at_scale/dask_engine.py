@@ -84,7 +84,7 @@ class DaskEngine:
         return self._connected
 
     def close(self) -> None:
-        """Let go of the cluster; one that was started here ends."""
+        """Disconnect from the cluster; one that was started here ends."""
         if self._connected is not None:
             cluster = self._connected.cluster
             self._connected.close()
@@ -125,7 +125,7 @@ class DaskEngine:
             return answer
         from distributed import KilledWorker
 
-        error: Any = future.exception() if future.status == "error" else RuntimeError(f"the cluster has let go of it ({future.status})")
+        error: Any = future.exception() if future.status == "error" else RuntimeError(f"the cluster has dropped it ({future.status})")
         if isinstance(error, KilledWorker):
             raise FeatureError(
                 f"Failed at {task.name}: every worker that tried it was lost, most likely for want of memory. "

@@ -1,4 +1,4 @@
-"""Where the tasks of a job run: the seam between what is computed and the machines that compute it.
+"""Where the tasks of a job run: the interface between what is computed and the machines that compute it.
 
 A task is a small, picklable object that reads files and writes files, and gives the same files however often it runs: an engine may run
 it anywhere, and again where a worker was lost. Spark would be one more class with ``parallel`` and ``run``.

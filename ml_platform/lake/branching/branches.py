@@ -114,7 +114,7 @@ def list_branches(ledger: Ledger, *, dropped: bool = False) -> list[Branch]:
 
 
 def drop_branch(ledger: Ledger, name: str) -> None:
-    """Let go of a branch: its versions stay in the history, and retention may collect those that nothing else holds.
+    """Delete a branch: its versions stay in the history, and retention may collect those that nothing else holds.
 
     Raises
     ------

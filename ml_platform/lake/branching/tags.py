@@ -64,7 +64,7 @@ def list_tags(ledger: Ledger) -> list[Tag]:
 
 
 def drop_tag(ledger: Ledger, name: str) -> None:
-    """Let go of a tag; the commit stays, and retention may collect what only the tag held.
+    """Delete a tag; the commit stays, and retention may collect what only the tag held.
 
     Raises
     ------

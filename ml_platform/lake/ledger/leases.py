@@ -58,7 +58,7 @@ def leased_runs(ledger: Ledger) -> list[str]:
 
 
 def release(ledger: Ledger, run_id: str) -> None:
-    """Let go of what a run that has ended was reading."""
+    """Release what a run that has ended was reading."""
     with ledger.writing() as connection:
         connection.execute(leases.delete().where(leases.c.run_id == run_id))
 

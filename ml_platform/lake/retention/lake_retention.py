@@ -73,7 +73,7 @@ class LakeRetention:
         return leased_runs(self._opened.ledger)
 
     def end_run(self, run_id: str) -> None:
-        """Let go of the commit that a run was reading."""
+        """Release the commit that a run was reading."""
         release(self._opened.ledger, run_id)
 
     def forget(

@@ -1,4 +1,4 @@
-"""Which versions may go, and what holds the others: planned over the whole ledger without a lock, looked at again under it.
+"""Which versions may be deleted, and what holds the others: planned over the whole ledger without a lock, looked at again under it.
 
 Under the lock only what is new since the plan is looked at: branches, tags, runs, pins, and versions. Whatever any of those
 may hold stays this time; the next run plans anew.

@@ -1,4 +1,4 @@
-"""Retention as data: which superseded versions of a table may go. Without a rule nothing ever does."""
+"""Retention as data: which superseded versions of a table may be deleted. Nothing is deleted without a rule."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Retention:
 
     @property
     def is_forever(self) -> bool:
-        """Tell whether nothing may go."""
+        """Tell whether nothing may be deleted."""
         return self.superseded_for is None and self.versions is None
 
     @property
     def words(self) -> str:
-        """Return what a version is that may go."""
+        """Return in words which versions may be deleted."""
         parts = []
         if self.superseded_for is not None:
             parts.append(f"superseded for {format_duration(self.superseded_for)} or longer")
@@ -93,7 +93,7 @@ class Entry(NamedTuple):
 
 
 def due_ids(entries: Iterable[Entry], retention: Retention, dropped: Mapping[int, int], now: int) -> set[int]:
-    """Return the versions of one table that may go if nothing holds them.
+    """Return the versions of one table that may be deleted if nothing holds them.
 
     Parameters
     ----------
