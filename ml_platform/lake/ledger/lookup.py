@@ -143,7 +143,7 @@ def known_versions(connection: sa.Connection, ids: Iterable[int]) -> dict[int, V
 def _collected_among(connection: sa.Connection, ids: Iterable[int]) -> set[int]:
     """Return which of these versions retention has collected."""
     # Where nothing ever goes, one look tells.
-    if connection.execute(sa.select(collected.c.version_id).limit(1)).scalar() is None:
+    if connection.execute(_ANY_COLLECTED).scalar() is None:
         return set()
     return {i for chunk in chunks(sorted(ids)) for i in connection.execute(_COLLECTED, {"ids": chunk}).scalars()}
 
@@ -151,15 +151,13 @@ def _collected_among(connection: sa.Connection, ids: Iterable[int]) -> set[int]:
 def _redacted(connection: sa.Connection, known: Mapping[int, Version]) -> dict[int, Version]:
     """Return the versions among ``known`` whose rows were redacted, with the files that they have now."""
     # Most lakes never forget anybody: one look tells.
-    if connection.execute(sa.select(redactions.c.version_id).limit(1)).scalar() is None:
+    if connection.execute(_ANY_REDACTED).scalar() is None:
         return {}
     newest: dict[int, Any] = {}
     refs: dict[tuple[int, int], list[FileRef]] = {}
     for chunk in chunks(sorted(known)):
-        query = sa.select(redactions).where(redactions.c.version_id.in_(chunk)).order_by(redactions.c.number)
-        newest.update((row.version_id, row) for row in connection.execute(query))
-        replaced = sa.select(replaced_files).where(replaced_files.c.version_id.in_(chunk)).order_by(replaced_files.c.name)
-        for row in connection.execute(replaced):
+        newest.update((row.version_id, row) for row in connection.execute(_REDACTIONS, {"ids": chunk}))
+        for row in connection.execute(_REPLACED, {"ids": chunk}):
             refs.setdefault((row.version_id, row.number), []).append(FileRef(row.name, row.path, row.sha256, row.bytes, row.rows))
     return {
         i: replace(
@@ -200,6 +198,12 @@ _VERSIONS = (
     .join(collected, collected.c.version_id == versions.c.id, isouter=True)
     .where(versions.c.id.in_(sa.bindparam("ids", expanding=True)))
     .order_by(versions.c.id)
+)
+_ANY_COLLECTED = sa.select(collected.c.version_id).limit(1)
+_ANY_REDACTED = sa.select(redactions.c.version_id).limit(1)
+_REDACTIONS = sa.select(redactions).where(redactions.c.version_id.in_(sa.bindparam("ids", expanding=True))).order_by(redactions.c.number)
+_REPLACED = (
+    sa.select(replaced_files).where(replaced_files.c.version_id.in_(sa.bindparam("ids", expanding=True))).order_by(replaced_files.c.name)
 )
 _COLLECTED = sa.select(collected.c.version_id).where(collected.c.version_id.in_(sa.bindparam("ids", expanding=True)))
 _CONTENTS = (

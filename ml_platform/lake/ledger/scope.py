@@ -14,6 +14,7 @@ from ml_platform.lake.ledger.version import MAIN
 
 At = int | datetime | str | None
 _ENDLESS = 2**62
+_NEWEST_COMMIT = sa.select(commits.c.number, commits.c.last_version).order_by(commits.c.number.desc()).limit(1)
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def commit_at(connection: sa.Connection, at: At) -> tuple[int, int]:
     UnknownCommitError
         If there is no such commit or tag, or the time lies before the first one.
     """
-    query = sa.select(commits.c.number, commits.c.last_version).order_by(commits.c.number.desc()).limit(1)
+    query = _NEWEST_COMMIT
     if isinstance(at, str):
         query = query.where(commits.c.number == _tagged(connection, at))
     elif isinstance(at, datetime):
