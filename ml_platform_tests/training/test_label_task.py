@@ -101,7 +101,7 @@ def test_what_is_counted_added_up_or_averaged_is_an_amount(sql: str, amount: boo
         (
             "max(carrier)",
             {"model": Model("ridge")},
-            r"model\.trainer 'ridge' cannot learn task: multiclass\. These can: lightgbm, logistic",
+            r"model\.trainer 'ridge' cannot learn task: multiclass\. These can: constant, lightgbm, logistic",
         ),
         ("max(arr_delay)", {"task": "quantiles", "quantiles": (0.5,), "model": Model("logistic")}, "cannot learn task: quantiles"),
     ],
