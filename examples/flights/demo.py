@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ml_platform.core.clock import ProjectClock
 from ml_platform.core.errors import MlPlatformError
 from ml_platform.core.intervals import DAY, day_key, shift_day
-from ml_platform.core.layers import RETRAINED_LAYERS, TABLE_LAYERS, VIEW_LAYERS
+from ml_platform.core.layers import RETRAINED_LAYERS, TABLE_LAYERS, VIEW_LAYERS, TableName
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -229,7 +229,7 @@ def _own_seconds(run: dg.ExecuteInProcessResult) -> Iterator[tuple[str, float]]:
         seconds = made.metadata.get("seconds")
         if event.step_key not in seen and seconds is not None:
             seen.add(event.step_key)
-            yield made.asset_key.path[1], float(seconds.value)  # type: ignore[arg-type]
+            yield TableName.of_parts(made.asset_key.path).layer, float(seconds.value)  # type: ignore[arg-type]
 
 
 def _decided(demo: Demo, day: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ml_platform.core.layers import TableName
+from ml_platform.core.partitions import partition_text
 from ml_platform.lake.branching.branch_size import OwnFiles
 from ml_platform.lake.branching.branches import Branch, Change
 from ml_platform.lake.lake import Lake
@@ -145,8 +146,8 @@ def _features(here: Lake, parent: Lake, table: TableName, changes: Sequence[Chan
     """Return what the newest partition of the branch defines otherwise than the parent's version of it (or its newest)."""
     if table.layer not in _DEFINED or not changes:
         return []
-    newest = max(changes, key=lambda change: change.partition or "")
-    before = newest.parent or max(parent.versions.resolve(table), key=lambda version: version.partition or "", default=None)
+    newest = max(changes, key=lambda change: partition_text(change.partition))
+    before = newest.parent or max(parent.versions.resolve(table), key=lambda version: partition_text(version.partition), default=None)
     old = _definitions(parent, before) if before is not None else {}
     new = _definitions(here, newest.head)
     told = {**{f: "removed" for f in old if f not in new}, **{f: "added" for f in new if f not in old}}

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ml_platform.core.layers import LAYERS, OTHER_LAYERS, TRAINED_LAYERS, TableName, flow_place
+from ml_platform.core.partitions import partition_text
 from ml_platform.features.declared.definition import FeatureDefinition, definition_hash
 from ml_platform.lake.ledger.version import ARTIFACT, Version
 from ml_platform.pipeline.declared_code import declared_code_version, declared_definitions
@@ -97,7 +98,9 @@ def plan_changes(workspace: Workspace) -> ChangePlan:
         if first:
             found.append(_recomputed(table, DECLARED, _difference(workspace, table, direct[table]), direct[table]))
         if below:
-            above = sorted({v.table for v in lake.lineage.inputs(max(below, key=lambda v: v.partition or "").id) if v.id in reached})
+            above = sorted(
+                {v.table for v in lake.lineage.inputs(max(below, key=lambda v: partition_text(v.partition)).id) if v.id in reached}
+            )
             found.append(_recomputed(table, INPUTS, f"made from {', '.join(a.short for a in above)}", below))
     found += _new(workspace, heads)
     return ChangePlan(
@@ -115,13 +118,13 @@ def _outdated(workspace: Workspace, heads: Iterable[Version], table: TableName) 
 
 
 def _recomputed(table: TableName, why: str, what: str, versions: Sequence[Version]) -> Recomputed:
-    partitions = tuple(sorted((v.partition for v in versions), key=lambda k: k or ""))
+    partitions = tuple(sorted((v.partition for v in versions), key=partition_text))
     return Recomputed(table, why, what, partitions, sum(v.rows for v in versions), sum(v.bytes for v in versions))
 
 
 def _difference(workspace: Workspace, table: TableName, outdated: Sequence[Version]) -> str:
     """Say in words what today's declaration has that the newest outdated head has not."""
-    newest = max(outdated, key=lambda version: version.partition or "")
+    newest = max(outdated, key=lambda version: partition_text(version.partition))
     name = table.name
     if table.layer == "features":
         new = {d.name: definition_hash([d]) for d in declared_definitions(workspace.project, name) or ()}
@@ -167,7 +170,7 @@ def _new(workspace: Workspace, heads: dict[TableName, dict[str | None, Version]]
                 keys = {*(spoken.filled if spoken else ())}
             # What stands on another new table is built for the same days.
             days[table] = keys
-            found.append(Recomputed(table, NEW, "", tuple(sorted(keys, key=lambda k: k or "")), 0, 0))
+            found.append(Recomputed(table, NEW, "", tuple(sorted(keys, key=partition_text)), 0, 0))
     return found
 
 
@@ -175,7 +178,7 @@ def _trainings(workspace: Workspace, problem: str, heads: dict[TableName, dict[s
     found = []
     for layer in TRAINED_LAYERS:
         table = workspace.table(layer, problem)
-        newest = max(heads.get(table, {}).values(), key=lambda version: version.partition or "", default=None)
+        newest = max(heads.get(table, {}).values(), key=lambda version: partition_text(version.partition), default=None)
         if newest is not None and newest.code_version != declared_code_version(workspace.project, layer, problem):
             found.append(NextTraining(table, newest.partition, newest.rows, newest.bytes))
     return found
@@ -188,7 +191,7 @@ def _kept_models(workspace: Workspace, problem: CompiledProblem) -> list[KeptMod
     if champion is not None:
         models[champion.version.id] = champion.version
     found = []
-    for model in sorted(models.values(), key=lambda v: (v.partition or "", v.id)):
+    for model in sorted(models.values(), key=lambda v: (partition_text(v.partition), v.id)):
         carried = {d.name: definition_hash([d]) for d in _carried(workspace, model)}
         changed = tuple(name for name in carried if name in declared and declared[name] != carried[name])
         gone = tuple(name for name in carried if name not in declared)

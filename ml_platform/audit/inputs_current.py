@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from ml_platform.core.partitions import partition_text
 from ml_platform.features.declared.definition import feature_table_name
 from ml_platform.lake.ledger.version import Version
 from ml_platform.pipeline.feature_tables.feature_events import made_from
@@ -34,7 +35,7 @@ def check_inputs_current(workspace: Workspace, layer: str, name: str, partition:
     """
     table = workspace.table(layer, name)
     heads = workspace.lake.versions.resolve(table, None if partition is None else [partition])
-    version = max(heads, key=lambda head: head.partition or "", default=None)
+    version = max(heads, key=lambda head: partition_text(head.partition), default=None)
     if version is None:
         return CheckOutcome(NAME, True, "warn", f"{table} has no version yet.")
     # An open day names the version of itself that it grew from, which is no input that could move on.
@@ -42,7 +43,7 @@ def check_inputs_current(workspace: Workspace, layer: str, name: str, partition:
     moved = _moved(workspace, inputs)
     rows = tuple({"table": t, "partitions": len(days), "first": min(days), "last": max(days)} for t, days in sorted(moved.items())[:_SHOWN])
     count = sum(map(len, moved.values()))
-    told = f"{version.table} {version.partition or ''}: {len(inputs)} input versions, {count} of them changed since."
+    told = f"{version.table} {partition_text(version.partition)}: {len(inputs)} input versions, {count} of them changed since."
     return CheckOutcome(NAME, not moved, "warn", told, rows, {"inputs": len(inputs), "changed": count})
 
 
@@ -92,7 +93,7 @@ def _moved(workspace: Workspace, inputs: Iterable[Version]) -> dict[str, list[st
         current = {head.partition: head.data_hash for head in workspace.lake.versions.resolve(table, newest)}
         for partition, used in newest.items():
             if current.get(partition) != used.data_hash:
-                moved.setdefault(table, []).append(partition or "")
+                moved.setdefault(table, []).append(partition_text(partition))
     return moved
 
 

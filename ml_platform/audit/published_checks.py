@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ml_platform.core.intervals import DAY, day_start
+from ml_platform.core.partitions import partition_text
 from ml_platform.pipeline.outcome import CheckOutcome, PartitionOutcome
 from ml_platform.pipeline.workspace import Workspace
 
@@ -33,7 +34,7 @@ class Which:
         """Return the partitions to look at, in their order."""
         if self.partitions is not None:
             return list(dict.fromkeys(self.partitions))
-        known = sorted(published, key=lambda key: key or "")
+        known = sorted(published, key=partition_text)
         return known if self.newest is None else known[-self.newest :]
 
 

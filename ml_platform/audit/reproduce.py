@@ -13,6 +13,7 @@ from ml_platform.audit.verdict import DIFFERS, IDENTICAL, WITHIN, Verdict, worst
 from ml_platform.core.errors import IntegrityError, MlPlatformError
 from ml_platform.core.layers import REPEATABLE_LAYERS
 from ml_platform.core.names import ORIGIN
+from ml_platform.core.partitions import partition_text
 from ml_platform.lake.ledger.version import Version
 from ml_platform.lake.reading.likeness import TOLERANCE, Likeness, compare_rows
 from ml_platform.pipeline.row_key import row_key
@@ -174,7 +175,7 @@ def _compared(workspace: Workspace, rerun: Rerun, branch: str) -> Reproduction:
         model = compare_models(workspace, plan.version, made, plan.training)
     assets = []
     for (_, asset), versions in sorted(by_asset.items(), key=lambda item: item[0]):
-        ordered = sorted(versions, key=lambda version: (version.partition or "", version.id))
+        ordered = sorted(versions, key=lambda version: (partition_text(version.partition), version.id))
         parts = tuple(_partition(workspace, rerun, version, model) for version in ordered)
         assets.append(AssetLikeness(asset, parts, sum(version.id in rerun.read_otherwise for version in versions)))
     return Reproduction(plan, branch, tuple(assets), model, made)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ml_platform.components.opened_projects import dg_root, open_projects
 from ml_platform.components.resources.resource import Platform
 from ml_platform.core.errors import FeatureError, UnknownNameError, did_you_mean
+from ml_platform.core.layers import TableName
 from ml_platform.project.project import Project
 
 if TYPE_CHECKING:
@@ -198,8 +199,7 @@ class Session:
         ``name`` is a declared table (``arrivals``) or any stored one (``features/delays__origin``).
         """
         known = self.lake.tables()
-        layer, _, short = name.rpartition("/")
-        own = self.workspace.table(layer or "tables", short)
+        own = TableName.given(self.project.name, name)
         stored = name if own not in known and name in known else own
         keys = [partition] if isinstance(partition, str) else partition
         return self.lake.read(stored, keys, at, missing="raise")

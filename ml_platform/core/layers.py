@@ -157,6 +157,17 @@ class TableName(str):
         return cls(f"{project}/{layer}/{name}")
 
     @classmethod
+    def given(cls, project: str, text: str) -> TableName:
+        """Return the name of a project's table as people write it: ``layer/name``, or the bare name of a table of checked rows.
+
+        Examples
+        --------
+        >>> TableName.given("shop", "orders"), TableName.given("shop", "features/spend__customer")
+        ('shop/tables/orders', 'shop/features/spend__customer')
+        """
+        return cls(f"{project}/{text}" if "/" in text else f"{project}/tables/{text}")
+
+    @classmethod
     def of_parts(cls, parts: Iterable[str]) -> TableName:
         """Return the name of the table that an asset's key means."""
         return cls("/".join(parts))

@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import cached_property
 
 from ml_platform.core.layers import TableName, flow_place
+from ml_platform.core.partitions import partition_text
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.ledger.version import Version
 
@@ -69,7 +70,9 @@ class Lineage:
     @cached_property
     def files(self) -> tuple[LandedFile, ...]:
         """The landing files at the far end, by table, partition and name."""
-        return tuple(sorted((f for v in self.versions for f in landed_files(v)), key=lambda f: (f.table, f.partition or "", f.name)))
+        return tuple(
+            sorted((f for v in self.versions for f in landed_files(v)), key=lambda f: (f.table, partition_text(f.partition), f.name))
+        )
 
     @cached_property
     def arrows(self) -> tuple[tuple[str, str], ...]:

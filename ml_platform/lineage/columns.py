@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ml_platform.core.layers import LAYERS
+from ml_platform.core.layers import LAYERS, TableName
 from ml_platform.features.declared.definition import VALID_FROM, FeatureDefinition
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.ledger.version import ARTIFACT, Version
@@ -41,7 +41,7 @@ def known_definitions(lake: Lake, versions: Iterable[Version]) -> tuple[FeatureD
 
 
 def column_sources(
-    made: Version, inputs: Mapping[str, Version], definitions: Sequence[FeatureDefinition]
+    made: Version, inputs: Mapping[TableName, Version], definitions: Sequence[FeatureDefinition]
 ) -> dict[str, tuple[ColumnSource, ...]]:
     """Return what the columns of a version were made from; columns of which that is not known are left out.
 
@@ -70,13 +70,13 @@ def column_sources(
     return {name: found[name] for name in made.schema.names if found.get(name)}
 
 
-def _typed_columns(names: Iterable[str], inputs: Mapping[str, Version], raw: str) -> dict[str, tuple[ColumnSource, ...]]:
+def _typed_columns(names: Iterable[str], inputs: Mapping[TableName, Version], raw: str) -> dict[str, tuple[ColumnSource, ...]]:
     """Return a table's delivered columns: a contract has them under the names that they were delivered with."""
     delivered = set(inputs[raw].schema.names) if raw in inputs else set()
     return {name: (ColumnSource(raw, name, True, "typed and checked by the contract"),) for name in names if name in delivered}
 
 
-def _read_columns(definition: FeatureDefinition, inputs: Mapping[str, Version]) -> tuple[ColumnSource, ...]:
+def _read_columns(definition: FeatureDefinition, inputs: Mapping[TableName, Version]) -> tuple[ColumnSource, ...]:
     """Return the columns of the event table that a feature is computed from."""
     table = _input_called(definition.table, inputs)
     if table is None:
@@ -87,7 +87,7 @@ def _read_columns(definition: FeatureDefinition, inputs: Mapping[str, Version]) 
     return (*direct, *(ColumnSource(table, name, False, "which rows count") for name in rows if name not in definition.columns))
 
 
-def _key_columns(definitions: Sequence[FeatureDefinition], inputs: Mapping[str, Version]) -> dict[str, tuple[ColumnSource, ...]]:
+def _key_columns(definitions: Sequence[FeatureDefinition], inputs: Mapping[TableName, Version]) -> dict[str, tuple[ColumnSource, ...]]:
     """Return the entity columns and the first cutoff for which a row holds."""
     for definition in definitions:
         table = _input_called(definition.table, inputs)
@@ -98,13 +98,13 @@ def _key_columns(definitions: Sequence[FeatureDefinition], inputs: Mapping[str, 
     return {}
 
 
-def _looked_up(definition: FeatureDefinition, inputs: Mapping[str, Version]) -> tuple[ColumnSource, ...]:
+def _looked_up(definition: FeatureDefinition, inputs: Mapping[TableName, Version]) -> tuple[ColumnSource, ...]:
     """Return where a value at a cutoff came from: the feature table if it was read from one, else the event table itself."""
-    stored = next((table for table in inputs if table.endswith(f"/features/{definition.feature_table}")), None)
+    stored = next((table for table in inputs if (table.layer, table.name) == ("features", definition.feature_table)), None)
     if definition.feature_table and stored is not None:
         return (ColumnSource(stored, definition.stored_name, True, "as of the cutoff"),)
     return _read_columns(definition, inputs)
 
 
-def _input_called(name: str, inputs: Mapping[str, Version]) -> str | None:
-    return next((table for table in inputs if name and table.endswith(f"/tables/{name}")), None)
+def _input_called(name: str, inputs: Mapping[TableName, Version]) -> str | None:
+    return next((table for table in inputs if (table.layer, table.name) == ("tables", name)), None)

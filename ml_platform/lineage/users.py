@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ml_platform.core.errors import UnknownTableError
+from ml_platform.core.layers import TableName
+from ml_platform.core.partitions import partition_text
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.ledger.version import ARTIFACT, Version
 from ml_platform.lineage.closure import flow_order
@@ -22,7 +24,7 @@ class ModelUse:
     predictions that were made with it and can be read now.
     """
 
-    table: str
+    table: TableName
     version: int
     training_date: str
     commit: int
@@ -41,7 +43,7 @@ class VersionUse:
     ``readable`` is True if it is what a reader gets now; ``through_model`` if it holds nothing of it but what a model had learnt.
     """
 
-    table: str
+    table: TableName
     version: int
     partition: str | None
     commit: int
@@ -82,7 +84,7 @@ def find_users(lake: Lake, asked: Iterable[Version]) -> Users:
     through_data = _through_data(asked, found, edges)
     others = [
         VersionUse(v.table, v.id, v.partition, v.commit, v.rows, v.id in readable, v.id not in through_data)
-        for v in sorted(found, key=lambda v: (flow_order(v.table), v.partition or "", v.id))
+        for v in sorted(found, key=lambda v: (flow_order(v.table), partition_text(v.partition), v.id))
         if not _is_model(v)
     ]
     scored = _scored_rows(found, edges, readable)
@@ -123,7 +125,7 @@ def _scored_rows(found: Sequence[Version], edges: Mapping[int, Sequence[int]], r
     return rows
 
 
-def _model_uses(lake: Lake, table: str, models: Sequence[Version], scored: Mapping[int, int]) -> list[ModelUse]:
+def _model_uses(lake: Lake, table: TableName, models: Sequence[Version], scored: Mapping[int, int]) -> list[ModelUse]:
     judgements = _judgements(lake, table)
     serving = last_promotion(judgements)
     newest = {judgement.model_version: judgement for judgement in judgements}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ml_platform.core.partitions import partition_text
 from ml_platform.lake.ledger.version import Commit, Version
 
 
@@ -109,7 +110,7 @@ def told_reasons(reasons: Mapping[str | None, str | None]) -> str:
     """
     by_reason: dict[str, list[str]] = {}
     for partition, reason in reasons.items():
-        by_reason.setdefault(str(reason), []).append(partition or "")
+        by_reason.setdefault(str(reason), []).append(partition_text(partition))
     sentences = []
     for reason, partitions in list(by_reason.items())[:_REASONS_TOLD]:
         days = sorted(partitions)

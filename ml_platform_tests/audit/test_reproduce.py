@@ -391,10 +391,10 @@ def test_a_process_that_is_killed_leaves_a_branch_and_nothing_else(workspace):
     heads = {table: workspace.lake.versions.heads(table) for table in workspace.lake.tables()}
     code = (
         "from ml_platform.features.kernels.sums import ColumnSums\n"
-        "from ml_platform.audit import rerun\n"
+        "from ml_platform.pipeline.models import selected\n"
         "real = ColumnSums.mean\n"
         "ColumnSums.mean = lambda self, window: (real(self, window)[0] + 1, real(self, window)[1])\n"
-        "rerun.materialize_selected = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "selected.materialize_selected = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         "reproduce(w, plan_reproduction(w, s.PROBLEM, version))"
     )
     assert in_another_process(workspace, code).returncode == -signal.SIGKILL

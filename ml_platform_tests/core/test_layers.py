@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import pickle
+import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+import ml_platform
 from ml_platform.core import layers
 from ml_platform.core.errors import UnknownNameError
 from ml_platform.core.layers import LAYERS, TableName, flow_place, is_mergeable
@@ -66,3 +71,31 @@ def test_a_hand_written_name_has_no_layer(text, parts):
 def test_a_layer_that_does_not_exist_is_refused_with_those_that_do():
     with pytest.raises(UnknownNameError, match=r"flights/feature/delays is no table of a project: .*'feature'.*features"):
         TableName.of("flights", "feature", "delays")
+
+
+def _by_hand(source: str) -> Iterator[str]:
+    """Yield what joins or splits the name of a table, or the key of an asset, without :class:`TableName`."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            args = [arg.value for arg in node.args if isinstance(arg, ast.Constant)]
+            of, what = ast.unparse(node.func.value), ast.unparse(node)
+            is_split = node.func.attr in {"split", "rsplit", "partition", "rpartition"} and args[:1] == ["/"]
+            if (is_split and re.search(r"table|asset|key", of)) or (of == "'/'" and re.search(r"key\.path", what)):
+                yield what
+        elif isinstance(node, ast.Subscript) and re.search(r"\bkey\.path$|asset_key\.path$", ast.unparse(node.value)):
+            if not isinstance(node.slice, ast.Slice):
+                yield ast.unparse(node)
+        elif isinstance(node, ast.JoinedStr) and re.match(r"f.\{[^}]*\}/\{[^}]*(layer|LAYER)[^}]*\}/\{", ast.unparse(node)):
+            yield ast.unparse(node)
+
+
+def test_names_of_tables_are_joined_and_split_in_one_module():
+    package = Path(ml_platform.__file__).parent
+    found = {str(path.relative_to(package)): list(_by_hand(path.read_text("utf-8"))) for path in sorted(package.rglob("*.py"))}
+    assert {path: what for path, what in found.items() if what and path != "core/layers.py"} == {}
+    assert found["core/layers.py"]  # what would be found elsewhere is found
+
+
+@pytest.mark.parametrize("line", ['table.split("/")', "key.path[1]", '"/".join(one.key.path[1:])', 'f"{project}/{layer}/{name}"'])
+def test_what_is_done_by_hand_is_seen(line):
+    assert list(_by_hand(line)) != []

@@ -14,6 +14,7 @@ from ml_platform.components.instance.history import history_folder
 from ml_platform.core.errors import ConflictError, LakeError
 from ml_platform.core.figures import figure
 from ml_platform.core.layers import TableName
+from ml_platform.core.partitions import partition_text
 from ml_platform.lake.ledger.version import MAIN
 
 if TYPE_CHECKING:
@@ -207,7 +208,7 @@ def _conflict_row(change: Change) -> dict[str, Any]:
 def _by_table(changes: Sequence[Change]) -> list[dict[str, Any]]:
     tables: dict[str, list[str]] = {}
     for change in changes:
-        tables.setdefault(short_name(change.table), []).append(change.partition or "")
+        tables.setdefault(short_name(change.table), []).append(partition_text(change.partition))
     return [{"table": t, "partitions": len(keys), "first": min(keys), "last": max(keys)} for t, keys in tables.items()]
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ml_platform.commands.answer import Answer, Sheet
 from ml_platform.commands.place import UsageError, project_root
 from ml_platform.core.intervals import day_interval
+from ml_platform.core.layers import TableName
 from ml_platform.lake.ledger.version import MAIN
 from ml_platform.lake.settings import BRANCH, branch_name, open_lake
 
@@ -41,7 +42,7 @@ def run(args: Namespace) -> Answer:
         failed: list[str] = []
         with open_history(root, args.name) as instance:
             for keys, of_run in list(runs_of(definitions, select_assets(definitions, args.select), days)):
-                _say(f"{', '.join('/'.join(key.path[1:]) for key in keys)}{f' of {_span(of_run)}' if of_run else ''}")
+                _say(f"{', '.join(TableName.of_parts(key.path).short for key in keys)}{f' of {_span(of_run)}' if of_run else ''}")
                 result = execute_assets(job, instance, keys, of_run)
                 lake.retention.end_run(result.run_id)
                 rows += made_rows(result, keys, before)

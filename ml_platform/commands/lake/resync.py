@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ml_platform.commands.answer import Answer, Sheet
 from ml_platform.commands.place import open_lake, project_root, table_filter
+from ml_platform.core.layers import TableName
 
 if TYPE_CHECKING:
     from ml_platform.components.events.resync import CodeVersion
@@ -26,7 +27,7 @@ def resync(args: Namespace) -> Answer:
         done = Resync(definitions, instance, lake, _declared_code(root), _say).run(table_filter(args.tables))
     rows = [
         {
-            "asset": "/".join(one.key.path[1:]), "heads": one.heads, "known already": one.known, "reported": one.reported,
+            "asset": TableName.of_parts(one.key.path).short, "heads": one.heads, "known already": one.known, "reported": one.reported,
             "of no declared partition": one.outside,
         }
         for one in done

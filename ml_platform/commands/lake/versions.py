@@ -42,7 +42,7 @@ def find_version(lake: Lake, text: str) -> Version:
     if partition is None:
         raise UsageError(
             f"{wanted!r} is no version and no readable partition of {table!r}. Versions are numbers; see them with: "
-            f"ml-platform history {table.split('/', 1)[1]}"
+            f"ml-platform history {TableName(table).short}"
         )
     return partition
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ml_platform.commands.answer import Answer, Sheet
 from ml_platform.commands.place import project_root
 from ml_platform.components.settings import project_clock
+from ml_platform.core.partitions import partition_text
 
 if TYPE_CHECKING:
     from ml_platform.pipeline.standing.tables import Standing
@@ -71,7 +72,7 @@ def _counted(word: str, partitions: Mapping[str | None, str]) -> str:
 
 def _newest(reasons: Mapping[str | None, str]) -> str:
     """Return the reason that holds for the newest partition, with its day if others have other ones."""
-    key = max(reasons, key=lambda partition: partition or "")
+    key = max(reasons, key=partition_text)
     return reasons[key] if key is None or key in reasons[key] else f"{key}: {reasons[key]}"
 
 
@@ -119,7 +120,7 @@ def _plain(one: Standing) -> dict[str, Any]:
         "newest": one.newest,
         "state": state,
         "why": why,
-        "due": {key or "": told for key, told in one.due.items()},
-        "stopped": {key or "": told for key, told in one.stopped.items()},
-        "waiting": {key or "": told for key, told in one.waiting.items()},
+        "due": {partition_text(key): told for key, told in one.due.items()},
+        "stopped": {partition_text(key): told for key, told in one.stopped.items()},
+        "waiting": {partition_text(key): told for key, told in one.waiting.items()},
     }

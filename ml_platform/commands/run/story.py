@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.intervals import DAY, day_start
-from ml_platform.core.layers import OBSERVED_LAYERS
+from ml_platform.core.layers import OBSERVED_LAYERS, TableName
 
 if TYPE_CHECKING:
     from ml_platform.components.runs.problem_run import Done, ProblemRun, Step
@@ -65,14 +65,14 @@ def dg_launch(step: Step) -> list[str]:
         if step.days
         else ""
     )
-    plain = [key for key in step.keys if key.path[1] == "champion"]
+    plain = [key for key in step.keys if TableName.of_parts(key.path).layer == "champion"]
     daily = [key for key in step.keys if key not in plain]
     found = [f"dg launch --assets {_names(daily)}{days}"] if daily else []
     return [*found, f"dg launch --assets {_names(plain)}"] if plain else found
 
 
 def _names(keys: Sequence[Any]) -> str:
-    return ",".join("/".join(key.path) for key in keys)
+    return ",".join(TableName.of_parts(key.path) for key in keys)
 
 
 def _section(title: str, lines: Sequence[str]) -> list[str]:
@@ -84,9 +84,9 @@ def _rows_of(done: Sequence[Done], layer: str) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for one in done:
         for row in one.rows:
-            of_layer, _, name = str(row["asset"]).partition("/")
-            if of_layer == layer:
-                seen = found.setdefault(name, {"written": 0, "unchanged": 0, "rows": 0, "days": []})
+            table = TableName.given("", row["asset"])
+            if table.layer == layer:
+                seen = found.setdefault(table.name, {"written": 0, "unchanged": 0, "rows": 0, "days": []})
                 seen["written"] += row["written"]
                 seen["unchanged"] += row["unchanged"]
                 seen["rows"] += row["rows"]
@@ -127,7 +127,7 @@ def _model(run: ProblemRun) -> list[str]:
     history, plan = champion_history(run.workspace, run.problem), run.training
     lines: list[str] = []
     if plan is not None:
-        trained = any("models" in {key.path[1] for key in one.step.keys} for one in run.done)
+        trained = any("models" in {TableName.of_parts(key.path).layer for key in one.step.keys} for one in run.done)
         what = "Trained" if trained else "Not trained again" if history else "Not trained"
         what += f" for {plan.chosen.date}" if plan.chosen.date else ""
         lines.append(f"{what}: {plan.why.rstrip('.')}.")
@@ -136,7 +136,7 @@ def _model(run: ProblemRun) -> list[str]:
     if not history:
         return [*lines, "There is no champion yet: no model was judged."]
     newest = history[-1]
-    judged = any("champion" in {key.path[1] for key in one.step.keys} for one in run.done)
+    judged = any("champion" in {TableName.of_parts(key.path).layer for key in one.step.keys} for one in run.done)
     if judged:
         lines.append(f"Decision on the model of {newest.training_date}: {newest.verdict}.")
         lines += [f"  {reason}" for reason in newest.words[:_REASONS]]
@@ -165,7 +165,7 @@ def _scores(run: ProblemRun) -> list[str]:
     lines = []
     if made and made["written"]:
         for one in run.done:
-            if any(key.path[1] == "predictions" for key in one.step.keys):
+            if any(TableName.of_parts(key.path).layer == "predictions" for key in one.step.keys):
                 for day in one.step.days:
                     if day in heads:
                         lines.append(f"{day}: {counted(heads[day].rows, 'row')} with a score")

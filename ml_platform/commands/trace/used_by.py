@@ -33,7 +33,7 @@ def used_by(args: Namespace) -> Answer:
     }
     if not users.models and not users.versions:
         return Answer(data, (f"Nothing was made from {_count(len(asked), 'version')} of {what}.",))
-    serving = ", ".join(f"{use.table.rpartition('/')[2]}@{use.version}" for use in users.models if use.serves)
+    serving = ", ".join(f"{use.table.name}@{use.version}" for use in users.models if use.serves)
     of_which = f"of which {serving} serves now" if serving else "none of which serves now"
     models = f"{_count(len(users.models), 'model')}, {of_which}" if users.models else "no model"
     line = f"{_count(len(asked), 'version')} of {what}: used by {models}, and by {_count(len(users.versions), 'other version')}."
@@ -57,13 +57,13 @@ def _asked(lake: Lake, table: str, partition: str | None, version: int | None) -
         return found
     chosen = [v for v in found if v.id == version]
     if not chosen:
-        raise LakeError(f"{table!r} has no version {version} there. See its versions with: ml-platform history {table.split('/', 1)[1]}")
+        raise LakeError(f"{table!r} has no version {version} there. See its versions with: ml-platform history {TableName(table).short}")
     return chosen
 
 
 def _model_row(use: ModelUse) -> dict[str, Any]:
     return {
-        "model": f"{use.table.rpartition('/')[2]}@{use.version}",
+        "model": f"{use.table.name}@{use.version}",
         "training date": use.training_date,
         "verdict": use.verdict or "not judged",
         "decided at": use.decided_at,

@@ -12,6 +12,7 @@ from ml_platform.components.assets.feature_assets import feature_key, reach_days
 from ml_platform.components.assets.mappings import days_up, files_of_times, window
 from ml_platform.components.assets.table_assets import follows_days_of
 from ml_platform.core.durations import format_duration
+from ml_platform.core.layers import TableName
 from ml_platform.pipeline.declared_code import declared_code_version
 from ml_platform.pipeline.standing.needed import searched_tables, stored_tables
 from ml_platform.project.project import CompiledProblem, Project
@@ -191,15 +192,15 @@ def _predictions(project: Project, problem: CompiledProblem) -> AssetPlan:
         return waiting_predictions(workspace, problem.name, days)
 
     champion = _key(project, "champion", problem)
-    deps = [_files(project, problem.spine_table, -MARGIN_DAYS, MARGIN_DAYS), *_feature_deps(project, problem, 0, 0), Dep(champion)]
+    features = _feature_deps(project, problem, 0, 0)
+    deps = [_files(project, problem.spine_table, -MARGIN_DAYS, MARGIN_DAYS), *features, Dep(champion)]
+    stored = [d.key for d in features if TableName.of_parts(d.key.path).layer == "features"]
     return _plan(
         project, problem, "predictions", run,
         description="Scores of the spine's rows whose cutoff has passed, given by the champion of that moment, beside the features it saw. "
         "A score that was given never changes; an open day only grows.",
         partitions=project.partitions, deps=_unique(deps), checks={}, kinds=(problem.problem.model.trainer, "polars"),
-        automation=follows_days_of(
-            project, _sources(project, problem), pointers=[champion], awaited=[d.key for d in deps if d.key.path[1] == "features"]
-        ),
+        automation=follows_days_of(project, _sources(project, problem), pointers=[champion], awaited=stored),
         waits=waits,
     )  # fmt: skip
 

@@ -14,6 +14,7 @@ from ml_platform.components.words.declared import Declared
 from ml_platform.components.words.scaffolds import TableScaffolder
 from ml_platform.components.words.source_lines import SourceLines, shown_path
 from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
+from ml_platform.core.layers import TableName
 from ml_platform.sql.binding import read_sql
 from ml_platform.tables.declared import table as core
 from ml_platform.tables.declared.contract import Contract
@@ -222,7 +223,7 @@ class Table(Declared):
         if given.asset is not None:
             if not given.path:
                 raise DeclarationError(f"{where}: a source `asset` needs `path`: the pattern of the files that the asset writes.")
-            return AssetSource(tuple(given.asset.split("/")), given.path)
+            return AssetSource(TableName(given.asset).parts, given.path)
         if given.sql is not None:
             return SqlSource(read_sql(given.sql, self.folder, where=f"{where}, source.sql"), reads)
         file, function = split_python(given.python or "", where)

@@ -19,6 +19,7 @@ from ml_platform.components.events.shown_table import ON_A_CHECK, ON_AN_ASSET, l
 from ml_platform.components.events.version_events import POINTER_VERSION, version_metadata, version_tags
 from ml_platform.core.errors import MlPlatformError
 from ml_platform.core.masking import mask
+from ml_platform.core.partitions import partition_text
 from ml_platform.pipeline.outcome import CheckOutcome, Markdown, Outcome, Page, PartitionOutcome, Plot, Rows, told_reasons
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _tell_what_was_not_made(context: dg.AssetExecutionContext, key: dg.AssetKey,
         label = f"ml_platform/{'.'.join(['stopped', *key.path[-2:]])[:63]}"
         context.instance.add_run_tags(context.run.run_id, {label: f"{len(stopped)} of {len(outcome.partitions)} partitions"})
     for one in stopped[:_STOPPED_SHOWN]:
-        context.log.warning(mask(f"{name} {one.partition or ''} was stopped: {one.stopped}"))
+        context.log.warning(mask(f"{name} {partition_text(one.partition)} was stopped: {one.stopped}"))
     if rest := stopped[_STOPPED_SHOWN:]:
         told = f"{name}: {len(rest)} more partitions, {rest[0].partition} to {rest[-1].partition}, were stopped"
         context.log.warning(mask(f"{told}; the last one: {rest[-1].stopped}"))

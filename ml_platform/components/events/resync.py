@@ -9,6 +9,7 @@ import dagster as dg
 from ml_platform.components.dagster_internals import DATA_VERSION_TAG, newest_events
 from ml_platform.components.events.version_events import POINTER_METADATA, POINTER_VERSION, version_metadata, version_tags
 from ml_platform.core.layers import TableName
+from ml_platform.core.partitions import partition_text
 
 if TYPE_CHECKING:
     from ml_platform.lake.lake import Lake
@@ -84,7 +85,7 @@ class Resync:
         return Resynced(key, len(heads), len(fitting) - len(missing), len(missing), len(heads) - len(fitting))
 
     def _report(self, key: dg.AssetKey, missing: "Mapping[str | None, Version]") -> None:
-        waiting = sorted(missing.items(), key=lambda item: item[0] or "")
+        waiting = sorted(missing.items(), key=lambda item: partition_text(item[0]))
         code_version = self._graph.get(key).code_version
         newest = self._newest(key) if code_version is not None else {}
         for start in range(0, len(waiting), _BATCH):
@@ -107,7 +108,7 @@ class Resync:
                         ),
                     )
                 )
-            self.say(f"{'/'.join(key.path[1:])}: {min(start + _BATCH, len(waiting))} of {len(waiting)}")
+            self.say(f"{TableName.of_parts(key.path).short}: {min(start + _BATCH, len(waiting))} of {len(waiting)}")
 
     def _heads_of(self, table: str) -> "dict[str | None, Version]":
         if table not in self._heads:

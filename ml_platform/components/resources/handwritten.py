@@ -12,6 +12,7 @@ from ml_platform.components.events.publish import publish
 from ml_platform.components.steps.step import Opener, begin_step
 from ml_platform.components.steps.step_failure import step_failure
 from ml_platform.core.errors import MlPlatformError
+from ml_platform.core.layers import TableName
 
 if TYPE_CHECKING:
     from ml_platform.lake.lake import Lake
@@ -55,7 +56,7 @@ def publish_rows(
 
 def lake_table_of(key: dg.AssetKey) -> str:
     """Return the lake table in which an asset's rows are kept: the parts of its key, joined by a slash."""
-    return "/".join(key.path)
+    return TableName.of_parts(key.path)
 
 
 def input_versions(context: dg.AssetExecutionContext, lake: "Lake", key: dg.AssetKey, partition: str | None) -> "list[Version]":

@@ -8,6 +8,7 @@ import dagster as dg
 
 from ml_platform.components.dagster_internals import DEFERS_EVENTS_TAG, RANGE_END_TAG, RANGE_START_TAG
 from ml_platform.core.errors import MlPlatformError, did_you_mean
+from ml_platform.core.layers import TableName
 
 # The console has our own lines; every event is in the instance.
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -72,7 +73,7 @@ def select_assets(definitions: dg.Definitions, wanted: Sequence[str]) -> list[dg
         If a pattern names nothing.
     """
     graph = definitions.resolve_asset_graph()
-    names = {key: ("/".join(key.path), "/".join(key.path[1:])) for key in graph.materializable_asset_keys}
+    names = {key: (str(table := TableName.of_parts(key.path)), table.short) for key in graph.materializable_asset_keys}
     chosen: set[dg.AssetKey] = set()
     for pattern in wanted:
         if ":" in pattern or "+" in pattern:
@@ -114,8 +115,8 @@ def runs_of(
 
 def _check_days(key: dg.AssetKey, partitions: dg.PartitionsDefinition, days: Sequence[str]) -> None:
     if not days:
-        raise MlPlatformError(f"{'/'.join(key.path)} has partitions: say which, with --partition DAY or --range FIRST LAST.")
+        raise MlPlatformError(f"{TableName.of_parts(key.path)} has partitions: say which, with --partition DAY or --range FIRST LAST.")
     unknown = [day for day in days if not partitions.has_partition_key(day)]
     if unknown:
         first, last = partitions.get_first_partition_key(), partitions.get_last_partition_key()
-        raise MlPlatformError(f"{'/'.join(key.path)} has no partition {unknown[0]!r}: its partitions go from {first} to {last}.")
+        raise MlPlatformError(f"{TableName.of_parts(key.path)} has no partition {unknown[0]!r}: its partitions go from {first} to {last}.")

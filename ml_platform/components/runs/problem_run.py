@@ -18,7 +18,8 @@ from ml_platform.components.runs.runs import Runs, by_stretch, days_of, own_tags
 from ml_platform.components.runs.time_left import Course
 from ml_platform.components.sensors.sensors import requests_of
 from ml_platform.core.intervals import shift_day
-from ml_platform.core.layers import RECORDED_LAYERS, RETRAINED_LAYERS, TABLE_LAYERS, TRAINED_LAYERS, VIEW_LAYERS
+from ml_platform.core.layers import RECORDED_LAYERS, RETRAINED_LAYERS, TABLE_LAYERS, TRAINED_LAYERS, VIEW_LAYERS, TableName
+from ml_platform.core.partitions import partition_text
 from ml_platform.pipeline.delivery.landing import scan
 from ml_platform.pipeline.models.champion import champion_history
 from ml_platform.pipeline.standing.needed import Needed, first_read_day, needed
@@ -43,7 +44,7 @@ class Step:
     @property
     def what(self) -> str:
         """The assets in words, such as ``features/orders_recent__customer_id``."""
-        return ", ".join("/".join(key.path[1:]) for key in self.keys)
+        return ", ".join(TableName.of_parts(key.path).short for key in self.keys)
 
     @property
     def span(self) -> str:
@@ -111,7 +112,7 @@ class ProblemRun:
 
     def follows(self, steps: Sequence[Step]) -> list[tuple[str, str]]:
         """Return what is made after some steps that are made first, in words: assets, and which days of them."""
-        layers = {key.path[1] for step in steps for key in step.keys}
+        layers = {TableName.of_parts(key.path).layer for step in steps for key in step.keys}
         found = []
         if layers & set(TABLE_LAYERS):
             found += [(f"features/{view.asset_names[entity]}", "those that the new rows reach") for view, entity in self._needed.features]
@@ -162,12 +163,12 @@ class ProblemRun:
         # Of a delivery of many days it is known which of them it changes when it has been read.
         whole = {one.name for one in standings if self._project.table(one.name).splits}
         yield from self._steps([one for one in standings if one.name in whole])
-        changed = {one.name: [key or "" for key in one.due] for one in standings if one.due and one.name not in whole}
+        changed = {one.name: [partition_text(key) for key in one.due] for one in standings if one.due and one.name not in whole}
         whys = {one.name: why for one in standings for why in one.due.values()}
         landed = scan(self.workspace, {}, leave_out=set(self._project.tables) - changed.keys()) if changed else {}
         for request in requests_of(self._project, changed, landed):
             keys = tuple(request.asset_selection or ())
-            yield Step(keys, tuple(days_of(request)), _told(whys[key.path[-1]] for key in keys), own_tags(request))
+            yield Step(keys, tuple(days_of(request)), _told(whys[TableName.of_parts(key.path).name] for key in keys), own_tags(request))
 
     def _steps(self, standings: Sequence[Standing]) -> Iterator[Step]:
         """Yield the runs of some assets of one layer: those with the same days share one."""
@@ -186,7 +187,7 @@ class ProblemRun:
                 continue
             bridged = days
             if found[0].layer == "features":
-                bridged = _bridged(days, set.intersection(*({day or "" for day in one.waiting} for one in found)))
+                bridged = _bridged(days, set.intersection(*({partition_text(day) for day in one.waiting} for one in found)))
             for some, stretch in by_stretch(keys, bridged):
                 yield Step(tuple(some), tuple(stretch), why)
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import dagster as dg
 
+from ml_platform.core.layers import TableName
+
 
 def made_rows(result: dg.ExecuteInProcessResult, keys: Sequence[dg.AssetKey], before: int) -> list[dict[str, Any]]:
     """Return per asset how many of its partitions were written, were there already, and which checks failed.
@@ -36,7 +38,7 @@ def made_rows(result: dg.ExecuteInProcessResult, keys: Sequence[dg.AssetKey], be
             checks.setdefault(check.asset_key, []).append(check.check_name)
     return [
         {
-            "asset": "/".join(key.path[1:]),
+            "asset": TableName.of_parts(key.path).short,
             "written": sum(one["lake/commit"] > before for one in found),
             "unchanged": sum(one["lake/commit"] <= before for one in found) + sum(one.get("partitions", 1) for one in same[key]),
             "rows": sum(one.get("dagster/partition_row_count", one.get("dagster/row_count", 0)) for one in [*found, *same[key]]),
@@ -63,6 +65,6 @@ def broken_checks(result: dg.ExecuteInProcessResult) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for check in result.get_asset_check_evaluations():
         if not check.passed and check.severity == dg.AssetCheckSeverity.ERROR:
-            _, layer, name = check.asset_key.path
-            found.setdefault(layer, []).append(f"{layer}/{name}, check {check.check_name}: {check.description or 'did not pass'}")
+            table = TableName.of_parts(check.asset_key.path)
+            found.setdefault(table.layer, []).append(f"{table.short}, check {check.check_name}: {check.description or 'did not pass'}")
     return found

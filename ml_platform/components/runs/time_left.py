@@ -10,7 +10,7 @@ import dagster as dg
 
 from ml_platform.components.runs.past_cost import past_seconds
 from ml_platform.components.steps.progress import listening
-from ml_platform.core.layers import LAYERS, flow_place
+from ml_platform.core.layers import LAYERS, TableName, flow_place
 
 _AROUND = 1.0
 # Shorter ones need no word of how long.
@@ -38,7 +38,7 @@ class Course:
     def expect(self, keys: Sequence[dg.AssetKey], days: int) -> None:
         """Count assets that are still to be made, of so many days."""
         for key in keys:
-            layer = key.path[1]
+            layer = TableName.of_parts(key.path).layer
             self.ahead[layer] = self.ahead.get(layer, 0.0) + self._seconds(key, days)
 
     @contextmanager
@@ -51,7 +51,7 @@ class Course:
     def step(self, keys: Sequence[dg.AssetKey], days: int, what: str) -> Iterator[None]:
         """Say what is made now and about how long all takes that is left; learn from how long it took."""
         expected = _AROUND + sum(self._seconds(key, days) for key in keys)
-        reached = max(flow_place(key.path[1]) for key in keys)
+        reached = max(flow_place(TableName.of_parts(key.path).layer) for key in keys)
         after = sum(seconds for layer, seconds in self.ahead.items() if flow_place(layer) > reached)
         pace = self._taken / self._expected if self._expected else 1.0
         left = (expected + after) * pace
@@ -84,7 +84,7 @@ class Course:
     def _seconds(self, key: dg.AssetKey, days: int) -> float:
         known = past_seconds([self.instance], key, max(days, 1))
         # What has never been run takes what its layer usually does; the first steps correct it.
-        alone, each = LAYERS[key.path[1]].seconds
+        alone, each = LAYERS[TableName.of_parts(key.path).layer].seconds
         return alone + each * days if known is None else max(known, alone / 4)
 
     def _hear(self, text: str) -> None:

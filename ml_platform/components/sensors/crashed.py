@@ -14,6 +14,7 @@ from ml_platform.components.dagster_internals import (
     SENSOR_TAG,
     WILL_RETRY_TAG,
 )
+from ml_platform.core.layers import TableName
 
 AGAIN = "ml_platform/asked_again"
 MOST = 3
@@ -80,7 +81,10 @@ def ask_again(
 def _makes(request: dg.RunRequest, run: dg.DagsterRun) -> bool:
     """Tell whether a run that is asked for makes all that another was to make."""
     asked = {**request.tags, **({PARTITION_TAG: request.partition_key} if request.partition_key else {})}
-    return all(key in (request.asset_selection or ()) and _covers(asked, run.tags, key.path[-1]) for key in run.asset_selection or ())
+    return all(
+        key in (request.asset_selection or ()) and _covers(asked, run.tags, TableName.of_parts(key.path).name)
+        for key in run.asset_selection or ()
+    )
 
 
 def _covers(asked: Mapping[str, str], before: Mapping[str, str], table: str) -> bool:

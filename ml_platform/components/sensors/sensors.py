@@ -16,6 +16,7 @@ from ml_platform.components.sensors.following import being_made, newest_events, 
 from ml_platform.components.sensors.split_requests import LOOKED_AT, look_at_days, request_whole
 from ml_platform.components.steps.step import release_ended
 from ml_platform.core.layers import ASSET_LAYERS, LAYERS, RETRAINED_LAYERS, TABLE_LAYERS, asset_group
+from ml_platform.core.partitions import partition_text
 from ml_platform.lake.ledger.version import MAIN
 from ml_platform.lake.settings import branch_name
 from ml_platform.project.project import Project
@@ -130,7 +131,7 @@ def requests_of(
     Tables with the same stretch share its run, and stretches of a few days that lie beside each other do: each table is made for its own
     days. Days without files (of those that have ``landed``) end no stretch.
     """
-    whole = sorted(t for t, keys in changed.items() if keys == [""])
+    whole = sorted(t for t, keys in changed.items() if keys == [partition_text(None)])
     plain = [t for t in whole if not project.tables[t].splits]
     if plain:
         yield dg.RunRequest(asset_selection=_landed_assets(project, plain))

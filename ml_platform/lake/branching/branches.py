@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from ml_platform.core.errors import ConflictError, LakeError
 from ml_platform.core.intervals import from_micros, to_micros
 from ml_platform.core.layers import TableName
+from ml_platform.core.partitions import partition_text
 from ml_platform.lake.ledger.commit_log import NewCommit, insert_commit, last_commit, next_commit
 from ml_platform.lake.ledger.ledger import Ledger
 from ml_platform.lake.ledger.ledger_tables import MAIN_ID, branches, inputs, merges, versions
@@ -201,12 +202,15 @@ def _changes(connection: sa.Connection, name: str, wanted: Wanted | None) -> tup
         before = replace(now, limits=tuple((branch, min(limit, base_limit)) for branch, limit in now.limits))
         changes.append(Change(head.table, head.partition, head, _head(connection, head, before), _head(connection, head, now)))
     newest = connection.execute(sa.select(sa.func.max(versions.c.id))).scalar() or 0
-    return sorted(changes, key=lambda c: (c.table, c.partition or "")), parent, now, (row.id, newest)
+    return sorted(changes, key=lambda c: (c.table, partition_text(c.partition))), parent, now, (row.id, newest)
 
 
 def _head(connection: sa.Connection, of: Version, seen: Visible) -> Version | None:
     query = sa.select(sa.func.max(versions.c.id)).where(
-        versions.c.table_name == of.table, versions.c.partition_key == (of.partition or ""), versions.c.kind != REJECTED, seen.condition()
+        versions.c.table_name == of.table,
+        versions.c.partition_key == partition_text(of.partition),
+        versions.c.kind != REJECTED,
+        seen.condition(),
     )
     found = connection.execute(query).scalar()
     return None if found is None else load_versions(connection, [found])[found]
@@ -228,7 +232,7 @@ def _base(connection: sa.Connection, head: Version, branch: sa.Row, done: Sequen
     before = sa.select(sa.func.max(versions.c.id)).where(
         versions.c.branch_id == branch.id,
         versions.c.table_name == head.table,
-        versions.c.partition_key == (head.partition or ""),
+        versions.c.partition_key == partition_text(head.partition),
         versions.c.kind != REJECTED,
         versions.c.id <= done[-1][0],
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from ml_platform.core.partitions import partition_text
 from ml_platform.lake.files.belonging import check_own
 from ml_platform.lake.files.layout import DATA_FOLDER, PUBLISHED_FOLDER
 from ml_platform.lake.files.places import LOG_FOLDER, lake_path
@@ -167,5 +168,5 @@ def year_of(partition: str | None) -> int | None:
     >>> year_of("2013-06-01"), year_of("north"), year_of(None)
     (2013, None, None)
     """
-    head = (partition or "")[:5]
+    head = partition_text(partition)[:5]
     return int(head[:4]) if len(head) == 5 and head[:4].isdecimal() and head[4] == "-" else None

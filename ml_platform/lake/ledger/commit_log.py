@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from ml_platform.core.hashing import canonical_json
 from ml_platform.core.intervals import from_micros, to_micros
+from ml_platform.core.partitions import partition_text
 from ml_platform.lake.ledger.chain import FIRST, commit_hash
 from ml_platform.lake.ledger.ledger_tables import commits, files, inputs, schemas, versions
 from ml_platform.lake.ledger.lookup import load_schemas
@@ -88,7 +89,7 @@ def _version_row(version: Version, schema_hash: str, branch_id: int) -> dict[str
         "id": version.id,
         "commit_number": version.commit,
         "table_name": version.table,
-        "partition_key": version.partition or "",
+        "partition_key": partition_text(version.partition),
         "kind": version.kind,
         "rows": version.rows,
         "bytes": version.bytes,

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from ml_platform.core.intervals import from_micros
 from ml_platform.core.layers import TableName
+from ml_platform.core.partitions import partition_of
 from ml_platform.lake.ledger.engines import WRITE_OPTION
 from ml_platform.lake.ledger.ledger_tables import (
     MAIN_ID,
@@ -229,7 +230,7 @@ def _version(row: Any, refs: tuple[FileRef, ...], schema_ipc: bytes, branch: str
         id=row.id,
         commit=row.commit_number,
         table=TableName(row.table_name),
-        partition=row.partition_key or None,
+        partition=partition_of(row.partition_key),
         kind=row.kind,
         rows=row.rows,
         bytes=row.bytes,

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from ml_platform.core.layers import TableName
+from ml_platform.core.partitions import partition_of
 from ml_platform.lake.ledger.ledger_tables import inputs, versions
 from ml_platform.lake.ledger.lookup import chunks
 
@@ -35,7 +36,7 @@ def inputs_by_table(connection: sa.Connection, ids: Iterable[int]) -> dict[int, 
     found: dict[int, list[InputTable]] = {}
     for chunk in chunks(sorted(set(ids))):
         for version_id, table, count, first, last, commit in connection.execute(_BY_TABLE, {"ids": chunk}):
-            found.setdefault(version_id, []).append(InputTable(TableName(table), count, first or None, last or None, commit))
+            found.setdefault(version_id, []).append(InputTable(TableName(table), count, partition_of(first), partition_of(last), commit))
     return found
 
 
@@ -63,7 +64,7 @@ class InputContent(NamedTuple):
 def input_contents(connection: sa.Connection, ids: Iterable[int]) -> list[InputContent]:
     """Return what each of the versions was made from in one step, by version and input; nothing of these is loaded."""
     return [
-        InputContent(version_id, input_id, TableName(table), partition or None, data_hash)
+        InputContent(version_id, input_id, TableName(table), partition_of(partition), data_hash)
         for chunk in chunks(sorted(set(ids)))
         for version_id, input_id, table, partition, data_hash in connection.execute(_CONTENTS, {"ids": chunk})
     ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ml_platform.core.errors import LakeError, did_you_mean
 from ml_platform.core.names import free_name
+from ml_platform.core.partitions import partition_text
 from ml_platform.lake.ledger.scope import At
 from ml_platform.lake.ledger.version import ARTIFACT, Version
 from ml_platform.lake.opened import Opened
@@ -122,7 +123,7 @@ def diff_versions(
 
     See :func:`diff_table`; ``before`` and ``after`` are only told on.
     """
-    both = [k for k in sorted(old.keys() & new.keys(), key=lambda k: k or "") if _has_changed(old[k], new[k])]
+    both = [k for k in sorted(old.keys() & new.keys(), key=partition_text) if _has_changed(old[k], new[k])]
     counts: dict[str | None, tuple[int, int, int]] = {}
     columns, renamed = _Columns((), (), (), ()), ()
     if both:
@@ -135,7 +136,7 @@ def diff_versions(
         columns = _compare_columns(before_schema, sides[1].table_schema)
         _check_key(table, key, columns.common)
         counts = _count_rows(sides, tuple(key), columns.common)
-    keys = sorted(old.keys() | new.keys(), key=lambda k: k or "")
+    keys = sorted(old.keys() | new.keys(), key=partition_text)
     found = tuple(_partition_diff(k, old.get(k), new.get(k), counts) for k in keys)
     return TableDiff(table, before, after, tuple(key), found, columns.added, columns.removed, columns.retyped, renamed)
 

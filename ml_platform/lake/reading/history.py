@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from ml_platform.core.intervals import from_micros
 from ml_platform.core.layers import TableName
+from ml_platform.core.partitions import partition_text
 from ml_platform.lake.files.layout import check_partition, check_table
 from ml_platform.lake.ledger import ledger_tables as book
 from ml_platform.lake.ledger import lookup
@@ -76,5 +77,5 @@ def _of_table(table: str, partition: str | EllipsisType | None) -> list[sa.Colum
     """Return the condition on the versions of a table, or of one of its partitions."""
     conditions = [book.versions.c.table_name == check_table(table)]
     if not isinstance(partition, EllipsisType):
-        conditions.append(book.versions.c.partition_key == (check_partition(partition) or ""))
+        conditions.append(book.versions.c.partition_key == partition_text(check_partition(partition)))
     return conditions

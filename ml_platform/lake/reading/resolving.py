@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from ml_platform.core.errors import LakeError, UnknownPartitionError
+from ml_platform.core.partitions import partition_of, partition_text
 from ml_platform.lake.files.layout import check_partition, check_table
 from ml_platform.lake.ledger import lookup
 from ml_platform.lake.ledger.repeating import repeatable
@@ -29,7 +30,7 @@ def resolve(
     check_table(table)
     if isinstance(partitions, str):
         raise LakeError(f"Partitions are given as a list of keys, not as the text {partitions!r}: write [{partitions!r}].")
-    keys = None if partitions is None else list(dict.fromkeys(check_partition(key) or "" for key in partitions))
+    keys = None if partitions is None else list(dict.fromkeys(partition_text(check_partition(key)) for key in partitions))
     with lake.ledger.reading() as connection:
         seen = lake.visible(connection, at)
         ids = lookup.head_ids(connection, table, seen, keys)
@@ -37,9 +38,9 @@ def resolve(
         if missing == "raise" and newest_id is None:
             lake.check_known(connection, table)
         known = lookup.known_versions(connection, [*ids, *([] if newest_id is None else [newest_id])])
-    heads = {known[i].partition or "": known[i] for i in ids}
+    heads = {partition_text(known[i].partition): known[i] for i in ids}
     if missing == "raise":
-        absent = [key or None for key in keys or () if key not in heads]
+        absent = [partition_of(key) for key in keys or () if key not in heads]
         if absent or (keys is None and not heads):
             _raise_absent(table, absent, seen.number)
     newest = None if newest_id is None else known[newest_id]

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from ml_platform.core.errors import ConflictError, LakeError
 from ml_platform.core.intervals import from_micros
+from ml_platform.core.partitions import partition_text
 from ml_platform.lake.files.layout import file_time
 from ml_platform.lake.files.store import Store
 from ml_platform.lake.ledger.ledger_tables import commits, versions
@@ -31,7 +32,7 @@ def check_unmoved(connection: sa.Connection, seen: Visible, staged: Sequence[Sta
     """
     moved = []
     for table in sorted({one.table for one in staged}):
-        keys = [one.partition or "" for one in staged if one.table == table]
+        keys = [partition_text(one.partition) for one in staged if one.table == table]
         query = (
             sa.select(versions.c.partition_key, commits.c.number, commits.c.run_id, commits.c.time)
             .join(commits, commits.c.number == versions.c.commit_number)

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from ml_platform.core.errors import LakeError
 from ml_platform.core.intervals import EPOCH, from_micros
 from ml_platform.core.layers import TableName
+from ml_platform.core.partitions import partition_text
 from ml_platform.lake.files.layout import whole_files
 from ml_platform.lake.files.store import Store
 from ml_platform.lake.ledger.commit_log import NewCommit, insert_commit, last_commit, next_commit
@@ -166,7 +167,7 @@ def _known_contents(
 ) -> tuple[dict[int, Version], dict[int, tuple[FileRef, ...]]]:
     """Return, by position, which staged contents are the head already, and which can share the files of an older version."""
     heads = _heads(connection, seen, staged)
-    contents = [Content(one.table, one.partition or "", one.kind, one.data_hash) for one in staged]
+    contents = [Content(one.table, partition_text(one.partition), one.kind, one.data_hash) for one in staged]
     known = newest_with_content(connection, contents)
     whole = whole_files(store, [file for version in known.values() for file in version.files])
     repeats: dict[int, int] = {}
@@ -175,7 +176,7 @@ def _known_contents(
         # A file that was lost or cut short must not be taken up again: the new one replaces it.
         if content not in known or any(file.path not in whole for file in known[content].files):
             continue
-        head = heads.get((one.table, one.partition or "", one.kind == REJECTED))
+        head = heads.get((one.table, partition_text(one.partition), one.kind == REJECTED))
         if head is not None and head.is_repeated_by(one):
             repeats[position] = head.id
         else:
@@ -188,7 +189,7 @@ def _heads(connection: sa.Connection, seen: Visible, staged: Sequence[Staged]) -
     """Return the newest versions of the staged partitions by (table, partition, for a rejected content)."""
     rows: dict[tuple[str, str, bool], Any] = {}
     for table, rejected in sorted({(one.table, one.kind == REJECTED) for one in staged}):
-        keys = [one.partition or "" for one in staged if one.table == table and (one.kind == REJECTED) == rejected]
+        keys = [partition_text(one.partition) for one in staged if one.table == table and (one.kind == REJECTED) == rejected]
         query = sa.select(sa.func.max(versions.c.id)).where(versions.c.table_name == table, seen.condition())
         query = query.group_by(versions.c.partition_key)
         # A rejected delivery repeats the newest version if that was rejected as well; readable ones compare with what is read.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.errors import LakeError
 from ml_platform.core.hashing import canonical_json
+from ml_platform.core.partitions import partition_text
 from ml_platform.lake.files.layout import check_artifact_name, check_partition, check_table, new_file_id, partition_folder, whole_files
 from ml_platform.lake.files.store import Store
 from ml_platform.lake.ledger.ledger import Ledger
@@ -96,7 +97,9 @@ def stage_tables(
             # Piece by piece: of so many partitions the rows are in memory twice, and the ledger is asked once.
             for piece in _pieces(parts):
                 contents = list(each(lambda part: _content(part, key, schema), piece))
-                addresses = [Content(p.of.table, p.of.partition or "", kind, h) for p, (_, h) in zip(piece, contents, strict=True)]
+                addresses = [
+                    Content(p.of.table, partition_text(p.of.partition), kind, h) for p, (_, h) in zip(piece, contents, strict=True)
+                ]
                 known = _stored_already(ledger, store, addresses)
                 staged += each(write, piece, contents, known)
     except BaseException:
@@ -145,7 +148,7 @@ def stage_files(ledger: Ledger, store: Store, of: Origin, contents: Mapping[str,
         if not isinstance(content, bytes):
             raise LakeError(f"File {name!r} of the artifact for {of.where} is {type(content).__name__}, not bytes: encode it first.")
     data_hash = files_hash({name: hashlib.sha256(content).hexdigest() for name, content in contents.items()})
-    files = _stored_already(ledger, store, [Content(of.table, of.partition or "", ARTIFACT, data_hash)])[0]
+    files = _stored_already(ledger, store, [Content(of.table, partition_text(of.partition), ARTIFACT, data_hash)])[0]
     if files is None:
         folder = f"{partition_folder(of.table, of.partition)}/{new_file_id()}"
         files = _write_all(store, folder, contents)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from ml_platform.core.intervals import DAY, shift_day
-from ml_platform.pipeline.delivery.landing import NO_PARTITION
+from ml_platform.core.partitions import partition_text
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.declared.table import Table
 
@@ -34,7 +34,7 @@ def days_to_fetch(workspace: Workspace, table: Table, now: datetime) -> list[str
         that gave nothing. Where nothing was fetched yet the newest day alone: a history is loaded by a backfill.
     """
     if table.partitions is None or table.splits:
-        return [NO_PARTITION]
+        return [partition_text(None)]
     newest = (now - timedelta(days=1)).date()
     if table.partitions.end is not None:
         newest = min(newest, table.partitions.end - DAY)

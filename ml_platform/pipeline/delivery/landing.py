@@ -7,14 +7,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ml_platform.core.errors import SourceError
+from ml_platform.core.partitions import partition_of, partition_text
 from ml_platform.pipeline.delivery.deliveries import place_of
 from ml_platform.pipeline.delivery.taken_in import Comparison, Delivery
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.declared.pattern import Found
 from ml_platform.tables.declared.table import Table
-
-# The key of what has no partitions in signatures and cursors, where None cannot be a key.
-NO_PARTITION = ""
 
 
 def scan(workspace: Workspace, problems: dict[str, str] | None = None, leave_out: Collection[str] = ()) -> dict[str, dict[str, Delivery]]:
@@ -92,8 +90,12 @@ def new_deliveries(
     for table, deliveries in found.items():
         known = remembered[table] = {k: d.signature for k, d in deliveries.items() if seen.get(table, {}).get(k) == d.signature}
         unseen = [key for key in deliveries if key not in known]
-        heads = workspace.lake.versions.resolve(workspace.table("raw", table), partitions=[key or None for key in unseen]) if unseen else []
-        taken = {head.partition or NO_PARTITION: head for head in heads}
+        heads = (
+            workspace.lake.versions.resolve(workspace.table("raw", table), partitions=[partition_of(key) for key in unseen])
+            if unseen
+            else []
+        )
+        taken = {partition_text(head.partition): head for head in heads}
         for key in sorted(unseen):
             verdict = comparison.verdict(deliveries[key], taken.get(key))
             if verdict == "later":
@@ -110,7 +112,7 @@ def _deliveries(workspace: Workspace, table: Table) -> dict[str, Delivery]:
     for day, files in table.source.landed(place_of(workspace, table)).items():
         states = [state for file in files if (state := _state(file)) is not None]
         if states:
-            found[day or NO_PARTITION] = Delivery(tuple(states))
+            found[partition_text(day)] = Delivery(tuple(states))
     return found
 
 

@@ -12,6 +12,7 @@ import polars as pl
 
 from ml_platform.core.hashing import content_hash
 from ml_platform.core.intervals import DAY, Interval, day_start, to_micros
+from ml_platform.core.partitions import partition_text
 from ml_platform.features.declared.definition import FeatureDefinition
 from ml_platform.features.timeline.event_rows import stored_columns, to_events
 from ml_platform.lake.ledger.version import Version
@@ -148,7 +149,7 @@ def versions_within(heads: Sequence[TableHeads], interval: Interval) -> list[Ver
 
 def made_from(versions: Iterable[Version]) -> str:
     """Return the hash of the contents of some versions: what a feature partition was made from."""
-    return content_hash(sorted((v.table, v.partition or "", v.data_hash) for v in versions))
+    return content_hash(sorted((v.table, partition_text(v.partition), v.data_hash) for v in versions))
 
 
 def read_rows(

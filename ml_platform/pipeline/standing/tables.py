@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from ml_platform.core.intervals import shift_day
 from ml_platform.core.layers import TableName
+from ml_platform.core.partitions import partition_of
 from ml_platform.lake.ledger.version import Version
 from ml_platform.pipeline.declared_code import declared_code_version
 from ml_platform.pipeline.delivery.landing import new_deliveries, scan
@@ -93,11 +94,11 @@ def raw_standings(workspace: Workspace, names: Sequence[str], *, until: str | No
 def _raw(workspace: Workspace, table: Table, changed: Iterable[str], problem: str, until: str | None) -> Standing:
     lake_table = workspace.table("raw", table.name)
     heads = workspace.lake.versions.heads(lake_table)
-    due: dict[Key, str] = {key or None: NEW for key in sorted(changed)}
+    due: dict[Key, str] = {partition_of(key): NEW for key in sorted(changed)}
     if not table.source.is_watched:
         from ml_platform.pipeline.delivery.fetching import days_to_fetch
 
-        due = {key or None: FETCHED for key in days_to_fetch(workspace, table, workspace.clock.now())}
+        due = {partition_of(key): FETCHED for key in days_to_fetch(workspace, table, workspace.clock.now())}
     declared = declared_code_version(workspace.project, "raw", table.name)
     due = {key: DECLARED for key, head in heads.items() if head.code_version != declared} | due
     return Standing(lake_table, heads, _until(due, until), problem=problem)

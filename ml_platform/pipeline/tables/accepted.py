@@ -7,6 +7,7 @@ from typing import Any
 
 from ml_platform.core.hashing import content_hash
 from ml_platform.core.layers import ACCEPTED
+from ml_platform.core.partitions import partition_text
 from ml_platform.lake.ledger.version import Version
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.declared.table import Table
@@ -22,7 +23,7 @@ def content_of(workspace: Workspace, table: Table, sources: Sequence[Version]) -
     raw = None if table.is_derived else delivered_version(workspace, table, sources)
     if raw is not None:
         return content_hash(sorted((file["name"], file["sha256"]) for file in raw.properties["files"]))
-    return content_hash(sorted((version.table, version.partition or "", version.data_hash) for version in sources))
+    return content_hash(sorted((version.table, partition_text(version.partition), version.data_hash) for version in sources))
 
 
 def delivered_version(workspace: Workspace, table: Table, sources: Sequence[Version]) -> Version | None:

@@ -14,6 +14,7 @@ import duckdb
 from ml_platform.core.errors import DeclarationError, MlPlatformError, SourceError
 from ml_platform.core.intervals import DAY, shift_day
 from ml_platform.core.masking import mask
+from ml_platform.core.partitions import partition_text
 from ml_platform.lake.ledger.version import Version
 from ml_platform.pipeline.declared_code import table_code_version
 from ml_platform.pipeline.tables.coverage import absent_days, is_pinned
@@ -149,7 +150,7 @@ class Inputs:
         """Return the rows of everything that is read of a table, with ``_partition``; the rows of one partition stand together."""
         import pyarrow as pa
 
-        versions = [self.heads[name][k] for k in sorted(self.heads[name], key=lambda k: k or "")]
+        versions = [self.heads[name][k] for k in sorted(self.heads[name], key=partition_text)]
         if versions:
             return self.workspace.lake.versions.read(versions, partition_column=PARTITION).arrow()
         return stored_schema(self.workspace.project.table(name)).append(pa.field(PARTITION, pa.string())).empty_table()
@@ -272,7 +273,7 @@ def _create_raw(
         one = rows
         if key != "":
             one = rows.drop_columns([PARTITION]) if PARTITION in rows.column_names else rows
-            one = one.append_column(PARTITION, pa.repeat(pa.scalar(key or ""), rows.num_rows))
+            one = one.append_column(PARTITION, pa.repeat(pa.scalar(partition_text(key)), rows.num_rows))
         whole.append(one)
     con.register("computed", pa.concat_tables(whole, promote_options="permissive"))
     names = {r[0] for r in con.execute("DESCRIBE computed").fetchall()}
@@ -284,7 +285,7 @@ def _create_raw(
         f"row_number() OVER (PARTITION BY {PARTITION} ORDER BY {order}) - 1 AS _row, "
         f"TIMESTAMPTZ '{_NO_DELIVERY.isoformat()}' AS _delivered_at, TRUE AS _current, {columns}, {known} AS {AVAILABLE_AT} "
         f"FROM computed WHERE list_contains(?::VARCHAR[], {PARTITION}) ORDER BY {order}",
-        [[key or "" for key in keys]],
+        [[partition_text(key) for key in keys]],
     )
 
 

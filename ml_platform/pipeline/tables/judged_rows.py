@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.layers import QUARANTINE
+from ml_platform.core.partitions import partition_of, partition_text
 from ml_platform.lake.ledger.version import REJECTED, Staged, Version
 from ml_platform.lake.schemas.evolution import was
 from ml_platform.pipeline.tables.raw_rows import null_values_of
@@ -78,7 +79,7 @@ def judge_rows(
     rejected = by_partition(con.sql(rejected_sql("raw", table, judgement)).to_arrow_table()) if any(judgement.rejected.values()) else {}
     days = [partition for partition in sources if cut is None or partition is not None]
     for partition in days:
-        reason = stop_reason(table.contract, judgement, partition or "", kept, rejected)
+        reason = stop_reason(table.contract, judgement, partition_text(partition), kept, rejected)
         if reason is not None:
             verdicts.stopped[partition] = reason
     unstopped = {partition: sources[partition] for partition in days if partition not in verdicts.stopped}
@@ -89,9 +90,9 @@ def judge_rows(
         return
     properties = _properties(table, judgement, rows, sources)
     for partition, loss in losses.items():
-        properties[partition or ""] |= as_properties(loss)
+        properties[partition_text(partition)] |= as_properties(loss)
     for partition, content in (contents or {}).items():
-        properties[partition or ""][DELIVERED] = content
+        properties[partition_text(partition)][DELIVERED] = content
     stage = partial(workspace.lake.writing.stage, code_version=code_version)
     here = workspace.table("tables", table.name)
     schema = stored_schema(table)
@@ -99,20 +100,20 @@ def judge_rows(
 
     verdicts.kept += workspace.lake.writing.stage_partitions(
         here,
-        {partition: kept.get(partition or "", rows.slice(0, 0)).select(schema.names) for partition in good},
+        {partition: kept.get(partition_text(partition), rows.slice(0, 0)).select(schema.names) for partition in good},
         key=table.key,
         schema=schema,
         inputs=sources.__getitem__,
         code_version=code_version,
-        properties=lambda partition: properties[partition or ""],
+        properties=lambda partition: properties[partition_text(partition)],
     )
     for partition in [p for p in days if p in verdicts.stopped]:
         content = con.sql(
-            "SELECT * EXCLUDE (_partition, _current) FROM raw WHERE _current AND _partition = $p", params={"p": partition or ""}
+            "SELECT * EXCLUDE (_partition, _current) FROM raw WHERE _current AND _partition = $p", params={"p": partition_text(partition)}
         )
         verdicts.beside.append(
             stage(here, partition, content.to_arrow_table(), kind=REJECTED, inputs=sources[partition],
-                  properties={"reason": verdicts.stopped[partition], **properties[partition or ""]})
+                  properties={"reason": verdicts.stopped[partition], **properties[partition_text(partition)]})
         )  # fmt: skip
     verdicts.beside += _quarantined(workspace, table, sources, rejected, stage)
 
@@ -142,7 +143,7 @@ def _properties(table: Table, judgement: Judgement, kept: pa.Table, keys: Iterab
             "broken": {b.rule.name: b.rows[key] for b in judgement.broken if key in b.rows},
             **profiles.get(key, {}),
         }
-        for key in (k or "" for k in keys)
+        for key in (partition_text(k) for k in keys)
     }
 
 
@@ -158,10 +159,10 @@ def _quarantined(
     schema = _quarantine_schema(table)
     found = []
     for head in workspace.lake.versions.resolve(name, partitions=list(sources)):
-        if head.rows and (head.partition or "") not in rejected:
+        if head.rows and partition_text(head.partition) not in rejected:
             found.append(stage(name, head.partition, head.schema.empty_table(), inputs=sources[head.partition]))
     for key, rows in rejected.items():
-        partition = key or None
+        partition = partition_of(key)
         found.append(stage(name, partition, rows.drop_columns(["_partition"]), schema=schema, inputs=sources[partition]))
     return found
 

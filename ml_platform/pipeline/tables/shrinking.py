@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from ml_platform.core.partitions import partition_text
 from ml_platform.lake.ledger.version import Version
 from ml_platform.pipeline.tables.accepted import accepted_contents, content_of, delivered_version
 from ml_platform.pipeline.workspace import Workspace
@@ -128,9 +129,9 @@ def _losses(
         counts = dict(con.execute("SELECT _partition, count(*) FROM now GROUP BY _partition").fetchall())
     found = {}
     for partition, head in heads.items():
-        after = counts.get(partition or "", 0)
+        after = counts.get(partition_text(partition), 0)
         unit = "keys" if head in by_key else "rows"
-        lost = keys.get(partition or "", 0) if head in by_key else max(0, head.rows - after)
+        lost = keys.get(partition_text(partition), 0) if head in by_key else max(0, head.rows - after)
         content = contents.get(partition) or content_of(workspace, table, sources[partition])
         found[partition] = Loss(content, head.data_hash, head.id, head.rows, after, unit, head.rows, lost)
     return found

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ml_platform.core.layers import QUARANTINE
+from ml_platform.core.partitions import partition_of
 from ml_platform.lake.ledger.version import Version
 from ml_platform.pipeline.delivery.raw import NOTHING_LANDED
 from ml_platform.pipeline.tables.accepted import accepted_contents
@@ -41,7 +42,7 @@ def judge_split(workspace: Workspace, table: Table, keys: Sequence[str | None], 
         return
     undated = [NO_DAY] if cut.delivered.get(NO_DAY) or _has_quarantine(workspace, table) else []
     rows = cut.rows_of([*undated, *changed])
-    sources: dict[str | None, list[Version]] = {day or None: [head] for day in (*undated, *changed)}
+    sources: dict[str | None, list[Version]] = {partition_of(day): [head] for day in (*undated, *changed)}
     with session() as con:
         con.register("raw", rows)
         judge_rows(workspace, table, con, sources, verdicts, code_version=code_version, is_text=is_text(head), cut=cut)

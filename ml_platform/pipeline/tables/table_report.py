@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ml_platform.core.partitions import partition_text
 from ml_platform.lake.ledger.version import Version
 from ml_platform.pipeline.outcome import CheckOutcome, PartitionOutcome, Plot, told_reasons
 from ml_platform.tables.declared.contract import Contract
@@ -54,7 +55,8 @@ def contract_checks(
     rejected = sum(sum(j.rejected.values()) for j in judgements)
     broken = _merged([b for j in judgements for b in j.broken])
     stops = [
-        {"rule": "stopped", "column": "", "rows": None, "share": None, "partitions": p or "", "samples": why} for p, why in stopped.items()
+        {"rule": "stopped", "column": "", "rows": None, "share": None, "partitions": partition_text(p), "samples": why}
+        for p, why in stopped.items()
     ]
     summary = f"{rows:,} rows judged, {rejected:,} rejected ({_share(rejected, rows):.2%})"
     contract = CheckOutcome(
@@ -83,7 +85,7 @@ def contract_checks(
 
 def partition_numbers(judgements: Sequence[Judgement], partition: str | None, version: Version | None) -> dict[str, float | int | str]:
     """Return what is plotted over partitions: rows that can be read, rows rejected, and their share of those delivered."""
-    key = partition or ""
+    key = partition_text(partition)
     delivered = sum(j.rows.get(key, 0) for j in judgements)
     rejected = sum(j.rejected.get(key, 0) for j in judgements)
     if not delivered and version is None:

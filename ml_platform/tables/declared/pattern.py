@@ -22,6 +22,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from ml_platform.core.errors import DeclarationError, SourceError
+from ml_platform.core.partitions import partition_text
 from ml_platform.tables.declared.landing_zone import LandingZone
 
 DAY = "{day}"
@@ -201,7 +202,7 @@ class Pattern:
         for file in _walk(zone, (), self._parts, "", wanted, linked=False):
             if wanted is None or file.day in wanted:
                 found.setdefault(file.day, []).append(file)
-        return {day: sorted(found[day], key=lambda f: f.name) for day in sorted(found, key=lambda d: d or "")}
+        return {day: sorted(found[day], key=lambda f: f.name) for day in sorted(found, key=partition_text)}
 
 
 class _Part:
