@@ -17,6 +17,7 @@ from ml_platform_docs.decisions import decisions, decisions_page
 from ml_platform_docs.declarations import declaration_page
 from ml_platform_docs.functions import functions_page
 from ml_platform_docs.glossary_links import PAGE, terms, with_anchors, with_links
+from ml_platform_docs.layers import layers_page
 from ml_platform_docs.metrics import metrics_page
 from ml_platform_docs.python_names import python_page
 from ml_platform_docs.settings import settings_page
@@ -32,6 +33,7 @@ def made_pages(docs: Path) -> dict[str, Callable[[], str]]:
         "reference/contract.md": contract_page,
         "reference/functions.md": functions_page,
         "reference/checks.md": checks_page,
+        "reference/layers.md": layers_page,
         "reference/metrics.md": metrics_page,
         "reference/commands.md": commands_page,
         "reference/python.md": python_page,

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import ml_platform
+from ml_platform.core.layers import LAYERS
 from ml_platform.features.declared.functions.registry import FUNCTIONS
 from ml_platform_docs.checks import checks
 from ml_platform_docs.commands import commands, commands_page
@@ -18,6 +19,7 @@ from ml_platform_docs.contract import contract_page
 from ml_platform_docs.declarations import declaration_page, fields_of
 from ml_platform_docs.functions import functions_page
 from ml_platform_docs.hook import made_pages
+from ml_platform_docs.layers import layers_page
 from ml_platform_docs.metrics import metrics_page
 from ml_platform_docs.python_names import python_page
 from ml_platform_docs.settings import settings_page
@@ -75,6 +77,10 @@ def test_every_command_and_option_is_told() -> None:
 
 
 @pytest.mark.slow
+def test_every_layer_is_told() -> None:
+    assert [name for name, layer in LAYERS.items() if f"| `{name}` | {layer.words} |" not in layers_page()] == []
+
+
 def test_every_function_and_check_is_told() -> None:
     assert [name for name in FUNCTIONS if f"| `{name}` |" not in functions_page()] == []
     assert [key for key, text in checks().items() if not text] == []
