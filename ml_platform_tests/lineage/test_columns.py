@@ -39,7 +39,7 @@ def test_a_score_comes_from_the_feature_tables_of_its_features(shop):
 
 
 def test_a_feature_that_is_not_stored_comes_from_its_event_table(shop):
-    inputs = {"shop/tables/orders": shop.orders[DAYS[0]]}
+    inputs = {shop.orders[DAYS[0]].table: shop.orders[DAYS[0]]}
     found = column_sources(shop.predictions[DAYS[0]], inputs, [AMOUNT])
     assert next((s.table, s.column) for s in found[AMOUNT.name]) == ("shop/tables/orders", "amount")
     assert [(s.table, s.column) for s in found["_score"]] == [(s.table, s.column) for s in found[AMOUNT.name]]
