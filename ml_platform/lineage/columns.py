@@ -70,7 +70,7 @@ def column_sources(
     return {name: found[name] for name in made.schema.names if found.get(name)}
 
 
-def _typed_columns(names: Iterable[str], inputs: Mapping[TableName, Version], raw: str) -> dict[str, tuple[ColumnSource, ...]]:
+def _typed_columns(names: Iterable[str], inputs: Mapping[TableName, Version], raw: TableName) -> dict[str, tuple[ColumnSource, ...]]:
     """Return a table's delivered columns: a contract has them under the names that they were delivered with."""
     delivered = set(inputs[raw].schema.names) if raw in inputs else set()
     return {name: (ColumnSource(raw, name, True, "typed and checked by the contract"),) for name in names if name in delivered}
