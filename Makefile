@@ -22,13 +22,17 @@ export OMP_WAIT_POLICY := passive
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo land dev test lint hunt check all-tests fast-tests costs docs integrations venv format clean
+.PHONY: help demo purchases land dev test lint hunt check all-tests fast-tests costs docs integrations venv format clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(STAMP) ## Build the whole pipeline on real flights, then show what was built (minutes the first time, seconds after)
 	@$(BIN)/python -m examples.flights demo
+
+purchases: $(STAMP) ## The other example: one CSV of a music shop, from the file to a champion, predictions and the story of it (a minute)
+	@$(BIN)/python -m examples.purchases.feed
+	@cd examples/purchases && $(CURDIR)/$(BIN)/ml-platform run customer_comes_back
 
 land: NEXT ?= 1d
 land: $(STAMP) ## Deliver the flights of the next day (make land NEXT=1h: of the next hour); with `make dev` running, watch them flow
@@ -76,7 +80,7 @@ format: $(STAMP) ## Put the code into its format and order its imports
 
 clean: ## Remove what was landed, built and cached (keeps .venv; `rm -r .venv` removes that)
 	@echo "==> Removing data/lake, data/.dagster, landed files and caches"
-	@rm -rf data/lake data/.dagster .tmp_dagster_home_* build dist site .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf data/lake data/.dagster data/now examples/purchases/data .tmp_dagster_home_* build dist site .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	@find data/landing -mindepth 1 ! -name .gitkeep -delete
 	@find ml_platform examples ml_platform_docs ml_platform_tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -35,7 +35,7 @@ def test_all_integrations_resolve_together_beside_the_pinned_versions(python: st
 @pytest.mark.parametrize("python", PYTHONS)
 def test_every_package_of_the_wheel_and_of_the_tests_is_pinned(python: str):
     try:
-        wheel = resolve([], python, extras="examples,postgres,s3,delta,openlineage,dask")
+        wheel = resolve([], python, extras="postgres,s3,delta,openlineage,dask")
         all_of_it = resolve([], python, constraints="constraints-dev.txt", extras="examples,dev")
     except NoIndexError as error:
         pytest.skip(f"the package index does not answer: {error}")

