@@ -50,7 +50,17 @@ def unusable(frame: pl.DataFrame, names: Sequence[str]) -> dict[str, str]:
             reasons[name] = f"left out: {column.dtype} is a point in time or a nested value; ask for the time since it"
         elif shares[name] > MAX_NULL_SHARE:
             reasons[name] = f"left out: missing in {shares[name]:.1%} of the training rows"
-        elif column.drop_nulls().drop_nans().n_unique() < 2 if column.dtype.is_float() else column.drop_nulls().n_unique() < 2:
+        elif _has_one_value(column):
             # Whether it is there at all may still speak, but then of how the rows were collected, not of the world.
             reasons[name] = "left out: it has one single value in the training rows"
     return reasons
+
+
+def _has_one_value(column: pl.Series) -> bool:
+    """Tell whether all values that are there are equal."""
+    if column.dtype.is_float():
+        column = column.fill_nan(None)
+    if column.dtype.is_numeric():
+        # The ends are found in a tenth of the time that it takes to count what is different.
+        return column.min() == column.max()
+    return column.drop_nulls().n_unique() < 2

@@ -111,11 +111,22 @@ class _Commit:
     at: int
     reached: Reached
     _heads: dict[str, TableHeads] = field(default_factory=dict)
+    _made_from: dict[tuple[tuple[str, ...], str, int], str] = field(default_factory=dict)
 
     def heads(self, names: Iterable[str]) -> list[TableHeads]:
         names = list(names)
         self._heads.update({h.table.name: h for h in heads_of(self.workspace, [n for n in names if n not in self._heads], self.at)})
         return [self._heads[n] for n in names]
+
+    def made_from(self, heads: Sequence[TableHeads], day: str, seconds: int) -> str:
+        """Return the hash of what a day of a feature table would be made from now; asked once for all entities of a view."""
+        key = (tuple(head.table.name for head in heads), day, seconds)
+        if key not in self._made_from:
+            interval = partition_interval(self.workspace.project, day)
+            self._made_from[key] = made_from(
+                versions_within(heads, Interval(before(interval.start, timedelta(seconds=seconds)), interval.end))
+            )
+        return self._made_from[key]
 
 
 def _grouped(definitions: Iterable[FeatureDefinition], key: Callable[[FeatureDefinition], tuple]) -> list[list[FeatureDefinition]]:
@@ -207,9 +218,7 @@ def _stored_versions(commit: _Commit, definitions: list[FeatureDefinition], cuto
         # Other code may give other values of the same definitions: then all are computed, by the code that is here.
         if version.properties.get(ENGINE) != engine:
             return []
-        interval = partition_interval(workspace.project, day)
-        reach = Interval(before(interval.start, timedelta(seconds=version.properties[REACH])), interval.end)
-        if version.properties[MADE_FROM] != made_from(versions_within(heads, reach)):
+        if version.properties[MADE_FROM] != commit.made_from(heads, day, version.properties[REACH]):
             return []
         found.append(version)
     return found

@@ -114,10 +114,13 @@ def judge(
     ).fetchall()
     judged_rules = [*rules, *(f for f in found if f is not None), *duplicate_rules(table)]
     bad = [c[0] for c in counts if c[2] or c[3]]
+    # Where no row is rejected, none of the rules that reject can be broken: they need not be counted.
+    broken = {severity for severity, place in (("reject", 2), ("warn", 3)) if any(c[place] for c in counts)}
+    suspected = [rule for rule in judged_rules if rule.severity in broken]
     return Judgement(
         rows={c[0]: c[1] for c in counts},
         rejected={c[0]: c[2] for c in counts},
-        broken=_count_broken(con, raw, table, judged_rules, bad) if bad else (),
+        broken=_count_broken(con, raw, table, suspected, bad) if bad else (),
         unchecked=tuple(unchecked),
         reject_rules=tuple(r for r in judged_rules if r.severity == "reject"),
     )
