@@ -35,3 +35,19 @@ def test_each_feature_that_cannot_help_has_its_reason():
 
 def test_no_features_have_no_shares():
     assert null_shares(FRAME, []) == {}
+
+
+def test_one_value_beside_missing_ones_is_one_value_whatever_its_type():
+    nan, endless = float("nan"), float("inf")
+    frame = pl.DataFrame(
+        {
+            "nan": [1.0, nan, nan, 1.0],
+            "zeros": [0.0, -0.0, 0.0, 0.0],
+            "endless": [endless] * 4,
+            "ends": [endless, -endless, endless, endless],
+            "flag": [True, True, None, True],
+            "both": [True, False, None, True],
+            "word": ["a", None, "a", "a"],
+        }
+    )
+    assert set(unusable(frame, frame.columns)) == {"nan", "zeros", "endless", "flag", "word"}

@@ -12,8 +12,8 @@ from ml_platform.sql.duck import session
 from ml_platform.tables.declared.contract import Contract
 from ml_platform.tables.declared.sources.files import FileSource
 from ml_platform.tables.declared.table import DailyPartitions, Table
-from ml_platform.tables.judged.check import Judgement, judge, rejected_sql
-from ml_platform.tables.judged.redelivery import accepted_sql
+from ml_platform.tables.judged.check import Judgement, judge
+from ml_platform.tables.judged.checked_rows import CheckedRows
 
 DAY = "2013-01-05"
 NULLS = ("", "NA")
@@ -55,6 +55,6 @@ def judged(
             con.register(name, other)
         known = {name: name for name in references or {}}
         judgement = judge(con, "raw", table, is_text=types is None, null_values=NULLS, references=known)
-        kept = con.sql(f"SELECT * FROM ({accepted_sql(con, table)}) ORDER BY _id").to_arrow_table().to_pylist()
-        rejected = con.sql(rejected_sql("raw", table, judgement)).to_arrow_table().to_pylist()
-    return judgement, kept, rejected
+        checked = CheckedRows(con, "raw", table, judgement)
+        kept, rejected = checked.accepted().to_pylist(), checked.rejected()
+    return judgement, kept, [] if rejected is None else rejected.to_pylist()

@@ -20,9 +20,9 @@ from ml_platform.sql.declared_sql import declared_sql
 from ml_platform.sql.duck import quote_name, session
 from ml_platform.tables.declared.table import Table
 from ml_platform.tables.declared.types import available_at_names, stored_schema
-from ml_platform.tables.judged.check import Judgement, judge, rejected_sql
+from ml_platform.tables.judged.check import Judgement, judge
+from ml_platform.tables.judged.checked_rows import CheckedRows
 from ml_platform.tables.judged.profile import profile_partitions
-from ml_platform.tables.judged.redelivery import accepted_sql
 
 if TYPE_CHECKING:
     import duckdb
@@ -74,9 +74,9 @@ def judge_rows(
             inputs_available_at=inputs_available_at,
         )
     verdicts.judgements.append(judgement)
-    rows = con.sql(f"SELECT * EXCLUDE (_id) FROM ({accepted_sql(con, table, cut and cut.first_at)}) ORDER BY _id").to_arrow_table()
-    kept = by_partition(rows)
-    rejected = by_partition(con.sql(rejected_sql("raw", table, judgement)).to_arrow_table()) if any(judgement.rejected.values()) else {}
+    checked = CheckedRows(con, "raw", table, judgement)
+    rows, refused = checked.accepted(cut and cut.first_at), checked.rejected()
+    kept, rejected = by_partition(rows), {} if refused is None else by_partition(refused)
     days = [partition for partition in sources if cut is None or partition is not None]
     for partition in days:
         reason = stop_reason(table.contract, judgement, partition_text(partition), kept, rejected)
@@ -108,11 +108,8 @@ def judge_rows(
         properties=lambda partition: properties[partition_text(partition)],
     )
     for partition in [p for p in days if p in verdicts.stopped]:
-        content = con.sql(
-            "SELECT * EXCLUDE (_partition, _current) FROM raw WHERE _current AND _partition = $p", params={"p": partition_text(partition)}
-        )
         verdicts.beside.append(
-            stage(here, partition, content.to_arrow_table(), kind=REJECTED, inputs=sources[partition],
+            stage(here, partition, checked.delivered(partition), kind=REJECTED, inputs=sources[partition],
                   properties={"reason": verdicts.stopped[partition], **properties[partition_text(partition)]})
         )  # fmt: skip
     verdicts.beside += _quarantined(workspace, table, sources, rejected, stage)

@@ -42,9 +42,9 @@ class Broken:
 class Judgement:
     """The verdict on every row of a range.
 
-    The rows themselves stay in the connection, as the temporary table ``judged``: ``_id`` (grows in the order of the delivered rows),
-    platform columns, typed columns, availability, ``_rejected`` and ``_duplicate`` (the rule of a repeated key, or NULL). ``rows`` and
-    ``rejected`` count by partition.
+    The rows themselves stay in the connection, where :mod:`ml_platform.tables.judged.checked_rows` asks for them: the temporary table
+    ``judged`` has ``_id`` (grows in the order of the delivered rows), platform columns, typed columns, availability, ``_rejected`` and
+    ``_duplicate`` (the rule of a repeated key, or NULL). ``rows`` and ``rejected`` count by partition.
     """
 
     rows: Mapping[str, int]
