@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from ml_platform.core.lazy_names import lazy_names
 
 if TYPE_CHECKING:
+    from ml_platform.features.declared.functions.function import BOOLEANS, NUMBERS, SUMMABLE, Function
+    from ml_platform.features.declared.functions.registry import WINDOW_FUNCTIONS
     from ml_platform.lake.files.store import STORES, Scheme, Store
     from ml_platform.models.figures.clustered import Estimate, estimate, estimate_mean
     from ml_platform.models.figures.metric import METRICS, Metric
@@ -26,15 +28,20 @@ if TYPE_CHECKING:
     from ml_platform.training.target import Target
 
 _HOMES = {
+    "BOOLEANS": "ml_platform.features.declared.functions.function",
     "MEASURES": "ml_platform.monitoring.drift_measure",
     "METRICS": "ml_platform.models.figures.metric",
+    "NUMBERS": "ml_platform.features.declared.functions.function",
     "SELECTORS": "ml_platform.selection.selector",
     "SOURCES": "ml_platform.tables.declared.source",
     "STORES": "ml_platform.lake.files.store",
+    "SUMMABLE": "ml_platform.features.declared.functions.function",
     "TRAINERS": "ml_platform.models.trainers.known_trainers",
+    "WINDOW_FUNCTIONS": "ml_platform.features.declared.functions.registry",
     "Delivery": "ml_platform.tables.declared.source",
     "DriftMeasure": "ml_platform.monitoring.drift_measure",
     "Estimate": "ml_platform.models.figures.clustered",
+    "Function": "ml_platform.features.declared.functions.function",
     "LinearDesign": "ml_platform.models.trainers.linear_design",
     "LinearTrained": "ml_platform.models.trainers.linear",
     "Metric": "ml_platform.models.figures.metric",
@@ -60,15 +67,20 @@ _HOMES = {
     "write_header": "ml_platform.models.trainers.trained",
 }
 __all__ = [
+    "BOOLEANS",
     "MEASURES",
     "METRICS",
+    "NUMBERS",
     "SELECTORS",
     "SOURCES",
     "STORES",
+    "SUMMABLE",
     "TRAINERS",
+    "WINDOW_FUNCTIONS",
     "Delivery",
     "DriftMeasure",
     "Estimate",
+    "Function",
     "LinearDesign",
     "LinearTrained",
     "Metric",

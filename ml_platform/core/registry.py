@@ -10,7 +10,7 @@ import hashlib
 import importlib
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -46,8 +46,8 @@ class Registry(Generic[Thing]):
         The group of entry points with which installed packages offer more of them, such as ``ml_platform.trainers``.
     protocol : type
         What each has to have, checked when it is registered.
-    built_in : str
-        The package whose modules hold the platform's own: each one thing, of the module's name, or with ``several`` some.
+    built_in : str or mapping of str to object
+        The platform's own by name, or the package whose modules hold them: each one of the module's name, or with ``several`` some.
     attribute : str
         What those modules call theirs.
     several : bool
@@ -59,12 +59,21 @@ class Registry(Generic[Thing]):
     _all: ClassVar[list[Registry]] = []
 
     def __init__(
-        self, kind: str, group: str, protocol: type, *, built_in: str, attribute: str, several: bool = False, classes: bool = False
+        self,
+        kind: str,
+        group: str,
+        protocol: type,
+        *,
+        built_in: str | Mapping[str, Thing],
+        attribute: str = "",
+        several: bool = False,
+        classes: bool = False,
     ) -> None:
         self.kind, self.group = kind, group
-        self._protocol, self._package, self._attribute = protocol, built_in, attribute
+        self._protocol, self._attribute = protocol, attribute
+        self._package = built_in if isinstance(built_in, str) else ""
         self._several, self._classes = several, classes
-        self._own: dict[str, Thing | None] | None = None
+        self._own: dict[str, Thing | None] | None = None if isinstance(built_in, str) else dict(built_in)
         self._registered: dict[str, Thing] = {}
         self._offered: dict[str, list[EntryPoint]] | None = None
         self._all.append(self)

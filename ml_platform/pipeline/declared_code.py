@@ -16,6 +16,7 @@ from ml_platform.core.intervals import DAY
 from ml_platform.features.declared.column_definition import column_definition
 from ml_platform.features.declared.compiled_view import CompiledView
 from ml_platform.features.declared.definition import FeatureDefinition, definition_hash
+from ml_platform.features.declared.functions.registry import code_of_functions
 from ml_platform.models.figures.metric import METRICS
 from ml_platform.models.trainers.known_trainers import TRAINERS
 from ml_platform.monitoring.drift_measure import MEASURES
@@ -154,19 +155,26 @@ def _features(project: Project, view: CompiledView, entity: tuple[str, ...]) -> 
     """Return what decides the values of one entity's features."""
     declared = view.view
     if declared.discover is None:
-        return definition_hash(view.definitions(entity))
+        return _defined(view.definitions(entity))
     # What is to be discovered is not known before Featuretools has looked, which no loading of definitions waits for.
     edges = (declared.ttl, declared.closed, declared.lag, declared.tail)
     asked = (declared.features, declared.windows, declared.refresh, declared.discover, entity, edges)
     return content_hash((asked, [_columns(project.tables[name]) for name in view.tables]))
 
 
+def _defined(definitions: Iterable[FeatureDefinition]) -> object:
+    """Return the hash of definitions, with the code of functions that are not the platform's own."""
+    found = tuple(definitions)
+    code = code_of_functions(found)
+    return [definition_hash(found), *code] if code else definition_hash(found)
+
+
 def _asked(project: Project, problem: CompiledProblem) -> object:
     """Return what decides the features of a training set: their definitions, or what Featuretools is to search and the rest."""
     if problem.discovery is None and not any(project.views[view].view.discover for view, _ in problem.view_entities):
-        return definition_hash(problem.carried or project.declared_features(problem))
+        return _defined(problem.carried or project.declared_features(problem))
     if problem.carried and _is_otherwise(project, problem):
-        return definition_hash(problem.carried)
+        return _defined(problem.carried)
     searched = [] if problem.discovery is None else [t.stored for t in problem.discovery.tables.values() if t.stored]
     return {
         "names": problem.problem.features,

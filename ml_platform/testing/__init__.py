@@ -12,6 +12,7 @@ from ml_platform.core.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from ml_platform.testing.drift_measures import DriftMeasureContract
+    from ml_platform.testing.functions import FunctionContract
     from ml_platform.testing.metrics import MetricContract
     from ml_platform.testing.registries import isolated_registries, registered
     from ml_platform.testing.selectors import SelectorContract
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "DriftMeasureContract": "ml_platform.testing.drift_measures",
+    "FunctionContract": "ml_platform.testing.functions",
     "MetricContract": "ml_platform.testing.metrics",
     "SelectorContract": "ml_platform.testing.selectors",
     "SourceContract": "ml_platform.testing.sources",
@@ -31,6 +33,7 @@ _HOMES = {
 }
 __all__ = [
     "DriftMeasureContract",
+    "FunctionContract",
     "MetricContract",
     "SelectorContract",
     "SourceContract",

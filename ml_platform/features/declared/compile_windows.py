@@ -189,7 +189,7 @@ def _read_column(view: FeatureView, source: Table, column: FeatureColumn, types:
 
 
 def _check_rows_only(view: FeatureView, column: FeatureColumn) -> None:
-    unknown = [f for f in column.functions if find_function(f) is not None and f not in ROW_FUNCTIONS]
+    unknown = [f for f in column.functions if (found := find_function(f)) is not None and not found.of_rows]
     if unknown:
         raise DeclarationError(
             f"{view.where}: {column.name or ROWS!r} are whole rows, which have {', '.join(sorted(ROW_FUNCTIONS))}; "

@@ -16,7 +16,7 @@ from ml_platform.core.intervals import Interval
 from ml_platform.features.at_scale.long_history import compute_thinned, compute_with_totals, is_thinned, is_totalled
 from ml_platform.features.declared.definition import FeatureDefinition
 from ml_platform.features.declared.explain import statement
-from ml_platform.features.declared.functions.registry import FUNCTIONS, function_of
+from ml_platform.features.declared.functions.registry import FUNCTIONS, WINDOW_FUNCTIONS, code_of_functions, find_function, function_of
 from ml_platform.features.declared.view import FeatureColumn
 from ml_platform.features.engine.change_points import change_points, read_at
 from ml_platform.features.engine.engine import TIMES, compute
@@ -25,11 +25,13 @@ from ml_platform.features.nested.segments import Segments
 from ml_platform.features.timeline.event_rows import to_events
 from ml_platform.pipeline.layer_code import layer_modules
 from ml_platform.sql.duck import connect
+from ml_platform.testing import FunctionContract, isolated_registries
 from ml_platform_docs.functions import functions_page
 from ml_platform_tests.features.at_scale.bucketed import TYPES, bucketed
 from ml_platform_tests.features.brute_force import brute_force, knows
 from ml_platform_tests.features.declared_views import SPECS, a_view, definitions_of, hours
 from ml_platform_tests.features.worlds import T0, check, random_world
+from ml_platform_tests.installed import install
 
 NAMES = [*FUNCTIONS, "p90"]
 COLUMNS = {"arr_delay": ("BIGINT", None), "temp": ("DOUBLE", None), "remark": ("VARCHAR", None), "late": ("BOOLEAN", "arr_delay > 15")}
@@ -137,3 +139,34 @@ def test_a_function_of_python_may_be_called_like_one_of_windows():
         "time_since", "handmade", ("origin",), "DOUBLE", view="own", function="time_since", code="def time_since(): ..."
     )
     assert (own.stored_name, own.stored_type) == ("time_since", "DOUBLE")
+
+
+@pytest.mark.slow
+class TestBuiltIn(FunctionContract):
+    names = (*FUNCTIONS, "p90")
+
+
+OWN = """
+from ml_platform.extensions import NUMBERS, Function
+
+
+class Count(Function):
+    def answer_one(self, request, definition):
+        window = request.window(definition.span)
+        return request.spread(definition.name, request.present(definition.value, window))
+
+
+MANY = Count(name="many", of=NUMBERS, words="Values of {value}", sql="count(e._value)", returns="BIGINT", empty=0)
+"""
+
+
+def test_a_function_of_an_installed_package_is_computed_and_its_code_is_code(tmp_path, monkeypatch, world):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert find_function("many") is None
+    with isolated_registries():
+        install(tmp_path, "ext_many", {"ml_platform.functions": ["many = ext_many:MANY"]}, OWN)
+        asked = definitions_of(a_view(FeatureColumn("arr_delay", ("many", "count")), windows=[hours(3)]))
+        values = compute(*world, asked)
+        assert values[asked[0].name].to_list() == values[asked[1].name].to_list()
+        assert code_of_functions(asked) == [WINDOW_FUNCTIONS.code("many")] != [""]
+        assert code_of_functions(asked[1:]) == []

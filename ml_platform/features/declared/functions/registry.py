@@ -10,6 +10,7 @@ from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
 from ml_platform.core.errors import FeatureError
+from ml_platform.core.registry import Registry
 from ml_platform.features.declared.functions.function import Function
 
 if TYPE_CHECKING:
@@ -26,13 +27,26 @@ _FAMILIES: list[Callable[[str], Function | None]] = [module.find for module in _
 # Functions of whole rows, that need no column.
 ROW_FUNCTIONS = frozenset(f.name for f in FUNCTIONS.values() if f.of_rows)
 
+# With those that a project registers, and those of installed packages.
+WINDOW_FUNCTIONS: Registry[Function] = Registry("function of windows", "ml_platform.functions", Function, built_in=FUNCTIONS)
 
-@cache
+
 def find_function(name: str) -> Function | None:
     """Return the function of that name, percentiles ``p1`` to ``p99`` included; None if there is none."""
+    return _find_own(name) or WINDOW_FUNCTIONS.find(name)
+
+
+@cache
+def _find_own(name: str) -> Function | None:
     if name in FUNCTIONS:
         return FUNCTIONS[name]
     return next((found for find in _FAMILIES if (found := find(name)) is not None), None)
+
+
+def code_of_functions(definitions: Iterable[FeatureDefinition]) -> list[str]:
+    """Return hashes of the code of functions that are not the platform's own, for the code version of what they make."""
+    asked = {definition.function for definition in definitions if definition.function and not definition.code}
+    return [WINDOW_FUNCTIONS.code(name) for name in sorted(asked) if _find_own(name) is None and name in WINDOW_FUNCTIONS]
 
 
 def function_of(definition: FeatureDefinition) -> Function:
@@ -51,4 +65,4 @@ def function_of(definition: FeatureDefinition) -> Function:
 
 def function_names() -> Iterable[str]:
     """Return the names of all functions, for a reader."""
-    return [*FUNCTIONS, "p90"]
+    return [*WINDOW_FUNCTIONS.names(), "p90"]
