@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ml_platform.core.lazy_names import lazy_names
 
 if TYPE_CHECKING:
+    from ml_platform.audit.check import CHECKS, Check, Published
     from ml_platform.features.declared.functions.function import BOOLEANS, NUMBERS, SUMMABLE, Function
     from ml_platform.features.declared.functions.registry import WINDOW_FUNCTIONS
     from ml_platform.lake.files.store import STORES, Scheme, Store
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ml_platform.models.trainers.parameters import check_params
     from ml_platform.models.trainers.trained import Trained, all_rows, read_header, to_shares, write_header
     from ml_platform.monitoring.drift_measure import MEASURES, DriftMeasure, Sides, Size
+    from ml_platform.pipeline.outcome import CheckOutcome
     from ml_platform.selection.sample import Sample
     from ml_platform.selection.selector import SELECTORS, Selector
     from ml_platform.tables.declared.source import SOURCES, Delivery, Source
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "BOOLEANS": "ml_platform.features.declared.functions.function",
+    "CHECKS": "ml_platform.audit.check",
     "MEASURES": "ml_platform.monitoring.drift_measure",
     "METRICS": "ml_platform.models.figures.metric",
     "NUMBERS": "ml_platform.features.declared.functions.function",
@@ -38,6 +41,8 @@ _HOMES = {
     "SUMMABLE": "ml_platform.features.declared.functions.function",
     "TRAINERS": "ml_platform.models.trainers.known_trainers",
     "WINDOW_FUNCTIONS": "ml_platform.features.declared.functions.registry",
+    "Check": "ml_platform.audit.check",
+    "CheckOutcome": "ml_platform.pipeline.outcome",
     "Delivery": "ml_platform.tables.declared.source",
     "DriftMeasure": "ml_platform.monitoring.drift_measure",
     "Estimate": "ml_platform.models.figures.clustered",
@@ -46,6 +51,7 @@ _HOMES = {
     "LinearTrained": "ml_platform.models.trainers.linear",
     "Metric": "ml_platform.models.figures.metric",
     "ModelFeature": "ml_platform.models.trainers.encoding",
+    "Published": "ml_platform.audit.check",
     "Sample": "ml_platform.selection.sample",
     "Scheme": "ml_platform.lake.files.store",
     "Selector": "ml_platform.selection.selector",
@@ -68,6 +74,7 @@ _HOMES = {
 }
 __all__ = [
     "BOOLEANS",
+    "CHECKS",
     "MEASURES",
     "METRICS",
     "NUMBERS",
@@ -77,6 +84,8 @@ __all__ = [
     "SUMMABLE",
     "TRAINERS",
     "WINDOW_FUNCTIONS",
+    "Check",
+    "CheckOutcome",
     "Delivery",
     "DriftMeasure",
     "Estimate",
@@ -85,6 +94,7 @@ __all__ = [
     "LinearTrained",
     "Metric",
     "ModelFeature",
+    "Published",
     "Sample",
     "Scheme",
     "Selector",

@@ -14,6 +14,7 @@ from ml_platform.components.resources.resource import resources_at
 from ml_platform.components.settings import project_clock
 from ml_platform.components.words.invalid_declarations import InvalidDeclarationsError
 from ml_platform.core.errors import DeclarationError, Faults, MlPlatformError
+from ml_platform.core.layers import PROBLEM_LAYERS, TABLE_LAYERS, VIEW_LAYERS
 from ml_platform.core.names import check_name
 from ml_platform.project.compile import compile_project
 from ml_platform.project.doubts import doubts
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 # Components are built one by one and do not see each other: the first one of a tree compiles the projects for all, and leaves them there.
 _COMPILED = "_ml_platform_projects"
+_LAYERS = {"table": TABLE_LAYERS, "feature view": VIEW_LAYERS, "problem": PROBLEM_LAYERS}
 _LOG = logging.getLogger(__name__)
 
 
@@ -49,6 +51,10 @@ def definitions_of(component: "Declared", context: dg.ComponentLoadContext) -> d
     elif component.kind == "problem":
         assets = problem_assets.assets_of(project, project.problem(component.name))
         checks = staleness.checks_of_problem(project, project.problem(component.name))
+    if component.checks:
+        from ml_platform.components.assets.declared_checks import checks_of
+
+        checks = [*checks, *checks_of(project, component.checks, assets)]
     first = declared[0]
     mine = (first.kind, first.name) == (component.kind, component.name)
     root = str(_project_root(context))
@@ -155,6 +161,10 @@ def _core_of(component: "Declared") -> Any:
         raise component.fault
     component.check_freshness()
     component.check_owners()
+    if component.checks:
+        from ml_platform.audit.check import check_asked
+
+        check_asked(component.checks, _LAYERS.get(component.kind, ()), component.where)
     return component.to_core()  # type: ignore[attr-defined]
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ml_platform.core.lazy_names import lazy_names
 
 if TYPE_CHECKING:
+    from ml_platform.testing.checks import CheckContract
     from ml_platform.testing.drift_measures import DriftMeasureContract
     from ml_platform.testing.functions import FunctionContract
     from ml_platform.testing.metrics import MetricContract
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ml_platform.testing.trainers import TrainerContract
 
 _HOMES = {
+    "CheckContract": "ml_platform.testing.checks",
     "DriftMeasureContract": "ml_platform.testing.drift_measures",
     "FunctionContract": "ml_platform.testing.functions",
     "MetricContract": "ml_platform.testing.metrics",
@@ -32,6 +34,7 @@ _HOMES = {
     "registered": "ml_platform.testing.registries",
 }
 __all__ = [
+    "CheckContract",
     "DriftMeasureContract",
     "FunctionContract",
     "MetricContract",

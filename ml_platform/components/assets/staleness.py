@@ -28,7 +28,7 @@ def checks_of_view(project: Project, view: CompiledView) -> list[dg.AssetChecksD
 
             return check_features_current(workspace, view.name, entity)
 
-        return _check(project, feature_key(project, view.name, entity), _EVERY, run, DAILY)
+        return check_of(project, feature_key(project, view.name, entity), "inputs_current", _EVERY, run, DAILY)
 
     return [of(entity) for entity in view.view.entities] if view.view.store else []
 
@@ -42,26 +42,33 @@ def checks_of_problem(project: Project, problem: CompiledProblem) -> list[dg.Ass
 
             return check_inputs_current(workspace, layer, problem.name)
 
-        return _check(project, dg.AssetKey([project.name, layer, problem.name]), _NEWEST, run, condition)
+        return check_of(project, dg.AssetKey([project.name, layer, problem.name]), "inputs_current", _NEWEST, run, condition)
 
     return [of("training"), of("models"), of("predictions", DAILY)]
 
 
-def _check(
-    project: Project, key: dg.AssetKey, description: str, run: Callable[[Any], Any], condition: dg.AutomationCondition | None
+def check_of(
+    project: Project,
+    key: dg.AssetKey,
+    name: str,
+    description: str,
+    run: Callable[[Any], Any],
+    condition: dg.AutomationCondition | None = None,
 ) -> dg.AssetChecksDefinition:
+    """Return an asset check of its own, which asks ``run(workspace)`` for its verdict."""
+
     @dg.asset_check(
         asset=key,
-        name="inputs_current",
+        name=name,
         description=description,
         required_resource_keys={"platform"},
         automation_condition=condition,
     )
-    def inputs_current(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    def body(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
         try:
             check_history(context.instance)
             return check_result(run(context.resources.platform.workspace(project)), key)
         except MlPlatformError as error:
             raise step_failure(error) from error
 
-    return inputs_current
+    return body

@@ -117,6 +117,14 @@ class Declared(dg.Component, dg.Model, dg.Resolvable):
         ),
     ] = None
 
+    checks: Annotated[
+        dict[str, dict[str, Any] | None],
+        Field(
+            description="Checks of what is published, by name, each with its options; also those of installed packages.",
+            examples=[{"rows_as_usual": {"least": 0.8}}],
+        ),
+    ] = {}
+
     _folder: Path | None = PrivateAttr(default=None)
     _project: Path | None = PrivateAttr(default=None)
     _lines: SourceLines = PrivateAttr(default=SourceLines(None))
