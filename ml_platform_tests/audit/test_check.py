@@ -12,6 +12,7 @@ import pytest
 from ml_platform.audit.check import CHECKS
 from ml_platform.testing import CheckContract, isolated_registries
 from ml_platform_tests.components.declarations.test_declarations import chain
+from ml_platform_tests.components.landed_shop import DAYS, landed_shop
 from ml_platform_tests.components.shop import tree_of, write_project
 from ml_platform_tests.installed import install
 
@@ -82,3 +83,18 @@ def test_a_check_that_cannot_be_asked_for_is_refused(checks: str, said: str, tmp
     with pytest.raises(Exception, match="check") as told:
         _shop(tmp_path, monkeypatch, "wrong_" + "".join(filter(str.isalpha, checks)), checks)
     assert re.search(said, chain(told.value), re.DOTALL)
+
+
+@pytest.mark.slow
+def test_it_runs_after_its_asset_and_says_what_it_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    swap = ("  key: [order_id]", "  checks: {rows_as_usual: {least: 0.9}}\n  key: [order_id]")
+    shop = landed_shop(tmp_path, monkeypatch, swap=swap)
+    shop.land(DAYS[:3])
+    shop.land(DAYS[3:4], count=5)
+    with dg.DagsterInstance.ephemeral() as instance:
+        for days, passed, told in ((DAYS[:3], True, "20 rows"), (DAYS[3:4], False, f"{DAYS[3]} has 5 rows")):
+            result = shop.run(instance, days=days)
+            found = {one.asset_key.path[1]: one for one in result.get_asset_check_evaluations() if one.check_name == "rows_as_usual"}
+            assert result.success
+            assert {layer: one.passed for layer, one in found.items()} == {"raw": passed, "tables": passed}
+            assert told in str(found["tables"].description)
