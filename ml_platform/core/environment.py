@@ -12,6 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from ml_platform.core.registry import Registry
+
 # Those that compute what a model is made of.
 PACKAGES = ("ml-platform", "duckdb", "polars", "pyarrow", "numpy", "scipy", "scikit-learn", "lightgbm")
 # Vector instructions: libraries choose their loops by them, and a loop of another width sums in another order.
@@ -37,10 +39,13 @@ def environment_here(root: Path, *, seed: int, threads: int) -> dict[str, Any]:
     -------
     dict
         Plain values for JSON: ``python``, ``system`` (with its C library, which has the logarithms), ``machine`` (architecture and vector
-        instructions), ``cpus``, ``packages`` (name to version), ``git`` (``commit`` and whether it is ``dirty``; None outside of a
+        instructions), ``cpus``, ``packages`` (name to version, those of extensions included),
+        ``git`` (``commit`` and whether it is ``dirty``; None outside of a
         repository), ``seed`` and ``threads``.
     """
-    return {**_process(), "git": git_state(root), "seed": seed, "threads": threads}
+    process = _process()
+    packages = {**process["packages"], **Registry.packages()}
+    return {**process, "packages": packages, "git": git_state(root), "seed": seed, "threads": threads}
 
 
 def git_state(root: Path) -> dict[str, Any] | None:

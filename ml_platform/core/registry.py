@@ -197,6 +197,12 @@ class Registry(Generic[Thing]):
         return f"Two {self.kind}s are called {name!r}: of {' and of '.join(dict.fromkeys(origins))}. Rename one of them."
 
     @classmethod
+    def packages(cls) -> dict[str, str]:
+        """Return the version of each installed package of which something has been loaded by now, in any registry."""
+        points = [point for one in cls._all for name in one._registered for point in (one._offered or {}).get(name, ())]
+        return {point.dist.name: point.dist.version for point in points if point.dist}
+
+    @classmethod
     @contextmanager
     def isolated(cls) -> Iterator[None]:
         """Forget at the end what is registered inside, in any registry; entry points are looked for anew. For tests."""

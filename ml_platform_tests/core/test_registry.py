@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ml_platform.core.environment import environment_here
 from ml_platform.core.errors import ExtensionError, UnknownNameError
 from ml_platform.models.trainers.known_trainers import TRAINERS
 from ml_platform.testing import isolated_registries
@@ -50,6 +51,8 @@ def test_what_an_installed_package_offers_is_imported_when_it_is_asked_for(tmp_p
     assert "ext_forest" not in sys.modules
     assert TRAINERS.get("forest").__class__.__module__ == "ext_forest"
     assert TRAINERS.code("forest") != ""
+    # What a model was made with names the package and its version.
+    assert environment_here(tmp_path, seed=0, threads=1)["packages"]["ext_forest"] == "1.0"
     assert TRAINERS.code("ridge") == ""
 
 
