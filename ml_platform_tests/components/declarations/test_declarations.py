@@ -190,12 +190,12 @@ WRONG = [
     (
         "two sources",
         ('source: {files: "orders/{day}.csv"}', 'source: {files: "orders/{day}.csv", sql: select 1}'),
-        r"defs\.yaml:\d+.*exactly one of files, asset, python and sql",
+        r"defs\.yaml:\d+.*exactly one of files, asset, python, sql and kind",
     ),
     (
         "a pace of files",
         ('source: {files: "orders/{day}.csv"}', 'source: {files: "orders/{day}.csv", every: 1h}'),
-        r"defs\.yaml:\d+.*`every` says how often a `python` source is called",
+        r"defs\.yaml:\d+.*`every` says how often a `python` source, or one of another",
     ),
     (
         "no pace at all",
