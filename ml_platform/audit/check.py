@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_mean
+from ml_platform.core.partitions import partition_text
 from ml_platform.core.registry import Registry
 from ml_platform.pipeline.outcome import CheckOutcome
 from ml_platform.pipeline.workspace import Workspace
@@ -30,7 +31,7 @@ class Published:
     def versions(self) -> dict[str | None, Version]:
         """The readable version of each partition, in their order (None: the table has none)."""
         heads = self.workspace.lake.versions.resolve(self.workspace.table(self.layer, self.name))
-        return {head.partition: head for head in sorted(heads, key=lambda head: head.partition or "")}
+        return {head.partition: head for head in sorted(heads, key=lambda head: partition_text(head.partition))}
 
     @property
     def rows(self) -> dict[str | None, int]:

@@ -7,6 +7,7 @@ import dagster as dg
 
 from ml_platform.audit.check import CHECKS, Check
 from ml_platform.components.assets.staleness import check_of
+from ml_platform.core.layers import TableName
 from ml_platform.project.project import Project
 
 
@@ -16,15 +17,15 @@ def checks_of(
     """Return the asset checks of a declaration; each runs with its asset, and by itself."""
     if not asked:
         return []
-    keys = [spec.key for one in assets for spec in one.specs]
+    tables = [TableName.of_parts(spec.key.path) for one in assets for spec in one.specs]
     named = [(CHECKS.get(name), options or {}) for name, options in asked.items()]
-    return [_of(project, key, check, options) for check, options in named for key in keys if key.path[1] in check.layers]
+    return [_of(project, table, check, options) for check, options in named for table in tables if table.layer in check.layers]
 
 
-def _of(project: Project, key: dg.AssetKey, check: Check, options: Mapping[str, Any]) -> dg.AssetChecksDefinition:
+def _of(project: Project, table: TableName, check: Check, options: Mapping[str, Any]) -> dg.AssetChecksDefinition:
     def run(workspace: Any) -> Any:
         from ml_platform.audit.check import run_check
 
-        return run_check(workspace, check.name, key.path[1], key.path[2], options)
+        return run_check(workspace, check.name, table.layer, table.name, options)
 
-    return check_of(project, key, check.name, check.description, run)
+    return check_of(project, dg.AssetKey(list(table.parts)), check.name, check.description, run)
