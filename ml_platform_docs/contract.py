@@ -30,7 +30,7 @@ WORDS = {
         "matches": "A regular expression for the whole text.",
         "zone": "The time zone of times that are delivered without one, `Europe/Oslo`. They are kept in UTC.",
         "format": "How a time is written that is none by itself: `epoch_s`, `epoch_ms`, `epoch_us` (counted from 1970), or a pattern such "
-        f"as `%Y%m%d`. Of a number what parts its digits, by example: {', '.join(map(code, NUMBER_FORMATS))}.",
+        f"as `%Y%m%d`; `cut_to_us` keeps a time that is delivered in nanoseconds to the microsecond. Of a number what parts its digits, by example: {', '.join(map(code, NUMBER_FORMATS))}.",
         "optional": "`true` for a column that some files lack, such as one that was added later: their rows have no value there.",
         "made_of": "Delivered columns whose values, joined by a blank, are the time: `[date, time]`.",
         "was": "Earlier names of the column, latest first: older versions and files are read as if they had the new one.",

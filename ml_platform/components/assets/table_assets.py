@@ -177,13 +177,15 @@ def _checked_plan(
         known = {version.partition for version in workspace.lake.versions.resolve(workspace.table("raw", table.name), partitions=keys)}
         return [key for key in keys if key in known]
 
+    told = (table.description or f"Rows of {table.name}").rstrip()
+    told += "" if told.endswith((".", "!", "?")) else "."
     key = f" One row per {', '.join(table.key)}." if table.key else ""
     return AssetPlan(
         project=project,
         layer="tables",
         name=table.name,
         run=run,
-        description=f"{table.description or table.name}{key} Rows that break the contract stand in quarantine with the rules they broke.",
+        description=f"{told}{key} Rows that break the contract stand in quarantine with the rules they broke.",
         partitions=table.partitions,
         deps=deps,
         checks=CONTRACT_CHECKS | (DECLARED if not table.is_derived and table.availability and table.raw_partitions else {}),

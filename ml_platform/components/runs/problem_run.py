@@ -34,12 +34,16 @@ _BRIDGED_DAYS = 7
 
 @dataclass(frozen=True)
 class Step:
-    """One run: its assets, its consecutive days (none for assets without partitions), and why it is made."""
+    """One run: its assets, its consecutive days (none for assets without partitions), and why it is made.
+
+    ``due`` is how many of the days there is something to be made of, where that is fewer: what the run takes goes by them.
+    """
 
     keys: tuple[dg.AssetKey, ...]
     days: tuple[str, ...]
     why: str
     tags: Mapping[str, str] = field(default_factory=dict)
+    due: int | None = None
 
     @property
     def what(self) -> str:
@@ -168,7 +172,10 @@ class ProblemRun:
         landed = scan(self.workspace, {}, leave_out=set(self._project.tables) - changed.keys()) if changed else {}
         for request in requests_of(self._project, changed, landed):
             keys = tuple(request.asset_selection or ())
-            yield Step(keys, tuple(days_of(request)), _told(whys[TableName.of_parts(key.path).name] for key in keys), own_tags(request))
+            names = [TableName.of_parts(key.path).name for key in keys]
+            asked = set(days_of(request))
+            due = max(len(asked.intersection(changed[name])) for name in names)
+            yield Step(keys, tuple(days_of(request)), _told(whys[name] for name in names), own_tags(request), due)
 
     def _steps(self, standings: Sequence[Standing]) -> Iterator[Step]:
         """Yield the runs of some assets of one layer: those with the same days share one."""
@@ -183,13 +190,13 @@ class ProblemRun:
             if whole and days:
                 # The delivery is read once, however far its days lie apart; the days between that it does not change stay what they are.
                 request = request_days(keys, days[0], days[-1], only_landed=True)
-                yield Step(tuple(keys), tuple(days_of(request)), why, own_tags(request))
+                yield Step(tuple(keys), tuple(days_of(request)), why, own_tags(request), len(days))
                 continue
             bridged = days
             if found[0].layer == "features":
                 bridged = _bridged(days, set.intersection(*({partition_text(day) for day in one.waiting} for one in found)))
             for some, stretch in by_stretch(keys, bridged):
-                yield Step(tuple(some), tuple(stretch), why)
+                yield Step(tuple(some), tuple(stretch), why, due=len(set(stretch).intersection(days)))
 
     def _features(self) -> list[Standing]:
         """Return how the feature tables stand: of days that no training reads nothing is made here."""
@@ -222,7 +229,7 @@ class ProblemRun:
 
     def _run(self, step: Step) -> None:
         before, began = self.workspace.lake.versions.newest_commit(), time.perf_counter()
-        with self._course.step(step.keys, len(step.days), f"{step.what}{f' of {step.span}' if step.days else ''}"):
+        with self._course.step(step.keys, len(step.days) if step.due is None else step.due, f"{step.what}{f' of {step.span}' if step.days else ''}"):
             result = self.runs.run(step.keys, step.days, dict(step.tags))
         rows = made_rows(result, step.keys, before)
         self.done.append(Done(step, time.perf_counter() - began, rows, failures(result), broken_checks(result)))

@@ -19,7 +19,8 @@ class Column:
     ``timestamp`` is stored in UTC with microseconds, and ``zone`` names the zone of values that are delivered without one.
     ``minimum`` and ``maximum`` are inclusive; ``one_of`` lists the only values; ``matches`` is a regular expression for the whole text.
     ``format`` says how a time is written that is none by itself: ``epoch_s``, ``epoch_ms`` or ``epoch_us`` (counted from 1970), or a
-    pattern such as ``%Y%m%d`` or ``%d.%m.%Y %H:%M``; or how text writes a number: ``1.234,5``, ``1 234,5``, ``1'234.5`` or ``1,234.5``.
+    pattern such as ``%Y%m%d`` or ``%d.%m.%Y %H:%M``, or ``cut_to_us``, which cuts off what is finer than a microsecond; or how text writes
+    a number: ``1.234,5``, ``1 234,5``, ``1'234.5`` or ``1,234.5``.
     ``made_of`` names delivered columns whose values, joined by a blank, are the time.
     ``was`` lists the names that the column had before, latest first: older versions are read, and files delivered by those names
     are taken, as if they had the new one. A name that stands there is never given to another column.

@@ -1,4 +1,4 @@
-"""Times that are none by themselves: numbers counted from 1970, and text or numbers that a pattern reads."""
+"""Times that are none by themselves: numbers counted from 1970, text or numbers that a pattern reads, and times finer than we keep."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from ml_platform.sql.duck import quote_text, session
 TIMED = ("date", "timestamp")
 # Microseconds of one.
 _EPOCHS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
+# Of times that are delivered in nanoseconds: what is finer than a microsecond is cut off, where it would break the contract.
+CUT_TO_MICROS = "cut_to_us"
 
 
 def check_time_format(text: object, where: str) -> str:
@@ -23,12 +25,12 @@ def check_time_format(text: object, where: str) -> str:
     DeclarationError
         If it is neither one of the epochs nor a pattern that DuckDB reads.
     """
-    if isinstance(text, str) and text in _EPOCHS:
+    if isinstance(text, str) and text in (*_EPOCHS, CUT_TO_MICROS):
         return text
     if not isinstance(text, str) or "%" not in text:
         raise DeclarationError(
             f"{where}: the format {text!r} is not known. Write a pattern in quotes, such as '%Y%m%d' or '%d.%m.%Y %H:%M', or one of the "
-            f"epochs. {did_you_mean(str(text), _EPOCHS)}"
+            f"epochs; {CUT_TO_MICROS} cuts nanoseconds off. {did_you_mean(str(text), [*_EPOCHS, CUT_TO_MICROS])}"
         )
     try:
         with session() as con:

@@ -14,11 +14,12 @@ from ml_platform.sql.duck import quote_name, session
 from ml_platform.tables.declared.contract import Column
 from ml_platform.tables.declared.pattern import Pattern
 from ml_platform.tables.declared.sources.files import NULL_VALUES
+from ml_platform.tables.declared.time_formats import CUT_TO_MICROS
 from ml_platform.tables.declared.types import type_of
 from ml_platform.tables.delivered.file_names import guess_pattern, has_other_days, table_name, without_days
 from ml_platform.tables.inference.keys import guess_key
 from ml_platform.tables.inference.sample import Sample, sample_files
-from ml_platform.tables.inference.time_formats import clock_beside, format_of_numbers, format_of_texts
+from ml_platform.tables.inference.time_formats import clock_beside, format_of_numbers, format_of_texts, is_finer
 from ml_platform.tables.inference.times import TimeColumn, time_columns
 from ml_platform.tables.inference.types import NO_ZONE, format_of_written_numbers, type_of_text
 from ml_platform.tables.inference.words import plain_name
@@ -177,6 +178,10 @@ def _types(con: duckdb.DuckDBPyConnection, sample: Sample) -> tuple[dict[str, st
             types[name] = found
             comment = NO_ZONE if described[name].startswith("TIMESTAMP") else ""
             comment = "" if "ZONE" in described[name] or "TZ" in described[name] else comment
+            if found == "timestamp" and described[name].endswith("_NS") and is_finer(con, name):
+                formats[name] = CUT_TO_MICROS
+                comment = f"{comment}; " if comment else ""
+                comment += "kept to the microsecond: without the format its rows would break the contract"
         if types[name] == "int64" and (told := format_of_numbers(con, name, described[name], is_text=sample.is_text)):
             types[name], formats[name] = told
         elif types[name] == "string" and described[name] == "VARCHAR":

@@ -42,6 +42,12 @@ def format_of_numbers(con: duckdb.DuckDBPyConnection, name: str, delivered: str,
     return None
 
 
+def is_finer(con: duckdb.DuckDBPyConnection, name: str) -> bool:
+    """Tell whether a column of nanoseconds has values that no microseconds are."""
+    column = quote_name(name)
+    return bool(con.execute(f"SELECT count(*) FILTER (epoch_ns({column}) % 1000 <> 0) FROM everything").fetchall()[0][0])
+
+
 def format_of_texts(con: duckdb.DuckDBPyConnection, name: str, null_values: Sequence[str], *, is_text: bool) -> tuple[str, str, str] | None:
     """Return type, format and a comment of a text column whose dates are not written year first; None if no format reads all of them."""
     for day in _DATES:

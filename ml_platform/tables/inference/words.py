@@ -14,7 +14,10 @@ _CODES = frozenset({
     "pin", "postal", "postcode", "sku", "ssn", "tel", "upc", "vat", "vin", "zip", "zipcode",
 })  # fmt: skip
 _PLACES = frozenset({"lat", "latitude", "lon", "lng", "long", "longitude", "index", "idx", "row", "seq", "sequence", "version"})
-_KINDS = frozenset({"category", "channel", "gender", "kind", "method", "mode", "sex", "type"})
+_KINDS = frozenset({
+    "category", "channel", "class", "department", "gender", "group", "kind", "method", "mode", "reason", "region", "segment", "sex", "state",
+    "status", "type", "via",
+})  # fmt: skip
 _CALENDAR = frozenset({
     "day", "days", "dayofweek", "dow", "doy", "hour", "minute", "month", "quarter", "season", "second", "week", "weekday",
     "weekofyear", "year",
@@ -52,6 +55,9 @@ _OUTCOMES = frozenset({
     "passed", "priority", "purchased", "quality", "response", "result", "returned", "risk", "satisfaction", "sentiment", "severity",
     "status", "success", "survived", "target", "urgency", "verdict", "win", "winner", "won",
 })  # fmt: skip
+# Of several outcomes these are meant, and those asked last that a row may well say of itself when it comes.
+_MEANT = frozenset({"class", "label", "outcome", "result", "target", "verdict"})
+_SAID_AT_ONCE = frozenset({"grade", "priority", "quality", "risk", "severity", "urgency"})
 # Words on -ed that say what something is, and no outcome; shorter ones than six letters mostly are none of either.
 _STATES = frozenset({
     "advanced", "based", "created", "estimated", "expected", "fixed", "hundred", "inserted", "limited", "mixed", "modified", "planned",
@@ -144,6 +150,20 @@ def is_outcome(name: str) -> bool:
     return bool(_OUTCOMES.intersection(words) or _OUTCOMES_ELSEWHERE.intersection(map(_ascii, words))) or _has_happened(words[-1:])
 
 
+def outcome_rank(name: str) -> int:
+    """Return how little an outcome sounds like what somebody wants to know beforehand; 0 is best, and 3 is none.
+
+    Examples
+    --------
+    >>> [outcome_rank(name) for name in ("outcome", "status", "priority", "team")]
+    [0, 1, 2, 3]
+    """
+    if not is_outcome(name):
+        return 3
+    words = set(words_of(name))
+    return 0 if words & _MEANT else 2 if words & _SAID_AT_ONCE else 1
+
+
 def _has_happened(words: tuple[str, ...]) -> bool:
     happened = [word for word in words if len(word) >= _SHORTEST_HAPPENED and word.endswith("ed") and not word.endswith("eed")]
     return bool(set(happened) - _STATES)
@@ -186,6 +206,11 @@ def is_question(name: str) -> bool:
     """Whether a column of yes and no is called like an answer about its row: ``is_late``, ``has_paid``, ``missed_payment``."""
     words = words_of(name)
     return words[:1] in {("is",), ("has",), ("was",), ("will",), ("did",)} or _has_happened(words)
+
+
+def is_amount(name: str) -> bool:
+    """Whether a number is called like something that is added up: ``amount``, ``quantity``, ``units_sold``."""
+    return amount_rank(name) < len(_AMOUNTS)
 
 
 def amount_rank(name: str) -> int:

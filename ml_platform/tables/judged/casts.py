@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ml_platform.sql.duck import quote_name, quote_text
 from ml_platform.tables.declared.contract import Column
 from ml_platform.tables.declared.number_formats import NumberFormat
-from ml_platform.tables.declared.time_formats import TIMED, formatted_time
+from ml_platform.tables.declared.time_formats import CUT_TO_MICROS, TIMED, formatted_time
 from ml_platform.tables.declared.types import INTEGER_BITS, decimal_digits, duckdb_type
 
 _INTEGERS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"})
@@ -21,10 +21,14 @@ _HAS_ZONE = r":\d{2}.*([zZ]|[+-]\d{2}(:?\d{2})?|[A-Za-z]+/[A-Za-z_/]+)\s*$"
 
 @dataclass(frozen=True)
 class Cast:
-    """SQL of a typed value, and SQL that is TRUE where a value was delivered that the type cannot hold (None: it always can)."""
+    """SQL of a typed value, and SQL that is TRUE where a value was delivered that the type cannot hold (None: it always can).
+
+    ``says`` is what more than the type's name is to be said of what the value must be.
+    """
 
     value: str
     broken: str | None
+    says: str = ""
 
 
 def cast_column(column: Column, delivered: str, null_values: Sequence[str] = (), *, is_text: bool = False) -> Cast | None:
@@ -52,7 +56,7 @@ def cast_column(column: Column, delivered: str, null_values: Sequence[str] = (),
     Text can be read as any type; a time without zone is in ``column.zone``, else in UTC; other kinds do not turn into each other.
     """
     raw = quote_name(column.name)
-    if column.format is not None and column.type in TIMED and delivered.strip('"') != "NULL":
+    if column.format not in (None, CUT_TO_MICROS) and column.type in TIMED and delivered.strip('"') != "NULL":
         return _formatted(column, delivered, raw, null_values)
     if delivered.strip('"') == "NULL":
         return Cast(f"NULL::{duckdb_type(column.type)}", None)
@@ -62,7 +66,7 @@ def cast_column(column: Column, delivered: str, null_values: Sequence[str] = (),
         if column.type == "string":
             return Cast(_with_nulls(raw, null_values) if is_text else raw, None)
         text = _with_nulls(raw, null_values)
-        value = _from_text(column, NumberFormat.of(column.format).sql(text) if column.format else text)
+        value = _from_text(column, NumberFormat.of(column.format).sql(text) if column.format and column.type not in TIMED else text)
         broken = f"({text}) IS NOT NULL AND ({value}) IS NULL"
         return Cast(f"CASE WHEN NOT isnan({value}) THEN {value} END" if column.type.startswith("float") else value, broken)
     if delivered in _FLOATS:
@@ -71,7 +75,10 @@ def cast_column(column: Column, delivered: str, null_values: Sequence[str] = (),
     if value is None:
         return None
     never_fails = value in (raw, f"CAST({raw} AS {duckdb_type(column.type)})")
-    return Cast(value, None if never_fails else f"({raw}) IS NOT NULL AND ({value}) IS NULL")
+    if never_fails:
+        return Cast(value, None)
+    finer = f" in whole microseconds; format: {CUT_TO_MICROS} cuts off what is finer" if delivered.endswith("_NS") else ""
+    return Cast(value, f"({raw}) IS NOT NULL AND ({value}) IS NULL", finer)
 
 
 def _formatted(column: Column, delivered: str, raw: str, null_values: Sequence[str]) -> Cast | None:
@@ -127,9 +134,9 @@ def _from_typed(column: Column, delivered: str, raw: str) -> str | None:
     zone = quote_text(column.zone or "UTC")
     if column.type == "timestamp":
         if delivered in _ZONED:
-            return _whole_micros(raw, delivered, f"CAST({raw} AS {target})")
+            return _whole_micros(column, raw, delivered, f"CAST({raw} AS {target})")
         local = f"timezone({zone}, CAST({raw} AS TIMESTAMP))"
-        return _whole_micros(raw, delivered, local) if delivered in _NAIVE or delivered == "DATE" else None
+        return _whole_micros(column, raw, delivered, local) if delivered in _NAIVE or delivered == "DATE" else None
     if column.type == "date" and (delivered in _NAIVE or delivered in _ZONED):
         return f"CASE WHEN CAST({raw} AS TIMESTAMP) = date_trunc('day', CAST({raw} AS TIMESTAMP)) THEN CAST({raw} AS DATE) END"
     return None
@@ -149,8 +156,8 @@ def _as_float(raw: str, delivered: str, target: str) -> str:
     return value if target == "FLOAT" else f"CAST({raw} AS {target})"
 
 
-def _whole_micros(raw: str, delivered: str, value: str) -> str:
-    """Return a time that is stored in microseconds; NULL for one with digits behind them, which DuckDB cuts off."""
-    if not delivered.endswith("_NS"):
+def _whole_micros(column: Column, raw: str, delivered: str, value: str) -> str:
+    """Return a time that is stored in microseconds; NULL for one with digits behind them, which DuckDB cuts off: if declared so, only."""
+    if not delivered.endswith("_NS") or column.format == CUT_TO_MICROS:
         return value
     return f"CASE WHEN epoch_ns({raw}) % 1000 = 0 THEN {value} END"

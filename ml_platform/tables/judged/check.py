@@ -160,7 +160,7 @@ def _all_rules(table: Table, casts: Mapping[str, Cast]) -> list[Rule]:
     """Return every rule that one row alone can break, as conditions over the columns of ``judged``."""
     bad = {c: _bad(n) for n, (c, cast) in enumerate(casts.items()) if cast.broken}
     types = {c.name: c.type for c in table.contract.columns}
-    rules = [Rule(type_rule_name(c), c, "reject", flag, f"is a {types[c]}") for c, flag in bad.items()]
+    rules = [Rule(type_rule_name(c), c, "reject", flag, f"is a {types[c]}{casts[c].says}") for c, flag in bad.items()]
     for rule in row_rules(table.contract):
         # A value that could not be read is NULL by now; it is reported once, by its type.
         broken = f"{rule.broken} AND NOT {bad[rule.column]}" if rule.name.startswith("not_null_") and rule.column in bad else rule.broken

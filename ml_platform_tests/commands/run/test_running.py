@@ -227,6 +227,30 @@ def test_of_a_longer_history_only_the_feature_days_that_a_training_reads_are_mad
     assert lake.versions.heads(training)["2024-02-20"].data_hash == learnt
 
 
+def test_a_run_stops_at_a_day_and_a_later_one_goes_on_to_the_same(ran, shop, tmp_path):
+    stopped = copied(shop, tmp_path)
+    last = "2024-02-10"
+    code, plain = cli(stopped, "run", "buys_again", "--until", last, "--json")
+    assert (code, json.loads(plain)["training"]["date"]) == (0, "2024-02-11")
+    lake = stopped.open().lake
+    for name in ("raw/orders", "tables/orders", "features/recent__customer_id"):
+        assert max(day or "" for day in lake.partitions(f"shop/{name}")) == last
+    # The next morning's rows see all that came up to the day.
+    assert sorted(lake.partitions("shop/predictions/buys_again")) == [last, "2024-02-11"]
+    heads = {table: lake.versions.heads(table) for table in lake.tables()}
+    code, plain = cli(stopped, "run", "buys_again", "--json")
+    assert (code, json.loads(plain)["failed"]) == (0, [])
+    lake, whole = stopped.open().lake, ran[0].open().lake
+    for layer in ("raw/orders", "tables/orders", "features/recent__customer_id"):
+        here, there = ({day: head.data_hash for day, head in one.versions.heads(f"shop/{layer}").items()} for one in (lake, whole))
+        # The first training of a run without a stop looks less far back.
+        assert there.items() <= here.items()
+    kept = {table: {day: head.id for day, head in found.items()} for table, found in heads.items() if "champion" not in table}
+    now = {table: {day: head.id for day, head in lake.versions.heads(table).items()} for table in kept}
+    assert all(now[table][day] == number for table, found in kept.items() for day, number in found.items()), "nothing is made twice"
+    assert "2024-02-20" in lake.partitions("shop/predictions/buys_again")
+
+
 def test_a_training_date_can_be_asked_for_and_training_can_be_left_out(ran, tmp_path):
     shop = copied(ran[0], tmp_path)
     _, plain = cli(shop, "run", "buys_again", "--date", "2024-02-18", "--json")

@@ -20,6 +20,9 @@ _HEAD = """\
 """
 _MOST_COLUMNS = 6
 _MOST_ANSWERS = 8
+_MOST_KINDS = 3
+# So many answers of what sorts rows are followed one by one.
+_FEW_ANSWERS = 4
 # Only of what came lately can it be said that it is late.
 _LATELY = timedelta(days=14)
 # So many stretches without a row, and a single file is of something that happens now and then.
@@ -157,6 +160,13 @@ def _view_text(table: Drafted, team: str, question: Question | None) -> str:
         *(question.past if question else ()),
         *(feature for name in table.kinds if is_outcome(name) for feature in past_of(table, name)),
     ]
+    # What sorts rows is counted by what it says: a share of each answer, and of many only how many different ones there were.
+    entities = {c for entity in table.entities for c in entity}
+    asked = {f.get("column") for f in past} | set(question.known_later if question else ())
+    sorting = [n for n in (*table.kinds, *table.codes) if n not in entities and n not in asked and not is_outcome(n)]
+    for name in sorting[:_MOST_KINDS]:
+        few = table.found.distinct.get(name, 0) <= _FEW_ANSWERS
+        past += past_of(table, name) if few else ({"column": name, "functions": ["distinct"]},)
     said = {feature["column"] for feature in features}
     features += list({flow(feature): feature for feature in past if feature.get("column") not in said}.values())[:_MOST_ANSWERS]
     features.append({"functions": ["count", "time_since"]})

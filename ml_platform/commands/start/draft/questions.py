@@ -14,7 +14,7 @@ from ml_platform.commands.start.draft.roles import Drafted
 from ml_platform.commands.start.draft.settings import Settings, event_settings, forecast, settings_for
 from ml_platform.commands.start.draft.text import block, sql_text
 from ml_platform.sql.duck import sql_name
-from ml_platform.tables.inference.words import amount_rank, is_id, is_level, is_outcome, is_question, is_result, words_of
+from ml_platform.tables.inference.words import amount_rank, is_id, is_level, is_outcome, is_question, is_result, outcome_rank, words_of
 
 _MOST_CLASSES = 8
 _FEWEST_ROWS = 60
@@ -95,7 +95,8 @@ def _outcome(log: Drafted, tables: Mapping[str, Drafted], *, anything: bool = Fa
     later = _known_later(log, column)
     if set(log.found.key) & set(later):
         return None
-    context = [n for n, t in log.found.types.items() if t in ("string", "bool") and n not in later and n not in log.found.key]
+    sorts = [n for n, t in log.found.types.items() if t in ("string", "bool") or n in log.codes]
+    context = [n for n in sorts if n not in later and n not in log.found.key]
     seen = [n for n in context if 2 <= log.found.distinct.get(n, 0) <= 50][:_MOST_COLUMNS]
     time = log.found.event_time or ""
     fields: list[tuple[str, Any] | str] = [
@@ -115,7 +116,7 @@ def _label_of(log: Drafted, *, anything: bool) -> tuple[str, str, str | None, st
     types, distinct = log.found.types, log.found.distinct
     entities = {c for e in log.entities for c in e}
     able = [n for n in types if n not in log.found.key and n not in entities and n != log.found.event_time]
-    for name in sorted(able, key=lambda n: (not is_outcome(n), list(types).index(n))):
+    for name in sorted(able, key=lambda n: (outcome_rank(n), list(types).index(n))):
         quoted, few, said = sql_name(name), distinct.get(name, 0), " ".join(words_of(name))
         if types[name] == "bool" and few == 2 and (is_outcome(name) or is_question(name)) and share_of(log, quoted) >= _RAREST:
             return name, f"bool_or({quoted})", None, f"Will {said} be true"
@@ -139,7 +140,7 @@ def _known_later(log: Drafted, label: str) -> tuple[str, ...]:
     """Return the columns that are taken to be known only with the outcome: all that is measured, and what is called like one."""
     types, entities = log.found.types, {c for e in log.entities for c in e}
     keep = {*log.found.key, *entities, log.found.event_time}
-    numbers = [n for n, t in types.items() if t not in ("string", "bool") and not is_id(n)]
+    numbers = [n for n, t in types.items() if t not in ("string", "bool") and n not in log.codes and not is_id(n)]
     outcomes = [
         n
         for n, t in types.items()
@@ -179,14 +180,13 @@ def _how_much(log: Drafted, tables: Mapping[str, Drafted]) -> Question | None:
     entity = next((e for e in entities if settings is not None and coming_back(log, e, settings)[0] >= _FEWEST_ROWS), None)
     if settings is None or entity is None:
         return None
-    what = f"much {' '.join(words_of(measure))}" if measure else "many rows"
-    said = f"What will the mean {' '.join(words_of(measure or ''))} of" if level else f"How {what} will"
+    said = f"What will the {'mean' if level else 'sum of'} {' '.join(words_of(measure))} of" if measure else "How many rows will"
     span = settings.horizon * settings.steps
     when = f"in the next {span} days" if span > 1 else "on the next day"
     when += f", {'day by day' if log.step == 1 else f'each {log.step} days'}" if settings.steps > 1 else ""
     name = name_of(f"{thing_of(entity, '_')}_{'_'.join(words_of(measure)) if measure else log.name}_next_{span}d")
     wanted = _Wanted(
-        name, f"{said} {a_thing(entity)} of {log.name} {'be' if level else 'have'} {when}?",
+        name, f"{said} {a_thing(entity)} of {log.name} {'be' if measure else 'have'} {when}?",
         f"{'avg' if level else 'sum'}({sql_name(measure)})" if measure else "count(*)", "regression", "exclude" if level else "zero",
     )  # fmt: skip
     return _grid_question(log, tables, entity, settings, wanted, coming_back(log, entity, settings)[0])

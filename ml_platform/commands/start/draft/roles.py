@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from ml_platform.commands.start.draft.rhythm import NAMING, Series, cadence_of, series_of
 from ml_platform.tables.inference.words import (
+    is_amount,
     is_code,
     is_counted_off,
     is_id,
     is_kind,
     is_later,
+    is_level,
     is_outcome,
     is_someone,
     is_summed_up,
@@ -30,6 +32,8 @@ _FEW = 12
 # So many days behind the others are no sign of an end.
 _LATE = 28
 _MOST_KINDS = 50
+# Two values are the keys of a table of two by chance.
+_FEWEST_KEYS = 3
 # Of the values of a reference, so many must be there; a role ('home_team' for 'team') is believed only with them.
 _FOUND = 0.9
 
@@ -52,7 +56,8 @@ class Drafted:
     """A table with what it is in its folder.
 
     ``entities`` are what its rows are about and comes again, the most telling first; ``measures`` are numbers that can be added or
-    averaged, ``flags`` are true or false, ``kinds`` are texts of a few values; ``series`` is there where each thing has a row again and
+    averaged, ``flags`` are true or false, ``kinds`` are texts of a few values and ``codes`` whole numbers that sort rows as texts do;
+    ``series`` is there where each thing has a row again and
     again; ``cadence`` is how many days usually lie between the rows of one thing. A table without days is looked up by its key.
     """
 
@@ -62,6 +67,7 @@ class Drafted:
     measures: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
+    codes: tuple[str, ...] = ()
     series: Series | None = None
     cadence: float | None = None
 
@@ -132,7 +138,8 @@ def draft_tables(tables: Mapping[str, Inferred]) -> dict[str, Drafted]:
     for name, table in tables.items():
         references = references_of(table, tables)
         keyed = {c for reference in references for c in reference.columns}
-        numbers = [n for n, t in table.types.items() if is_number(t) and is_measure(n, table, keyed)]
+        codes = _codes(table, tables, keyed)
+        numbers = [n for n, t in table.types.items() if is_number(t) and n not in codes and is_measure(n, table, keyed)]
         texts = [n for n, t in table.types.items() if t == "string" and 2 <= table.distinct.get(n, 0) <= _FEW and n not in table.key]
         drafted[name] = Drafted(
             table,
@@ -141,6 +148,7 @@ def draft_tables(tables: Mapping[str, Inferred]) -> dict[str, Drafted]:
             tuple(numbers),
             tuple(n for n, t in table.types.items() if t == "bool"),
             tuple(texts),
+            tuple(codes),
             series_of(table),
         )
         entity = next(iter(drafted[name].entities), None)
@@ -168,6 +176,34 @@ def is_number(kind: str) -> bool:
 def is_measure(name: str, table: Inferred, keyed: Collection[str] = ()) -> bool:
     """Whether a number of a table can be averaged: it names nothing, is no part of a date and no key."""
     return name not in table.key and name not in keyed and not (is_id(name) or is_code(name) or is_kind(name) or is_counted_off(name))
+
+
+def _codes(table: Inferred, tables: Mapping[str, Inferred], keyed: Collection[str]) -> list[str]:
+    """Return the whole numbers of a few values that sort rows: they are called so, or they are just the keys of a small table.
+
+    What is called like an amount, a level or an outcome of its own is none: amounts of 1 to 5 may be the keys of something by chance.
+    """
+    found = []
+    for name, kind in table.types.items():
+        if not kind.startswith("int") or name in table.key or name in keyed or not 2 <= table.distinct.get(name, 0) <= _MOST_KINDS:
+            continue
+        plain = not (is_amount(name) or is_level(name) or is_outcome(name) or is_counted_off(name))
+        if is_kind(name) or (plain and any(_are_keys_of(table, name, other) for other in tables.values() if other is not table)):
+            found.append(name)
+    return found
+
+
+def _are_keys_of(table: Inferred, name: str, other: Inferred) -> bool:
+    """Whether the values of a column are those of the key of another table, of a few rows, and no others."""
+    import polars as pl
+
+    if len(other.key) != 1 or not _FEWEST_KEYS <= other.rows <= _MOST_KINDS or table.sample is None or other.sample is None:
+        return False
+    if not other.types[other.key[0]].startswith("int"):
+        return False
+    values = pl.DataFrame(table.sample.select([name])).to_series().drop_nulls().unique()
+    there = pl.DataFrame(other.sample.select(list(other.key))).to_series().unique()
+    return set(values.to_list()) == set(there.to_list())
 
 
 def _looked_up(table: Inferred, tables: Mapping[str, Inferred]) -> Inferred:
