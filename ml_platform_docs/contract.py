@@ -18,6 +18,8 @@ WORDS = {
         "min_rows": "A day with fewer rows is stopped.",
         "max_shrink": "The share of a day's rows that a new delivery of it may lose, as `30%` or `0.3`. Left out: 10 % of a delivered "
         "table, no bound of a derived one.",
+        "known_early": "What a row is that was known before it happened, where `available_at` reads columns of its own: `warn` counts it "
+        "in the check `contract_warnings`, `reject` sets it aside (and stops a day with too many), `allow` is for plans of what comes.",
         "extra_columns": "What a delivered column does that is not declared: `stop` the day, or `ignore`.",
     },
     "column": {
@@ -30,7 +32,8 @@ WORDS = {
         "matches": "A regular expression for the whole text.",
         "zone": "The time zone of times that are delivered without one, `Europe/Oslo`. They are kept in UTC.",
         "format": "How a time is written that is none by itself: `epoch_s`, `epoch_ms`, `epoch_us` (counted from 1970), or a pattern such "
-        f"as `%Y%m%d`; `cut_to_us` keeps a time that is delivered in nanoseconds to the microsecond. Of a number what parts its digits, by example: {', '.join(map(code, NUMBER_FORMATS))}.",
+        "as `%Y%m%d`; `cut_to_us` keeps a time that is delivered in nanoseconds to the microsecond. "
+        f"Of a number what parts its digits, by example: {', '.join(map(code, NUMBER_FORMATS))}.",
         "optional": "`true` for a column that some files lack, such as one that was added later: their rows have no value there.",
         "made_of": "Delivered columns whose values, joined by a blank, are the time: `[date, time]`.",
         "was": "Earlier names of the column, latest first: older versions and files are read as if they had the new one.",
@@ -48,7 +51,7 @@ WORDS = {
         "severity": "`warn` (default) or `reject`.",
     },
 }
-_DEFAULTS = {"max_rejected", "min_rows", "extra_columns"}
+_DEFAULTS = {"max_rejected", "min_rows", "extra_columns", "known_early"}
 _EXAMPLE = """
 columns:
   order_id: {type: int64}

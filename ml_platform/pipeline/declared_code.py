@@ -23,7 +23,7 @@ from ml_platform.monitoring.drift_measure import MEASURES
 from ml_platform.pipeline.layer_code import layer_code
 from ml_platform.project.project import CompiledProblem, Project
 from ml_platform.selection.selector import SELECTORS
-from ml_platform.tables.declared.contract import Column
+from ml_platform.tables.declared.contract import Column, Contract
 from ml_platform.tables.declared.source import SOURCES
 from ml_platform.tables.declared.table import Table
 from ml_platform.training.problem import Drift, Training
@@ -94,7 +94,8 @@ def table_code_version(table: Table, root: Path) -> str:
         "key": contract.key,
         "rules": [[r.name, r.sql, r.severity] for r in contract.rules],
         "references": contract.references,
-        "bounds": [contract.max_rejected, contract.min_rows, contract.extra_columns, contract.max_shrink],
+        "bounds": [contract.max_rejected, contract.min_rows, contract.extra_columns, contract.max_shrink,
+                   *([contract.known_early] if contract.known_early != Contract.known_early else [])],
         "null_values": table.source.null_values,
         "times": _times(table),
         "code": _derivation(table, root),

@@ -229,7 +229,9 @@ class ProblemRun:
 
     def _run(self, step: Step) -> None:
         before, began = self.workspace.lake.versions.newest_commit(), time.perf_counter()
-        with self._course.step(step.keys, len(step.days) if step.due is None else step.due, f"{step.what}{f' of {step.span}' if step.days else ''}"):
+        with self._course.step(
+            step.keys, len(step.days) if step.due is None else step.due, f"{step.what}{f' of {step.span}' if step.days else ''}"
+        ):
             result = self.runs.run(step.keys, step.days, dict(step.tags))
         rows = made_rows(result, step.keys, before)
         self.done.append(Done(step, time.perf_counter() - began, rows, failures(result), broken_checks(result)))

@@ -75,6 +75,8 @@ class Contract:
     ``max_shrink`` is the share of a partition's rows (keys, where there are any) that a new version of it may lose of the one it replaces;
     None for the usual 10 % of a delivered table, and no bound for a derived one, whose inputs have theirs;
     ``extra_columns`` says what a delivered column that is not declared does: stop the partition, or be left out.
+    ``known_early`` says what a row is that would have been known before it happened, where that is read off columns of its own: counted,
+    rejected, or right, as in a plan of what is to come.
     """
 
     columns: tuple[Column, ...]
@@ -84,6 +86,7 @@ class Contract:
     max_rejected: float = 0.05
     min_rows: int = 0
     extra_columns: Literal["stop", "ignore"] = "stop"
+    known_early: Literal["warn", "reject", "allow"] = field(default="warn", metadata={LATER: True})
     max_shrink: float | None = None
 
     @property

@@ -17,7 +17,7 @@ from ml_platform.tables.declared.rules import check_contract
 from ml_platform.tables.declared.time_formats import TIMED, check_time_format
 from ml_platform.tables.declared.types import check_literal, check_type
 
-_CONTRACT_KEYS = ("columns", "rules", "references", "max_rejected", "min_rows", "max_shrink", "extra_columns")
+_CONTRACT_KEYS = ("columns", "rules", "references", "max_rejected", "min_rows", "max_shrink", "extra_columns", "known_early")
 _COLUMN_KEYS = ("type", "nullable", "optional", "description", "min", "max", "one_of", "matches", "zone", "format", "made_of", "was")
 _RULE_KEYS = ("name", "sql", "severity", "description")
 _REFERENCE_KEYS = ("columns", "in", "to", "severity")
@@ -32,7 +32,8 @@ def parse_contract(mapping: object, *, key: Sequence[str] = (), where: str) -> C
         ``columns`` (name to type or to ``{type, nullable, optional, description, min, max, one_of, matches, zone,
         format, made_of, was}``), ``rules``
         (``name, sql, severity, description``), ``references`` (``columns, in, to, severity``), ``max_rejected`` (share),
-        ``min_rows``, ``max_shrink`` (share, ``10%`` or 0.1), ``extra_columns`` (``stop`` or ``ignore``).
+        ``min_rows``, ``max_shrink`` (share, ``10%`` or 0.1), ``extra_columns`` (``stop`` or ``ignore``), ``known_early``
+        (``warn``, ``reject`` or ``allow``).
     key : sequence of str
         Columns that identify a row; they are never NULL.
     where : str
@@ -60,6 +61,7 @@ def parse_contract(mapping: object, *, key: Sequence[str] = (), where: str) -> C
         min_rows=int(_number(mapping.get("min_rows", Contract.min_rows), f"{where}: min_rows", whole=True)),
         max_shrink=None if mapping.get("max_shrink") is None else _number(mapping["max_shrink"], f"{where}: max_shrink", whole=False),
         extra_columns=_choice(mapping.get("extra_columns", "stop"), ("stop", "ignore"), f"{where}: extra_columns"),
+        known_early=_choice(mapping.get("known_early", "warn"), ("warn", "reject", "allow"), f"{where}: known_early"),
     )
     check_contract(contract, where)
     return contract

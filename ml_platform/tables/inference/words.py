@@ -15,8 +15,8 @@ _CODES = frozenset({
 })  # fmt: skip
 _PLACES = frozenset({"lat", "latitude", "lon", "lng", "long", "longitude", "index", "idx", "row", "seq", "sequence", "version"})
 _KINDS = frozenset({
-    "category", "channel", "class", "department", "gender", "group", "kind", "method", "mode", "reason", "region", "segment", "sex", "state",
-    "status", "type", "via",
+    "category", "channel", "class", "department", "gender", "group", "kind", "method", "mode", "reason", "region", "segment", "sex",
+    "state", "status", "type", "via",
 })  # fmt: skip
 _CALENDAR = frozenset({
     "day", "days", "dayofweek", "dow", "doy", "hour", "minute", "month", "quarter", "season", "second", "week", "weekday",

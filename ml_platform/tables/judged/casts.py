@@ -131,15 +131,24 @@ def _from_typed(column: Column, delivered: str, raw: str) -> str | None:
     if column.type.startswith("decimal") and is_number:
         exact = f"try_cast({raw} AS {target})"
         return f"CASE WHEN CAST({exact} AS DOUBLE) = CAST({raw} AS DOUBLE) THEN {exact} END"
-    zone = quote_text(column.zone or "UTC")
     if column.type == "timestamp":
-        if delivered in _ZONED:
-            return _whole_micros(column, raw, delivered, f"CAST({raw} AS {target})")
-        local = f"timezone({zone}, CAST({raw} AS TIMESTAMP))"
-        return _whole_micros(column, raw, delivered, local) if delivered in _NAIVE or delivered == "DATE" else None
+        return _timestamp_from_typed(column, delivered, raw)
     if column.type == "date" and (delivered in _NAIVE or delivered in _ZONED):
         return f"CASE WHEN CAST({raw} AS TIMESTAMP) = date_trunc('day', CAST({raw} AS TIMESTAMP)) THEN CAST({raw} AS DATE) END"
     return None
+
+
+def _timestamp_from_typed(column: Column, delivered: str, raw: str) -> str | None:
+    """Return the SQL of a time from a typed one; without a zone of its own it is in the column's, or in UTC."""
+    zone = quote_text(column.zone or "UTC")
+    if column.format == CUT_TO_MICROS and delivered.endswith("_NS"):
+        # Down, also before 1970, as a time in text is.
+        micros = f"(epoch_ns({raw}) - (epoch_ns({raw}) % 1000 + 1000) % 1000) // 1000"
+        return f"make_timestamptz({micros})" if delivered in _ZONED else f"timezone({zone}, make_timestamp({micros}))"
+    if delivered in _ZONED:
+        return _whole_micros(raw, delivered, f"CAST({raw} AS {duckdb_type(column.type)})")
+    local = f"timezone({zone}, CAST({raw} AS TIMESTAMP))"
+    return _whole_micros(raw, delivered, local) if delivered in _NAIVE or delivered == "DATE" else None
 
 
 def _as_float(raw: str, delivered: str, target: str) -> str:
@@ -156,8 +165,8 @@ def _as_float(raw: str, delivered: str, target: str) -> str:
     return value if target == "FLOAT" else f"CAST({raw} AS {target})"
 
 
-def _whole_micros(column: Column, raw: str, delivered: str, value: str) -> str:
-    """Return a time that is stored in microseconds; NULL for one with digits behind them, which DuckDB cuts off: if declared so, only."""
-    if not delivered.endswith("_NS") or column.format == CUT_TO_MICROS:
+def _whole_micros(raw: str, delivered: str, value: str) -> str:
+    """Return a time that is stored in microseconds; NULL for one with digits behind them, which DuckDB rounds off."""
+    if not delivered.endswith("_NS"):
         return value
     return f"CASE WHEN epoch_ns({raw}) % 1000 = 0 THEN {value} END"

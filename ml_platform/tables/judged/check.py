@@ -5,7 +5,7 @@ What is broken is only counted per rule, and its rows only fetched, where someth
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from ml_platform.core.names import ORIGIN
 from ml_platform.sql.binding import bind_expression
 from ml_platform.sql.duck import quote_name, quote_text
 from ml_platform.tables.declared.contract import Reference
-from ml_platform.tables.declared.rules import AVAILABLE_AT_KNOWN, OTHER_DAY, Rule, row_rules, type_rule_name
+from ml_platform.tables.declared.rules import AVAILABLE_AT_KNOWN, KNOWN_EARLY, OTHER_DAY, Rule, row_rules, type_rule_name
 from ml_platform.tables.declared.table import Table
 from ml_platform.tables.declared.types import available_at_names, contract_columns
 from ml_platform.tables.judged.casts import Cast, cast_column
@@ -179,6 +179,7 @@ def _time_rules(table: Table, bad: Mapping[str, str]) -> list[Rule]:
         time = f"TRY(CAST(({table.availability[0].sql}\n) AS TIMESTAMPTZ))" if table.is_derived else names[0]
         unknown = " AND ".join([f"{time} IS NULL", *(f"NOT ({r})" for r in reported)])
         rules.append(Rule(AVAILABLE_AT_KNOWN, "", "reject", f"({unknown})", f"{table.availability[0].sql} is known"))
+        rules += _early_rules(table, names[0], used)
     days = table.partitions
     if table.splits and table.event_time:
         rules += day_rules(table, [bad[table.event_time]] if table.event_time in bad else [])
@@ -189,6 +190,25 @@ def _time_rules(table: Table, bad: Mapping[str, str]) -> list[Rule]:
         if outside:
             rules.append(Rule(OTHER_DAY, table.event_time or "", "reject", f"coalesce({' OR '.join(outside)}, FALSE)", says))
     return rules
+
+
+def _early_rules(table: Table, available_at: str, used: Collection[str]) -> list[Rule]:
+    """Return the rule that no row is known before it happened.
+
+    None where the declaration itself says so: by an expression over the time alone, or column by column.
+    """
+    severity = table.contract.known_early
+    if (
+        table.event_time is None
+        or table.is_derived
+        or severity == "allow"
+        or len(table.availability) > 1
+        or set(used) <= {table.event_time}
+    ):
+        return []
+    time = f"CAST({quote_name(table.event_time)} AS TIMESTAMPTZ)"
+    says = f"was not known before it happened: {table.availability[0].sql} is no earlier than {table.event_time}, or known_early: allow"
+    return [Rule(KNOWN_EARLY, table.event_time, severity, f"coalesce({available_at} < {time}, FALSE)", says)]
 
 
 def _judged_sql(raw: str, table: Table, casts: Mapping[str, Cast], rules: Sequence[Rule], inputs_available_at: str | None) -> str:
@@ -280,7 +300,7 @@ def _columns_read(table: Table, rule: Rule) -> list[str]:
     """Return the delivered columns that a reader must see to believe that the rule is broken."""
     columns = {c for c in rule.column.split(", ") if c}
     sqls = [r.sql for r in table.contract.rules if r.name == rule.name]
-    if rule.name in (AVAILABLE_AT_KNOWN, OTHER_DAY):
+    if rule.name in (AVAILABLE_AT_KNOWN, OTHER_DAY, KNOWN_EARLY):
         sqls = [group.sql for group in table.availability]
     for sql in sqls:
         columns |= bind_expression(sql, contract_columns(table.contract), where=table.where).columns

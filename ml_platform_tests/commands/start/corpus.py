@@ -363,6 +363,26 @@ def looked_up(to: Path) -> None:
 
 
 @folder
+def coded(to: Path) -> None:
+    """A database as Parquet: codes that are the keys of a small table, times in nanoseconds, and tables that begin on different days."""
+    import polars as pl
+
+    draw = random.Random(8)
+    pl.DataFrame({"ShipperID": [1, 2, 3], "CompanyName": ["Fast", "Slow", "Far"]}).write_parquet(to / "shippers.parquet")
+    rows = []
+    for n, c, a, t in purchases():
+        via = draw.randrange(1, 4)
+        outcome = ("kept", "returned", "lost")[via - 1] if draw.random() < 0.8 else "kept"
+        shipped = t + timedelta(hours=5)
+        rows.append((n, c, via, n % 3 + 1, draw.choice(("high", "normal", "low")), outcome, a, t, int(shipped.timestamp()) * 10**9 + 7))
+    names = ["OrderID", "CustomerID", "ShipVia", "Quantity", "Priority", "Outcome", "Freight", "OrderDate", "ShippedDate"]
+    orders = pl.DataFrame(rows, schema=names, orient="row").with_columns(pl.col("ShippedDate").cast(pl.Datetime("ns")))
+    orders.write_parquet(to / "orders.parquet")
+    paid = orders.filter(pl.col("OrderID") > 40).select(PaymentID="OrderID", CustomerID="CustomerID", PaidAt="OrderDate", Paid="Freight")
+    paid.write_parquet(to / "payments.parquet")
+
+
+@folder
 def capitals(to: Path) -> None:
     orders(to / "ORDERS.CSV", header="OrderID,CustomerID,Amount,OrderedAt")
 

@@ -19,7 +19,7 @@ from ml_platform_tests.commands.start.corpus import FOLDERS, MISSING
 pytestmark = pytest.mark.slow
 # Through dg itself, which takes long to load: of each kind of file, of name, of time and of question.
 BY_DG = {"one_csv", "odd_headers", "reserved_words", "two_roles", "nested_json", "hive", "days_with_gaps", "forecast", "three_classes",
-         "looked_up", "no_header", "cyrillic", "without_times"}  # fmt: skip
+         "looked_up", "coded", "no_header", "cyrillic", "without_times"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +138,22 @@ def test_a_priority_is_asked_for_as_one_of_three_classes(drafted):
     # What it was before is learnt from: by window, how often it was each of the classes.
     shares = [f for f in declared(home, "priorities")["tickets_recent"]["features"] if f["functions"] == ["share"]]
     assert {f["name"]: f["sql"] for f in shares} == {f"priority_{c}": f"priority = '{c}'" for c in ("high", "normal", "low")}
+
+
+def test_codes_are_told_apart_by_value_and_never_added_up(drafted):
+    home, told = drafted
+    found = declared(home, "coded")
+    # Of an outcome and a priority the outcome is meant.
+    assert told["coded"]["questions"][0]["problem"] == "outcome_of_orders"
+    features = found["orders_recent"]["features"]
+    assert {f.get("sql") for f in features if f.get("name", "").startswith("shipvia")} == {f'"ShipVia" = {n}' for n in (1, 2, 3)}
+    averaged = {f["column"] for f in features if {"mean", "sum"} & set(f["functions"])}
+    assert averaged == {"Quantity", "Freight"}, "an amount of 1 to 3 is none, though a small table has just these keys"
+    assert "orders.ShipVia" in found["outcome_of_orders"]["features"]
+    # Rows with times finer than a microsecond would break the contract.
+    assert contract(home, "coded", "orders")["columns"]["ShippedDate"]["format"] == "cut_to_us"
+    assert "format" not in contract(home, "coded", "orders")["columns"]["OrderDate"]
+    assert found["orders"]["partitions"]["start"] != found["payments"]["partitions"]["start"], "and dg accepts that: see above"
 
 
 def test_what_happens_seldom_has_windows_of_years_and_may_be_silent(drafted):

@@ -121,3 +121,14 @@ def test_other_kinds_do_not_turn_into_each_other(type_, delivered):
 def test_text_of_a_typed_format_keeps_na_as_a_word():
     assert cast("string", "NA", is_text=False) == "NA"
     assert cast("int16", "NA", is_text=False) is None
+
+
+def test_a_time_in_nanoseconds_is_cut_where_its_column_says_so():
+    found = cast_column(Column("x", "timestamp", format="cut_to_us"), "TIMESTAMP_NS", NULLS)
+    with session() as con:
+        con.execute(
+            "CREATE TEMP TABLE t AS SELECT unnest(['2013-07-05 12:00:00.000001999', '1969-12-31 23:59:59.999999999'])::TIMESTAMP_NS AS x"
+        )
+        cut = [(NOON.replace(microsecond=1), False), (datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC), False)]
+        assert con.execute(f"SELECT {found.value}, {found.broken} FROM t").fetchall() == cut
+    assert "cut_to_us" in cast_column(Column("x", "timestamp"), "TIMESTAMP_NS", NULLS).says

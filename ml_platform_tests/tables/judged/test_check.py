@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 
 from ml_platform.tables.declared.contract import Column, Contract, Reference, RowRule
+from ml_platform.tables.declared.parse import parse_contract
 from ml_platform.tables.declared.table import Availability
 from ml_platform_tests.tables.judged_deliveries import DAY, at, delivery, judged, table
 
@@ -103,6 +104,25 @@ def test_a_warning_keeps_the_row_and_names_it():
     judgement, kept, rejected = judged(ORDERS, delivery([{**GOOD, "delay": "13"}]))
     assert [(b.rule.name, b.rule.severity, b.samples) for b in judgement.broken] == [("unlucky", "warn", ("a.csv row 0: delay='13'",))]
     assert (len(kept), rejected) == (1, [])
+
+
+@pytest.mark.parametrize("known_early", ["warn", "reject", "allow"])
+def test_a_row_that_is_known_before_it_happened_is_counted_set_aside_or_right_as_declared(known_early):
+    said = {} if known_early == "warn" else {"known_early": known_early}
+    contract = parse_contract(
+        {"columns": {"id": "string", "happened_at": "timestamp", "told_at": "timestamp"}, **said},
+        key=["id"], where="orders.contract.yaml",
+    )  # fmt: skip
+    rows = [
+        {"id": str(n), "happened_at": "2013-01-05T10:00:00Z", "told_at": f"2013-01-05T{hour}:00:00Z"} for n, hour in enumerate(("10", "09"))
+    ]
+    judgement, kept, rejected = judged(table(contract, event_time="happened_at", availability=(Availability("told_at"),)), delivery(rows))
+    expected = [] if known_early == "allow" else [("known_before_it_happened", known_early, {DAY: 1})]
+    assert [(b.rule.name, b.rule.severity, b.rows) for b in judgement.broken] == expected
+    assert (len(kept), len(rejected)) == ((1, 1) if known_early == "reject" else (2, 0))
+    # An expression over the time alone, and times of single columns, say themselves what is known ahead.
+    for available in ((Availability("happened_at - interval 1 hour"),), (Availability("told_at"), Availability("happened_at", ("id",)))):
+        assert not judged(table(contract, event_time="happened_at", availability=available), delivery(rows))[0].broken
 
 
 def test_an_exact_repetition_is_kept_once():
