@@ -21,7 +21,7 @@ from ml_platform.training.cutoff_reach import is_never_known
 from ml_platform.training.label_sql import bind_label
 from ml_platform.training.label_task import check_task
 from ml_platform.training.problem import Problem, RowsSpine
-from ml_platform.training.steps import STEP, STEP_TYPES, has_steps, step_features
+from ml_platform.training.steps import STARTS, STEP, STEP_TYPES, has_steps, step_features
 
 
 def compile_problem(problem: Problem, tables: Mapping[str, Table], views: Mapping[str, CompiledView]) -> CompiledProblem:
@@ -36,6 +36,8 @@ def compile_problem(problem: Problem, tables: Mapping[str, Table], views: Mappin
     label_table = _table(problem.label.table, tables, problem, "label.from")
     spine_key, joinable = _spine(problem, spine_table)
     _check_label(problem, label_table, joinable)
+    # What is planned for the time that a step begins at is found by it, as far as it is known at the cutoff.
+    found_by = (*joinable, STARTS) if has_steps(problem) else joinable
     check_lengths(problem)
     label = bind_label(problem, label_table)
     check_trainers(problem, label.type)
@@ -48,19 +50,19 @@ def compile_problem(problem: Problem, tables: Mapping[str, Table], views: Mappin
     for feature in problem.features:
         owner, dot, column = feature.partition(".")
         if owner in views:
-            found = [(owner, e) for e in views[owner].view.entities if set(e) <= set(joinable)]
+            found = [(owner, e) for e in views[owner].view.entities if set(e) <= set(found_by)]
             if not found:
                 entities = "; ".join(", ".join(e) for e in views[owner].view.entities)
                 raise DeclarationError(
                     f"{problem.where}: the spine has no columns of any entity of view {owner!r} ({entities}). It has: "
-                    f"{', '.join(joinable)}."
+                    f"{', '.join(found_by)}."
                 )
             view_entities += [f for f in found if f not in view_entities]
             if dot:
                 only.add(feature)
                 _check_feature(problem, views[owner], owner, column, found)
         elif owner in tables and dot:
-            columns.append(_table_column(problem, tables[owner], column, joinable, label_table))
+            columns.append(_table_column(problem, tables[owner], column, found_by, label_table))
         else:
             raise UnknownNameError(
                 f"{problem.where}: feature {feature!r} names neither a view nor a column of a table (table.column). "

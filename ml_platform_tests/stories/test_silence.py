@@ -111,6 +111,20 @@ def test_a_later_file_proves_that_the_silence_was_silence(ended, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_later_file_that_is_stopped_proves_no_silence(ended, tmp_path):
+    """It came, so the feed was alive; but what stands in it cannot be read, and nobody has looked whether files before it are still to come."""
+    project = copied(ended, tmp_path)
+    project.land("coupons/2024-02-17.csv", "coupon,customer,used_at\n2024-02-17-1,1,soon\n", "2024-02-17")
+    project.run(["raw/coupons", "tables/coupons"], ["2024-02-17"])
+    workspace = project.open().workspace
+    assert list(workspace.lake.versions.rejected(workspace.table("tables", "coupons"))) == ["2024-02-17"]
+    standing = outcome_standing(workspace, workspace.project.problem("buys"))
+    assert sorted(day for day in standing.due if day) == ["2024-02-13", "2024-02-14"]
+    assert "'coupons' is known up to 2024-02-15 00:00 only" in standing.waiting["2024-02-15"]
+    assert training_date(project) == "2024-02-15"
+
+
+@pytest.mark.slow
 def test_a_rare_event_feed_says_for_how_long_it_can_be_silent(ended, tmp_path):
     project = declared(copied(ended, tmp_path), silence="2d")
     # A file of the 15th would be late from the 17th on: one day after it is over.
