@@ -112,7 +112,7 @@ def test_a_later_file_proves_that_the_silence_was_silence(ended, tmp_path):
 
 @pytest.mark.slow
 def test_a_later_file_that_is_stopped_proves_no_silence(ended, tmp_path):
-    """It came, so the feed was alive; but what stands in it cannot be read, and nobody has looked whether files before it are still to come."""
+    """It came, but what stands in it cannot be read: nobody knows whether files of the days before it are still to come."""
     project = copied(ended, tmp_path)
     project.land("coupons/2024-02-17.csv", "coupon,customer,used_at\n2024-02-17-1,1,soon\n", "2024-02-17")
     project.run(["raw/coupons", "tables/coupons"], ["2024-02-17"])
