@@ -383,6 +383,13 @@ def coded(to: Path) -> None:
 
 
 @folder
+def paused(to: Path) -> None:
+    """Purchases with a pause of ten weeks where the rows would lie on which a model is chosen."""
+    rows = [(n, c, f"{t:%Y-%m-%d %H:%M:%S}") for n, c, _, t in purchases(days=300) if not 150 <= (t.date() - START).days < 225]
+    write(to / "purchases.csv", "purchase_id,customer_id,bought_at", rows)
+
+
+@folder
 def capitals(to: Path) -> None:
     orders(to / "ORDERS.CSV", header="OrderID,CustomerID,Amount,OrderedAt")
 

@@ -146,7 +146,8 @@ def test_codes_are_told_apart_by_value_and_never_added_up(drafted):
     # Of an outcome and a priority the outcome is meant.
     assert told["coded"]["questions"][0]["problem"] == "outcome_of_orders"
     features = found["orders_recent"]["features"]
-    assert {f.get("sql") for f in features if f.get("name", "").startswith("shipvia")} == {f'"ShipVia" = {n}' for n in (1, 2, 3)}
+    shares = {f["name"] for f in features if f["functions"] == ["share"]}
+    assert {"outcome_kept", "priority_low", "shipvia_1"} <= shares, "a share of each answer, of the first eight"
     averaged = {f["column"] for f in features if {"mean", "sum"} & set(f["functions"])}
     assert averaged == {"Quantity", "Freight"}, "an amount of 1 to 3 is none, though a small table has just these keys"
     assert "orders.ShipVia" in found["outcome_of_orders"]["features"]
@@ -154,6 +155,12 @@ def test_codes_are_told_apart_by_value_and_never_added_up(drafted):
     assert contract(home, "coded", "orders")["columns"]["ShippedDate"]["format"] == "cut_to_us"
     assert "format" not in contract(home, "coded", "orders")["columns"]["OrderDate"]
     assert found["orders"]["partitions"]["start"] != found["payments"]["partitions"]["start"], "and dg accepts that: see above"
+
+
+def test_where_a_history_pauses_a_model_is_chosen_on_more_days(drafted):
+    training = declared(drafted[0], "paused")["customer_comes_back"]["training"]
+    assert (training["validate"], training["test"]) == ("70d", "70d")
+    assert declared(drafted[0], "one_csv")["customer_comes_back"]["training"]["validate"] == "5d"
 
 
 def test_what_happens_seldom_has_windows_of_years_and_may_be_silent(drafted):

@@ -18,15 +18,16 @@ _YES = ("yes", "y", "true", "t", "1", "ja", "j", "oui", "si", "sí", "sim")
 _NO = ("no", "n", "false", "f", "0", "nein", "n", "non", "no", "no", "não")
 
 
-def coming_back(log: Drafted, entity: tuple[str, ...], settings: Settings) -> tuple[int, float]:
+def coming_back(log: Drafted, entity: tuple[str, ...], settings: Settings, within: tuple[int, int] | None = None) -> tuple[int, float]:
     """Return how many spine rows a grid question would have, about, and the share of them with a row within the horizon.
 
-    Grain of what is counted: one per entity and cutoff at which it had a row within ``settings.within`` days; NULL keys are none.
+    Grain of what is counted: one per entity and cutoff at which it had a row within ``settings.within`` days; NULL keys are none. Cutoffs
+    are those ``within`` two days of the history, counted from its first, or all.
     """
     time = sql_name(log.found.event_time or "")
     keys = ", ".join(sql_name(c) for c in entity)
     there = " AND ".join(f"{sql_name(c)} IS NOT NULL" for c in entity)
-    first, last = settings.within, log.days - settings.horizon
+    first, last = within or (settings.within, log.days - settings.horizon)
     step = max(settings.every, (last - first) // _CUTOFFS // settings.every * settings.every)
     if last <= first:
         return 0, 0.0

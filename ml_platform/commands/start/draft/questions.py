@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,8 @@ from ml_platform.tables.inference.words import amount_rank, is_id, is_level, is_
 
 _MOST_CLASSES = 8
 _FEWEST_ROWS = 60
+# So many rows, of both answers, a model is chosen and judged on at least.
+_FEWEST_JUDGED = 20
 # Labels that are nearly all alike teach nothing within the few rows of a split.
 _RAREST = 0.04
 _MOST_COLUMNS = 6
@@ -164,9 +166,26 @@ def _comes_back(log: Drafted, tables: Mapping[str, Drafted]) -> Question | None:
     if best is None:
         return None
     share, entity, settings, rows = best
+    settings = _with_answers(log, entity, settings)
     asks = f"Will {a_thing(entity)} that was in {log.name} lately be there again within {settings.horizon} days?"
     wanted = _Wanted(name_of(f"{thing_of(entity, '_')}_comes_back"), f"{asks} So far {share:.0%} were.", "count(*) > 0")
     return _grid_question(log, tables, entity, settings, wanted, rows)
+
+
+def _with_answers(log: Drafted, entity: tuple[str, ...], settings: Settings) -> Settings:
+    """Return settings whose newest splits hold rows of both answers: where a history pauses before its end, they are longer."""
+    for split in ("test", "validate"):
+        while True:
+            end, length = log.days - settings.horizon, getattr(settings, split)
+            begin = end - length
+            if split == "validate":
+                # Its answers are in before the test begins.
+                begin, end = end - settings.test - length, end - settings.test - settings.horizon
+            rows, share = coming_back(log, entity, settings, (begin, end))
+            if (rows >= _FEWEST_JUDGED and 0 < share < 1) or log.days < 4 * (settings.test + settings.validate):
+                break
+            settings = replace(settings, **{split: 2 * length})
+    return settings
 
 
 def _how_much(log: Drafted, tables: Mapping[str, Drafted]) -> Question | None:
