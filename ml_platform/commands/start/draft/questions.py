@@ -182,7 +182,8 @@ def _with_answers(log: Drafted, entity: tuple[str, ...], settings: Settings) -> 
                 # Its answers are in before the test begins.
                 begin, end = end - settings.test - length, end - settings.test - settings.horizon
             rows, share = coming_back(log, entity, settings, (begin, end))
-            if (rows >= _FEWEST_JUDGED and 0 < share < 1) or log.days < 4 * (settings.test + settings.validate):
+            # Half of the history is left to learn from.
+            if (rows >= _FEWEST_JUDGED and 0 < share < 1) or log.days < 2 * (settings.test + settings.validate + length):
                 break
             settings = replace(settings, **{split: 2 * length})
     return settings
