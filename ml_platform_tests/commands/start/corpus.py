@@ -384,8 +384,8 @@ def coded(to: Path) -> None:
 
 @folder
 def paused(to: Path) -> None:
-    """Purchases with a pause of ten weeks where the rows would lie on which a model is chosen."""
-    rows = [(n, c, f"{t:%Y-%m-%d %H:%M:%S}") for n, c, _, t in purchases(days=300) if not 150 <= (t.date() - START).days < 225]
+    """Purchases with a pause of seven weeks where the rows would lie on which a model is chosen."""
+    rows = [(n, c, f"{t:%Y-%m-%d %H:%M:%S}") for n, c, _, t in purchases(days=300) if not 170 <= (t.date() - START).days < 222]
     write(to / "purchases.csv", "purchase_id,customer_id,bought_at", rows)
 
 
