@@ -125,6 +125,19 @@ def test_a_later_file_that_is_stopped_proves_no_silence(ended, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_problem_is_trained_for_the_newest_date_of_which_its_slower_features_are_known(ended, tmp_path):
+    project = copied(ended, tmp_path)
+    # Sales are asked for and known up to the 19th; coupons, which features count, end on the 14th.
+    project.declare(DECLARATIONS.replace("name: buys", "name: spends"), sales=SALES, coupons=COUPONS)
+    workspace = project.open().workspace
+    chosen = newest_training_date(workspace, workspace.project.problem("spends"))
+    assert chosen.date == "2024-02-16"
+    assert "coupons, which its features read, has landed up to 2024-02-14" in chosen.why
+    assert project.run(["training/spends"], [chosen.date]).success
+    assert not project.run(["training/spends"], ["2024-02-17"]).success
+
+
+@pytest.mark.slow
 def test_a_rare_event_feed_says_for_how_long_it_can_be_silent(ended, tmp_path):
     project = declared(copied(ended, tmp_path), silence="2d")
     # A file of the 15th would be late from the 17th on: one day after it is over.

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from ml_platform.core.durations import format_duration
 from ml_platform.core.intervals import DAY, day_key, day_start, floor_day, shift_day
 from ml_platform.core.layers import TRAINED_LAYERS
 from ml_platform.lake.ledger.version import ARTIFACT, Version
 from ml_platform.pipeline.declared_code import declared_code_version
+from ml_platform.pipeline.feature_tables.feature_events import last_known_day
 from ml_platform.pipeline.models.champion import champion_history, current_champion
 from ml_platform.pipeline.scoring.monitoring import pending_decisions
 from ml_platform.pipeline.training.problem_rows import answers_until
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import CompiledProblem
+
+# What features look back in and ends longer than this before the labels has ended: no training waits for it, and one that needs it says so.
+_LATE = 28 * DAY
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,9 @@ def newest_training_date(workspace: Workspace, problem: CompiledProblem, *, last
         # Of a spine that ends before its labels do, nothing ripens after its last rows have.
         ripe = day_start(str(newest[spine.name])) + spine.partitions.after * DAY + problem.maturity
         until = min(until, ripe)
+    slow = _slowest(workspace, problem)
+    if slow is not None and timedelta(0) < until - (behind := day_start(shift_day(slow[0], 1)) + problem.maturity) <= _LATE:
+        until, newest = behind, newest | {f"{slow[1]}, which its features read,": slow[0]}
     date = day_key(floor_day(until))
     end = workspace.project.partitions.end if workspace.project.partitions else None
     bounds = [last or date, shift_day(end.isoformat(), -1) if end is not None else date]
@@ -132,6 +140,18 @@ def _is_declared_otherwise(workspace: Workspace, problem: CompiledProblem, model
     for layer in (layer for layer in TRAINED_LAYERS if layer != model.table.layer):
         made += workspace.lake.versions.resolve(workspace.table(layer, problem.name), partitions=[model.partition])
     return any(one.code_version != declared_code_version(workspace.project, one.table.layer, problem.name) for one in made)
+
+
+def _slowest(workspace: Workspace, problem: CompiledProblem) -> tuple[str, str] | None:
+    """Return the table in which features look back and of which the least is known, after the last day of it that is; None without any.
+
+    A training for a later date would stop at rows whose windows reach days that have not come. Tables that are read without such days are
+    left out.
+    """
+    names = {table for view, _ in problem.view_entities for table in workspace.project.view(view).reads}
+    tables = [workspace.project.table(name) for name in sorted(names - {problem.label_table.name, problem.spine_table.name})]
+    daily = [t.name for t in tables if t.partitions is not None and t.missing_days != "allowed"]
+    return min(((day, name) for name in daily if (day := last_known_day(workspace, name)) is not None), default=None)
 
 
 def _newest(workspace: Workspace, name: str) -> str | None:
