@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -353,3 +354,40 @@ def test_a_line_is_shown_while_what_a_step_prints_is_kept_in_a_file(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True)
     assert done.stderr == "==> still making it\n"
     assert (tmp_path / "kept").read_text() == "printed by the step"
+
+
+def changed_world(shop: MadeProject, seed: int) -> None:
+    """Change what has landed in three ways: new days, a corrected day, one that was copied again, a broken one, an empty one."""
+    draw = random.Random(seed)
+    day = draw.randrange(30, DAYS - 5)
+    key = f"{FIRST + timedelta(days=day):%Y-%m-%d}"
+    ways = {
+        "new": lambda: [land(shop, n) for n in range(DAYS, DAYS + draw.randrange(1, 4))],
+        "corrected": lambda: shop.land(f"orders/{key}.csv", orders_of(day).head(-1)),
+        "touched": lambda: os.utime(shop.root / "data" / "landing" / f"orders/{key}.csv"),
+        "broken": lambda: shop.land("orders/2024-02-24.csv", "order_id,customer_id,ordered_at\n1,2,soon\n"),
+        "empty": lambda: shop.land("orders/2024-02-25.csv", "order_id,customer_id,ordered_at\n"),
+    }
+    for way in draw.sample(sorted(ways), 3):
+        ways[way]()
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_what_status_says_is_to_be_made_is_what_a_run_makes(ran, tmp_path, seed):
+    shop = copied(ran[0], tmp_path)
+    changed_world(shop, seed)
+
+    def due() -> dict[str, set[str]]:
+        return {one["asset"]: set(one["due"]) for one in json.loads(cli(shop, "status", "--json")[1])["assets"] if one["due"]}
+
+    said = due()
+    made: dict[str, set[str]] = {}
+    for run in json.loads(cli(shop, "run", "buys_again", "--json")[1])["runs"]:
+        for row in run["assets"]:
+            made.setdefault(row["asset"], set()).update(run["days"])
+    assert all(days <= made.get(asset, set()) for asset, days in said.items())
+    assert made.get("raw/orders", set()) == said.get("raw/orders", set()), (
+        "what comes first is said to the day; what follows from it is known then"
+    )
+    assert due() == {}
+    assert json.loads(cli(shop, "run", "buys_again", "--json")[1])["runs"] == []
