@@ -20,9 +20,12 @@ from ml_platform.core.errors import DeclarationError
 from ml_platform.core.intervals import day_start, shift_day
 from ml_platform.lake.reading.lake_lineage import LakeLineage
 from ml_platform.pipeline.delivery.raw import materialize_raw
+from ml_platform.pipeline.feature_tables.feature_events import last_known_day
 from ml_platform.pipeline.feature_tables.feature_table import materialize_features
 from ml_platform.pipeline.feature_tables.feature_values import features_at
-from ml_platform.pipeline.tables import split_table
+from ml_platform.pipeline.remembered import Remembered
+from ml_platform.pipeline.standing.tables import table_standing
+from ml_platform.pipeline.tables import split, split_table
 from ml_platform.pipeline.tables.acceptance import accept_delivery
 from ml_platform.pipeline.tables.presence import NOT_DELIVERED, Presence, day_number
 from ml_platform.pipeline.tables.table import materialize_table
@@ -367,12 +370,26 @@ def test_what_a_delivery_says_is_gone_through_once_for_all_of_its_days(loaded: M
     table = workspace.project.table("purchases")
     cut = split_table.split(workspace, table, head := split_table.raw_head(workspace, table))
     delivered = Counted(cut.delivered)
-    monkeypatch.setattr(split_table, "split", lambda *_: replace(cut, delivered=delivered))
+    monkeypatch.setattr(split_table, "said_of_days", lambda *_: replace(cut, delivered=delivered))
     assert split_table.changed_days(workspace, table, head) == []
     assert delivered.times <= 4
     # Of nightly exports each speaks of nearly the same days.
     nightly = replace(cut, spans=[(DAYS[0], DAYS[n]) for n in range(2, 12)] + [(DAYS[20], DAYS[22])])
     assert nightly.empty_days("2024-12-31") == replace(cut, spans=[(DAYS[0], DAYS[11]), (DAYS[20], DAYS[22])]).empty_days("2024-12-31")
+
+
+def test_a_delivery_is_cut_once_for_all_who_ask_how_its_days_stand(loaded: MadeProject, monkeypatch) -> None:
+    cuts, cut_into_days = [], split.split
+    monkeypatch.setattr(split, "_SAID", Remembered(2))
+    monkeypatch.setattr(split, "split", lambda *given: cuts.append(given) or cut_into_days(*given))
+    for _ in range(2):
+        workspace = loaded.open().workspace
+        assert table_standing(workspace, "purchases").due == {}
+        assert last_known_day(workspace, "purchases") == max(BOUGHT)
+        assert Presence.of(workspace, "purchases").absent(np.array([day_number("2024-01-07")]))["2024-01-07"].empty
+    assert len(cuts) == 1
+    table = workspace.project.table("purchases")
+    assert split.said_of_days(workspace, table, split.raw_head(workspace, table)).rows.num_rows == 0, "rows are not kept in memory"
 
 
 def test_whether_days_lose_rows_is_asked_of_the_ledger_once_for_all_of_them(again, monkeypatch) -> None:

@@ -9,7 +9,7 @@ from ml_platform.core.layers import ACCEPTED
 from ml_platform.lake.ledger.version import REJECTED, Version
 from ml_platform.pipeline.outcome import Outcome
 from ml_platform.pipeline.tables.accepted import content_of, decisions_of
-from ml_platform.pipeline.tables.split import raw_head, split
+from ml_platform.pipeline.tables.split import raw_head, said_of_days
 from ml_platform.pipeline.tables.table import materialize_table
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.declared.table import Table
@@ -87,7 +87,7 @@ def _delivered_now(workspace: Workspace, table: Table, partition: str | None) ->
     """Return what identifies what is delivered of a partition now; None for nothing."""
     if table.splits:
         head = raw_head(workspace, table)
-        return None if head is None else split(workspace, table, head).digest(partition)
+        return None if head is None else said_of_days(workspace, table, head).digest(partition)
     raw = workspace.lake.versions.resolve(workspace.table("raw", table.name), partitions=[partition])
     return content_of(workspace, table, raw) if raw else None
 

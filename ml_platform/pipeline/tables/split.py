@@ -8,7 +8,7 @@ the whole is delivered again.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from ml_platform.core.names import ORIGIN
 from ml_platform.lake.ledger.version import Version
 from ml_platform.pipeline.delivery.row_history import WITHDRAWN_AT
+from ml_platform.pipeline.remembered import Remembered
 from ml_platform.pipeline.tables.raw_rows import is_text, null_values_of, read_declared
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.sql.duck import quote_name, session
@@ -98,6 +99,9 @@ class Split:
             ).to_arrow_table()
 
 
+_SAID: Remembered[Split] = Remembered(8)
+
+
 def raw_head(workspace: Workspace, table: Table) -> Version | None:
     """Return the newest raw version of a table that splits its deliveries."""
     return next((v for v in workspace.lake.versions.resolve(workspace.table("raw", table.name), partitions=[None])), None)
@@ -149,6 +153,17 @@ def split(workspace: Workspace, table: Table, version: Version) -> Split:
         [(start if is_before else first, last) for first, last, is_before in spans if last is not None],
         cut.drop_columns(["_untimed", "_is_before"]),
     )
+
+
+def said_of_days(workspace: Workspace, table: Table, version: Version) -> Split:
+    """Return what a raw version says of each day, without its rows; remembered, for whoever asks how a table stands asks it many times."""
+    key = (version, table.contract, table.partitions, table.event_time, tuple(null_values_of(table)))
+
+    def without_rows() -> Split:
+        cut = split(workspace, table, version)
+        return replace(cut, rows=cut.rows.schema.empty_table())
+
+    return _SAID.get(key, without_rows)
 
 
 def _joined(spans: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from ml_platform.pipeline.delivery.raw import NOTHING_LANDED
 from ml_platform.pipeline.tables.accepted import accepted_contents
 from ml_platform.pipeline.tables.judged_rows import Verdicts, judge_rows
 from ml_platform.pipeline.tables.raw_rows import is_text, structure_stop
-from ml_platform.pipeline.tables.split import DELIVERED, Split, raw_head, split, today_of
+from ml_platform.pipeline.tables.split import DELIVERED, Split, raw_head, said_of_days, split, today_of
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.sql.duck import session
 from ml_platform.tables.declared.table import Table
@@ -66,7 +66,7 @@ def spoken_days(workspace: Workspace, table: Table) -> Spoken | None:
     head = raw_head(workspace, table)
     if head is None or structure_stop(table, head) is not None:
         return None
-    cut, today = split(workspace, table, head), today_of(workspace)
+    cut, today = said_of_days(workspace, table, head), today_of(workspace)
     empty = cut.empty_days(today)
     return Spoken(frozenset(cut.days(today)) | empty, empty)
 
@@ -76,7 +76,7 @@ def changed_days(workspace: Workspace, table: Table, head: Version) -> list[str]
 
     Of one that cannot be cut into days it is the table's first: whoever asks for it is told what stops the whole.
     """
-    cut = None if structure_stop(table, head) is not None else split(workspace, table, head)
+    cut = None if structure_stop(table, head) is not None else said_of_days(workspace, table, head)
     if cut is None or _without_times(table, cut) is not None:
         return [] if table.partitions is None else [table.partitions.start.isoformat()]
     here = workspace.table("tables", table.name)
