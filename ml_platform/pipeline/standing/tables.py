@@ -155,11 +155,15 @@ def _split_standing(workspace: Workspace, table: Table, until: str | None) -> St
 
 
 def contents_of(workspace: Workspace, versions: Iterable[Version]) -> dict[int, set[Content]]:
-    """Return by version the table, partition and content of each of its inputs, of those that have any."""
-    found: dict[int, set[Content]] = {}
+    """Return by version the table, partition and content of each of its inputs, of those that have any.
+
+    Of a partition that was delivered again what stands on it is made from all its deliveries: the newest is what it is up to date with.
+    """
+    newest: dict[int, dict[tuple[TableName, Key], tuple[int, str]]] = {}
     for one in workspace.lake.lineage.input_contents(versions):
-        found.setdefault(one.version_id, set()).add((one.table, one.partition, one.data_hash))
-    return found
+        places = newest.setdefault(one.version_id, {})
+        places[one.table, one.partition] = max(places.get((one.table, one.partition), (0, "")), (one.input_id, one.data_hash))
+    return {version: {(*place, content) for place, (_, content) in places.items()} for version, places in newest.items()}
 
 
 def _raw_inputs(workspace: Workspace, name: str) -> dict[Key, set[Content]]:
