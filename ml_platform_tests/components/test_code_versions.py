@@ -57,6 +57,7 @@ CONTRACT: dict[str, tuple[Any, str | None]] = {
     "min_rows": (7, "tables"),
     "max_shrink": (0.5, "tables"),
     "extra_columns": ("ignore", "tables"),
+    "known_early": ("allow", "tables"),
 }
 COLUMN: dict[str, tuple[Any, str | None]] = {
     "name": ("other", "tables"),
