@@ -202,7 +202,7 @@ def _early_rules(table: Table, available_at: str, used: Collection[str]) -> list
         table.event_time is None
         or table.is_derived
         or severity == "allow"
-        or len(table.availability) > 1
+        or len(table.availability) != 1
         or set(used) <= {table.event_time}
     ):
         return []
