@@ -17,7 +17,7 @@ SHOWN_CLASSES = 12
 
 
 @dataclass(frozen=True)
-class Split:
+class CardSplit:
     """The rows of one part of the training set: how many, first and last cutoff as text, and their mean label or shares of classes."""
 
     name: str
@@ -29,7 +29,7 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Source:
+class CardSource:
     """A table that the model was made from, in one or more steps: how many versions of it, of which partitions, with how many rows."""
 
     table: str
@@ -59,13 +59,13 @@ class Card:
     training_date: str
     trainer: str
     baseline: str
-    splits: tuple[Split, ...]
+    splits: tuple[CardSplit, ...]
     features: tuple[CardFeature, ...]
     candidates: int
     model: Evaluation
     against: Mapping[str, Evaluation]
     timeless: tuple[str, ...]
-    made_from: tuple[Source, ...]
+    made_from: tuple[CardSource, ...]
     limits: tuple[str, ...]
     contender: Role = "model"
     environment: Mapping[str, Any] = field(default_factory=dict)
@@ -140,7 +140,7 @@ def _data(card: Card) -> str:
     return f"## Data\n\n{to_table(rows)}\n\n{note}"
 
 
-def _labels(split: Split) -> dict[str, str]:
+def _labels(split: CardSplit) -> dict[str, str]:
     if split.mean_label is not None:
         return {"mean label": figure(split.mean_label)}
     shown = list(split.shares.items())[:SHOWN_CLASSES]

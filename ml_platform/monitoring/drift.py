@@ -13,7 +13,7 @@ from ml_platform.monitoring.profile import Profile
 from ml_platform.monitoring.significance import chi_square, ks_p_value, two_shares_p_value
 from ml_platform.training.problem import Drift
 
-RULE = Drift()
+DRIFT_RULE = Drift()
 
 
 class Effect(NamedTuple):
@@ -55,7 +55,7 @@ class ColumnDrift:
 
 
 def compare(
-    reference: Profile, current: Profile, *, importance: Mapping[str, float] | None = None, rule: Drift = RULE
+    reference: Profile, current: Profile, *, importance: Mapping[str, float] | None = None, rule: Drift = DRIFT_RULE
 ) -> tuple[ColumnDrift, ...]:
     """Judge every column of a window against the reference.
 

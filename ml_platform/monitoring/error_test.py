@@ -20,7 +20,7 @@ class ErrorRule:
     fewest_days: int = 5
 
 
-RULE = ErrorRule()
+ERROR_RULE = ErrorRule()
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class ErrorTest:
     worse: bool
 
 
-def compare_error(error: ErrorRate, before: ErrorTest | None, *, days_since: int, rule: ErrorRule = RULE) -> ErrorTest | None:
+def compare_error(error: ErrorRate, before: ErrorTest | None, *, days_since: int, rule: ErrorRule = ERROR_RULE) -> ErrorTest | None:
     """Compare an error with the best one so far.
 
     Parameters

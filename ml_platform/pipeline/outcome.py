@@ -95,7 +95,7 @@ class Outcome:
 _REASONS_TOLD = 3
 
 
-def told_reasons(reasons: Mapping[str | None, str | None]) -> str:
+def describe_reasons(reasons: Mapping[str | None, str | None]) -> str:
     """Return why partitions were not made, in a few sentences: each reason once, with the partitions that it holds for.
 
     Parameters
@@ -105,7 +105,7 @@ def told_reasons(reasons: Mapping[str | None, str | None]) -> str:
 
     Examples
     --------
-    >>> told_reasons({"2024-01-01": "The file is cut.", "2024-01-02": "The file is cut.", "2024-01-04": "It has no rows."})
+    >>> describe_reasons({"2024-01-01": "The file is cut.", "2024-01-02": "The file is cut.", "2024-01-04": "It has no rows."})
     '2 partitions, 2024-01-01 to 2024-01-02: The file is cut. 2024-01-04: It has no rows.'
     """
     by_reason: dict[str, list[str]] = {}

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from ml_platform.models.contender import Role
-from ml_platform.registry.promotion import Decision
+from ml_platform.registry.promotion import PromotionDecision
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -48,7 +48,7 @@ class Judgement:
 
 
 def judgement_of(
-    decision: Decision, *, decided_at: datetime, training_date: str, model_version: int, champion_version: int | None
+    decision: PromotionDecision, *, decided_at: datetime, training_date: str, model_version: int, champion_version: int | None
 ) -> Judgement:
     """Return the row of a decision; ``champion_version`` is who served before it."""
     compared = decision.comparison

@@ -43,7 +43,7 @@ class JudgedRows:
 
 
 @dataclass(frozen=True)
-class Decision:
+class PromotionDecision:
     """A verdict, the comparison that decided it (None where none was possible), and the reasons in words and numbers.
 
     ``role`` says which of the version's two fitted models was judged: the better one, the baseline where they are alike.
@@ -69,7 +69,7 @@ class Decision:
         }
 
 
-def decide_leaky(suspicions: Sequence[str]) -> Decision:
+def decide_leaky(suspicions: Sequence[str]) -> PromotionDecision:
     """Refuse a model whose features seem to know the outcome: its figures are no evidence, and nobody could reach them when serving."""
     found = "\n".join(f"  - {says}" for says in suspicions)
     reason = f"Refused for leakage: something in the training set knows the outcome, so its figures prove nothing.\n{found}"
@@ -77,12 +77,12 @@ def decide_leaky(suspicions: Sequence[str]) -> Decision:
         "Correct the declaration of what is named above, and train again. If a feature may know it, accept it on record: declare "
         "`leakage: {allow: {FEATURE: the reason}}` of the problem (of the population: `population: {allow: the reason}`), and train again."
     )
-    return Decision("refused", "leakage", None, (reason, way_out))
+    return PromotionDecision("refused", "leakage", None, (reason, way_out))
 
 
 def decide_first(
     rows: JudgedRows, challenger: np.ndarray, baseline: np.ndarray, constant: np.ndarray, *, same_kind: bool = False
-) -> Decision:
+) -> PromotionDecision:
     """Decide where there is no champion yet.
 
     Parameters
@@ -104,7 +104,7 @@ def decide_first(
 
     days = int(np.unique(rows.days).size)
     if days < MIN_DAYS_FIRST:
-        return Decision("held", "constant", None, (_too_few(days, MIN_DAYS_FIRST),))
+        return PromotionDecision("held", "constant", None, (_too_few(days, MIN_DAYS_FIRST),))
     to_baseline = compare(rows.labels, challenger, baseline, rows.days, rows.task)
     role = contender(to_baseline, same_kind=same_kind)
     scores = challenger if role == "model" else baseline
@@ -119,7 +119,7 @@ def decide_first(
         reasons.append("So nothing serves yet: neither of the two is known to be worth more than the constant.")
     verdict: Verdict = "promoted" if beats_constant else "refused"
     comparisons = {"constant": to_constant, "baseline": to_baseline}
-    return Decision(verdict, "constant", to_constant, tuple(reasons), (), comparisons, role)
+    return PromotionDecision(verdict, "constant", to_constant, tuple(reasons), (), comparisons, role)
 
 
 def decide(
@@ -130,7 +130,7 @@ def decide(
     margin: float,
     baseline: np.ndarray | None = None,
     same_kind: bool = False,
-) -> Decision:
+) -> PromotionDecision:
     """Decide whether a challenger takes the champion's place.
 
     Parameters
@@ -157,7 +157,7 @@ def decide(
 
     days, span = int(np.unique(rows.days).size), int(rows.days.max() - rows.days.min() + 1) if rows.days.size else 0
     if days < MIN_DAYS or span < MIN_SPAN_DAYS:
-        return Decision("held", "champion", None, (_too_few(days, MIN_DAYS, span),))
+        return PromotionDecision("held", "champion", None, (_too_few(days, MIN_DAYS, span),))
     to_baseline = None if baseline is None else compare(rows.labels, challenger, baseline, rows.days, rows.task)
     role = contender(to_baseline, same_kind=same_kind)
     scores = challenger if role == "model" or baseline is None else baseline
@@ -180,7 +180,7 @@ def decide(
     reasons += _about_slices(slices)
     harmed = any(finding.finding == "harmed" for finding in slices)
     verdict: Verdict = "promoted" if is_better and not harmed else "refused"
-    return Decision(verdict, "champion", compared, tuple(reasons), slices, comparisons, role)
+    return PromotionDecision(verdict, "champion", compared, tuple(reasons), slices, comparisons, role)
 
 
 def _too_few(days: int, needed: int, span: int | None = None) -> str:

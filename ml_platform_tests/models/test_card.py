@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ml_platform.models.card import Card, CardFeature, Source, Split, metric_rows, write_card
+from ml_platform.models.card import Card, CardFeature, CardSource, CardSplit, metric_rows, write_card
 from ml_platform.models.figures.evaluation import evaluate
 
 RNG = np.random.default_rng(0)
@@ -17,7 +17,7 @@ CARD = Card(
     training_date="2013-12-01",
     trainer="lightgbm",
     baseline="logistic",
-    splits=(Split("train", 1200, "2013-04-05 10:00", "2013-10-01 23:59", 0.2512),),
+    splits=(CardSplit("train", 1200, "2013-04-05 10:00", "2013-10-01 23:59", 0.2512),),
     features=(
         CardFeature("carrier", "carrier of schedule | as known", 0.1, 0.25),
         CardFeature("origin_late_share_7d", "Share late", 0.9, 0.75),
@@ -27,8 +27,8 @@ CARD = Card(
     against={"baseline": CONSTANT, "constant": CONSTANT},
     timeless=("planes",),
     made_from=(
-        Source("flights/tables/arrivals", 240, "2013-04-05", "2013-11-30", 190_000),
-        Source("flights/tables/planes", 1, None, None, 3322),
+        CardSource("flights/tables/arrivals", 240, "2013-04-05", "2013-11-30", 190_000),
+        CardSource("flights/tables/planes", 1, None, None, 3322),
     ),
     limits=("It knows rows from 2013-04-05 to 2013-11-29 only.",),
 )

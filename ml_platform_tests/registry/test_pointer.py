@@ -15,7 +15,7 @@ from ml_platform.registry.pointer import (
     schema,
     to_arrow,
 )
-from ml_platform.registry.promotion import Decision, JudgedRows, decide_first
+from ml_platform.registry.promotion import JudgedRows, PromotionDecision, decide_first
 
 START = datetime(2013, 12, 1, tzinfo=UTC)
 
@@ -78,7 +78,7 @@ def test_a_person_decides_after_the_rules_even_at_the_same_moment():
 
 
 def test_a_decision_becomes_a_row():
-    held = Decision("held", "champion", None, ("Held: too few.",))
+    held = PromotionDecision("held", "champion", None, ("Held: too few.",))
     row = judgement_of(held, decided_at=START, training_date="2013-12-01", model_version=7, champion_version=4)
     assert (row.verdict, row.champion_version, row.difference, row.lower, row.upper) == ("held", 4, None, None, None)
     assert row.words == ("Held: too few.",)

@@ -15,7 +15,7 @@ from ml_platform.commands.place import check_partition, find_table, open_lake, p
 from ml_platform.core.layers import TableName
 
 if TYPE_CHECKING:
-    from ml_platform.lake.health.verify import Problem
+    from ml_platform.lake.health.verify import Damage
     from ml_platform.lake.ledger.version import Commit, Version
     from ml_platform.lake.reading.diff import PartitionDiff
 
@@ -100,7 +100,7 @@ def verify(args: Namespace) -> Answer:
     return Answer({"problems": rows}, (), (Sheet(f"What is wrong in the lake at {lake.url}", rows),), code=1)
 
 
-def _say_at_once(problems: Sequence[Problem]) -> None:
+def _say_at_once(problems: Sequence[Damage]) -> None:
     """Tell who watches what is known before a file is read."""
     some = "".join(f"\n  {problem.text}" for problem in problems[:10]) + ("\n  ..." if len(problems) > 10 else "")
     found = f"{len(problems)} problems are known before a file is read:{some}" if problems else "Every file is there and has its size."

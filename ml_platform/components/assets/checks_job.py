@@ -15,7 +15,7 @@ def checks_definitions(project: Project) -> dg.Definitions:
     job = dg.define_asset_job(
         f"{project.name}_checks",
         selection=assets - assets.without_checks(),
-        description="Every check of the project by itself: what is published is judged by today's declarations, and nothing is published. "
+        description="Runs every check of the project and builds nothing: what is published is held against today's declarations. "
         "Each looks at the newest partitions; its config says how many (`newest`, 0 for all).",
     )
     schedule = dg.ScheduleDefinition(

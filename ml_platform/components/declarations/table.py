@@ -190,7 +190,7 @@ class Table(Declared):
             return parse_contract(words, key=tuple(self.key), where="")
         except DeclarationError as problem:
             message = str(problem).removeprefix(": ")
-            raise DeclarationError(lines.told(_word_of(words, message), f"contract of {self.called}", message)) from None
+            raise DeclarationError(lines.describe(_word_of(words, message), f"contract of {self.called}", message)) from None
 
     def _check_key(self, words: Any, place: str, where: str) -> None:
         """Refuse a key of columns that the contract does not have: it is the declaration that is wrong."""

@@ -20,14 +20,14 @@ from ml_platform.components.events.version_events import POINTER_VERSION, versio
 from ml_platform.core.errors import MlPlatformError
 from ml_platform.core.masking import mask
 from ml_platform.core.partitions import partition_text
-from ml_platform.pipeline.outcome import CheckOutcome, Markdown, Outcome, Page, PartitionOutcome, Plot, Rows, told_reasons
+from ml_platform.pipeline.outcome import CheckOutcome, Markdown, Outcome, Page, PartitionOutcome, Plot, Rows, describe_reasons
 
 if TYPE_CHECKING:
     from ml_platform.lake.lake import Lake
     from ml_platform.lake.ledger.provenance import InputTable
 
 
-# A year of days that have nothing to be made from is told in so many lines and one.
+# Days that cannot be made are listed one by one up to this many; one more line sums up the rest.
 _STOPPED_SHOWN = 20
 # Nobody else can store an event meanwhile: some 0.1 s.
 _TOLD_TOGETHER = 100
@@ -75,7 +75,7 @@ def publish(context: dg.AssetExecutionContext, plan: Told, outcome: Outcome, lak
     done = [p for p in outcome.partitions if p.version is not None and not p.stopped]
     if not done:
         if stopped := {p.partition: p.stopped for p in outcome.partitions if p.stopped}:
-            told = f"Nothing was published of {plan.key.to_user_string()}: {told_reasons(stopped)}"
+            told = f"Nothing was published of {plan.key.to_user_string()}: {describe_reasons(stopped)}"
             raise dg.Failure(description=mask(told), allow_retries=False)
         return
     made_from = lake.lineage.inputs_by_table([p.version for p in done if p.version is not None])
@@ -131,7 +131,7 @@ def _tell_what_was_not_made(context: dg.AssetExecutionContext, key: dg.AssetKey,
         told = f"{name}: {len(rest)} more partitions, {rest[0].partition} to {rest[-1].partition}, were stopped"
         context.log.warning(mask(f"{told}; the last one: {rest[-1].stopped}"))
     if waiting := {p.partition: p.waiting for p in outcome.partitions if p.waiting}:
-        context.log.info(mask(f"{name}: there is nothing to make of {told_reasons(waiting)}"))
+        context.log.info(mask(f"{name}: there is nothing to make of {describe_reasons(waiting)}"))
     for warning in outcome.warnings:
         context.log.warning(mask(f"{name}: {warning}"))
 

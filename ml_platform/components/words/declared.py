@@ -191,7 +191,7 @@ class Declared(dg.Component, dg.Model, dg.Resolvable):
         name = values.get("name")
         component = cls.model_construct(name=name if isinstance(name, str) else "")
         declared = f"{cls.__name__} {name!r}" if isinstance(name, str) else cls.__name__
-        component._fault = DeclarationError.of([lines.told(path, declared, what) for path, what in faults])
+        component._fault = DeclarationError.of([lines.describe(path, declared, what) for path, what in faults])
         return component
 
     @property
@@ -270,7 +270,7 @@ class Declared(dg.Component, dg.Model, dg.Resolvable):
             return message
         about = re.sub(r"^[,:]\s*", "", about)
         path = self._lines.find(self._values, about)
-        return self._lines.told(path or ("name",), self.called, about)
+        return self._lines.describe(path or ("name",), self.called, about)
 
     def length(self, text: str, what: str) -> timedelta:
         """Read a length of time in the declaration.

@@ -14,7 +14,7 @@ import ml_platform
 from ml_platform.components.words.declared import Declared
 from ml_platform.components.words.source_lines import shown_path
 from ml_platform.core.errors import DeclarationError, Faults, did_you_mean
-from ml_platform.tables.declared.yaml_text import documents, told, yaml_faults
+from ml_platform.tables.declared.yaml_text import describe_fault, documents, yaml_faults
 
 _FILES = ("defs.yaml", "defs.yml", "component.yaml")
 _TOP = ("type", "attributes", "requirements", "template_vars_module", "post_processing")
@@ -42,17 +42,17 @@ def unread_files(defs: Path) -> list[str]:
     files = sorted(path for path in defs.rglob("*") if path.name in _FILES and path.is_file())
     # Of one folder it reads the first of these names, and looks no deeper unless that file says so.
     read = {folder: next(folder / name for name in _FILES if (folder / name) in files) for folder in {file.parent for file in files}}
-    told = []
+    doubts = []
     for file in files:
         above = [read[folder] for folder in file.parents if folder in read and folder != file.parent and folder.is_relative_to(defs)]
         other = read[file.parent] if read[file.parent] != file else next((one for one in above if _is_all_ours(one)), None)
         if other is not None:
             mine, theirs = (f"{defs.name}/{path.relative_to(defs).as_posix()}" for path in (file, other))
-            told.append(
+            doubts.append(
                 f"{mine} is not read: Dagster looks no further where {theirs} stands. Move its declarations into that file, or each of the "
                 "two into a folder of its own, beside each other."
             )
-    return told
+    return doubts
 
 
 def _is_all_ours(file: Path) -> bool:
@@ -76,7 +76,7 @@ def _faults_of(file: Path) -> list[str]:
     if not text.strip():
         return [f"{place}: the file is empty. Write type: ml_platform.Table, then attributes:, or remove it."]
     found = yaml_faults(text, place)
-    return found or [told(place, text, number, what) for node in documents(text) for number, what in _faults_at_top(node)]
+    return found or [describe_fault(place, text, number, what) for node in documents(text) for number, what in _faults_at_top(node)]
 
 
 def _faults_at_top(node: yaml.Node) -> Iterator[tuple[int, str]]:

@@ -32,7 +32,7 @@ class SourceLines:
         at = self._at(path)
         return None if at is None else f"{shown_path(Path(at.filename))}:{at.start.line}"
 
-    def told(self, path: Sequence[str | int], declared: str, what: str) -> str:
+    def describe(self, path: Sequence[str | int], declared: str, what: str) -> str:
         """Return what is wrong with a word as one message: its file and line, the declaration, the reason, and the line.
 
         Parameters

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ml_platform.core.errors import FeatureError, MlPlatformError
-from ml_platform.features.at_scale.task_engine import Task, failed_task
+from ml_platform.features.at_scale.task_engine import EngineTask, failed_task
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class DaskEngine:
             threads[worker["host"]] = threads.get(worker["host"], 0) + worker["nthreads"]
         return max(threads.values(), default=1)
 
-    def run(self, tasks: Sequence[Task], *, at_once: int | None = None) -> list[Any]:
+    def run(self, tasks: Sequence[EngineTask], *, at_once: int | None = None) -> list[Any]:
         """Run tasks; the first that fails cancels all others."""
         from distributed import as_completed
 
@@ -117,7 +117,7 @@ class DaskEngine:
             raise FeatureError(f"The Dask cluster at {self._address} has no workers. Start some: `dask worker {self._address}`.")
         return client
 
-    def _answer(self, future: Any, task: Task) -> Any:
+    def _answer(self, future: Any, task: EngineTask) -> Any:
         if future.status == "finished":
             answer = future.result()
             if isinstance(answer, _Refused):
@@ -134,7 +134,7 @@ class DaskEngine:
         raise failed_task(task.name, error) from error
 
 
-def _attempt(task: Task) -> Any:
+def _attempt(task: EngineTask) -> Any:
     """Run a task on a worker."""
     try:
         return task.run()

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from ml_platform.core.errors import FeatureError, MlPlatformError
 
 
-class Task(Protocol):
+class EngineTask(Protocol):
     """A piece of work from files to files."""
 
     @property
@@ -36,7 +36,7 @@ class TaskEngine(Protocol):
         """How many tasks share one machine's memory at a time."""
         ...
 
-    def run(self, tasks: Sequence[Task], *, at_once: int | None = None) -> list[Any]:
+    def run(self, tasks: Sequence[EngineTask], *, at_once: int | None = None) -> list[Any]:
         """Run tasks, at most ``at_once`` at a time, and return their answers in order; the first that fails ends all.
 
         Raises
@@ -62,7 +62,7 @@ class LocalEngine:
         """The threads."""
         return self._workers
 
-    def run(self, tasks: Sequence[Task], *, at_once: int | None = None) -> list[Any]:
+    def run(self, tasks: Sequence[EngineTask], *, at_once: int | None = None) -> list[Any]:
         """Run tasks; none is begun after one has failed."""
         width = min(self._workers, at_once or self._workers)
         if width == 1 or len(tasks) == 1:
@@ -96,6 +96,6 @@ def _named(name: str) -> Iterator[None]:
         raise failed_task(name, error) from error
 
 
-def _run_named(task: Task) -> Any:
+def _run_named(task: EngineTask) -> Any:
     with _named(task.name):
         return task.run()

@@ -22,7 +22,7 @@ from ml_platform.lake.files.belonging import adopt, check_own
 from ml_platform.lake.files.layout import LEDGER_FILE
 from ml_platform.lake.files.store import open_store
 from ml_platform.lake.health.copy_target import check_empty, check_same_lake, to_read
-from ml_platform.lake.health.verify import Problem, verify
+from ml_platform.lake.health.verify import Damage, verify
 from ml_platform.lake.ledger.ledger import Ledger
 from ml_platform.lake.opened import Opened
 
@@ -125,7 +125,7 @@ def back_up(lake: Opened, to: str | Path, *, link: bool = False) -> Backup:
     return _copy(lake.root, ledger, target, link=link)
 
 
-def restore(backup: str | Path, to: str | Path) -> tuple[Backup, list[Problem]]:
+def restore(backup: str | Path, to: str | Path) -> tuple[Backup, list[Damage]]:
     """Copy a backup to where a lake is to be, and verify everything there.
 
     Parameters

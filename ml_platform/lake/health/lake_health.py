@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ml_platform.lake.files.belonging import Owner
     from ml_platform.lake.health.backup import Backup
     from ml_platform.lake.health.usage import Usage
-    from ml_platform.lake.health.verify import Problem
+    from ml_platform.lake.health.verify import Damage
 
 
 @dataclass(frozen=True, repr=False)
@@ -30,7 +30,7 @@ class LakeHealth:
         *,
         quick: bool = False,
         reading: Callable[[int, int], None] | None = None,
-    ) -> list[Problem]:
+    ) -> list[Damage]:
         """Recompute the chain, every file and every content hash (of the ``last`` commits); return what is wrong.
 
         ``progress`` gets the commits that are done and those that there are, ``reading`` the bytes of their files. ``quick`` opens no

@@ -37,7 +37,7 @@ _SMALL = 4_000_000
 
 
 @dataclass(frozen=True)
-class Problem:
+class Damage:
     """One thing that is not as it was published; ``commit`` is where it was, ``path`` the file if it is one."""
 
     kind: Literal["chain", "ledger", "missing file", "changed file", "changed content", "kept file"]
@@ -48,7 +48,7 @@ class Problem:
 
 def verify(
     ledger: Ledger, store: Store, *, last: int | None = None, progress: Progress | None = None, reading: Progress | None = None
-) -> list[Problem]:
+) -> list[Damage]:
     """Return everything in a lake that is not as it was published, oldest first; an empty list is a sound lake.
 
     Every file is read in full, so this takes as long as reading the whole lake once; one column of a file is in memory per thread.
@@ -68,13 +68,13 @@ def verify(
         Called after each file with the bytes that were read and those that there are.
     """
     with ledger.reading() as connection:
-        problems = [] if last is not None else [Problem("ledger", *finding) for finding in ledger_problems(connection)]
+        problems = [] if last is not None else [Damage("ledger", *finding) for finding in ledger_problems(connection)]
         head = connection.execute(sa.select(sa.func.max(commits.c.number))).scalar() or 0
         first_of_all = 1 if last is None else max(1, head - last + 1)
         link = _link_before(connection, first_of_all)
         whole = 0 if reading is None else _bytes_since(connection, first_of_all)
     if why := why_foreign(ledger, store):
-        problems.append(Problem("ledger", 0, why))
+        problems.append(Damage("ledger", 0, why))
     seen: set[str] = set()
     done = 0
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -134,7 +134,7 @@ class _Stretch:
     branches: Mapping[int, str]
 
 
-def _read_stretch(connection: sa.Connection, first: int, last: int, problems: list[Problem]) -> _Stretch:
+def _read_stretch(connection: sa.Connection, first: int, last: int, problems: list[Damage]) -> _Stretch:
     """Read some commits with few questions, however many they are."""
     query = sa.select(commits).where(commits.c.number.between(first, last)).order_by(commits.c.number)
     rows = connection.execute(query).all()
@@ -155,7 +155,7 @@ def _read_stretch(connection: sa.Connection, first: int, last: int, problems: li
             try:
                 known |= load_versions(connection, ids, as_published=True)
             except UNREADABLE as problem:
-                problems.append(Problem("ledger", number, f"The versions of commit {number} cannot be read: {problem}."))
+                problems.append(Damage("ledger", number, f"The versions of commit {number} cannot be read: {problem}."))
     published = {number: [known[i] for i in sorted(ids) if i in known] for number, ids in by_commit.items()}
     return _Stretch(rows, published, as_stored(connection, known), made_from, branch_names(connection, {row.branch_id for row in rows}))
 
@@ -165,7 +165,7 @@ UNREADABLE = (ValueError, KeyError)
 
 
 def _check_stretch(
-    connection: sa.Connection, first: int, last: int, link: _Link, problems: list[Problem]
+    connection: sa.Connection, first: int, last: int, link: _Link, problems: list[Damage]
 ) -> tuple[list[Version], dict[str, Version]]:
     """Check some commits; return their versions as they are stored now, and the files that must not be there any more."""
     stretch = _read_stretch(connection, first, last, problems)
@@ -173,10 +173,10 @@ def _check_stretch(
     over: dict[str, Version] = {}
     for row in stretch.rows:
         if row.number != link.number:
-            problems.append(Problem("chain", row.number, f"Commit {link.number} is missing before commit {row.number}."))
+            problems.append(Damage("chain", row.number, f"Commit {link.number} is missing before commit {row.number}."))
         published = stretch.published.get(row.number, [])
         if [version.id for version in published] != list(range(link.next_id, row.last_version + 1)):
-            problems.append(Problem("ledger", row.number, f"The versions of commit {row.number} are not those it published."))
+            problems.append(Damage("ledger", row.number, f"The versions of commit {row.number} are not those it published."))
         problems += _check_commit(stretch, row, published, link.previous)
         for version in published:
             now = stretch.stored[version.id]
@@ -192,18 +192,18 @@ def _check_stretch(
     return stored, {path: version for path, version in over.items() if path in dead}
 
 
-def _check_commit(stretch: _Stretch, row: Any, published: list[Version], previous: str) -> Iterator[Problem]:
+def _check_commit(stretch: _Stretch, row: Any, published: list[Version], previous: str) -> Iterator[Damage]:
     if row.previous != previous:
-        yield Problem("chain", row.number, f"Commit {row.number} does not follow the commit before it: one of them was replaced.")
+        yield Damage("chain", row.number, f"Commit {row.number} does not follow the commit before it: one of them was replaced.")
     branch = stretch.branches.get(row.branch_id, "")
     found = commit_hash(row.previous, row.number, from_micros(row.time), row.run_id, row.message, published, stretch.inputs, branch)
     if found != row.hash:
-        yield Problem("chain", row.number, f"Commit {row.number}, a version, a file or an input of it was edited in the ledger.")
+        yield Damage("chain", row.number, f"Commit {row.number}, a version, a file or an input of it was edited in the ledger.")
 
 
-def _in_order(pool: ThreadPoolExecutor, tasks: Iterable[Callable[[], list[Problem]]]) -> Iterator[list[Problem]]:
+def _in_order(pool: ThreadPoolExecutor, tasks: Iterable[Callable[[], list[Damage]]]) -> Iterator[list[Damage]]:
     """Yield the results in order while a few tasks run ahead."""
-    running: deque[Future[list[Problem]]] = deque()
+    running: deque[Future[list[Damage]]] = deque()
     for task in tasks:
         running.append(pool.submit(task))
         if len(running) > _AHEAD:
@@ -212,7 +212,7 @@ def _in_order(pool: ThreadPoolExecutor, tasks: Iterable[Callable[[], list[Proble
         yield running.popleft().result()
 
 
-def _check_file(store: Store, version: Version, file: FileRef) -> list[Problem]:
+def _check_file(store: Store, version: Version, file: FileRef) -> list[Damage]:
     held = None
     try:
         source = store.source(file.path)
@@ -225,15 +225,15 @@ def _check_file(store: Store, version: Version, file: FileRef) -> list[Problem]:
                 content.seek(0)
                 digest = hashlib.file_digest(content, "sha256").hexdigest()
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        return [Problem("missing file", version.commit, f"The file of {version.where} is gone.", file.path)]
+        return [Damage("missing file", version.commit, f"The file of {version.where} is gone.", file.path)]
     except OSError as problem:  # a bad block: the others are still worth a look
-        return [Problem("changed file", version.commit, f"The file of {version.where} cannot be read: {problem}.", file.path)]
+        return [Damage("changed file", version.commit, f"The file of {version.where} cannot be read: {problem}.", file.path)]
     if digest != file.sha256:
-        return [Problem("changed file", version.commit, f"The file of {version.where} is not what was published.", file.path)]
+        return [Damage("changed file", version.commit, f"The file of {version.where} is not what was published.", file.path)]
     return [] if version.kind == ARTIFACT else _check_rows(source, held, version, file)
 
 
-def _check_rows(source: Any, held: bytes | None, version: Version, file: FileRef) -> list[Problem]:
+def _check_rows(source: Any, held: bytes | None, version: Version, file: FileRef) -> list[Damage]:
     """Compare the rows of a file, or of its content if that is held, with the hash that the ledger has of them."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -250,30 +250,30 @@ def _check_rows(source: Any, held: bytes | None, version: Version, file: FileRef
                 found = table_hash(opened.read(use_threads=False))
         sound = rows == file.rows == version.rows and found == version.stored_hash
     except (pa.ArrowException, LakeError, OSError) as problem:
-        return [Problem("changed content", version.commit, f"The file of {version.where} cannot be read: {problem}.", file.path)]
+        return [Damage("changed content", version.commit, f"The file of {version.where} cannot be read: {problem}.", file.path)]
     if sound:
         return []
     return [
-        Problem("changed content", version.commit, f"The rows of {version.where} do not have the hash they were published with.", file.path)
+        Damage("changed content", version.commit, f"The rows of {version.where} do not have the hash they were published with.", file.path)
     ]
 
 
-def _check_artifacts(stored: Iterable[Version]) -> Iterator[Problem]:
+def _check_artifacts(stored: Iterable[Version]) -> Iterator[Damage]:
     for version in stored:
         if version.kind == ARTIFACT and files_hash({file.name: file.sha256 for file in version.files}) != version.stored_hash:
             text = f"The files of {version.where} are not those it was published with."
-            yield Problem("changed content", version.commit, text)
+            yield Damage("changed content", version.commit, text)
 
 
-def kept_files(store: Store, dead: Mapping[str, Version]) -> Iterator[Problem]:
+def kept_files(store: Store, dead: Mapping[str, Version]) -> Iterator[Damage]:
     """Yield the files that are still there though no version is read from them any more."""
     for path in sorted(store.sizes(dead)):
         what = "was collected" if dead[path].gone is not None else "was redacted"
         text = f"The old file of {dead[path].where}, which {what}, is still there: ml-platform lake gc deletes it."
-        yield Problem("kept file", dead[path].commit, text, path)
+        yield Damage("kept file", dead[path].commit, text, path)
 
 
-def still_true(ledger: Ledger, store: Store, problems: list[Problem]) -> list[Problem]:
+def still_true(ledger: Ledger, store: Store, problems: list[Damage]) -> list[Damage]:
     """Leave out files that retention or a redaction has deleted since they were looked for."""
     missing = [problem.path for problem in problems if problem.kind == "missing file"]
     kept = [problem.path for problem in problems if problem.kind == "kept file"]

@@ -16,8 +16,8 @@ from ml_platform.lake.ledger.version import Staged, Version
 from ml_platform.pipeline.declared_code import raw_code_version
 from ml_platform.pipeline.delivery.deliveries import deliveries_of, recorded_files, with_times
 from ml_platform.pipeline.delivery.row_history import WITHDRAWN_AT, add_delivery, first_delivery
-from ml_platform.pipeline.delivery.unreadable import read_deliveries, told_unread, unread_files
-from ml_platform.pipeline.outcome import CheckOutcome, Outcome, PartitionOutcome, told_reasons
+from ml_platform.pipeline.delivery.unreadable import describe_unread, read_deliveries, unread_files
+from ml_platform.pipeline.outcome import CheckOutcome, Outcome, PartitionOutcome, describe_reasons
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.tables.declared.source import ARROW, Delivery
 from ml_platform.tables.declared.table import Table
@@ -271,13 +271,15 @@ def arrival_check(table: Table, outcomes: Sequence[PartitionOutcome]) -> CheckOu
     }
     parts = [f"{count} {what}" for what, count in counted.items() if count]
     landed = sum(o.version is not None for o in outcomes)
-    summary = f"{landed} of {len(outcomes)} partitions have landed" + (f"; {', '.join(parts)}." if parts else ".") + told_unread(left_out)
+    summary = (
+        f"{landed} of {len(outcomes)} partitions have landed" + (f"; {', '.join(parts)}." if parts else ".") + describe_unread(left_out)
+    )
     unread = {o.partition: o.stopped for o in outcomes if o.stopped and o.absent is None}
     return CheckOutcome(
         name="arrival",
         passed=not missing and not unreadable and not left_out,
         severity="error" if unreadable or left_out else "warn",
-        summary=f"{summary} {told_reasons(unread)}" if unread else summary,
+        summary=f"{summary} {describe_reasons(unread)}" if unread else summary,
         rows=tuple(rows[:_SHOWN]),
         numbers={"landed": landed, "missing": missing, "unreadable": unreadable + len(left_out), "late_files": late},
     )

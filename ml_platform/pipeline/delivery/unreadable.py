@@ -69,7 +69,7 @@ def unread_files(properties: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"partition": None, "file": f["name"], "what": f["unread"]} for f in properties["files"] if f.get("unread")]
 
 
-def told_unread(files: Sequence[Mapping[str, Any]]) -> str:
+def describe_unread(files: Sequence[Mapping[str, Any]]) -> str:
     """Say which files were left out, and why; empty without any."""
     if not files:
         return ""

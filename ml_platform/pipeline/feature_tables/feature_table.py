@@ -40,7 +40,7 @@ DEFINITIONS, MADE_FROM, REACH = "definitions", "made_from", "reach_seconds"
 
 
 @dataclass(frozen=True)
-class Task:
+class FeatureTask:
     """One feature table that is being made: its view and entity, and what its tables hold at the commit that is read."""
 
     workspace: Workspace
@@ -162,10 +162,10 @@ def waiting_features(workspace: Workspace, view_name: str, entity: Sequence[str]
     return waiting
 
 
-def feature_task(workspace: Workspace, view_name: str, entity: Sequence[str]) -> Task:
+def feature_task(workspace: Workspace, view_name: str, entity: Sequence[str]) -> FeatureTask:
     """Return the feature table of one entity with what its tables hold now."""
     view, entity = workspace.project.view(view_name), tuple(entity)
-    return Task(
+    return FeatureTask(
         workspace, view, entity, view.definitions(entity), tuple(heads_of(workspace, view.tables, workspace.lake.versions.newest_commit()))
     )
 
@@ -189,7 +189,7 @@ def entity_schema(workspace: Workspace, definition: FeatureDefinition) -> pl.Sch
     return pl.Schema({column: found.get(column, pl.String()) for column in definition.entity})
 
 
-def _compute(task: Task, interval: Interval) -> pl.DataFrame:
+def _compute(task: FeatureTask, interval: Interval) -> pl.DataFrame:
     workspace, definitions = task.workspace, task.definitions
     reach = Interval(before(interval.start, task.reach), interval.end)
     if not task.view.view.is_handmade:
@@ -210,7 +210,7 @@ def _runs(days: Sequence[str], reach: timedelta) -> list[list[str]]:
     return runs
 
 
-def _stage(task: Task, cut: DayCut, inputs: dict[str, list[Version]]) -> dict[str, Staged]:
+def _stage(task: FeatureTask, cut: DayCut, inputs: dict[str, list[Version]]) -> dict[str, Staged]:
     lake_table = task.workspace.table("features", feature_table_name(task.view.name, task.entity))
     types = task.view.column_types(task.entity)
     schema = pa.schema([pa.field(name, arrow_type(str(type_of(kind)))) for name, kind in types.items()])

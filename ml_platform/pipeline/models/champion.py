@@ -21,7 +21,7 @@ from ml_platform.project.asked_features import resolve_features
 from ml_platform.project.project import CompiledProblem
 from ml_platform.registry.common_target import aligned, common_target
 from ml_platform.registry.pointer import KEY, Judgement, from_rows, in_order, is_due, judgement_of, last_promotion, to_arrow
-from ml_platform.registry.promotion import Decision, JudgedRows, decide, decide_first, decide_leaky
+from ml_platform.registry.promotion import JudgedRows, PromotionDecision, decide, decide_first, decide_leaky
 from ml_platform.training.labels import LABEL
 from ml_platform.training.spine import CUTOFF
 from ml_platform.training.splits import SPLIT
@@ -125,7 +125,9 @@ def _candidate(workspace: Workspace, problem_name: str, history: tuple[Judgement
     return newest if newest is not None and is_due(str(newest.partition), newest.id, history) else None
 
 
-def _judge(workspace: Workspace, problem: CompiledProblem, candidate: Version, serving: Judgement | None) -> tuple[Decision, list[Version]]:
+def _judge(
+    workspace: Workspace, problem: CompiledProblem, candidate: Version, serving: Judgement | None
+) -> tuple[PromotionDecision, list[Version]]:
     """Return the decision about a model and the versions that it was taken from."""
     table = workspace.table("training", problem.name)
     training = next(version for version in workspace.lake.lineage.inputs(candidate.id) if version.table == table)
@@ -145,12 +147,12 @@ def _judge(workspace: Workspace, problem: CompiledProblem, candidate: Version, s
         rivals = champion.predict(_with_features(workspace, problem, frame, training, champion))
     except MlPlatformError as error:
         # A view or table that the champion reads may be gone; then nobody can compare, and nothing may be promoted unseen.
-        return Decision("held", "champion", None, (f"Held: the champion cannot score these rows. {error}",)), inputs
+        return PromotionDecision("held", "champion", None, (f"Held: the champion cannot score these rows. {error}",)), inputs
     margin = problem.problem.promote_margin
     try:
         common = common_target(challenger.target, champion.target)
     except ModelError as error:
-        return Decision("held", "champion", None, (f"Held: {error}",)), inputs
+        return PromotionDecision("held", "champion", None, (f"Held: {error}",)), inputs
     rows = _judged_rows(frame, common)
     scores, simpler = (aligned(given, challenger.target, common) for given in (scores, simpler))
     rivals = aligned(rivals, champion.target, common)

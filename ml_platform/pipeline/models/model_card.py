@@ -11,7 +11,7 @@ from ml_platform.core.durations import format_duration
 from ml_platform.features.declared.definition import FeatureDefinition
 from ml_platform.features.declared.inputs import leaves
 from ml_platform.lake.ledger.version import Version
-from ml_platform.models.card import Card, CardFeature, Source, Split
+from ml_platform.models.card import Card, CardFeature, CardSource, CardSplit
 from ml_platform.models.figures.evaluation import Evaluation
 from ml_platform.models.fit import Fitted
 from ml_platform.pipeline.training.training_set import LEFT_OUT
@@ -131,7 +131,7 @@ def timeless_tables(workspace: Workspace, definitions: Sequence[FeatureDefinitio
     return tuple(sorted(name for name in read if tables[name].timeless))
 
 
-def _splits(frame: pl.DataFrame) -> tuple[Split, ...]:
+def _splits(frame: pl.DataFrame) -> tuple[CardSplit, ...]:
     found = []
     for name in SPLITS:
         rows = frame.filter(pl.col(SPLIT) == name)
@@ -139,9 +139,9 @@ def _splits(frame: pl.DataFrame) -> tuple[Split, ...]:
             first, last = (f"{time:%Y-%m-%d %H:%M}" for time in (rows[CUTOFF].min(), rows[CUTOFF].max()))
             labels = rows[LABEL].drop_nulls()
             if labels.dtype == pl.String:
-                found.append(Split(name, rows.height, first, last, None, _shares(labels)))
+                found.append(CardSplit(name, rows.height, first, last, None, _shares(labels)))
             else:
-                found.append(Split(name, rows.height, first, last, float(labels.to_numpy().mean())))
+                found.append(CardSplit(name, rows.height, first, last, float(labels.to_numpy().mean())))
     return tuple(found)
 
 
@@ -151,7 +151,7 @@ def _shares(labels: pl.Series) -> dict[str, float]:
     return dict(zip(counts[labels.name], (counts["rows"] / labels.len()).to_list(), strict=True))
 
 
-def _sources(workspace: Workspace, training: Version, selected: Version) -> tuple[Source, ...]:
+def _sources(workspace: Workspace, training: Version, selected: Version) -> tuple[CardSource, ...]:
     """Summarise the closure of what the model was made from, one line per table."""
     by_table: dict[str, list[Version]] = {}
     for version in workspace.lake.lineage.closure([training, selected]):
@@ -160,7 +160,7 @@ def _sources(workspace: Workspace, training: Version, selected: Version) -> tupl
     for table, versions in sorted(by_table.items()):
         days = sorted(str(version.partition) for version in versions if version.partition is not None)
         first, last = (days[0], days[-1]) if days else (None, None)
-        found.append(Source(table, len(versions), first, last, sum(version.rows for version in versions)))
+        found.append(CardSource(table, len(versions), first, last, sum(version.rows for version in versions)))
     return tuple(found)
 
 
@@ -179,7 +179,7 @@ def _limits_of_classes(evaluation: Evaluation, frame: pl.DataFrame) -> list[str]
 
 
 def _limits(
-    evaluation: Evaluation, frame: pl.DataFrame, features: Sequence[str], splits: Sequence[Split], selected: Version
+    evaluation: Evaluation, frame: pl.DataFrame, features: Sequence[str], splits: Sequence[CardSplit], selected: Version
 ) -> tuple[str, ...]:
     """Say in words where the model should not be trusted."""
     first, last = splits[0].first[:10], splits[-1].last[:10]

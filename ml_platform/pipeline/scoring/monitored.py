@@ -13,7 +13,7 @@ from ml_platform.monitoring.score_figures import plotted_columns
 from ml_platform.pipeline.models.champion import name_of
 from ml_platform.pipeline.outcome import CheckOutcome, Markdown, Plot, page_of
 from ml_platform.pipeline.scoring.score_plot import score_plot
-from ml_platform.pipeline.scoring.watched import Champion, Watched
+from ml_platform.pipeline.scoring.watched import MonitoredChampion, Watched
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.training.steps import has_steps
 
@@ -27,7 +27,7 @@ class Found:
 
     monitored: MonitoredDay
     verdicts: tuple[ColumnDrift, ...]
-    champion: Champion
+    champion: MonitoredChampion
     inputs: tuple[Version, ...]
     rows: int
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ml_platform.lake.ledger.version import Staged
     from ml_platform.monitoring.drift import ColumnDrift
     from ml_platform.pipeline.scoring.monitored import Found
-    from ml_platform.pipeline.scoring.watched import Champion, Watched
+    from ml_platform.pipeline.scoring.watched import MonitoredChampion, Watched
 
 _LOG = logging.getLogger(__name__)
 
@@ -167,7 +167,7 @@ def monitor_day(
     workspace: Workspace,
     problem: CompiledProblem,
     watched: Watched,
-    champion: Champion,
+    champion: MonitoredChampion,
     day: str,
     past: Mapping[str, MonitoredDay],
     trained: Sequence[str],

@@ -34,7 +34,7 @@ PARTITION = "_partition"
 
 
 @dataclass(frozen=True)
-class Champion:
+class MonitoredChampion:
     """The model whose scores are watched, with a sample of the rows it was trained on.
 
     ``role`` says which of the version's two fitted models gave the scores; ``importance`` is by feature, in any unit; ``scale`` the
@@ -63,7 +63,7 @@ class Champion:
         return [name for name in self.reference.columns if name != LABEL]
 
 
-_CHAMPIONS: Remembered[Champion] = Remembered(most=4)
+_CHAMPIONS: Remembered[MonitoredChampion] = Remembered(most=4)
 _PROFILES: Remembered[Profile] = Remembered(most=500)
 
 
@@ -80,34 +80,34 @@ class Watched:
     maturity_days: int
     predictions: Mapping[str, Version]
     scored_by: Mapping[str, int]
-    champions: Mapping[int, Champion]
+    champions: Mapping[int, MonitoredChampion]
     profiles: Mapping[int, Mapping[str, Profile]]
     outcomes: Mapping[str, Version]
     outcome_rows: Mapping[str, pl.DataFrame] = field(repr=False)
 
-    def champion(self, day: str) -> Champion | None:
+    def champion(self, day: str) -> MonitoredChampion | None:
         """Return the model that gave the newest scores of the window that ends with ``day``; None where it holds no score."""
         scored = [d for d in self._window(day) if d in self.scored_by]
         return self.champions[self.scored_by[scored[-1]]] if scored else None
 
-    def profile(self, day: str, champion: Champion) -> Profile:
+    def profile(self, day: str, champion: MonitoredChampion) -> Profile:
         """Return the profile of the window's rows that this model scored."""
         by_day = self.profiles[champion.version.id]
         return added(by_day[d] for d in self._window(day) if d in by_day)
 
-    def is_half_full(self, day: str, champion: Champion) -> bool:
+    def is_half_full(self, day: str, champion: MonitoredChampion) -> bool:
         """Tell whether this model scored rows of at least half of the window's days: one day's weather is no drift."""
         by_day = self.profiles[champion.version.id]
         return 2 * sum(d in by_day for d in self._window(day)) >= self.window_days
 
-    def rows(self, day: str, champion: Champion, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    def rows(self, day: str, champion: MonitoredChampion, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """Read the window's rows that this model scored."""
         versions = self.prediction_versions(day, champion)
         wanted = list(columns or champion.columns)
         rows = self.workspace.lake.versions.read(versions, columns=[*wanted, MODEL_VERSION]).pl()
         return rows.filter(pl.col(MODEL_VERSION) == champion.version.id).select(wanted)
 
-    def prediction_versions(self, day: str, champion: Champion) -> list[Version]:
+    def prediction_versions(self, day: str, champion: MonitoredChampion) -> list[Version]:
         """Return the predictions of the window that hold rows of this model."""
         return [self.predictions[d] for d in self._window(day) if d in self.profiles[champion.version.id]]
 
@@ -119,7 +119,7 @@ class Watched:
         """Return the outcomes that the performance as of ``day`` is measured on."""
         return [self.outcomes[d] for d in self.matured_days(day) if d in self.outcomes]
 
-    def performance(self, day: str, champion: Champion) -> Performance | None:
+    def performance(self, day: str, champion: MonitoredChampion) -> Performance | None:
         """Measure the scores that have matured by the end of ``day``, whichever model gave them; None where there are none.
 
         Rows that were scored in hindsight, by a model that had learnt from their days, prove nothing and are not counted.
@@ -195,7 +195,7 @@ def read_watched(workspace: Workspace, problem: CompiledProblem, days: Sequence[
     )  # fmt: skip
 
 
-def read_champion(workspace: Workspace, version_id: int, role: Role = "model") -> Champion:
+def read_champion(workspace: Workspace, version_id: int, role: Role = "model") -> MonitoredChampion:
     """Read of a model version what monitoring compares with: the training rows, with the scores of the one that serves.
 
     Raises
@@ -207,7 +207,7 @@ def read_champion(workspace: Workspace, version_id: int, role: Role = "model") -
     return _CHAMPIONS.get((version, role), lambda: _read_champion(workspace, version, role))
 
 
-def _read_champion(workspace: Workspace, version: Version, role: Role) -> Champion:
+def _read_champion(workspace: Workspace, version: Version, role: Role) -> MonitoredChampion:
     training_date = version.properties.get("training_date", version.partition)
     if not training_date:
         raise ModelError(
@@ -222,7 +222,7 @@ def _read_champion(workspace: Workspace, version: Version, role: Role) -> Champi
         profile = profile_of(rows, layout)
     weight = "importance" if role == "model" else "baseline_importance"
     spread = reference[LABEL].cast(pl.Float64).std() if task in ("regression", "quantiles") else 1.0
-    return Champion(
+    return MonitoredChampion(
         version=version,
         role=role,
         training_date=training_date,
@@ -261,7 +261,7 @@ def _scored_by(workspace: Workspace, predictions: Mapping[str, Version]) -> tupl
     return holds, newest
 
 
-def _profiles(workspace: Workspace, champion: Champion, versions: Sequence[Version]) -> dict[str, Profile]:
+def _profiles(workspace: Workspace, champion: MonitoredChampion, versions: Sequence[Version]) -> dict[str, Profile]:
     """Return the profile of each day's rows that this model scored; the days of a window come again the day after."""
     new = [version for version in versions if (champion.version, version) not in _PROFILES]
     counted: dict[str, Profile] = {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_platform.core.partitions import partition_text
 from ml_platform.lake.ledger.version import Version
-from ml_platform.pipeline.outcome import CheckOutcome, PartitionOutcome, Plot, told_reasons
+from ml_platform.pipeline.outcome import CheckOutcome, PartitionOutcome, Plot, describe_reasons
 from ml_platform.tables.declared.contract import Contract
 from ml_platform.tables.judged.check import Broken, Judgement
 
@@ -63,7 +63,7 @@ def contract_checks(
         name="contract",
         passed=not stopped,
         severity="error",
-        summary=summary + (f"; {len(stopped)} of {partitions} partitions stopped. {told_reasons(stopped)}" if stopped else "."),
+        summary=summary + (f"; {len(stopped)} of {partitions} partitions stopped. {describe_reasons(stopped)}" if stopped else "."),
         rows=(*stops, *(_line(b, rows) for b in broken if b.rule.severity == "reject"), *_kept_rules(judgements, broken)),
         numbers={"rows": rows, "rejected": rejected, "stopped": len(stopped)},
     )

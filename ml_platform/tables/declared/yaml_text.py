@@ -45,7 +45,7 @@ def read_yaml(text: str, place: str) -> Any:
     if second is not None:
         line = second.start_mark.line + 1
         raise DeclarationError(
-            told(place, text, line, "a second document begins here, below a line ---. A contract is one: remove the ---.")
+            describe_fault(place, text, line, "a second document begins here, below a line ---. A contract is one: remove the ---.")
         )
     try:
         return yaml.safe_load(text)
@@ -71,8 +71,8 @@ def yaml_faults(text: str, place: str) -> list[str]:
         nodes = documents(text)
     except yaml.YAMLError as error:
         number, sentence = _explained(error, text.splitlines())
-        return [told(place, text, number, sentence)]
-    return [told(place, text, number, sentence) for node in nodes for number, sentence in _misread(node, text.splitlines())]
+        return [describe_fault(place, text, number, sentence)]
+    return [describe_fault(place, text, number, sentence) for node in nodes for number, sentence in _misread(node, text.splitlines())]
 
 
 def documents(text: str) -> list[yaml.Node]:
@@ -80,7 +80,7 @@ def documents(text: str) -> list[yaml.Node]:
     return list(yaml.compose_all(text, Loader=yaml.SafeLoader))
 
 
-def told(place: str, text: str, number: int, sentence: str) -> str:
+def describe_fault(place: str, text: str, number: int, sentence: str) -> str:
     """Return a message about one line of a file (the first is 1), with the line below."""
     lines = text.splitlines()
     shown = f"\n    {number} | {lines[number - 1].rstrip()}" if 0 < number <= len(lines) and lines[number - 1].strip() else ""

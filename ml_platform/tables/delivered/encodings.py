@@ -126,7 +126,7 @@ def guess_encoding(data: bytes) -> str | None:
     return found if found is not None and _can_be_read(data, found) else "cp1252" if western else None
 
 
-def told_letters(data: bytes, encoding: str) -> str:
+def sample_letters(data: bytes, encoding: str) -> str:
     """Return the first words with letters beyond ASCII as an encoding reads them, for a person to judge."""
     words: dict[str, None] = {}
     for word in re.findall(r"[^\W\d_]+", data[:_LOOKED_AT].decode(encoding, errors="ignore")):

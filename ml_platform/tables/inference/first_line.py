@@ -10,7 +10,7 @@ from typing import Any
 
 from ml_platform.core.errors import SourceError
 from ml_platform.tables.declared.file_formats import file_format
-from ml_platform.tables.delivered.encodings import guess_encoding, to_utf8, told_letters
+from ml_platform.tables.delivered.encodings import guess_encoding, sample_letters, to_utf8
 from ml_platform.tables.delivered.limits import UNREADABLE, Limits
 from ml_platform.tables.delivered.read_files import first_values
 
@@ -43,7 +43,7 @@ def reading_of(paths: Sequence[Path]) -> Reading:
         data = _content(path)
         if encoding is None and data and (encoding := guess_encoding(data)) is not None:
             questions.append(
-                f"{path.name} is not written in UTF-8. Taken as {encoding}, as these words of it show: {told_letters(data, encoding)}. Are "
+                f"{path.name} is not written in UTF-8. It is taken as {encoding}, by words such as: {sample_letters(data, encoding)}. Are "
                 "they wrong? Then it is another encoding, such as cp1250 (Central Europe) or cp1251 (Cyrillic)."
             )
     if paths and file_format(paths[0].name) == "csv":

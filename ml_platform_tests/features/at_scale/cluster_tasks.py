@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_platform.core.errors import FeatureError
-from ml_platform.features.at_scale.task_engine import Task
+from ml_platform.features.at_scale.task_engine import EngineTask
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Where:
 class Killed:
     """Kills its worker in the middle: the first time only, or always."""
 
-    task: Task
+    task: EngineTask
     marker: str
     always: bool = False
 

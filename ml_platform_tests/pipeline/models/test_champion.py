@@ -167,9 +167,9 @@ def test_a_much_better_model_takes_the_place(tmp_path, monkeypatch):
 
 
 def _promote_anything(rows, challenger, baseline, constant, *, same_kind):
-    from ml_platform.registry.promotion import Decision
+    from ml_platform.registry.promotion import PromotionDecision
 
-    return Decision("promoted", "constant", None, ("For the test.",))
+    return PromotionDecision("promoted", "constant", None, ("For the test.",))
 
 
 def test_everything_that_a_promoted_model_was_made_from_is_pinned(workspace):
