@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ml_platform.core.layers import LAYERS, OTHER_LAYERS, TRAINED_LAYERS, TableName, flow_place
 from ml_platform.core.partitions import partition_text
 from ml_platform.features.declared.definition import FeatureDefinition, definition_hash
+from ml_platform.features.declared.kinds import definition_from
 from ml_platform.lake.ledger.version import ARTIFACT, Version
 from ml_platform.pipeline.declared_code import declared_code_version, declared_definitions
 from ml_platform.pipeline.feature_tables.feature_table import DEFINITIONS
@@ -204,4 +205,4 @@ def _kept_models(workspace: Workspace, problem: CompiledProblem) -> list[KeptMod
 
 def _carried(workspace: Workspace, model: Version) -> list[FeatureDefinition]:
     """Return the definitions that a model carries; the model itself is not loaded."""
-    return [FeatureDefinition.from_dict(plain) for plain in json.loads(workspace.lake.versions.artifact(model, "definitions.json"))]
+    return [definition_from(plain) for plain in json.loads(workspace.lake.versions.artifact(model, "definitions.json"))]

@@ -18,7 +18,8 @@ from ml_platform.features.declared import edges
 from ml_platform.features.declared.definition import CUTOFF, FeatureDefinition
 from ml_platform.features.declared.functions.registry import function_of
 from ml_platform.features.declared.inputs import request_columns
-from ml_platform.features.declared.window_spec import FOREVER, WindowSpec
+from ml_platform.features.declared.kinds import ColumnFeature, ExpressionFeature, HandmadeFeature, NestedFeature, WindowFeature
+from ml_platform.features.declared.window_spec import FOREVER
 from ml_platform.features.timeline.event_columns import EventColumns
 from ml_platform.lake.ledger.version import Version
 from ml_platform.pipeline.feature_tables.feature_events import heads_of, read_events
@@ -103,38 +104,39 @@ def explain_value(
     Why
     """
     at = workspace.lake.versions.newest_commit() if at is None else at
-    if definition.kind == "expression":
+    if isinstance(definition, ExpressionFeature):
         from ml_platform.audit.why_expression import explain_expression
 
         return explain_expression(workspace, definition, entity, cutoff, at=at, explain=explain_value)
     refreshed = from_micros(edges.refreshed(micros_of(cutoff), definition.refresh, definition.lag))
     spine = pl.DataFrame({**{k: [entity[k]] for k in definition.entity}, CUTOFF: [cutoff]})
     values, _ = features_at(workspace, spine, [definition], at=at, reached=Reached())
-    if definition.kind == "nested":
+    if isinstance(definition, NestedFeature):
         from ml_platform.audit.nested_why import explain_nested
 
         return explain_nested(workspace, definition, entity, spine, values[definition.name][0], at)
     counted: list[WhyRow] = []
     waiting: list[WhyRow] = []
     skipped = 0
-    for table, back in _tables(workspace, definition):
+    for name, back in definition.looked_at:
+        table = workspace.project.table(name)
         start, after = _bounds(definition, refreshed, back)
         ahead = refreshed + max(back if back is not None and back < FOREVER else DAY, DAY)
         rows, shown = _read(workspace, table, definition, Interval(start or BEGINNING, ahead), at)
         inside, later = _split(rows, table, start, after)
-        if definition.kind == "handmade":
+        if isinstance(definition, HandmadeFeature):
             inside = _as_handed(inside, table, refreshed)
         same = [pl.col(k) == entity[k] for k in definition.entity if k in inside.columns]
         inside, later = (part.filter(same) if same else part for part in (inside, later))
-        if definition.kind == "column":
+        if isinstance(definition, ColumnFeature):
             inside = inside.tail(1)
-        elif definition.kind == "window":
+        elif isinstance(definition, WindowFeature):
             inside, later, without = _counted(definition, inside, later)
             skipped += without
         counted += _described(inside, table, shown, definition)
         waiting += _described(later, table, shown, definition)
     waiting.sort(key=lambda r: r.available_at or BEGINNING)
-    starts = [start for _, back in _tables(workspace, definition) if (start := _bounds(definition, refreshed, back)[0]) is not None]
+    starts = [start for _, back in definition.looked_at if (start := _bounds(definition, refreshed, back)[0]) is not None]
     return Why(
         definition=definition,
         entity=dict(entity),
@@ -158,8 +160,7 @@ class _Shown:
 
 def _bounds(definition: FeatureDefinition, refreshed: datetime, back: timedelta | None) -> tuple[datetime | None, datetime]:
     """Return the first time that is looked back to (None: the beginning), and the first that is too late."""
-    span = definition.span if definition.kind == "window" else WindowSpec(back)
-    first, after = edges.bounds(span, micros_of(refreshed))
+    first, after = edges.bounds(definition.span_of(back), micros_of(refreshed))
     return None if first is None else from_micros(first), from_micros(after)
 
 
@@ -179,28 +180,21 @@ def _counted(definition: FeatureDefinition, inside: pl.DataFrame, later: pl.Data
     return inside, later, skipped
 
 
-def _tables(workspace: Workspace, definition: FeatureDefinition) -> list[tuple[Table, timedelta | None]]:
-    """Return the tables behind a feature, each with how far back it is read (None: for ever)."""
-    if definition.kind == "handmade":
-        return [(workspace.project.table(name), back) for name, back in definition.reads]
-    return [(workspace.project.table(definition.table), edges.reach(definition.span) if definition.kind == "window" else None)]
-
-
 def _read(workspace: Workspace, table: Table, definition: FeatureDefinition, interval: Interval, at: int) -> tuple[pl.DataFrame, _Shown]:
     """Return rows that may be available in the interval, with ``_known`` (microseconds, NULL: never), and what to show of them."""
     versions = heads_of(workspace, [table.name], at)[0].within(interval)
     partition = _PARTITION if table.partitions is not None else None
     origin = () if table.is_derived else ("_file", "_row")
-    if definition.kind == "handmade":
+    if isinstance(definition, HandmadeFeature):
         known_by = tuple(sorted({k for c in table.key or () if (k := table.available_at_column(c))})) or table.available_at_columns[:1]
-        read = FeatureDefinition("", "window", tuple(k for k in definition.entity if k in table.contract.column_names), "")
+        read = WindowFeature("", tuple(k for k in definition.entity if k in table.contract.column_names), "")
         extra = (*table.contract.column_names, *table.available_at_columns, *origin)
     else:
         known_by, read = definition.available_at, definition
         extra = (*table.key, *origin)
     rows = read_events(workspace, table, versions, [read], extra=extra, partition_column=partition)
     shown = [*table.key, *read.entity, *filter(None, (read.event_time, read.value))]
-    if definition.kind == "handmade":
+    if isinstance(definition, HandmadeFeature):
         shown = [c for c in table.contract.column_names if not table.availability or table.available_at_column(c)]
     known = pl.lit(None, pl.Int64)
     if known_by:

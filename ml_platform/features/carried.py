@@ -11,6 +11,7 @@ from ml_platform.features.declared.compiled_view import CompiledView
 from ml_platform.features.declared.definition import FeatureDefinition, definition_hash
 from ml_platform.features.declared.edges import reach
 from ml_platform.features.declared.inputs import leaves, request_columns
+from ml_platform.features.declared.kinds import ExpressionFeature, HandmadeFeature, WindowFeature
 from ml_platform.features.declared.view import FeatureView
 from ml_platform.features.engine.change_points import longest_reach
 from ml_platform.features.own_views.compile_handmade import compile_handmade
@@ -45,9 +46,9 @@ def carried_view(name: str, definitions: Iterable[FeatureDefinition], tables: Ma
         by_entity.setdefault(definition.entity, []).append(definition)
     every = [d for found in by_entity.values() for d in found]
     first = every[0]
-    if first.kind == "expression":
+    if isinstance(first, ExpressionFeature):
         return _carried_expressions(name, by_entity, tables)
-    read = dict(first.reads) if first.kind == "handmade" else {first.table: longest_reach(every)}
+    read = dict(first.reads) if isinstance(first, HandmadeFeature) else {first.table: longest_reach(every)}
     missing = sorted(set(read) - set(tables))
     if missing:
         raise FeatureError(
@@ -62,7 +63,7 @@ def carried_view(name: str, definitions: Iterable[FeatureDefinition], tables: Ma
     if lost:
         raise FeatureError(f"View {name!r} had the key column {lost[0]!r}, which is in no contract of {', '.join(sorted(read))} any more.")
     keys = {column: types[column] for entity in by_entity for column in entity}
-    longest = max([reach(d.span, lag=d.lag) for d in every if d.kind == "window"] + list(read.values()), default=DAY)
+    longest = max([reach(d.span, lag=d.lag) for d in every if isinstance(d, WindowFeature)] + list(read.values()), default=DAY)
     return CompiledView(view, read, longest, keys, {entity: tuple(found) for entity, found in by_entity.items()})
 
 
@@ -94,7 +95,7 @@ def _reads_of(definitions: Iterable[FeatureDefinition]) -> dict[str, timedelta]:
 
 def _declaration(name: str, entities: tuple[tuple[str, ...], ...], first: FeatureDefinition) -> FeatureView:
     """Return the declaration that a view's definitions came from, as far as anything is computed by it."""
-    handmade = first.kind == "handmade"
+    handmade = isinstance(first, HandmadeFeature)
     return FeatureView(
         name,
         entities,

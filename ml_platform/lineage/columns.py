@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ml_platform.core.layers import LAYERS, TableName
 from ml_platform.features.declared.definition import VALID_FROM, FeatureDefinition
+from ml_platform.features.declared.kinds import definition_from
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.ledger.version import ARTIFACT, Version
 from ml_platform.training.target import is_score_column
@@ -35,7 +36,7 @@ def known_definitions(lake: Lake, versions: Iterable[Version]) -> tuple[FeatureD
     for model in models:
         if any(file.name == DEFINITIONS_FILE for file in model.files):
             for plain in json.loads(lake.versions.artifact(model, DEFINITIONS_FILE)):
-                definition = FeatureDefinition.from_dict(plain)
+                definition = definition_from(plain)
                 found.setdefault((definition.feature_table or definition.table, definition.name), definition)
     return tuple(found.values())
 

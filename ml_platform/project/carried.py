@@ -8,6 +8,7 @@ from dataclasses import replace
 from ml_platform.features.carried import carried_view, is_declared
 from ml_platform.features.declared.definition import FeatureDefinition
 from ml_platform.features.declared.inputs import request_columns
+from ml_platform.features.declared.kinds import ColumnFeature
 from ml_platform.project.project import Project, TableColumn
 
 
@@ -44,7 +45,7 @@ def with_carried(
     problem = replace(
         project.problem(problem_name),
         view_entities=tuple(dict.fromkeys((d.view, d.entity) for d in features if d.view)),
-        table_columns=tuple(dict.fromkeys(TableColumn(d.table, str(d.value), d.entity) for d in features if d.kind == "column")),
+        table_columns=tuple(dict.fromkeys(TableColumn(d.table, str(d.value), d.entity) for d in features if isinstance(d, ColumnFeature))),
         carried=tuple(candidates),
         request=tuple(request_columns(features)),
     )

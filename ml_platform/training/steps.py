@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ml_platform.core.durations import format_duration
 from ml_platform.core.intervals import DAY
 from ml_platform.features.declared.definition import CUTOFF, FeatureDefinition
+from ml_platform.features.declared.kinds import ExpressionFeature
 from ml_platform.training.problem import GridSpine, Problem
 
 if TYPE_CHECKING:
@@ -69,8 +70,8 @@ def step_features(problem: Problem) -> tuple[FeatureDefinition, ...]:
     if length < DAY:
         found["step_hour"] = ("BIGINT", f"hour({STARTS})", "The hour in which the step begins (UTC).")
     return tuple(
-        FeatureDefinition(
-            name=name, kind="expression", entity=(), type=kind, sql=sql, description=says,
+        ExpressionFeature(
+            name=name, entity=(), type=kind, sql=sql, description=says,
             request=((column, STEP_TYPES[column]),),
         )
         for name, (kind, sql, says) in found.items()

@@ -10,9 +10,10 @@ import pytest
 
 from ml_platform.core.errors import DeclarationError, UnknownNameError
 from ml_platform.features.compile import compile_view
-from ml_platform.features.declared.definition import FeatureDefinition, definition_hash
+from ml_platform.features.declared.definition import definition_hash
 from ml_platform.features.declared.functions.quantiles import share_of
 from ml_platform.features.declared.functions.registry import find_function
+from ml_platform.features.declared.kinds import definition_from
 from ml_platform.features.declared.view import Discover, FeatureColumn, FeatureView
 from ml_platform_tests.features.declared_views import ARRIVALS, EVERY_FUNCTION, TABLES, a_view, definitions_of, hours
 
@@ -42,7 +43,7 @@ def test_names_types_and_order_of_definitions():
 
 def test_a_definition_goes_through_json_and_back():
     for definition in [*definitions_of(a_view(*EVERY_FUNCTION, refresh=None)), *compile_view(handmade(), TABLES).definitions(("origin",))]:
-        again = FeatureDefinition.from_dict(json.loads(json.dumps(definition.to_dict())))
+        again = definition_from(json.loads(json.dumps(definition.to_dict())))
         assert again == definition
 
 
@@ -108,7 +109,7 @@ def test_count_is_of_the_values_of_a_column_and_of_rows_without_one():
     assert (of_late.value, of_late.sql, of_rows.value) == ("late", "arr_delay > 15", None)
     # What a model trained before says of a count names no column: it still means rows.
     kept = {name: value for name, value in of_rows.to_dict().items() if name not in {"value", "sql"}}
-    assert FeatureDefinition.from_dict(kept) == of_rows
+    assert definition_from(kept) == of_rows
 
 
 WRONG = {

@@ -18,6 +18,7 @@ from ml_platform.features.at_scale.shuffle import Sketch, read_batches
 from ml_platform.features.at_scale.split import ROW, SLICED_AT, event_times
 from ml_platform.features.at_scale.time_slices import Slice
 from ml_platform.features.declared.definition import FeatureDefinition
+from ml_platform.features.declared.kinds import definition_from
 from ml_platform.features.engine.engine import compute
 
 
@@ -59,7 +60,7 @@ class ComputeBucket:
 
     def run(self) -> int:
         """Write the answers and return how many rows they have."""
-        definitions = [FeatureDefinition.from_dict(d) for d in self.definitions]
+        definitions = [definition_from(d) for d in self.definitions]
         is_asked = pl.col(SLICED_AT).is_between(self.cut.start, self.cut.end, closed="left")
         spine = _read(self.spine, self.spine_schema, self.bucket, self.buckets, lambda rows: rows.filter(is_asked))
         answers = self.answers(spine, definitions).cast(self.schema).with_columns(spine[ROW])

@@ -25,6 +25,7 @@ from ml_platform.features.at_scale.split import EntityFile, EventSource, Part, S
 from ml_platform.features.at_scale.time_slices import ALWAYS, Slice, Weights, cut_by_time
 from ml_platform.features.declared.definition import CUTOFF, VALID_FROM, FeatureDefinition
 from ml_platform.features.declared.edges import MICROSECOND
+from ml_platform.features.declared.kinds import definition_from
 from ml_platform.features.engine.answers import TIMES
 from ml_platform.features.engine.change_points import candidates, change_points, longest_reach
 
@@ -97,7 +98,7 @@ class ChangePoints:
 
     def run(self) -> int:
         """Write them and return how many there are."""
-        definitions = [FeatureDefinition.from_dict(d) for d in self.definitions]
+        definitions = [definition_from(d) for d in self.definitions]
         events = read_bucket(self.events, self.schema, self.bucket, self.buckets, self.cut, definitions)
         found = change_points(events, definitions, Interval(*map(from_micros, self.interval)))
         part = f"{self.path}.{os.getpid()}.part"
@@ -112,7 +113,7 @@ class FindCandidates(ChangePoints):
 
     def run(self) -> int:
         """Write entities and cutoffs and return how many there are."""
-        definitions = [FeatureDefinition.from_dict(d) for d in self.definitions]
+        definitions = [definition_from(d) for d in self.definitions]
         events = read_bucket(self.events, self.schema, self.bucket, self.buckets, self.cut, definitions)
         found = candidates(events, definitions, Interval(*map(from_micros, self.interval))).rename({VALID_FROM: CUTOFF})
         part = f"{self.path}.{os.getpid()}.part"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ml_platform.features.at_scale.shuffle import GroupedWriter, Sketch
 from ml_platform.features.declared.definition import CUTOFF, FeatureDefinition
+from ml_platform.features.declared.kinds import definition_from
 from ml_platform.features.timeline.entities import plain_type
 from ml_platform.features.timeline.event_columns import to_micros
 from ml_platform.features.timeline.event_rows import to_events
@@ -121,7 +122,7 @@ class SplitEvents:
 
     def run(self) -> list[Sketch]:
         """Write one grouped file per entity and return what each holds."""
-        definitions = [FeatureDefinition.from_dict(d) for d in self.definitions]
+        definitions = [definition_from(d) for d in self.definitions]
         writers = [GroupedWriter(f.path, pl.Schema({c: self.schema[c] for c in f.columns}), self.buckets) for f in self.files]
         with ExitStack() as open_files:
             for writer in writers:

@@ -8,6 +8,7 @@ from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_
 from ml_platform.features.declared.availability import stored_availability
 from ml_platform.features.declared.definition import FeatureDefinition
 from ml_platform.features.declared.explain import sentence
+from ml_platform.features.declared.kinds import ColumnFeature
 from ml_platform.features.declared.value_types import engine_type
 from ml_platform.tables.declared.table import Table
 from ml_platform.tables.declared.types import contract_columns
@@ -34,8 +35,8 @@ def column_definition(table: Table, column: str) -> FeatureDefinition:
     if kind is None:
         raise DeclarationError(f"{table.where}: {table.name}.{column} is {types[column]}; a feature is a number, boolean, text or time.")
     known = stored_availability(table.where, table, (*table.key, column)) if table.availability else ()
-    definition = FeatureDefinition(
-        name=column, kind="column", entity=table.key, type=kind, table=table.name, value=column, columns=(column,),
+    definition = ColumnFeature(
+        name=column, entity=table.key, type=kind, table=table.name, value=column, columns=(column,),
         available_at=known,
     )  # fmt: skip
     return replace(definition, description=sentence(definition))

@@ -12,6 +12,7 @@ from ml_platform.features.declared.definition import FeatureDefinition
 from ml_platform.features.declared.distinct_names import with_distinct_names
 from ml_platform.features.declared.explain import sentence
 from ml_platform.features.declared.inputs import leaves
+from ml_platform.features.declared.kinds import ExpressionFeature
 from ml_platform.features.declared.value_types import engine_type
 from ml_platform.features.declared.view import FeatureColumn, FeatureView
 from ml_platform.sql.binding import bind_expression
@@ -60,8 +61,8 @@ def expression_definitions(
         kind = engine_type(bound.type)
         if kind is None:
             raise DeclarationError(f"{view.where}: feature {column.name!r} is {bound.type}; a feature is a number, boolean, text or time.")
-        definition = FeatureDefinition(
-            name=column.name, kind="expression", entity=entity, type=kind, view=view.name, sql=column.sql,
+        definition = ExpressionFeature(
+            name=column.name, entity=entity, type=kind, view=view.name, sql=column.sql,
             inputs=tuple(inputs[name] for name in inputs if name in bound.columns),
             request=tuple((name, kind) for name, kind in request.items() if name in bound.columns),
         )  # fmt: skip

@@ -13,6 +13,7 @@ from ml_platform.features.declared.availability import stored_availability
 from ml_platform.features.declared.definition import FeatureDefinition
 from ml_platform.features.declared.explain import sentence
 from ml_platform.features.declared.functions.registry import FUNCTIONS, ROW_FUNCTIONS, find_function, function_names
+from ml_platform.features.declared.kinds import WindowFeature
 from ml_platform.features.declared.value_types import engine_type
 from ml_platform.features.declared.view import FeatureColumn, FeatureView
 from ml_platform.features.declared.window_spec import FOREVER, WindowSpec
@@ -119,9 +120,8 @@ def define(view: FeatureView, source: Table, entity: tuple[str, ...], value: Val
     columns = (*entity, *read, *((event_time,) if event_time else ()))
     named = value.label if value.where else "" if counts_rows else str(value.name)
     parts = [*entity, *filter(None, (named,)), function, *(() if function == "latest" else (window.label,))]
-    definition = FeatureDefinition(
+    definition = WindowFeature(
         name="_".join(parts),
-        kind="window",
         entity=entity,
         type=rule.result_type(value.type),
         view=view.name,

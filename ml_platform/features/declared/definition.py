@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, ClassVar
 
-from ml_platform.core.durations import format_duration, parse_duration
+from ml_platform.core.durations import format_duration
 from ml_platform.core.hashing import content_hash
-from ml_platform.features.declared import edges
-from ml_platform.features.declared.functions.registry import function_of
-from ml_platform.features.declared.window_spec import Closed, WindowSpec
+from ml_platform.features.declared.window_spec import FOREVER, Closed, WindowSpec
 
 # Names the way in which definitions are hashed: models and training sets remember these hashes. What computes them has a hash of its own.
 _FORMAT = 1
+
+# A table that is read so far back is read whole.
+_ENDLESS = min(FOREVER, timedelta(days=36_500))
 
 CUTOFF = "_cutoff"
 VALID_FROM = "valid_from"
@@ -24,52 +25,43 @@ VALID_FROM = "valid_from"
 
 @dataclass(frozen=True)
 class FeatureDefinition:
-    """One feature of one entity.
+    """One feature of one entity; each kind is a class of its own (:mod:`kinds`), with what it needs to be computed.
 
-    ``kind`` says how it is computed: ``window`` by the engine over the rows of ``table``; ``handmade`` by ``code`` (SQL, or Python
-    source with the ``function`` to call) from the tables of ``reads``; ``column`` is ``value`` of ``table`` as of the cutoff;
-    ``expression`` is ``sql`` over the features ``inputs`` and the columns ``request`` (names and DuckDB types) of the spine row itself;
-    ``nested`` is a tree of features of features, kept in ``code``.
-
-    ``entity`` holds the key columns (for a ``column``: the table's key, which the spine must have). ``value`` names the column that
-    ``function`` aggregates, None where rows are counted; ``sql`` is the row-level expression behind it, None for a column as it
-    stands, and ``columns`` are the table's columns that it and ``where`` read. A row counts from the latest of ``available_at`` (stored
-    availability columns); rows are ordered by ``event_time``, or by availability if None. ``type`` is the DuckDB type of the values.
-
-    A window holds rows that keep ``where`` (all if None): those of the last ``window`` (the time-to-live for ``latest``), or the last
-    ``rows``, or all there ever were if both are None. It ends ``offset`` before the refresh, includes the ends that ``closed`` says, and
-    starts on a multiple of ``tail`` (rounded down) if there is one. The refresh is the last multiple of ``refresh`` (None: continuous) at
-    or before the cutoff minus ``lag``.
-
-    ``stored_as`` is the name that the view declares where the feature is called otherwise beside others (:mod:`distinct_names`).
+    ``entity`` holds the key columns; ``type`` is the DuckDB type of the values. ``stored_as`` is the name that the view declares where
+    the feature is called otherwise beside others (:mod:`distinct_names`).
     """
 
     name: str
-    kind: Literal["window", "handmade", "column", "expression", "nested"]
     entity: tuple[str, ...]
     type: str
     view: str = ""
-    table: str = ""
-    value: str | None = None
-    sql: str | None = None
-    columns: tuple[str, ...] = ()
-    function: str = ""
-    window: timedelta | None = None
-    refresh: timedelta | None = None
-    available_at: tuple[str, ...] = ()
-    event_time: str | None = None
-    code: str = ""
-    reads: tuple[tuple[str, timedelta], ...] = ()
     description: str = ""
-    rows: int | None = None
-    where: str | None = None
-    offset: timedelta = timedelta(0)
-    lag: timedelta = timedelta(0)
-    tail: timedelta | None = None
-    closed: Closed = "left"
-    inputs: tuple[FeatureDefinition, ...] = ()
-    request: tuple[tuple[str, str], ...] = ()
     stored_as: str = ""
+
+    # What a kind does not have is empty, so that all can be asked.
+    kind: ClassVar[str] = ""
+    table: ClassVar[str] = ""
+    value: ClassVar[str | None] = None
+    sql: ClassVar[str | None] = None
+    columns: ClassVar[tuple[str, ...]] = ()
+    function: ClassVar[str] = ""
+    window: ClassVar[timedelta | None] = None
+    refresh: ClassVar[timedelta | None] = None
+    available_at: ClassVar[tuple[str, ...]] = ()
+    event_time: ClassVar[str | None] = None
+    code: ClassVar[str] = ""
+    reads: ClassVar[tuple[tuple[str, timedelta], ...]] = ()
+    rows: ClassVar[int | None] = None
+    where: ClassVar[str | None] = None
+    offset: ClassVar[timedelta] = timedelta(0)
+    lag: ClassVar[timedelta] = timedelta(0)
+    tail: ClassVar[timedelta | None] = None
+    closed: ClassVar[Closed] = "left"
+    inputs: ClassVar[tuple[FeatureDefinition, ...]] = ()
+    request: ClassVar[tuple[tuple[str, str], ...]] = ()
+    stored_time: ClassVar[str] = ""
+    empty: ClassVar[float | None] = None
+    is_python: ClassVar[bool] = False
 
     @property
     def declared_name(self) -> str:
@@ -93,19 +85,9 @@ class FeatureDefinition:
         return "TIMESTAMP WITH TIME ZONE" if self.stored_time else self.type
 
     @property
-    def stored_time(self) -> str:
-        """What is counted from the cutoff is stored as the time that it is counted from, under this name; empty for all others."""
-        return function_of(self).stored_time if self.kind == "window" else ""
-
-    @property
     def span(self) -> WindowSpec:
-        """The window, of a feature of kind ``window``."""
+        """The window of its rows; all there ever were, of a feature without one."""
         return WindowSpec(self.window, self.rows, self.offset, self.tail, self.closed)
-
-    @property
-    def reach(self) -> timedelta:
-        """How far before a cutoff a row of ``table`` can matter: the window, the wait for the next refresh, and the lag."""
-        return edges.reach(self.span, self.refresh, self.lag)
 
     @property
     def where_column(self) -> str:
@@ -113,18 +95,47 @@ class FeatureDefinition:
         return f"where {self.where}"
 
     @property
+    def reach(self) -> timedelta:
+        """How far before a cutoff a row can matter: what is read, and the wait for the next refresh."""
+        return self.standing + max((back for _, back in self.reads), default=timedelta(0))
+
+    @property
+    def standing(self) -> timedelta:
+        """How far before a cutoff the stored row can stand that holds its value."""
+        return self.refresh or timedelta(0)
+
+    @property
+    def looked_at(self) -> tuple[tuple[str, timedelta | None], ...]:
+        """The tables behind it, each with how far back it is read (None: for ever)."""
+        return self.reads
+
+    @property
+    def read_windows(self) -> tuple[tuple[str, WindowSpec], ...]:
+        """The tables of which it needs all days that it reaches, each with the window of its rows."""
+        return tuple((name, WindowSpec(None if back >= _ENDLESS else back)) for name, back in self.reads)
+
+    @property
+    def source(self) -> tuple[object, ...]:
+        """What definitions share that are read together."""
+        return self.kind, self.view, self.table, self.code, self.reads
+
+    @property
+    def leaves(self) -> tuple[FeatureDefinition, ...]:
+        """What has to be computed from tables for it."""
+        return (self,)
+
+    def span_of(self, back: timedelta | None) -> WindowSpec:
+        """Return the window of the rows of a table that is read so far back."""
+        return WindowSpec(back)
+
+    @property
     def feature_table(self) -> str:
         """The name of the feature table (within the layer) that stores this feature; empty for a column."""
         return feature_table_name(self.view, self.entity) if self.view else ""
 
-    @property
-    def is_python(self) -> bool:
-        """Whether ``code`` is Python source (its function to call is named) and not SQL."""
-        return self.kind == "handmade" and bool(self.function)
-
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values; what is empty or as usual is left out, lengths of time are text."""
-        plain: dict[str, Any] = {}
+        plain: dict[str, Any] = {"kind": self.kind}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             # A field that came later leaves the hashes of older definitions as they were.
@@ -143,20 +154,6 @@ class FeatureDefinition:
             else:
                 plain[field.name] = value
         return {name: value for name, value in plain.items() if value not in (None, "", [], {})}
-
-    @classmethod
-    def from_dict(cls, plain: Mapping[str, Any]) -> FeatureDefinition:
-        """Return the definition that :meth:`to_dict` wrote."""
-        values = dict(plain)
-        for name in ("window", "refresh", "offset", "lag", "tail"):
-            if values.get(name) is not None:
-                values[name] = parse_duration(values[name], what=name)
-        for name in ("entity", "columns", "available_at"):
-            values[name] = tuple(values.get(name, ()))
-        values["inputs"] = tuple(cls.from_dict(definition) for definition in values.get("inputs", ()))
-        values["request"] = tuple(values.get("request", {}).items())
-        values["reads"] = tuple((table, parse_duration(back, what=f"reads.{table}")) for table, back in values.get("reads", {}).items())
-        return cls(**values)
 
 
 def feature_table_name(view: str, entity: Iterable[str]) -> str:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import singledispatch
 
 from ml_platform.core.durations import format_duration
 from ml_platform.features.declared.definition import CUTOFF, FeatureDefinition
 from ml_platform.features.declared.edges import BEFORE, inside_sql, refreshed_sql
 from ml_platform.features.declared.functions.registry import function_of
+from ml_platform.features.declared.kinds import ColumnFeature, ExpressionFeature, HandmadeFeature, WindowFeature
 from ml_platform.sql.duck import quote_name
 
 _REFRESHED = {timedelta(hours=1): "refreshed hourly", timedelta(days=1): "refreshed daily"}
 
 
+@singledispatch
 def sentence(definition: FeatureDefinition) -> str:
     """Say in one sentence what the feature is: of what, over which window, per which entity, from which table, how fresh.
 
@@ -21,32 +24,56 @@ def sentence(definition: FeatureDefinition) -> str:
     str
         One sentence; it is the column's description in the UI and in the feature table.
     """
-    per = " and ".join(definition.entity)
-    if definition.kind == "column":
-        return f"{definition.value} of {definition.table} for the row's {per}, as it was known at the cutoff."
-    if definition.kind == "expression":
-        return _expression_sentence(definition)
-    fresh = "always fresh" if definition.refresh is None else _REFRESHED.get(
-        definition.refresh, f"refreshed every {format_duration(definition.refresh)}"
-    )  # fmt: skip
-    if definition.kind == "handmade":
-        made = f"the Python function {definition.function}" if definition.is_python else "SQL"
-        sources = ", ".join(f"{table} ({format_duration(back)} back)" for table, back in definition.reads)
-        return f"{definition.name} per {per}, made by {made} of view {definition.view} from {sources}; {fresh}."
+    return definition.description
+
+
+@sentence.register
+def _column_sentence(definition: ColumnFeature) -> str:
+    return f"{definition.value} of {definition.table} for the row's {_per(definition)}, as it was known at the cutoff."
+
+
+@sentence.register
+def _expression_sentence(definition: ExpressionFeature) -> str:
+    told = [f"{inner.name}: {inner.description or sentence(inner)}".removesuffix(".") for inner in definition.inputs]
+    told += [f"{name}: given by the caller with the request" for name, _ in definition.request]
+    per = f", per {_per(definition)}" if definition.entity else ""
+    return f"{' '.join(str(definition.sql).split())}{per}, where {'; '.join(told)}."
+
+
+@sentence.register
+def _handmade_sentence(definition: HandmadeFeature) -> str:
+    made = f"the Python function {definition.function}" if definition.is_python else "SQL"
+    sources = ", ".join(f"{table} ({format_duration(back)} back)" for table, back in definition.reads)
+    return f"{definition.name} per {_per(definition)}, made by {made} of view {definition.view} from {sources}; {_fresh(definition)}."
+
+
+@sentence.register
+def _window_sentence(definition: WindowFeature) -> str:
     rule = function_of(definition)
     what, over = rule.what(_value_words(definition), of_rows=definition.value is None), rule.over(definition)
     kept = f" where {' '.join(definition.where.split())}" if definition.where else ""
     late = f", {format_duration(definition.lag)} later" if definition.lag else ""
-    return f"{what}{kept} {over}, per {per}, from {definition.table}; {fresh}{late}."
+    return f"{what}{kept} {over}, per {_per(definition)}, from {definition.table}; {_fresh(definition)}{late}."
 
 
+def _per(definition: FeatureDefinition) -> str:
+    return " and ".join(definition.entity)
+
+
+def _fresh(definition: FeatureDefinition) -> str:
+    if definition.refresh is None:
+        return "always fresh"
+    return _REFRESHED.get(definition.refresh, f"refreshed every {format_duration(definition.refresh)}")
+
+
+@singledispatch
 def statement(definition: FeatureDefinition, *, spine: str = "spine", source: str | None = None) -> str:
     """Return one DuckDB SELECT that computes the feature for every row of a spine; slow, and meant to be read and checked.
 
     Parameters
     ----------
     definition : FeatureDefinition
-        A window feature.
+        A feature over a window, a column, or one of the team's own code.
     spine : str
         Relation with the entity columns, ``_cutoff``, and ``_row`` (a number of its own per row).
     source : str, optional
@@ -55,11 +82,9 @@ def statement(definition: FeatureDefinition, *, spine: str = "spine", source: st
     Returns
     -------
     str
-        SELECT with the columns ``_row`` and the feature, one row per spine row, in order of ``_row``.
+        SELECT with the columns ``_row`` and the feature, one row per spine row, in order of ``_row``. Of the team's own code just that.
     """
     name = quote_name(definition.name)
-    if definition.kind != "window":
-        return _not_windowed(definition, spine)
     source = source or f"tables.{definition.table}"
     refreshed = refreshed_sql(CUTOFF, definition.refresh, definition.lag)
     keys = ", ".join(map(quote_name, definition.entity))
@@ -102,13 +127,6 @@ def _value_sql(definition: FeatureDefinition) -> str:
     return f"nullif({value}, 'nan'::DOUBLE)" if definition.type == "DOUBLE" and function_of(definition).returns is None else value
 
 
-def _expression_sentence(definition: FeatureDefinition) -> str:
-    told = [f"{inner.name}: {inner.description or sentence(inner)}".removesuffix(".") for inner in definition.inputs]
-    told += [f"{name}: given by the caller with the request" for name, _ in definition.request]
-    per = f", per {' and '.join(definition.entity)}" if definition.entity else ""
-    return f"{' '.join(str(definition.sql).split())}{per}, where {'; '.join(told)}."
-
-
 def _value_words(definition: FeatureDefinition) -> str:
     if definition.value is None:
         return "row"
@@ -117,12 +135,17 @@ def _value_words(definition: FeatureDefinition) -> str:
     return f"{definition.value} ({' '.join(definition.sql.split())})"
 
 
-def _not_windowed(definition: FeatureDefinition, spine: str) -> str:
-    """Return the team's own SQL under a note when it is run, or the as-of join of a column."""
-    if definition.kind == "handmade":
-        note = "at each refresh, over only the rows of " + ", ".join(t for t, _ in definition.reads) + " that were available before it"
-        code = definition.code if not definition.is_python else f"-- {definition.function}(tables, cutoff)\n{definition.code}"
-        return f"-- {note}\n{code}"
+@statement.register
+def _handmade_statement(definition: HandmadeFeature, **_: str | None) -> str:
+    """Return the team's own code under a note when it is run."""
+    note = "at each refresh, over only the rows of " + ", ".join(t for t, _ in definition.reads) + " that were available before it"
+    code = definition.code if not definition.is_python else f"-- {definition.function}(tables, cutoff)\n{definition.code}"
+    return f"-- {note}\n{code}"
+
+
+@statement.register
+def _column_statement(definition: ColumnFeature, *, spine: str = "spine", **_: str | None) -> str:
+    """Return the as-of join of a column."""
     same = " AND ".join(f"t.{quote_name(k)} = s.{quote_name(k)}" for k in definition.entity)
     known = "".join(f" AND {inside_sql(BEFORE, f't.{quote_name(a)}', f's.{CUTOFF}')}" for a in definition.available_at)
     order = ", ".join(f"t.{quote_name(a)} DESC" for a in definition.available_at)

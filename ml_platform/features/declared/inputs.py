@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from ml_platform.features.declared.definition import FeatureDefinition
 
 
 def leaves(definitions: Iterable[FeatureDefinition]) -> tuple[FeatureDefinition, ...]:
     """Return what has to be computed from tables: the definitions, with what expressions are made of in their place, each once."""
-    return tuple(dict.fromkeys(leaf for definition in definitions for leaf in _leaves(definition)))
+    return tuple(dict.fromkeys(leaf for definition in definitions for leaf in definition.leaves))
 
 
 def request_columns(definitions: Iterable[FeatureDefinition]) -> dict[str, str]:
@@ -18,11 +18,3 @@ def request_columns(definitions: Iterable[FeatureDefinition]) -> dict[str, str]:
     for definition in definitions:
         found |= dict(definition.request) | request_columns(definition.inputs)
     return found
-
-
-def _leaves(definition: FeatureDefinition) -> Iterator[FeatureDefinition]:
-    if definition.kind != "expression":
-        yield definition
-    else:
-        for inner in definition.inputs:
-            yield from _leaves(inner)

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from ml_platform.core.errors import FeatureError
 from ml_platform.core.intervals import Interval, to_micros
 from ml_platform.features.declared.definition import VALID_FROM, FeatureDefinition
-from ml_platform.features.declared.edges import MICROSECOND, entering, first_cutoff, leaving, reach_of_changes, refreshed
-from ml_platform.features.declared.functions.registry import function_of
+from ml_platform.features.declared.edges import MICROSECOND, entering, first_cutoff, leaving, refreshed
+from ml_platform.features.declared.kinds import HandmadeFeature
 from ml_platform.features.declared.window_spec import WindowSpec
 from ml_platform.features.engine.as_of import LookUp, look_up
 from ml_platform.features.engine.engine import TIMES, answer_coded
@@ -94,7 +94,7 @@ def read_at(history: pl.DataFrame, spine: pl.DataFrame, definitions: Sequence[Fe
     entity = _only_entity(definitions)
     check_columns(history, [VALID_FROM, *(d.stored_name for d in definitions)], "The feature table")
     found = look_up(history, spine, entity, (VALID_FROM,), before=False)
-    if definitions[0].kind == "handmade":
+    if isinstance(definitions[0], HandmadeFeature):
         is_current = found.times == refreshed(found.cutoffs, definitions[0].refresh)
         found = replace(found, rows=np.where(is_current, found.rows, -1))
     return _finish(history, found, definitions)
@@ -102,17 +102,12 @@ def read_at(history: pl.DataFrame, spine: pl.DataFrame, definitions: Sequence[Fe
 
 def longest_reach(definitions: Sequence[FeatureDefinition]) -> timedelta:
     """Return how far before a cutoff a row, or a change point, can matter to any of the definitions."""
-    reaches = [
-        d.reach if d.kind == "window" else (d.refresh or timedelta(0)) + max((back for _, back in d.reads), default=timedelta(0))
-        for d in definitions
-    ]
-    return max(reaches, default=timedelta(0))
+    return max((definition.reach for definition in definitions), default=timedelta(0))
 
 
 def longest_change(definitions: Sequence[FeatureDefinition]) -> timedelta:
     """Return how far before a time a row can lie that makes a change point of any of the definitions there."""
-    changes = [reach_of_changes(d.span, d.refresh, d.lag) for d in definitions if d.kind == "window"]
-    return max([longest_reach(definitions), *changes])
+    return max([longest_reach(definitions), *(definition.standing for definition in definitions)])
 
 
 def _candidates(
@@ -183,10 +178,9 @@ def _finish(history: pl.DataFrame, found: LookUp, definitions: Sequence[FeatureD
             micros = picked[definition.stored_name].to_physical()
             seconds = (found.cutoffs - micros.fill_null(0).to_numpy()) / 1e6
             column = pl.lit(pl.Series(np.where(micros.is_not_null().to_numpy(), seconds, np.nan), nan_to_null=True))
-        nothing = function_of(definition).empty if definition.kind == "window" else None
-        if nothing is not None:
+        if definition.empty is not None:
             # A NULL that is stored (a sum of infinities of both signs) stays NULL.
-            empty = pl.lit(nothing, kinds[definition.stored_name])
+            empty = pl.lit(definition.empty, kinds[definition.stored_name])
             column = pl.when(is_known).then(pl.when(is_missing).then(empty).otherwise(column))
         columns.append(column.alias(definition.name))
     return picked.select(columns)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ml_platform.core.errors import FeatureError
 from ml_platform.features.declared.definition import CUTOFF, FeatureDefinition
 from ml_platform.features.declared.edges import refreshed
+from ml_platform.features.declared.kinds import WindowFeature
 from ml_platform.features.engine.answers import TIMES, Answers, Request, grouped
 from ml_platform.features.kernels.totals import Totals
 from ml_platform.features.timeline.axis import Axis, build_axis, build_queries
@@ -162,7 +163,7 @@ def _compute_entity(
 
 def _by_entity(definitions: Sequence[FeatureDefinition]) -> dict[tuple[str, ...], list[FeatureDefinition]]:
     for definition in definitions:
-        if definition.kind != "window":
+        if not isinstance(definition, WindowFeature):
             raise FeatureError(f"The engine computes window features; {definition.name!r} is of kind {definition.kind!r}.")
     return grouped(definitions, lambda d: d.entity)
 

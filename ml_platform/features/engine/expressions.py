@@ -9,6 +9,7 @@ import polars as pl
 
 from ml_platform.core.errors import FeatureError
 from ml_platform.features.declared.definition import CUTOFF, FeatureDefinition
+from ml_platform.features.declared.kinds import ExpressionFeature
 from ml_platform.sql.declared_sql import declared_sql
 from ml_platform.sql.duck import quote_name, session
 
@@ -50,7 +51,7 @@ def evaluate_expression(rows: pl.DataFrame, definitions: Sequence[FeatureDefinit
     """
     columns: list[pl.Series] = []
     for definition in definitions:
-        inner = [d for d in definition.inputs if d.kind == "expression"]
+        inner = [d for d in definition.inputs if isinstance(d, ExpressionFeature)]
         whole = rows.with_columns(evaluate_expression(rows, inner).get_columns()) if inner else rows
         columns.append(_evaluated(whole, definition))
     return pl.DataFrame(columns)

@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ml_platform.features.declared.definition import FeatureDefinition
+from ml_platform.features.declared.kinds import WindowFeature
 from ml_platform.features.engine.engine import TIMES, CodedEvents
 from ml_platform.features.nested.frames import ALWAYS, Ints, is_within
 from ml_platform.features.nested.pandas_values import POLARS_TYPES, aggregate_by_featuretools, from_pandas, to_pandas
@@ -91,8 +92,8 @@ class _Question:
     def ask(self, function: str, column: str | None, window: timedelta | None, event_time: str | None = None) -> str:
         key = (function, column, window or FOREVER, event_time)
         if key not in self.definitions:
-            self.definitions[key] = FeatureDefinition(
-                name=f"a{len(self.definitions)}", kind="window", entity=(), type="", value=column, function=function,
+            self.definitions[key] = WindowFeature(
+                name=f"a{len(self.definitions)}", entity=(), type="", value=column, function=function,
                 window=window or FOREVER, available_at=(_AT,), event_time=event_time,
             )  # fmt: skip
         return self.definitions[key].name

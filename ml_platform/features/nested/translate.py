@@ -15,6 +15,7 @@ from ml_platform.core.errors import DeclarationError
 from ml_platform.core.hashing import canonical_json, content_hash
 from ml_platform.features.declared.definition import FeatureDefinition
 from ml_platform.features.declared.explain import sentence
+from ml_platform.features.declared.kinds import ColumnFeature, NestedFeature
 from ml_platform.features.nested.primitives import AGGREGATIONS, TRANSFORMS, Handling, refusals
 from ml_platform.features.nested.schema import DTYPES, Schema, SearchTable
 from ml_platform.features.nested.tree import (
@@ -149,17 +150,16 @@ def definition_of(tree: Tree, name: str, featuretools_name: str) -> FeatureDefin
     """
     if isinstance(tree.node, Column) and tree.table:
         known = tuple(sorted({*tree.known, *tree.node.available_at}))
-        column = FeatureDefinition(
-            name=tree.node.name, kind="column", entity=tree.key, type=tree.node.type, table=tree.table, value=tree.node.name,
+        column = ColumnFeature(
+            name=tree.node.name, entity=tree.key, type=tree.node.type, table=tree.table, value=tree.node.name,
             columns=(tree.node.name,), available_at=known,
         )  # fmt: skip
         return replace(column, description=sentence(column))
     windows = sorted({n.window for n in walk(tree.node) if isinstance(n, Aggregate) and n.window is not None})
     within = f", of the last {', '.join(format_duration(w) for w in windows)}" if windows else ""
     reach = {table: back for table, back in table_reach(tree).items() if table}
-    return FeatureDefinition(
+    return NestedFeature(
         name=name,
-        kind="nested",
         entity=tree.key,
         type=tree.node.type,
         table=tree.table,

@@ -12,6 +12,7 @@ from ml_platform.core.errors import DeclarationError, UnknownNameError, did_you_
 from ml_platform.features.declared.compile_windows import find_table
 from ml_platform.features.declared.definition import FeatureDefinition
 from ml_platform.features.declared.explain import sentence
+from ml_platform.features.declared.kinds import HandmadeFeature
 from ml_platform.features.declared.value_types import engine_type
 from ml_platform.features.declared.view import FeatureView
 from ml_platform.sql.binding import bind_query
@@ -51,8 +52,8 @@ def compile_handmade(view: FeatureView, tables: Mapping[str, Table]) -> tuple[tu
     missing = [column for column in entity if column not in types]
     if missing:
         raise UnknownNameError(f"{view.where}: the result has no entity column {missing[0]!r}. {did_you_mean(missing[0], types)}")
-    made = FeatureDefinition(
-        name="", kind="handmade", entity=entity, type="", view=view.name, function=function, refresh=view.refresh, code=code,
+    made = HandmadeFeature(
+        name="", entity=entity, type="", view=view.name, function=function, refresh=view.refresh, code=code,
         reads=tuple(sorted(view.reads.items())),
     )  # fmt: skip
     named = [replace(made, name=name, type=str(kind)) for name, kind in types.items() if name not in entity]

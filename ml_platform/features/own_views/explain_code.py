@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import singledispatch
 
 from ml_platform.core.durations import format_duration
 from ml_platform.features.declared.definition import CUTOFF, FeatureDefinition
 from ml_platform.features.declared.edges import BEFORE, inside_sql, refreshed_sql
 from ml_platform.features.declared.explain import statement
 from ml_platform.features.declared.inputs import leaves
+from ml_platform.features.declared.kinds import ColumnFeature, ExpressionFeature, HandmadeFeature, WindowFeature
 from ml_platform.features.declared.window_spec import WindowSpec
 from ml_platform.features.own_views.compile_handmade import REFRESH_TABLE
 from ml_platform.sql.duck import quote_name
 from ml_platform.tables.declared.table import Table
 
 
-def whole_statement(definition: FeatureDefinition, tables: Mapping[str, Table], *, spine: str = "spine") -> str:
+@singledispatch
+def whole_statement(
+    definition: FeatureDefinition,
+    tables: Mapping[str, Table],  # noqa: ARG001 - the kinds below read them
+    *,
+    spine: str = "spine",
+) -> str:
     """Return one DuckDB SELECT that computes a feature of any kind for every row of a spine; to be read and checked.
 
     Parameters
@@ -34,11 +42,7 @@ def whole_statement(definition: FeatureDefinition, tables: Mapping[str, Table], 
         SELECT over ``tables.<table>`` with the columns ``_row`` and the feature, one row per spine row, in order of ``_row``. Of a Python
         view the source, under the SELECTs that give what its function is handed (see :func:`handed_statement`).
     """
-    if definition.kind == "expression":
-        return _expression(definition, tables, spine)
-    if definition.kind != "handmade":
-        return statement(definition, spine=spine)
-    return _python(definition, tables) if definition.is_python else _sql(definition, tables, spine)
+    return statement(definition, spine=spine)
 
 
 def handed_statement(table: Table, back: timedelta, refresh: str, *, source: str | None = None) -> str:
@@ -111,9 +115,9 @@ def read_columns(definition: FeatureDefinition, tables: Mapping[str, Table]) -> 
 
 
 def _window(definition: FeatureDefinition) -> str:
-    if definition.kind == "column":
+    if isinstance(definition, ColumnFeature):
         return "as of the cutoff"
-    return definition.span.words if definition.kind == "window" else "everything before"
+    return definition.span.words if isinstance(definition, WindowFeature) else "everything before"
 
 
 def _known(table: Table, columns: list[str]) -> str:
@@ -124,6 +128,11 @@ def _known(table: Table, columns: list[str]) -> str:
     sqls = [g.sql for name, g in zip(table.available_at_columns, table.availability, strict=True) if name in stored]
     latest = sqls[0] if len(sqls) == 1 else f"greatest({', '.join(sqls)})"
     return f"{latest} + {format_duration(table.delay)}" if table.delay else latest
+
+
+@whole_statement.register
+def _handmade(definition: HandmadeFeature, tables: Mapping[str, Table], *, spine: str = "spine") -> str:
+    return _python(definition, tables) if definition.is_python else _sql(definition, tables, spine)
 
 
 def _sql(definition: FeatureDefinition, tables: Mapping[str, Table], spine: str) -> str:
@@ -147,7 +156,8 @@ def _python(definition: FeatureDefinition, tables: Mapping[str, Table]) -> str:
     return "\n".join([f"{head}{definition.name} per {', '.join(definition.entity)}:", *handed, definition.code])
 
 
-def _expression(definition: FeatureDefinition, tables: Mapping[str, Table], spine: str) -> str:
+@whole_statement.register
+def _expression(definition: ExpressionFeature, tables: Mapping[str, Table], *, spine: str = "spine") -> str:
     parts, joins, cells = [], [], []
     types = {d.name: d.type for d in definition.inputs} | dict(definition.request)
     for inner in definition.inputs:

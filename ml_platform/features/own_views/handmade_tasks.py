@@ -14,6 +14,7 @@ import polars as pl
 from ml_platform.features.at_scale.job import Job
 from ml_platform.features.at_scale.split import Part
 from ml_platform.features.declared.definition import FeatureDefinition
+from ml_platform.features.declared.kinds import definition_from
 from ml_platform.features.own_views.handmade import compute_handmade, hand_over
 from ml_platform.tables.declared.table import Table
 
@@ -48,7 +49,7 @@ class RunRefreshes:
 
     def run(self) -> int:
         """Write the rows and return how many there are."""
-        definitions = [FeatureDefinition.from_dict(d) for d in self.definitions]
+        definitions = [definition_from(d) for d in self.definitions]
         handed = {t.table.name: hand_over(t.table, t.rows()) for t in self.tables}
         found = compute_handmade(handed, definitions, self.refreshes, self.entity_types)
         part = f"{self.path}.{os.getpid()}.part"

@@ -9,6 +9,7 @@ import polars as pl
 from ml_platform.core.errors import FeatureError
 from ml_platform.features.declared.definition import CUTOFF, FeatureDefinition
 from ml_platform.features.declared.inputs import leaves, request_columns
+from ml_platform.features.declared.kinds import ExpressionFeature
 from ml_platform.features.engine.expressions import evaluate_expression
 from ml_platform.lake.ledger.version import Version
 
@@ -49,7 +50,7 @@ def with_expressions(
         found |= {d: values[d.name] for d in batch}
         versions |= {v.id: v for v in used}
     for definition in definitions:
-        if definition.kind == "expression":
+        if isinstance(definition, ExpressionFeature):
             below = [found[leaf].alias(leaf.name) for leaf in leaves([definition])]
             found[definition] = evaluate_expression(spine.with_columns(below), [definition]).to_series()
     return spine.with_columns(found[d].alias(d.name) for d in definitions), [versions[i] for i in sorted(versions)]

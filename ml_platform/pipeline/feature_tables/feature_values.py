@@ -16,7 +16,8 @@ from ml_platform.core.errors import FeatureError
 from ml_platform.core.intervals import BEGINNING, DAY, Interval, before, day_start, floor_day, from_micros
 from ml_platform.features.declared.definition import CUTOFF, VALID_FROM, FeatureDefinition, definition_hash
 from ml_platform.features.declared.edges import BEFORE, bounds, refreshed
-from ml_platform.features.engine.change_points import longest_change, longest_reach, read_at
+from ml_platform.features.declared.kinds import ColumnFeature, ExpressionFeature, NestedFeature, WindowFeature
+from ml_platform.features.engine.change_points import longest_reach, read_at
 from ml_platform.features.engine.table_columns import look_up_columns
 from ml_platform.features.timeline.event_columns import check_columns, to_micros
 from ml_platform.lake.ledger.version import Version
@@ -91,13 +92,13 @@ def features_at(
     _check_spine(spine, definitions)
     commit = _Commit(workspace, at, reached)
     spine = spine.with_columns(utc_cutoffs(spine[CUTOFF]))
-    if any(d.kind == "expression" for d in definitions):
+    if any(isinstance(d, ExpressionFeature) for d in definitions):
         return with_expressions(partial(features_at, workspace, at=commit.at, reached=reached), spine, definitions)
     reached.add_features(workspace.project.table, spine[CUTOFF], definitions)
     columns: dict[str, pl.Series] = {}
     versions: dict[int, Version] = {}
-    for group in _grouped(definitions, _source):
-        values, used = _VALUES.get(group[0].kind, _view_values)(commit, spine, group)
+    for group in _grouped(definitions, lambda d: d.source):
+        values, used = _VALUES.get(type(group[0]), _view_values)(commit, spine, group)
         columns |= {name: values[name] for name in values.columns}
         versions |= {v.id: v for v in used}
     return spine.with_columns(columns[d.name].alias(d.name) for d in definitions), [versions[i] for i in sorted(versions)]
@@ -136,21 +137,12 @@ def _grouped(definitions: Iterable[FeatureDefinition], key: Callable[[FeatureDef
     return list(groups.values())
 
 
-def _source(definition: FeatureDefinition) -> tuple:
-    """Return what definitions that are read together share."""
-    if definition.kind == "column":
-        return definition.kind, definition.table, definition.entity, definition.available_at
-    if definition.kind == "nested":
-        return (definition.kind,)
-    return definition.kind, definition.view, definition.table, definition.code, definition.reads
-
-
 def _view_values(commit: _Commit, spine: pl.DataFrame, definitions: list[FeatureDefinition]) -> Found:
     """Read the entities whose feature table holds these values, and compute the others together."""
     cutoffs = _spanned(spine)
     if cutoffs is None:
         return _computed(commit, spine, definitions, [], Interval(BEGINNING, BEGINNING))
-    heads = commit.heads([definitions[0].table] if definitions[0].kind == "window" else [name for name, _ in definitions[0].reads])
+    heads = commit.heads(name for name, _ in definitions[0].looked_at)
     found: list[pl.DataFrame] = []
     used: list[Version] = []
     rest: list[FeatureDefinition] = []
@@ -179,7 +171,7 @@ def _computed(
     workspace = commit.workspace
     reach = Interval(before(cutoffs.start, longest_reach(definitions)), cutoffs.end)
     versions = versions_within(heads, reach)
-    if definitions[0].kind == "window":
+    if isinstance(definitions[0], WindowFeature):
         return window_values(workspace, workspace.project.table(definitions[0].table), versions, spine, definitions), versions
     micros, known = to_micros(spine[CUTOFF])
     refreshes = [from_micros(int(t)) for t in np.unique(refreshed(micros[known], definitions[0].refresh))]
@@ -195,7 +187,7 @@ def _stored_versions(commit: _Commit, definitions: list[FeatureDefinition], cuto
     workspace, first = commit.workspace, definitions[0]
     if workspace.project.partitions is None:
         return []
-    back = longest_change(definitions) if first.kind == "window" else (first.refresh or timedelta(0))
+    back = max(definition.standing for definition in definitions)
     start = max(floor_day(before(cutoffs.start, back)), day_start(workspace.project.partitions.start))
     if start >= cutoffs.end:
         return []
@@ -250,9 +242,9 @@ def _nested_values(commit: _Commit, spine: pl.DataFrame, definitions: list[Featu
 
 
 # How the features of each kind are found; what a view makes is read from its feature table, or computed.
-_VALUES: dict[str, Callable[[_Commit, pl.DataFrame, list[FeatureDefinition]], Found]] = {
-    "column": _column_values,
-    "nested": _nested_values,
+_VALUES: dict[type[FeatureDefinition], Callable[[_Commit, pl.DataFrame, list[FeatureDefinition]], Found]] = {
+    ColumnFeature: _column_values,
+    NestedFeature: _nested_values,
 }
 
 
@@ -271,5 +263,5 @@ def _check_spine(spine: pl.DataFrame, definitions: Sequence[FeatureDefinition]) 
         if definition.name in seen:
             raise FeatureError(f"Two features are named {definition.name!r}. Ask for one of them, or rename one in its view.")
         seen.add(definition.name)
-        if definition.name in spine.columns and definition.kind != "column":
+        if definition.name in spine.columns and not isinstance(definition, ColumnFeature):
             raise FeatureError(f"The spine has a column {definition.name!r} already, which is the name of a feature. Rename the column.")

@@ -9,6 +9,7 @@ from typing import Any
 from ml_platform.core.hashing import canonical_json
 from ml_platform.features.declared.definition import FeatureDefinition
 from ml_platform.features.declared.inputs import leaves
+from ml_platform.features.declared.kinds import ExpressionFeature, definition_from
 from ml_platform.project.asked_features import resolve_features
 from ml_platform.project.project import CompiledProblem, Project
 
@@ -37,7 +38,7 @@ def candidates_of(project: Project, problem: CompiledProblem) -> Candidates:
     candidates = resolve_features(project, problem)
     made = [d for name, entity in problem.view_entities for d in project.view(name).definitions(entity)]
     # What expressions are made of stands in feature tables too, in those of other views.
-    below = dict.fromkeys((d.view, d.entity) for d in leaves(d for d in made if d.kind == "expression") if d.view)
+    below = dict.fromkeys((d.view, d.entity) for d in leaves(d for d in made if isinstance(d, ExpressionFeature)) if d.view)
     stored = [*made, *(d for name, entity in below for d in project.view(name).definitions(entity))]
     return Candidates(tuple(dict.fromkeys([*stored, *candidates])), candidates)
 
@@ -45,5 +46,5 @@ def candidates_of(project: Project, problem: CompiledProblem) -> Candidates:
 def read_candidates(content: bytes) -> Candidates:
     """Read the file that :meth:`Candidates.to_bytes` returned."""
     plain: dict[str, Any] = json.loads(content)
-    features = tuple(FeatureDefinition.from_dict(one) for one in plain["features"])
+    features = tuple(definition_from(one) for one in plain["features"])
     return Candidates(features, tuple(features[position] for position in plain["candidates"]))

@@ -14,6 +14,7 @@ from ml_platform.core.environment import environment_here
 from ml_platform.core.errors import MlPlatformError, ModelError
 from ml_platform.core.figures import figure
 from ml_platform.features.declared.definition import FeatureDefinition, definition_hash
+from ml_platform.features.declared.kinds import definition_from
 from ml_platform.lake.ledger.version import ARTIFACT, Staged, Version
 from ml_platform.models.card import write_card
 from ml_platform.models.contender import Role
@@ -102,7 +103,7 @@ def load_model(workspace: Workspace, version: Version | int, role: Role = "model
     names = [file.name for file in version.files if file.name not in (REFERENCE, CANDIDATES)]
     loaded = read_model_files({name: workspace.lake.versions.artifact(version, name) for name in names})
     loaded.serving(role)
-    return LoadedModel(version, loaded, tuple(FeatureDefinition.from_dict(dict(plain)) for plain in loaded.definitions), role)
+    return LoadedModel(version, loaded, tuple(definition_from(dict(plain)) for plain in loaded.definitions), role)
 
 
 def materialize_model(workspace: Workspace, problem_name: str, partitions: Sequence[str]) -> Outcome:

@@ -12,11 +12,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ml_platform.core.errors import MissingDaysError
-from ml_platform.core.intervals import DAY
 from ml_platform.features.declared.definition import FeatureDefinition
 from ml_platform.features.declared.edges import bounds, refreshed
 from ml_platform.features.declared.inputs import leaves
-from ml_platform.features.declared.window_spec import FOREVER, WindowSpec
+from ml_platform.features.declared.window_spec import WindowSpec
 from ml_platform.features.timeline.event_columns import to_micros
 from ml_platform.pipeline.tables.presence import DAY_MICROS, NOT_KNOWN, NOT_MADE, REASONS, STOPPED, Days, Missing, Presence, day_number
 from ml_platform.pipeline.workspace import Workspace
@@ -137,7 +136,7 @@ class Reached:
         micros, known = to_micros(cutoffs)
         widest: dict[tuple[Any, ...], tuple[WindowSpec, dict[str, None]]] = {}
         for definition in leaves(definitions):
-            for table, span in _reads(definition):
+            for table, span in definition.read_windows:
                 # Windows that differ in their length alone are one: the longest of them.
                 key = (table, definition.refresh, definition.lag, replace(span, length=None, rows=None))
                 kept, names = widest.get(key, (span, {}))
@@ -203,14 +202,6 @@ def absent_days(daily: Iterable[tuple[Presence, Sequence[str]]], by: str) -> str
 def is_pinned(workspace: Workspace) -> bool:
     """Whether the lake shows exactly some versions, to make again what was made from them."""
     return workspace.lake.is_pinned
-
-
-def _reads(definition: FeatureDefinition) -> list[tuple[str, WindowSpec]]:
-    """Return the tables that a feature reads, each with the window of its rows."""
-    if definition.kind == "window":
-        return [(definition.table, definition.span)]
-    back = [(name, None if length >= FOREVER or length >= 36_500 * DAY else length) for name, length in definition.reads]
-    return [(name, WindowSpec(length)) for name, length in back]
 
 
 def _union(presence: Presence, reaches: Sequence[Reach], rows: NDArray | None) -> Days:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from ml_platform.core.intervals import BEGINNING, DAY, Interval, before, day_start
 from ml_platform.features.declared.definition import FeatureDefinition
 from ml_platform.features.declared.inputs import leaves
+from ml_platform.features.declared.kinds import ColumnFeature, NestedFeature
 from ml_platform.features.engine.change_points import longest_reach
 from ml_platform.lake.ledger.version import Version
 from ml_platform.pipeline.feature_tables.feature_events import TableHeads, heads_of, read_rows
@@ -235,14 +236,14 @@ def feature_versions_of(
         return []
     cutoffs = Interval(first, last + timedelta(microseconds=1))
     definitions = leaves(definitions)
-    windows = [d for d in definitions if d.kind not in {"column", "nested"}]
+    windows = [d for d in definitions if not isinstance(d, ColumnFeature | NestedFeature)]
     near = Interval(before(cutoffs.start, longest_reach(windows)), cutoffs.end)
     times: dict[str, list[Interval | None]] = {}
     for name in {name for d in windows for name in (d.table, *(read for read, _ in d.reads))}:
         times.setdefault(workspace.table("tables", name), []).append(near)
-    for name, back in {read for d in definitions if d.kind == "nested" for read in d.reads}:
+    for name, back in {read for d in definitions if isinstance(d, NestedFeature) for read in d.reads}:
         times.setdefault(workspace.table("tables", name), []).append(Interval(min(before(cutoffs.start, back), cutoffs.end), cutoffs.end))
-    for name in {d.table for d in definitions if d.kind in {"column", "nested"}} - {""}:
+    for name in {d.table for d in definitions if isinstance(d, ColumnFeature | NestedFeature)} - {""}:
         own = name == problem.spine_table.name
         times.setdefault(workspace.table("tables", name), []).append(
             spine_times(problem, cutoffs) if own else Interval(BEGINNING, cutoffs.end)

@@ -12,6 +12,7 @@ from ml_platform.core.intervals import Interval, day_start
 from ml_platform.features.declared.definition import FeatureDefinition, definition_hash
 from ml_platform.features.declared.feature_limit import left_out_words
 from ml_platform.features.declared.inputs import leaves, request_columns
+from ml_platform.features.declared.kinds import HandmadeFeature, NestedFeature, WindowFeature
 from ml_platform.features.nested.search import discovered
 from ml_platform.features.nested.tree import from_code, is_all_aggregates
 from ml_platform.lake.ledger.version import Staged, Version
@@ -206,7 +207,8 @@ def own_columns(problem: CompiledProblem, definition: FeatureDefinition) -> tupl
     found: dict[str, None] = {}
     for leaf in leaves([definition]):
         is_grid = isinstance(problem.problem.spine, GridSpine)
-        over_rows = leaf.kind in {"window", "handmade"} or (leaf.kind == "nested" and is_grid and is_all_aggregates(from_code(leaf.code)))
+        of_nested = isinstance(leaf, NestedFeature) and is_grid and is_all_aggregates(from_code(leaf.code))
+        over_rows = of_nested or isinstance(leaf, WindowFeature | HandmadeFeature)
         if not over_rows or (not is_grid and set(problem.spine_key) <= set(leaf.entity)):
             return None
         found |= dict.fromkeys(leaf.entity)

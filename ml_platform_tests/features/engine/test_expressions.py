@@ -12,6 +12,7 @@ from ml_platform.core.errors import DeclarationError, FeatureError, UnknownNameE
 from ml_platform.features.compile import compile_view
 from ml_platform.features.declared.definition import FeatureDefinition, definition_hash
 from ml_platform.features.declared.inputs import leaves, request_columns
+from ml_platform.features.declared.kinds import definition_from
 from ml_platform.features.declared.view import FeatureColumn, FeatureView
 from ml_platform.features.engine.expressions import evaluate_expression
 from ml_platform.tables.declared.contract import Column, Contract
@@ -72,7 +73,7 @@ def test_it_is_computed_at_the_spine_only():
 
 def test_a_definition_survives_json_and_its_hash_knows_no_words():
     for definition in declared():
-        assert FeatureDefinition.from_dict(definition.to_dict()) == definition
+        assert definition_from(definition.to_dict()) == definition
         reworded = replace(definition, description="?", inputs=tuple(replace(d, description="?") for d in definition.inputs))
         assert definition_hash([reworded]) == definition_hash([definition])
         other = replace(definition, inputs=tuple(replace(d, value="other") for d in definition.inputs))

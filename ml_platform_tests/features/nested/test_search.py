@@ -14,6 +14,7 @@ import pytest
 
 from ml_platform.core.errors import DeclarationError, UnknownNameError
 from ml_platform.features.declared.definition import FeatureDefinition, definition_hash
+from ml_platform.features.declared.kinds import definition_from
 from ml_platform.features.nested.declaration import Discovery, Relationship
 from ml_platform.features.nested.evaluate import evaluate
 from ml_platform.features.nested.schema import compile_schema
@@ -159,7 +160,7 @@ def test_saved_definitions_load_with_their_windows(tmp_path):
     assert set(loaded) == {"airports_count_flights_last_2_hours", "airports_alt", "hour_at"}
     (node,) = [n for n in walk(from_code(loaded["airports_count_flights_last_2_hours"].code).node) if isinstance(n, Aggregate)]
     assert node.window == 2 * HOUR
-    assert definition_hash(loaded.values()) == definition_hash(FeatureDefinition.from_dict(d.to_dict()) for d in loaded.values())
+    assert definition_hash(loaded.values()) == definition_hash(definition_from(d.to_dict()) for d in loaded.values())
 
 
 def saved(tmp_path, time_index: str = "at", primitive: str = "hour") -> str:

@@ -8,7 +8,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from ml_platform.core.errors import FeatureError, MissingDaysError, UnknownNameError
-from ml_platform.features.declared.definition import FeatureDefinition
+from ml_platform.features.declared.kinds import definition_from
 from ml_platform.pipeline.feature_tables import feature_values
 from ml_platform.pipeline.feature_tables.feature_table import materialize_features
 from ml_platform.pipeline.feature_tables.feature_values import features_at
@@ -99,7 +99,7 @@ def test_an_older_models_definitions_are_computed_after_the_view_has_moved_on(ma
     project = like.project(made.workspace.project.root, tables=tuple(made.workspace.project.tables.values()), views=(moved,))
     later = like.World(replace(made.workspace, project=project))
     materialize_all(later)
-    carried = [FeatureDefinition.from_dict(d.to_dict()) for d in old]
+    carried = [definition_from(d.to_dict()) for d in old]
     assert_frame_equal(features_at(later.workspace, ASKED, carried)[0], computed)
     new = resolve_features(project, ["delays"])
     values, inputs = features_at(later.workspace, ASKED, new)

@@ -12,6 +12,7 @@ from ml_platform.audit.why import explain_value
 from ml_platform.core.errors import UnknownNameError
 from ml_platform.core.intervals import day_start
 from ml_platform.features.declared.definition import FeatureDefinition, definition_hash
+from ml_platform.features.declared.kinds import definition_from
 from ml_platform.features.nested.declaration import Discovery, Relationship
 from ml_platform.pipeline.feature_tables.feature_values import features_at
 from ml_platform.pipeline.training.training_set import materialize_training
@@ -117,7 +118,7 @@ def test_a_spine_without_rows_or_keys_is_answered(world, definitions):
 
 
 def test_a_model_computes_what_it_carries_after_the_declaration_has_gone(world, definitions):
-    carried = [FeatureDefinition.from_dict(d.to_dict()) for d in definitions.values()]
+    carried = [definition_from(d.to_dict()) for d in definitions.values()]
     assert definition_hash(carried) == definition_hash(definitions.values())
     spine = spine_of(["2013-01-12"])
     project = like.project(world.workspace.project.root, tables=(like.SCHEDULE, like.ARRIVALS, CARRIERS))
