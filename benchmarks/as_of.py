@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ml_platform.features.declared.definition import FeatureDefinition
+from ml_platform.features.declared.kinds import WindowFeature
 from ml_platform.features.engine.engine import compute
 from ml_platform.features.timeline.order import stable_order
 from ml_platform.sql.duck import connect
@@ -61,8 +61,8 @@ def write(folder: Path, features: int, spine: int, entities: int) -> None:
 
 
 def engine(folder: Path) -> pl.DataFrame:
-    definition = FeatureDefinition(
-        "found", "window", ("entity",), "BIGINT", value="found", function="last_row", window=TTL, closed="both",
+    definition = WindowFeature(
+        "found", ("entity",), "BIGINT", value="found", function="last_row", window=TTL, closed="both",
         available_at=("happened",), event_time="happened",
     )  # fmt: skip
     features, spine = pl.read_parquet(folder / "features.parquet"), pl.read_parquet(folder / "spine.parquet")

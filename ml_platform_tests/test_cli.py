@@ -12,7 +12,7 @@ import pytest
 from ml_platform.audit.explained_value import Why, WhyRow
 from ml_platform.cli import build_parser, main
 from ml_platform.core.intervals import from_micros
-from ml_platform.features.declared.definition import FeatureDefinition
+from ml_platform.features.declared.kinds import WindowFeature
 from ml_platform.lake.lake import Lake
 from ml_platform.registry.pointer import Judgement, to_arrow
 
@@ -188,8 +188,8 @@ def test_a_wrong_model_version_says_what_there_is(version, message, lake, capsys
 
 
 def test_why_tells_the_rows_that_counted_and_those_that_wait(monkeypatch, capsys):
-    definition = FeatureDefinition(
-        "customer_amount_mean_7d", "window", ("customer",), "orders", value="amount", function="mean", window=timedelta(days=7)
+    definition = WindowFeature(
+        "customer_amount_mean_7d", ("customer",), "orders", value="amount", function="mean", window=timedelta(days=7)
     )
 
     def row(amount: float, known: int) -> WhyRow:

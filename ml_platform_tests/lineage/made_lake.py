@@ -14,25 +14,23 @@ from pathlib import Path
 import pyarrow as pa
 
 from ml_platform.core.intervals import day_start
-from ml_platform.features.declared.definition import FeatureDefinition
+from ml_platform.features.declared.kinds import ColumnFeature, WindowFeature
 from ml_platform.lake.lake import Lake
 from ml_platform.lake.ledger.version import Version
 from ml_platform.registry.pointer import Judgement, to_arrow
 
 DAYS = ("2024-01-01", "2024-01-02")
 RUN = "6a3a3c3e-7d9b-4c55-9f6e-0a1b2c3d4e5f"
-AMOUNT = FeatureDefinition(
-    name="customer_amount_mean_7d", kind="window", entity=("customer",), type="DOUBLE", view="spend", table="orders", value="amount",
+AMOUNT = WindowFeature(
+    name="customer_amount_mean_7d", entity=("customer",), type="DOUBLE", view="spend", table="orders", value="amount",
     columns=("amount",), function="mean", window=timedelta(days=7), available_at=("_available_at",), event_time="ordered_at",
     description="Mean of amount within the 7d before the cutoff, per customer, from orders.",
 )  # fmt: skip
-SINCE = FeatureDefinition(
-    name="customer_time_since_7d", kind="window", entity=("customer",), type="INTERVAL", view="spend", table="orders",
+SINCE = WindowFeature(
+    name="customer_time_since_7d", entity=("customer",), type="INTERVAL", view="spend", table="orders",
     function="time_since", window=timedelta(days=7), available_at=("_available_at",), event_time="ordered_at",
 )  # fmt: skip
-COUNTRY = FeatureDefinition(
-    name="country", kind="column", entity=("customer",), type="VARCHAR", table="customers", value="country", columns=("country",)
-)
+COUNTRY = ColumnFeature(name="country", entity=("customer",), type="VARCHAR", table="customers", value="country", columns=("country",))
 FEATURES = (AMOUNT, SINCE, COUNTRY)
 _TIME = pa.timestamp("us", tz="UTC")
 

@@ -185,7 +185,9 @@ def definition_from(plain: Mapping[str, Any]) -> FeatureDefinition:
 
 
 def _parsed(name: str, value: Any) -> Any:
-    if name in _LENGTHS and value is not None:
+    if value is None:
+        return None
+    if name in _LENGTHS:
         return parse_duration(value, what=name)
     if name in _LISTS:
         return tuple(value)

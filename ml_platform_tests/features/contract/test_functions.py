@@ -17,6 +17,7 @@ from ml_platform.features.at_scale.long_history import compute_thinned, compute_
 from ml_platform.features.declared.definition import FeatureDefinition
 from ml_platform.features.declared.explain import statement
 from ml_platform.features.declared.functions.registry import FUNCTIONS, WINDOW_FUNCTIONS, code_of_functions, find_function, function_of
+from ml_platform.features.declared.kinds import HandmadeFeature
 from ml_platform.features.declared.view import FeatureColumn
 from ml_platform.features.engine.change_points import change_points, read_at
 from ml_platform.features.engine.engine import TIMES, compute
@@ -135,9 +136,7 @@ def test_the_code_of_every_function_is_part_of_what_a_feature_table_remembers():
 
 def test_a_function_of_python_may_be_called_like_one_of_windows():
     """Only what a window counts from the cutoff is stored as a time."""
-    own = FeatureDefinition(
-        "time_since", "handmade", ("origin",), "DOUBLE", view="own", function="time_since", code="def time_since(): ..."
-    )
+    own = HandmadeFeature("time_since", ("origin",), "DOUBLE", view="own", function="time_since", code="def time_since(): ...")
     assert (own.stored_name, own.stored_type) == ("time_since", "DOUBLE")
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml_platform.features.declared.definition import FeatureDefinition
+from ml_platform.features.declared.kinds import WindowFeature
 from ml_platform.features.engine.engine import compute
 from ml_platform.features.kernels import modes
 from ml_platform_tests.effort import examples
@@ -22,7 +23,7 @@ TIMES = pl.Datetime("us", "UTC")
 
 def definition(hours: int) -> FeatureDefinition:
     window = timedelta(hours=hours)
-    return FeatureDefinition("x", "window", ("k",), "DOUBLE", value="v", function="mode", window=window, available_at=("t",))
+    return WindowFeature("x", ("k",), "DOUBLE", value="v", function="mode", window=window, available_at=("t",))
 
 
 def frames(keys, times, values, asked) -> tuple[pl.DataFrame, pl.DataFrame]:

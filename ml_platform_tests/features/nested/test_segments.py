@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ml_platform.features.declared.definition import FeatureDefinition
 from ml_platform.features.declared.functions.registry import FUNCTIONS
+from ml_platform.features.declared.kinds import WindowFeature
 from ml_platform.features.nested.picked import Picked
 from ml_platform.features.nested.segments import Segments
 
@@ -23,7 +24,7 @@ CUTOFF = 10
 
 def definition(function: str, window: timedelta) -> FeatureDefinition:
     value = None if function == "count" else "v"
-    return FeatureDefinition(f"{function}{window}", "window", (), "", value=value, function=function, window=window, available_at=("at",))
+    return WindowFeature(f"{function}{window}", (), "", value=value, function=function, window=window, available_at=("at",))
 
 
 def looped(function: str, values: list[float | None]) -> float | None:

@@ -4,14 +4,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ml_platform.features.declared.definition import FeatureDefinition
+from ml_platform.features.declared.kinds import WindowFeature
 from ml_platform.pipeline.feature_tables.feature_figures import BINS, SAMPLE, covered, feature_figures, histogram
 from ml_platform.pipeline.feature_tables.feature_table import materialize_features
 from ml_platform.pipeline.training.training_set import materialize_training
 from ml_platform_tests import flights_like as like
 from ml_platform_tests.pipeline.feature_world import world
 
-FEATURE = FeatureDefinition("x", "window", ("origin",), "DOUBLE", description="What it is.")
+FEATURE = WindowFeature("x", ("origin",), "DOUBLE", description="What it is.")
 
 
 @pytest.mark.parametrize(

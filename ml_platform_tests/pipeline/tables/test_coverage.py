@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from ml_platform.core.intervals import DAY, day_start, shift_day, to_micros
-from ml_platform.features.declared.definition import FeatureDefinition
+from ml_platform.features.declared.kinds import WindowFeature
 from ml_platform.pipeline.tables.coverage import Reached
 from ml_platform.pipeline.tables.presence import NOT_DELIVERED, NOT_MADE, STOPPED, Presence, day_number
 from ml_platform.tables.declared.table import DailyPartitions
@@ -32,8 +32,8 @@ def world(tmp_path, partitions, **declared):
 
 
 def window(length, refresh=None, lag=NONE, offset=NONE, tail=None, closed="left"):
-    return FeatureDefinition(
-        "f", "window", ("origin",), "BIGINT", view="delays", table="arrivals", function="count", window=length, refresh=refresh, lag=lag,
+    return WindowFeature(
+        "f", ("origin",), "BIGINT", view="delays", table="arrivals", function="count", window=length, refresh=refresh, lag=lag,
         offset=offset, tail=tail, closed=closed,
     )  # fmt: skip
 
