@@ -234,6 +234,9 @@ def _known(workspace: Workspace, problem: CompiledProblem, until: datetime) -> s
     if until >= now:
         return f"; it is {now:%Y-%m-%d %H:%M}."
     known = f", but {table.name!r} is known up to {until:%Y-%m-%d %H:%M} only"
+    days = table.partitions
+    if days is not None and days.end is not None and until >= day_start(days.end) + days.first * DAY:
+        return f"{known}: its days end before {days.end}, and what came after them is in none of its files."
     if table.missing_days == "are_empty":
         return f"{known}: {silence_of(table)}."
     return f"{known}: land its files."

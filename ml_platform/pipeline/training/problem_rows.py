@@ -157,8 +157,9 @@ def read_label_rows(workspace: Workspace, problem: CompiledProblem, cutoffs: Int
 def answers_until(workspace: Workspace, problem: CompiledProblem, *, at: int) -> datetime:
     """Return the time up to which labels can be called mature.
 
-    It is the platform's time, unless the label table is not known that far: with a feed that has stopped, rows would be taken for rows
-    without answer (or for zeros) of which nobody knows the answer yet. Where a training set is made again it is what was found then.
+    It is the platform's time, unless the label table is not known that far: with a feed that has stopped, or a table that has ended, rows
+    would be taken for rows without answer (or for zeros) of which nobody knows the answer. Where a training set is made again it is what
+    was found then.
 
     Parameters
     ----------
@@ -183,9 +184,8 @@ def answers_until(workspace: Workspace, problem: CompiledProblem, *, at: int) ->
     if not presence.present.size:
         return day_start(table.partitions.start)
     known_until = day_start(day_key_of(presence.known_until))
-    if table.partitions.end is not None and known_until >= day_start(table.partitions.end):
-        return now
-    # The next file's rows begin ``first`` days from its day; everything before that is there.
+    # The next file's rows begin ``first`` days from its day; everything before that is there. After the last day of a table that ends
+    # nothing is known either: it ended, the world did not.
     return min(now, known_until + timedelta(days=table.partitions.first) + table.delay)
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 import polars as pl
 import pytest
@@ -115,6 +115,25 @@ def test_a_feed_that_has_stopped_keeps_the_day_waiting_and_is_named(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_what_came_after_the_last_day_of_a_table_is_known_to_nobody(tmp_path):
+    label = replace(like.LATE_ARRIVAL.label, without_rows="zero")
+    world, _ = scored_world(tmp_path, label=label)
+    ended = replace(like.ARRIVALS, partitions=replace(like.ARRIVALS.partitions, end=date(2013, 2, 9)))
+    project = like.project(tmp_path, tables=(like.SCHEDULE, ended), problem=replace(like.LATE_ARRIVAL, label=label))
+    closed = like.world(tmp_path / "b", project_=project, landed=0, now="2014-01-01")
+    closed.deliver(like.days(39))
+    lake = closed.workspace.lake
+    scored = world.workspace.lake.read("flights/predictions/late_arrival").arrow()
+    lake.writing.publish([lake.writing.stage("flights/predictions/late_arrival", DAY, scored)])
+    (nothing,) = made(closed, "2014-01-01").partitions
+    assert (nothing.version, nothing.stopped) == (None, None)
+    assert nothing.waiting.endswith(
+        "but 'arrivals' is known up to 2013-02-09 00:00 only: its days end before 2013-02-09, and what came after them is in none of its "
+        "files."
+    )
+
+
 @pytest.mark.parametrize("without_rows", ["zero", "null"])
 def test_cancelled_flights_are_what_the_declaration_says(tmp_path, without_rows):
     label = replace(like.LATE_ARRIVAL.label, without_rows=without_rows)

@@ -76,7 +76,7 @@ def test_answers_reach_to_the_clock_or_to_the_end_of_what_was_delivered(tmp_path
     assert answers_until(world.at("2013-03-01").workspace, problem, at=at) == day_start("2013-02-10")
     assert answers_until(world.at("2013-03-01").workspace, problem, at=0) == day_start("2013-01-01")
     closed = replace(like.ARRIVALS, partitions=replace(like.ARRIVALS.partitions, end=day_start("2013-02-10").date()))
-    assert answers_until(world.at("2013-03-01").workspace, replace(problem, label_table=closed), at=at) == day_start("2013-03-01")
+    assert answers_until(world.at("2013-03-01").workspace, replace(problem, label_table=closed), at=at) == day_start("2013-02-10")
 
 
 def test_versions_are_kept_by_the_times_that_their_files_hold(tmp_path):
