@@ -56,6 +56,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_unconfigure() -> None:
+    """Give it back: at their end modules are cleared by that very collector."""
+    gc.unfreeze()
+
+
 class _Measured:
     """Tells with each report what it took of the processor: this process, and those that it started and waited for.
 
