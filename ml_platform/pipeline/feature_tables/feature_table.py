@@ -28,7 +28,7 @@ from ml_platform.pipeline.feature_tables.feature_events import TableHeads, heads
 from ml_platform.pipeline.feature_tables.feature_figures import covered, feature_figures
 from ml_platform.pipeline.feature_tables.feature_jobs import handmade_history, window_history
 from ml_platform.pipeline.layer_code import ENGINE, layer_code
-from ml_platform.pipeline.outcome import CheckOutcome, Outcome, PartitionOutcome, Rows
+from ml_platform.pipeline.outcome import CheckOutcome, Markdown, Outcome, PartitionOutcome, Rows
 from ml_platform.pipeline.tables.coverage import Coverage, Reached
 from ml_platform.pipeline.workspace import Workspace
 from ml_platform.project.project import Project
@@ -120,19 +120,18 @@ def materialize_features(workspace: Workspace, view_name: str, entity: Sequence[
     outcomes = tuple(_outcome(day, published.get(day), entities.get(day, 0), view.tables, last) for day in partitions)
     whole = pl.concat(histories) if histories else pl.DataFrame()
     values = whole.height * len(definitions)
-    described = Rows(_described(definitions, entity, whole))
-    metadata = {
-        "features": described,
-        "values": values,
-        "values_per_second": round(values / seconds) if seconds else 0,
-        "seconds": round(seconds, 2),
-        "bytes": sum(part.bytes for part in staged.values()),
-        "change_points": whole.height,
-        **({"left_out": left_out} if left_out else {}),
-    }
     coverage = task.coverage([day for day in days if inputs[day]])
-    if coverage.tables:
-        metadata["coverage"] = Rows(coverage.rows())
+    metadata = {
+        "summary": Markdown(_summary(definitions, entity, whole, len(staged))),
+        **({"left_out": left_out} if left_out else {}),
+        **({"coverage": Rows(coverage.rows())} if coverage.tables else {}),
+        "features": Rows(_described(definitions, entity, whole)),
+        "change_points": whole.height,
+        "values": values,
+        "bytes": sum(part.bytes for part in staged.values()),
+        "seconds": round(seconds, 2),
+        "values_per_second": round(values / seconds) if seconds else 0,
+    }
     values = {name: whole.height - nulls for name, nulls in whole.null_count().row(0, named=True).items()} if whole.height else {}
     return Outcome(commit, outcomes, (rows_and_nulls_check(definitions, whole.height, values, coverage),), metadata)
 
@@ -247,6 +246,18 @@ def _lies_ahead(day: str, last: str, tables: Sequence[str]) -> str:
 
 def _sees_nothing(day: str, tables: Sequence[str]) -> str:
     return f"No row of {', '.join(tables)} that {day} could see has landed."
+
+
+def _summary(definitions: Sequence[FeatureDefinition], entity: Sequence[str], history: pl.DataFrame, days: int) -> str:
+    """Say in a sentence or two what was made, and which features hold nothing."""
+    per = ", ".join(entity)
+    made = f"Features per {per}: {len(definitions)}. Days: {days}."
+    if not history.height:
+        return f"{made} No value changed in them."
+    entities = history.select(entity).n_unique()
+    empty = [d.name for d in definitions if history[d.stored_name].null_count() == history.height]
+    told = f"{made} The values of {entities:,} different {per} changed **{history.height:,} times**."
+    return told + (f" Without a value throughout: {', '.join(empty[:10])}{' ...' if len(empty) > 10 else ''}." if empty else "")
 
 
 def _described(definitions: Sequence[FeatureDefinition], entity: Sequence[str], history: pl.DataFrame) -> tuple[dict[str, Any], ...]:

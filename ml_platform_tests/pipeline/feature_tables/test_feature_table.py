@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -167,6 +168,13 @@ def test_what_a_reader_is_told(made):
     described = {row["feature"]: row for row in outcome.metadata["features"].rows}
     assert 0 <= described["origin_late_share_3h"]["smallest"] <= described["origin_late_share_3h"]["largest"] <= 1
     assert 0 < described["origin_arr_delay_std_3h"]["null_share"] < 1
+    # What was made stands first, and what it took last.
+    assert next(iter(outcome.metadata)) == "summary"
+    assert re.fullmatch(
+        r"Features per origin: 17\. Days: 8\. The values of 3 different origin changed \*\*[\d,]+ times\*\*\.",
+        outcome.metadata["summary"].text,
+    )
+    assert list(outcome.metadata)[-1] == "values_per_second"
     assert outcome.metadata["values_per_second"] > 0
     assert outcome.metadata["change_points"] > 0
     assert outcome.metadata["bytes"] == sum(p.version.bytes for p in outcome.partitions if p.version)
