@@ -72,7 +72,8 @@ def test_money_of_a_database_is_an_amount_and_a_kind_is_none(tmp_path, monkeypat
     (tmp_path / "bank").mkdir()
     pq.write_table(table, tmp_path / "bank" / "transactions.parquet")
     found, problems = drafted(tmp_path / "home", tmp_path / "bank", "bank_money", monkeypatch, capsys)
-    assert [f.get("column") for f in found["transactions_recent"]["features"]] == ["amount", None]
+    amount, kind, rows = found["transactions_recent"]["features"]
+    assert (amount["column"], kind, "column" in rows) == ("amount", {"column": "kind", "functions": ["distinct"]}, False)
     assert found["account_amount_next_14d"]["label"]["sql"] == "sum(amount)"
     # Ten months are no time to look back half a year and be judged as well.
     assert found["transactions_recent"]["windows"][-1] == "91d"

@@ -266,7 +266,7 @@ def test_files_are_read_in_the_letters_that_they_are_written_in(drafted, name, e
     home, _ = drafted
     (table,) = [d for d in declared(home, name).values() if "source" in d and "contract" in d]
     assert table["source"].get("encoding") == encoding
-    letters = {"latin_1": "these words of it show: käufer, Müller", "cyrillic": "Москва"}
+    letters = {"latin_1": "by words such as: käufer, Müller", "cyrillic": "Москва"}
     assert letters.get(name, "") in declarations(home, name).replace("\n  #   ", " ")
 
 
