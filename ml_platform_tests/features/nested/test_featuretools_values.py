@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
@@ -129,6 +130,26 @@ def test_comparisons_equal_featuretools_where_nothing_is_missing(drawn, window: 
     for feature, mine in zip(features, w.ours(world, schema, features, spine), strict=True):
         there = mine.is_not_null()
         w.same(mine.filter(there), found[feature.get_name()][there.to_numpy()], feature.get_name())
+
+
+def test_zeros_in_a_row_are_counted_whatever_type_holds_them():
+    from featuretools.primitives import MaxConsecutiveZeros
+
+    assert pd.isna(MaxConsecutiveZeros().get_function()(pd.Series([0], dtype="Int64")))
+    rows = {
+        "t1": w.frame({"id": [1]}),
+        "t2": w.frame({"id": [1, 2], "of1": [1, None]}),
+        "t3": w.frame({"id": [1, 2], "at": [w.START, w.START + HOUR], "n": [-1, 2], "of2": [1, 1]}),
+    }
+    world = w.World(rows, (("t2", "of1", "t1"), ("t3", "of2", "t2")))
+    schema = world.schema("t1", aggregations=("max_consecutive_zeros", "num_peaks"), max_depth=2)
+    entityset = world.entity_set()
+    features = [w.windowed(f, 2 * HOUR) for f in w.search(entityset, "t1", schema)]
+    spine = w.spine([(1, w.START + 2 * HOUR), (1, w.START + HOUR)])
+    found = w.theirs(features, entityset, spine)
+    mine = {f.get_name(): s for f, s in zip(features, w.ours(world, schema, features, spine), strict=True)}
+    name = "MAX_CONSECUTIVE_ZEROS(t2.NUM_PEAKS(t3.n, Last 2 Hours))"
+    assert mine[name].to_list() == found[name].to_list() == [1, 1]
 
 
 def test_a_remainder_by_nothing_is_null():

@@ -145,8 +145,12 @@ def theirs(features: Sequence[Any], entityset: Any, spine: pl.DataFrame, **more:
     with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
         warnings.simplefilter("ignore")
         import featuretools as ft
+        from featuretools.primitives import MaxConsecutiveZeros
         from featuretools.utils import time_utils
 
+        # Of pandas' nullable integers, in which it holds counts where one is missing, it finds no zeros in a row: here always of floats.
+        zeros = MaxConsecutiveZeros().get_function()
+        patch.setattr(MaxConsecutiveZeros, "get_function", lambda _: lambda x: zeros(x.astype("float64")))
         # Its trend is per day, hour, minute or second, as the first row's time happens to be a multiple of: here always per day.
         patch.setattr(time_utils, "find_dividend_by_unit", lambda _: 86400)
         asked = pd.DataFrame({"id": spine["id"].to_list(), "time": spine["_cutoff"].dt.replace_time_zone(None).to_pandas()})
