@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 import warnings
@@ -70,9 +69,6 @@ def opened_runs(root: Path, say: Callable[[str], None], *, locked: bool = True) 
     MlPlatformError
         If another process is at work in the project, or nothing says where its history is kept.
     """
-    # Threads of LightGBM that wait sleep: on a busy machine spinning ones take half of the CPU from what runs beside them. Its OpenMP looks
-    # when it is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     import dagster as dg
 
     from ml_platform.components.code_location import load_definitions
