@@ -91,7 +91,7 @@ def _run(command: str, capsys: pytest.CaptureFixture[str], *, served: bool = Fal
         with mock.patch("ml_platform.commands.answer.leave"):
             answer = main(words[1:])
         told = capsys.readouterr()
-        assert answer == expected, f"{command}: {told.err}"
+        assert answer == expected, f"{command}: {told.out}{told.err}"
         return told.out
     path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": path}

@@ -33,6 +33,8 @@ DAYS = like.days(8)
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[DaskEngine]:
     """Start two worker processes once for all tests of this module."""
+    # Imported within, it would leave its settings there, and they would go with the block.
+    pytest.importorskip("distributed", reason="the extra 'dask' is not installed")
     with dask.config.set({"distributed.scheduler.allowed-failures": 1}):
         engine = DaskEngine(workers=2)
         engine.client()
