@@ -119,10 +119,11 @@ def materialize_features(workspace: Workspace, view_name: str, entity: Sequence[
     published = dict(zip(staged, commit.versions if commit else (), strict=True))
     outcomes = tuple(_outcome(day, published.get(day), entities.get(day, 0), view.tables, last) for day in partitions)
     whole = pl.concat(histories) if histories else pl.DataFrame()
+    held = {name: whole.height - nulls for name, nulls in whole.null_count().row(0, named=True).items()} if whole.height else {}
     values = whole.height * len(definitions)
     coverage = task.coverage([day for day in days if inputs[day]])
     metadata = {
-        "summary": Markdown(_summary(definitions, entity, whole, len(staged))),
+        "summary": Markdown(_summary(definitions, entity, whole, held, len(staged))),
         **({"left_out": left_out} if left_out else {}),
         **({"coverage": Rows(coverage.rows())} if coverage.tables else {}),
         "features": Rows(_described(definitions, entity, whole)),
@@ -132,8 +133,7 @@ def materialize_features(workspace: Workspace, view_name: str, entity: Sequence[
         "seconds": round(seconds, 2),
         "values_per_second": round(values / seconds) if seconds else 0,
     }
-    values = {name: whole.height - nulls for name, nulls in whole.null_count().row(0, named=True).items()} if whole.height else {}
-    return Outcome(commit, outcomes, (rows_and_nulls_check(definitions, whole.height, values, coverage),), metadata)
+    return Outcome(commit, outcomes, (rows_and_nulls_check(definitions, whole.height, held, coverage),), metadata)
 
 
 def waiting_features(workspace: Workspace, view_name: str, entity: Sequence[str], days: Sequence[str]) -> dict[str, str]:
@@ -248,14 +248,16 @@ def _sees_nothing(day: str, tables: Sequence[str]) -> str:
     return f"No row of {', '.join(tables)} that {day} could see has landed."
 
 
-def _summary(definitions: Sequence[FeatureDefinition], entity: Sequence[str], history: pl.DataFrame, days: int) -> str:
+def _summary(
+    definitions: Sequence[FeatureDefinition], entity: Sequence[str], history: pl.DataFrame, held: Mapping[str, int], days: int
+) -> str:
     """Say in a sentence or two what was made, and which features hold nothing."""
     per = ", ".join(entity)
     made = f"Features per {per}: {len(definitions)}. Days: {days}."
     if not history.height:
         return f"{made} No value changed in them."
     entities = history.select(entity).n_unique()
-    empty = [d.name for d in definitions if history[d.stored_name].null_count() == history.height]
+    empty = [d.name for d in definitions if not held[d.stored_name]]
     told = f"{made} The values of {entities:,} different {per} changed **{history.height:,} times**."
     return told + (f" Without a value throughout: {', '.join(empty[:10])}{' ...' if len(empty) > 10 else ''}." if empty else "")
 
